@@ -1,0 +1,1 @@
+"""relocd: services that move between servers by one LDAP modify."""

@@ -1,0 +1,28 @@
+"""The errors of relocd, split by what the caller does about them.
+
+Every message names the entry, file or key that is wrong and says what to do. No message holds a secret.
+"""
+
+from __future__ import annotations
+
+__all__ = ["Failed", "Fatal", "Invalid", "RelocdError", "Unavailable"]
+
+
+class RelocdError(Exception):
+    """Root of all errors that relocd raises on purpose."""
+
+
+class Unavailable(RelocdError):
+    """An outside system does not answer now: keep what is, try again."""
+
+
+class Invalid(RelocdError):
+    """An input is wrong and stays wrong until somebody changes it: report it, leave the last good state."""
+
+
+class Failed(RelocdError):
+    """An outside system answered and refused or failed: report it, try again with backoff."""
+
+
+class Fatal(RelocdError):
+    """The agent cannot work at all, for example without a valid configuration: say so and exit."""

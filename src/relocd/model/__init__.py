@@ -1,0 +1,1 @@
+"""What the directory and the template sets say, as frozen values: parsing and comparing, no input or output."""

@@ -1,0 +1,77 @@
+"""What is seen of a host: interfaces, addresses, files and units as they are, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from relocd.model.entries import ServiceAddress
+
+__all__ = ["FileState", "HeldAddress", "Interface", "NewFile", "Probe", "UnitState"]
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """A network interface: `networks` are the on-link networks that its own, not relocd's, addresses give it."""
+
+    index: int
+    name: str
+    mac: bytes
+    up: bool
+    addresses: tuple[ServiceAddress, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HeldAddress:
+    """An address on an interface; `ours` when relocd raised it (its IFA_PROTO, or the record in the run folder)."""
+
+    interface: str
+    address: ServiceAddress
+    ours: bool
+
+
+class UnitState(StrEnum):
+    """A unit as its manager sees it, in the words of systemd's ActiveState."""
+
+    ACTIVE = "active"
+    ACTIVATING = "activating"
+    DEACTIVATING = "deactivating"
+    INACTIVE = "inactive"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """A file that exists: SHA-256 of its content in hexadecimal, owner, group and permission bits."""
+
+    digest: str
+    owner: str
+    group: str
+    mode: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewFile:
+    """A file to install: absolute `target`, whole content, and the checks it must pass before it replaces the old.
+
+    `checks` are argument lists with `{file}` for the path of the new file. `secret` content is never shown.
+    """
+
+    target: str
+    content: bytes
+    digest: str
+    owner: str = "root"
+    group: str = "root"
+    mode: int = 0o640
+    checks: tuple[tuple[str, ...], ...] = ()
+    check_timeout_s: float = 10.0
+    secret: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """The answer to an ARP or ND probe: the MAC of a host that has the address, or None for silence."""
+
+    address: ServiceAddress
+    answered_by: str | None

@@ -1,0 +1,195 @@
+"""Entries of the directory to values, or to problems that name the entry and the value.
+
+An entry is either understood whole or not at all: a service with one bad address is a problem, and whatever runs
+of it stays as it is. `relocSecret` never appears in a message.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from ipaddress import ip_interface
+from typing import Final, TypeVar
+
+from relocd.errors import Invalid
+from relocd.model.dn import DN
+from relocd.model.entries import (
+    Attributes,
+    Cluster,
+    Entry,
+    Failover,
+    Isolation,
+    Problem,
+    Secret,
+    Server,
+    Service,
+    ServiceAddress,
+)
+
+__all__ = ["CLASSES", "kinds", "parsed"]
+
+Model = Server | Cluster | Service
+_T = TypeVar("_T")
+
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_INTERFACE: Final = re.compile(r"[^\s/]{1,15}")
+_KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+# Attributes that have a field of their own, or must not be seen as a plain attribute.
+_OWN: Final = frozenset({"relocsecret", "entryuuid", "entrycsn"})
+
+
+def kinds(attributes: Attributes) -> frozenset[str]:
+    """The classes of relocd that an entry carries, in lower case; empty for any other entry."""
+    return frozenset(CLASSES) & {value.decode(errors="replace").lower() for value in attributes.get("objectclass", ())}
+
+
+def parsed(entry: Entry) -> tuple[Model | None, tuple[Problem, ...]]:
+    """The value of an entry, or None with every problem that was found in it."""
+    found = sorted(kinds(entry.attributes))
+    if len(found) != 1:
+        what = " and ".join(found) or "none of " + ", ".join(sorted(CLASSES))
+        return None, (Problem(str(entry.dn), f"has the classes {what}; give it exactly one"),)
+    reader = _Attributes(entry)
+    value = CLASSES[found[0]](entry, reader)
+    return (None, tuple(reader.problems)) if reader.problems else (value, ())
+
+
+class _Attributes:
+    """Typed access to one entry's attributes that collects problems instead of raising the first."""
+
+    def __init__(self, entry: Entry) -> None:
+        self._entry = entry
+        self.problems: list[Problem] = []
+
+    def foreign(self) -> Attributes:
+        return {name: values for name, values in self._entry.attributes.items() if name not in _OWN}
+
+    def all(self, name: str, convert: Callable[[str], _T], *, secret: bool = False) -> list[_T]:
+        values = []
+        for raw in self._entry.attributes.get(name.lower(), ()):
+            try:
+                values.append(convert(raw.decode()))
+            except (Invalid, ValueError) as error:
+                shown = "a value" if secret else repr(raw.decode(errors="replace"))
+                why = "" if secret or isinstance(error, UnicodeDecodeError) else f": {error}"
+                self.problems.append(Problem(str(self._entry.dn), f"{name} {shown} cannot be used{why}"))
+        return values
+
+    def one(self, name: str, convert: Callable[[str], _T]) -> _T | None:
+        values = self.all(name, convert)
+        if len(values) > 1:
+            self.problems.append(Problem(str(self._entry.dn), f"{name} has {len(values)} values; leave one"))
+        return values[0] if values else None
+
+    def links(self, name: str) -> frozenset[DN]:
+        return frozenset(self.all(name, DN.parse))
+
+    def pairs(self, name: str, *, secret: bool = False) -> dict[str, str]:
+        pairs: dict[str, str] = {}
+        for key, value in self.all(name, _pair, secret=secret):
+            if key in pairs:
+                self.problems.append(Problem(str(self._entry.dn), f"{name} gives {key!r} twice; leave one"))
+            pairs[key] = value
+        return dict(sorted(pairs.items()))
+
+
+def _server(entry: Entry, read: _Attributes) -> Server:
+    return Server(
+        uuid=entry.uuid,
+        dn=entry.dn,
+        name=entry.dn.name,
+        service_links=read.links("relocServiceLink"),
+        cluster_links=read.links("relocClusterLink"),
+        fenced=read.one("relocFenced", _boolean) or False,
+        attributes=read.foreign(),
+    )
+
+
+def _cluster(entry: Entry, read: _Attributes) -> Cluster:
+    return Cluster(
+        uuid=entry.uuid,
+        dn=entry.dn,
+        name=entry.dn.name,
+        service_links=read.links("relocServiceLink"),
+        active=read.one("relocActive", DN.parse),
+        failover=read.one("relocFailover", lambda text: _word(Failover, text)) or Failover.MANUAL,
+        attributes=read.foreign(),
+    )
+
+
+def _service(entry: Entry, read: _Attributes) -> Service:
+    addresses = tuple(sorted(read.all("relocAddress", _address), key=lambda a: (a.version, a)))
+    exclusive = read.one("relocExclusive", _boolean)
+    secrets = read.pairs("relocSecret", secret=True)
+    return Service(
+        uuid=entry.uuid,
+        dn=entry.dn,
+        name=entry.dn.name,
+        addresses=addresses,
+        interface=read.one("relocInterface", _interface),
+        template_sets=tuple(sorted(read.all("relocTemplateSet", _set_name))),
+        parameters=read.pairs("relocParameter"),
+        secrets={key: Secret(value) for key, value in secrets.items()},
+        exclusive=bool(addresses) if exclusive is None else exclusive,
+        isolation=read.one("relocIsolation", lambda text: _word(Isolation, text)) or Isolation.KEEP,
+        displaces=read.links("relocDisplaces"),
+        attributes=read.foreign(),
+    )
+
+
+CLASSES: Final[Mapping[str, Callable[[Entry, _Attributes], Model]]] = {
+    "relocserver": _server,
+    "reloccluster": _cluster,
+    "relocservice": _service,
+}
+
+
+def _address(text: str) -> ServiceAddress:
+    if "/" not in text:
+        raise Invalid("write it with its prefix length, as in 192.0.2.10/24 or 2001:db8::10/64")
+    address = ip_interface(text)
+    ip = address.ip
+    if ip.is_multicast or ip.is_unspecified or ip.is_loopback or (ip.version == 6 and ip.is_link_local):
+        raise Invalid("a service address is a unicast address that clients can reach")
+    network = address.network
+    if ip.version == 4 and network.prefixlen < 31 and ip in (network.network_address, network.broadcast_address):
+        raise Invalid(f"it is the network or the broadcast address of {network}")
+    return address
+
+
+def _boolean(text: str) -> bool:
+    if text.upper() not in {"TRUE", "FALSE"}:
+        raise Invalid("write TRUE or FALSE")
+    return text.upper() == "TRUE"
+
+
+def _interface(text: str) -> str:
+    if not _INTERFACE.fullmatch(text):
+        raise Invalid("an interface name has 1 to 15 characters without spaces or slashes")
+    return text
+
+
+def _set_name(text: str) -> str:
+    if not _NAME.fullmatch(text):
+        raise Invalid("a template set is named with a-z, 0-9, - and _, never by a path")
+    return text
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not _KEY.fullmatch(key.strip()):
+        raise Invalid("write it as key=value, the key of letters, digits, _, . and -")
+    return key.strip(), value
+
+
+_Word = TypeVar("_Word", Failover, Isolation)
+
+
+def _word(words: type[_Word], text: str) -> _Word:
+    if text.lower() not in {str(word) for word in words}:
+        raise Invalid("write one of " + ", ".join(_listed(words)))
+    return words(text.lower())
+
+
+def _listed(words: Iterable[_Word]) -> list[str]:
+    return [str(word) for word in words]

@@ -1,0 +1,144 @@
+"""The agent's settings as values; `relocd.agent.configuration` reads them from TOML. Durations carry their unit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+__all__ = [
+    "AgentSettings",
+    "DirectorySettings",
+    "GuardSettings",
+    "PathSettings",
+    "ScriptUnit",
+    "ServerSettings",
+    "Settings",
+    "UnitSettings",
+    "WireSettings",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """`[server]`: which entry of the directory is this machine.
+
+    `dn` is the entry of class relocServer; `template_sets` are sets of scope `server` applied whatever is linked.
+    """
+
+    dn: str
+    template_sets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DirectorySettings:
+    """`[directory]`: how to reach the directory.
+
+    `uris` are tried in order (`ldap://`, `ldaps://`, `ldapi://`), the search is rooted at `base`. `bind` is
+    `anonymous`, `simple` (`bind_dn` and the first line of `password_file`) or `external` (SASL EXTERNAL: the peer
+    credentials of ldapi, or the client certificate in `cert_file` and `key_file`). `starttls` protects `ldap://`;
+    `ca_file` is what the server's certificate is checked against. `connect_timeout_s` limits the making of a
+    connection, `operation_timeout_s` each bind, read and write, `silence_timeout_s` how long sent data may stay
+    unacknowledged before the connection counts as dead. Retries wait from `retry_min_s` to `retry_max_s`.
+    """
+
+    uris: tuple[str, ...]
+    base: str
+    bind: Literal["anonymous", "simple", "external"] = "anonymous"
+    bind_dn: str = ""
+    password_file: str = ""
+    starttls: bool = False
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+    connect_timeout_s: float = 3.0
+    operation_timeout_s: float = 5.0
+    silence_timeout_s: float = 10.0
+    retry_min_s: float = 0.1
+    retry_max_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class GuardSettings:
+    """`[guards]`: what this server lets the directory and the template sets do; nothing is allowed by default.
+
+    `networks` in which a service address must lie, `units` as shell patterns of unit names, `folders` below which
+    a file's target must lie.
+    """
+
+    networks: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PathSettings:
+    """`[paths]`: folders of template sets in order of preference, before those shipped with relocd; where the
+    ledger and the cache survive a boot (`state`); and where the records of the running system are (`run`).
+    """
+
+    template_sets: tuple[str, ...] = ("/etc/relocd/template-sets",)
+    state: str = "/var/lib/relocd"
+    run: str = "/run/relocd"
+
+
+@dataclass(frozen=True, slots=True)
+class WireSettings:
+    """`[wire]`: `probes` asked `probe_interval_ms` apart before an exclusive service's address is raised (0: none);
+    announcements repeated `announce_burst` times and then every `announce_refresh_s` (0: never).
+    """
+
+    probes: int = 3
+    probe_interval_ms: float = 20.0
+    announce_burst: int = 5
+    announce_refresh_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptUnit:
+    """`[units.script.NAME]`: the argument lists that stand for a unit where there is no systemd.
+
+    `status` exits 0 while the unit runs; without `reload` a reload is a restart.
+    """
+
+    start: tuple[str, ...]
+    stop: tuple[str, ...]
+    status: tuple[str, ...]
+    reload: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UnitSettings:
+    """`[units]`: the service manager, the time a start or stop may take, and how often `script` units are asked."""
+
+    manager: Literal["systemd", "script"] = "systemd"
+    timeout_s: float = 60.0
+    poll_s: float = 5.0
+    script: Mapping[str, ScriptUnit] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSettings:
+    """`[agent]`: `settle_ms` is the least time between two convergences of one service (the first is immediate);
+    what failed is tried again after `retry_min_s`, doubling up to `retry_max_s`; a template may take
+    `render_timeout_s`; `log_level` is debug, info, warning or error.
+    """
+
+    settle_ms: float = 100.0
+    retry_min_s: float = 1.0
+    retry_max_s: float = 60.0
+    render_timeout_s: float = 2.0
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The whole configuration file."""
+
+    server: ServerSettings
+    directory: DirectorySettings
+    guards: GuardSettings = GuardSettings()
+    paths: PathSettings = PathSettings()
+    wire: WireSettings = WireSettings()
+    units: UnitSettings = field(default_factory=UnitSettings)
+    agent: AgentSettings = AgentSettings()

@@ -1,0 +1,173 @@
+"""What the agent needs of the world, as protocols; `relocd.adapters` implements them.
+
+Every method raises only errors of `relocd.errors`: `Unavailable` when an outside system does not answer,
+`Failed` when it refused, `Invalid` when an input is wrong. Coroutines never block the event loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from relocd.model.dn import DN
+from relocd.model.entries import Entry, EntryUUID, ServiceAddress
+from relocd.model.host import FileState, HeldAddress, Interface, NewFile, Probe, UnitState
+from relocd.model.template_set import TemplateSet
+from relocd.sync.events import SyncEvent
+
+__all__ = [
+    "Addresses",
+    "Commands",
+    "DirectoryReader",
+    "Feed",
+    "Files",
+    "Rendered",
+    "Renderer",
+    "TemplateSets",
+    "Units",
+    "Wire",
+]
+
+
+class Feed(Protocol):
+    """One persistent search that restarts itself."""
+
+    def batches(self) -> AsyncIterator[Sequence[SyncEvent]]:
+        """Events in the order the directory sent them; those that arrived together make one batch."""
+        ...
+
+
+class DirectoryReader(Protocol):
+    """Direct reads on a connection of their own."""
+
+    async def by_dn(self, dn: DN) -> Entry | None:
+        """The entry of that name, or None when the directory says that there is none."""
+        ...
+
+    async def by_uuid(self, uuid: EntryUUID) -> Entry | None:
+        """The entry of that identity below the base, or None when the directory says that there is none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """The text of one template; `secret` when it looked at a secret."""
+
+    text: str
+    secret: bool
+
+
+class Renderer(Protocol):
+    """Templates to text, out of the agent's own process."""
+
+    async def render(self, template_set: TemplateSet, source: str, context: Mapping[str, object]) -> Rendered:
+        """The rendered text; raises `Invalid` naming set, file and line for an error or a time-out."""
+        ...
+
+
+class TemplateSets(Protocol):
+    """The template sets on this server, re-read when they change on disk."""
+
+    def get(self, name: str) -> TemplateSet:
+        """The set of that name; raises `Invalid` when there is none or its manifest is wrong."""
+        ...
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Call `changed` in the event loop, debounced, after any set changed on disk."""
+        ...
+
+
+class Files(Protocol):
+    """Configuration files, replaced whole or not at all."""
+
+    async def states(self, targets: Iterable[str]) -> Mapping[str, FileState | None]:
+        """What is at each target now; None where there is no file."""
+        ...
+
+    async def content(self, target: str) -> bytes | None:
+        """The content at a target, for showing a difference; None where there is no file."""
+        ...
+
+    async def install(self, files: Sequence[NewFile]) -> None:
+        """Write all beside their targets, check all, then rename all; an error leaves every old file in place."""
+        ...
+
+    async def remove(self, target: str) -> None:
+        """Remove the file; nothing happens where there is none."""
+        ...
+
+
+class Addresses(Protocol):
+    """The addresses of this host over netlink, kept current by its events."""
+
+    def interfaces(self) -> Sequence[Interface]:
+        """The interfaces as they are now."""
+        ...
+
+    def held(self) -> Sequence[HeldAddress]:
+        """Every address on every interface as it is now."""
+        ...
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Call `changed` in the event loop after any address or interface changed."""
+        ...
+
+    async def add(self, interface: str, address: ServiceAddress) -> None:
+        """Raise an address and mark it as ours; nothing happens when it is there and ours.
+
+        Raises `Failed` when somebody else's address is in the way or the kernel refuses.
+        """
+        ...
+
+    async def drop(self, interface: str, address: ServiceAddress) -> None:
+        """Drop an address of ours; nothing happens when it is gone. Raises `Failed` for a foreign one."""
+        ...
+
+
+class Wire(Protocol):
+    """ARP (RFC 826, RFC 5227) and neighbour discovery (RFC 4861, RFC 4862) for service addresses."""
+
+    async def probe(self, interface: Interface, addresses: Sequence[ServiceAddress]) -> Sequence[Probe]:
+        """Ask for all addresses at once, several times, and say who answered; returns early on an answer."""
+        ...
+
+    async def announce(self, interface: Interface, addresses: Sequence[ServiceAddress]) -> None:
+        """Tell all neighbours once that the addresses are here now."""
+        ...
+
+
+class Units(Protocol):
+    """The units of this host's service manager."""
+
+    async def state(self, name: str) -> UnitState:
+        """The state now; UNKNOWN for a unit that the manager does not know."""
+        ...
+
+    async def start(self, name: str) -> None:
+        """Start and wait until it runs; raises `Failed` with the manager's reason, also after the time limit."""
+        ...
+
+    async def stop(self, name: str) -> None:
+        """Stop and wait until it has stopped; raises `Failed` likewise."""
+        ...
+
+    async def reload(self, name: str) -> None:
+        """Reload, or restart where the unit cannot reload; raises `Failed` likewise."""
+        ...
+
+    async def restart(self, name: str) -> None:
+        """Restart and wait until it runs; raises `Failed` likewise."""
+        ...
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Call `changed` in the event loop after a unit that was asked for has changed its state."""
+        ...
+
+
+class Commands(Protocol):
+    """Programs named by template sets and the local configuration."""
+
+    def run(self, arguments: Sequence[str], timeout_s: float) -> Awaitable[None]:
+        """Run to the end without a shell; raises `Failed` with the last lines of its output."""
+        ...
