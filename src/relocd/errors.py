@@ -5,7 +5,7 @@ Every message names the entry, file or key that is wrong and says what to do. No
 
 from __future__ import annotations
 
-__all__ = ["Failed", "Fatal", "Invalid", "RelocdError", "Unavailable"]
+__all__ = ["Busy", "Failed", "Fatal", "Invalid", "RelocdError", "Unavailable"]
 
 
 class RelocdError(Exception):
@@ -22,6 +22,10 @@ class Invalid(RelocdError):
 
 class Failed(RelocdError):
     """An outside system answered and refused or failed: report it, try again with backoff."""
+
+
+class Busy(Failed):
+    """Another host still has what this one is about to take: wait for it, asking again soon."""
 
 
 class Fatal(RelocdError):

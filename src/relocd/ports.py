@@ -7,23 +7,30 @@ Every method raises only errors of `relocd.errors`: `Unavailable` when an outsid
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from relocd.model.dn import DN
 from relocd.model.entries import Entry, EntryUUID, ServiceAddress
 from relocd.model.host import FileState, HeldAddress, Interface, NewFile, Probe, UnitState
 from relocd.model.template_set import TemplateSet
+from relocd.plan.desired import Footprint
+from relocd.plan.goals import GoalId
 from relocd.sync.events import SyncEvent
+from relocd.sync.mirror import Saved
 
 __all__ = [
     "Addresses",
+    "Cache",
     "Commands",
     "DirectoryReader",
     "Feed",
     "Files",
+    "Ledger",
+    "Notifier",
     "Rendered",
     "Renderer",
+    "StatusFile",
     "TemplateSets",
     "Units",
     "Wire",
@@ -54,7 +61,7 @@ class DirectoryReader(Protocol):
 class Rendered:
     """The text of one template; `secret` when it looked at a secret."""
 
-    text: str
+    text: str = field(repr=False)
     secret: bool
 
 
@@ -170,4 +177,56 @@ class Commands(Protocol):
 
     def run(self, arguments: Sequence[str], timeout_s: float) -> Awaitable[None]:
         """Run to the end without a shell; raises `Failed` with the last lines of its output."""
+        ...
+
+
+class Ledger(Protocol):
+    """The footprints of this server's goals; they survive a crash and a boot."""
+
+    def all(self) -> Mapping[GoalId, Footprint]:
+        """Every footprint, as of the start; a damaged one is set aside and logged, not trusted."""
+        ...
+
+    async def save(self, goal: GoalId, footprint: Footprint) -> None:
+        """Keep a footprint; it is on disk when this returns, and nothing is written when it is already."""
+        ...
+
+    async def forget(self, goal: GoalId) -> None:
+        """Drop a footprint of which nothing is left here."""
+        ...
+
+
+class Cache(Protocol):
+    """The mirror's state across restarts of the agent."""
+
+    def load(self) -> Saved | None:
+        """What was stored for this base and server, or None where there is nothing that can be trusted."""
+        ...
+
+    async def store(self, saved: Saved) -> None:
+        """Replace what is stored."""
+        ...
+
+
+class Notifier(Protocol):
+    """The service manager that started the agent."""
+
+    def ready(self, status: str) -> None:
+        """The agent has started; `status` is one line for a person."""
+        ...
+
+    def status(self, text: str) -> None:
+        """One line about the agent's state for a person."""
+        ...
+
+    def alive(self) -> None:
+        """The agent's loop still turns."""
+        ...
+
+
+class StatusFile(Protocol):
+    """Where the agent's status is left for others to read."""
+
+    async def write(self, status: Mapping[str, object]) -> None:
+        """Replace the status; a failure is logged, since a status is never worth stopping for."""
         ...

@@ -1,7 +1,8 @@
 """Distinguished names as values that compare the way a directory compares them (RFC 4514, RFC 4518).
 
 Two spellings of one name (case, spaces, escapes, order within a multi-valued RDN) are equal. All attributes are
-compared with caseIgnoreMatch, the rule of every naming attribute in common use.
+compared with caseIgnoreMatch, the rule of every naming attribute in common use. As in OpenLDAP that is Unicode's NFKC
+and lower case letter by letter: "ß" is not "ss", since two entries may differ in just that.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
+from unicodedata import normalize
 
 from relocd.errors import Invalid
 
@@ -35,7 +37,7 @@ _ALIASES: Final = {
 _PLAIN: Final = re.compile(r"(?:[a-z]{1,8}=[A-Za-z0-9._-]+)(?:,[a-z]{1,8}=[A-Za-z0-9._-]+)*")
 _TYPE: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]*|\d+(?:\.\d+)+")
 _SPECIAL: Final = frozenset('"+,;<>\\=# ')
-_MUST_ESCAPE: Final = re.compile(r'["+,;<>\\]')
+_MUST_ESCAPE: Final = re.compile(r'^#|["+,;<>\\]')
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +73,10 @@ def _rdn_key(pairs: tuple[tuple[str, str], ...]) -> str:
 
 
 def _value_key(value: str) -> str:
-    folded = " ".join(value.split()).casefold()
-    escaped = _MUST_ESCAPE.sub(lambda match: "\\" + match[0], folded)
-    return "\\" + escaped if escaped.startswith("#") else escaped
+    """The value as it is compared; escapes are hexadecimal, so that a comma in a key always parts two RDNs."""
+    folded = "".join(map(str.lower, normalize("NFKC", value)))
+    single_spaced = " ".join(filter(None, folded.split(" ")))
+    return _MUST_ESCAPE.sub(lambda match: f"\\{ord(match[0]):02x}", single_spaced)
 
 
 @lru_cache(maxsize=256)

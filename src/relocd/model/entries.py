@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Interface, IPv6Interface
 from typing import NewType
@@ -36,12 +36,15 @@ ServiceAddress = IPv4Interface | IPv6Interface
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry as the directory sent it; `csn` is its entryCSN, empty where the server sends none."""
+    """One entry as the directory sent it; `csn` is its entryCSN, empty where the server sends none.
+
+    The attributes are not shown, since secrets are among them.
+    """
 
     uuid: EntryUUID
     dn: DN
     csn: str
-    attributes: Attributes
+    attributes: Attributes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from relocd.model.entries import ServiceAddress
@@ -12,7 +12,7 @@ __all__ = ["FileState", "HeldAddress", "Interface", "NewFile", "Probe", "UnitSta
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """A network interface: `networks` are the on-link networks that its own, not relocd's, addresses give it."""
+    """A network interface: `addresses` are its own, not relocd's; `mac` is empty where it is not Ethernet."""
 
     index: int
     name: str
@@ -59,7 +59,7 @@ class NewFile:
     """
 
     target: str
-    content: bytes
+    content: bytes = field(repr=False)
     digest: str
     owner: str = "root"
     group: str = "root"

@@ -62,7 +62,8 @@ class _Attributes:
         self.problems: list[Problem] = []
 
     def foreign(self) -> Attributes:
-        return {name: values for name, values in self._entry.attributes.items() if name not in _OWN}
+        """The attributes that templates see; an option (`relocSecret;lang-de`) makes nothing visible."""
+        return {name: values for name, values in self._entry.attributes.items() if name.partition(";")[0] not in _OWN}
 
     def all(self, name: str, convert: Callable[[str], _T], *, secret: bool = False) -> list[_T]:
         values = []
@@ -71,8 +72,8 @@ class _Attributes:
                 values.append(convert(raw.decode()))
             except (Invalid, ValueError) as error:
                 shown = "a value" if secret else repr(raw.decode(errors="replace"))
-                why = "" if secret or isinstance(error, UnicodeDecodeError) else f": {error}"
-                self.problems.append(Problem(str(self._entry.dn), f"{name} {shown} cannot be used{why}"))
+                why = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)
+                self.problems.append(Problem(str(self._entry.dn), f"{name} {shown} cannot be used: {why}"))
         return values
 
     def one(self, name: str, convert: Callable[[str], _T]) -> _T | None:
@@ -118,7 +119,7 @@ def _cluster(entry: Entry, read: _Attributes) -> Cluster:
 
 
 def _service(entry: Entry, read: _Attributes) -> Service:
-    addresses = tuple(sorted(read.all("relocAddress", _address), key=lambda a: (a.version, a)))
+    addresses = tuple(sorted(set(read.all("relocAddress", _address)), key=lambda a: (a.version, a)))
     exclusive = read.one("relocExclusive", _boolean)
     secrets = read.pairs("relocSecret", secret=True)
     return Service(
@@ -145,7 +146,7 @@ CLASSES: Final[Mapping[str, Callable[[Entry, _Attributes], Model]]] = {
 
 
 def _address(text: str) -> ServiceAddress:
-    if "/" not in text:
+    if "/" not in text or "%" in text:
         raise Invalid("write it with its prefix length, as in 192.0.2.10/24 or 2001:db8::10/64")
     address = ip_interface(text)
     ip = address.ip
@@ -176,6 +177,7 @@ def _set_name(text: str) -> str:
 
 
 def _pair(text: str) -> tuple[str, str]:
+    """A key and its value; as the value may be a secret, no message shows the text."""
     key, equals, value = text.partition("=")
     if not equals or not _KEY.fullmatch(key.strip()):
         raise Invalid("write it as key=value, the key of letters, digits, _, . and -")

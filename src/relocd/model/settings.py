@@ -73,8 +73,10 @@ class GuardSettings:
 
 @dataclass(frozen=True, slots=True)
 class PathSettings:
-    """`[paths]`: folders of template sets in order of preference, before those shipped with relocd; where the
-    ledger and the cache survive a boot (`state`); and where the records of the running system are (`run`).
+    """`[paths]`: where things are on this server.
+
+    `template_sets` are folders in order of preference, before the sets shipped with relocd. The ledger and the
+    cache that survive a boot are in `state`, the records of the running system in `run`.
     """
 
     template_sets: tuple[str, ...] = ("/etc/relocd/template-sets",)
@@ -84,8 +86,10 @@ class PathSettings:
 
 @dataclass(frozen=True, slots=True)
 class WireSettings:
-    """`[wire]`: `probes` asked `probe_interval_ms` apart before an exclusive service's address is raised (0: none);
-    announcements repeated `announce_burst` times and then every `announce_refresh_s` (0: never).
+    """`[wire]`: asking for and announcing addresses.
+
+    `probes` are asked `probe_interval_ms` apart before an exclusive service's address is raised (0: none).
+    Announcements are repeated `announce_burst` times and then every `announce_refresh_s` (0: never).
     """
 
     probes: int = 3
@@ -119,9 +123,10 @@ class UnitSettings:
 
 @dataclass(frozen=True, slots=True)
 class AgentSettings:
-    """`[agent]`: `settle_ms` is the least time between two convergences of one service (the first is immediate);
-    what failed is tried again after `retry_min_s`, doubling up to `retry_max_s`; a template may take
-    `render_timeout_s`; `log_level` is debug, info, warning or error.
+    """`[agent]`: the pace of the agent.
+
+    `settle_ms` is the least time between two convergences of one service (the first is immediate). What failed is
+    tried again after `retry_min_s`, doubling up to `retry_max_s`. A template may take `render_timeout_s`.
     """
 
     settle_ms: float = 100.0

@@ -1,0 +1,49 @@
+"""What the directory says that concerns one server, as one immutable value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from relocd.model.dn import DN
+from relocd.model.entries import Cluster, EntryUUID, Problem, Server, Service
+
+__all__ = ["Snapshot"]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The server `me`, what it is linked to, and who else is linked to that.
+
+    `me` is None when the directory has no readable entry for this server. `names` resolves the names that the links
+    above use; one that is not in it points to nothing, or to nothing that concerns this server. `unknown` are entries
+    that exist but could not be read or understood: nothing may be concluded about them.
+    """
+
+    me: Server | None
+    servers: Mapping[EntryUUID, Server] = field(default_factory=dict)
+    clusters: Mapping[EntryUUID, Cluster] = field(default_factory=dict)
+    services: Mapping[EntryUUID, Service] = field(default_factory=dict)
+    names: Mapping[DN, EntryUUID] = field(default_factory=dict)
+    unknown: frozenset[EntryUUID] = frozenset()
+    problems: tuple[Problem, ...] = ()
+
+    def targets(self, links: Iterable[DN]) -> frozenset[EntryUUID]:
+        """The identities that some links point to, without those that point to nothing."""
+        return frozenset(self.names[link] for link in links if link in self.names)
+
+    def clusters_of(self, server: Server) -> tuple[Cluster, ...]:
+        """The clusters that a server is a member of, in order of their names."""
+        found = (self.clusters[uuid] for uuid in self.targets(server.cluster_links) if uuid in self.clusters)
+        return tuple(sorted(found, key=lambda cluster: cluster.dn.key))
+
+    def members(self, cluster: Cluster) -> tuple[Server, ...]:
+        """The servers that are members of a cluster, in order of their names."""
+        linked = (server for server in self.servers.values() if cluster.uuid in self.targets(server.cluster_links))
+        return tuple(sorted(linked, key=lambda server: server.dn.key))
+
+    def linked(self, server: Server) -> frozenset[EntryUUID]:
+        """The services that a server is linked to, directly or through its clusters."""
+        direct = self.targets(server.service_links)
+        through = (self.targets(cluster.service_links) for cluster in self.clusters_of(server))
+        return direct.union(*through)

@@ -1,0 +1,104 @@
+"""What this server shall have: one goal for each linked service, and one for each template set of scope `server`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NewType
+
+from relocd.model.entries import EntryUUID, Server, Service, ServiceAddress
+from relocd.model.snapshot import Snapshot
+from relocd.model.template_set import Role, Scope
+from relocd.plan.context import Json, server_context, service_context
+from relocd.plan.holder import decision
+
+__all__ = ["Goal", "GoalId", "Goals", "ScopeOf", "goal_id", "goals", "service_of"]
+
+GoalId = NewType("GoalId", str)
+"""The identity of a goal: a service's entryUUID, or `server:` and the name of a template set."""
+
+ScopeOf = Callable[[str], Scope | None]
+"""The scope of a template set by its name, None while the set cannot be read."""
+
+_SERVER = "server:"
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What shall be here: the role and why, and everything that it takes. `files_only` leaves the rest to others."""
+
+    id: GoalId
+    name: str
+    role: Role
+    reason: str
+    sets: tuple[str, ...]
+    context: Json = field(hash=False, repr=False)  # secrets are in it
+    addresses: tuple[ServiceAddress, ...] = ()
+    interface: str | None = None
+    exclusive: bool = False
+    files_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Goals:
+    """Goals by identity; about those that are `unknown` nothing may be concluded; all others have no link here."""
+
+    wanted: Mapping[GoalId, Goal]
+    unknown: frozenset[GoalId] = frozenset()
+
+
+def goal_id(service: EntryUUID) -> GoalId:
+    """The goal of a service."""
+    return GoalId(service)
+
+
+def service_of(goal: GoalId) -> EntryUUID | None:
+    """The service of a goal, None for one of scope `server`."""
+    return None if goal.startswith(_SERVER) else EntryUUID(goal)
+
+
+def goals(snapshot: Snapshot, scope_of: ScopeOf, server_sets: Iterable[str] = ()) -> Goals | None:
+    """The goals of the snapshot's server, or None while nothing is known of it.
+
+    `server_sets` are the sets that the local configuration applies whatever is linked.
+    """
+    if snapshot.me is None:
+        return None
+    me = snapshot.me
+    linked = sorted(snapshot.linked(me))
+    services = [snapshot.services[uuid] for uuid in linked if uuid in snapshot.services]
+    named = {name for service in services for name in service.template_sets}
+    scopes = {name: scope_of(name) for name in named}
+    whole = frozenset(name for name in named if scopes[name] is Scope.SERVER).union(server_sets)
+    found = [*_service_goals(snapshot, me, services, whole), *_server_goals(snapshot, me, whole)]
+    unread = [GoalId(_SERVER + name) for name in named - whole if scopes[name] is None]
+    return Goals(
+        {goal.id: goal for goal in found},
+        frozenset((*unread, *(goal_id(uuid) for uuid in linked if uuid in snapshot.unknown))),
+    )
+
+
+def _service_goals(
+    snapshot: Snapshot, me: Server, services: Iterable[Service], whole: frozenset[str]
+) -> Iterator[Goal]:
+    for service in services:
+        decided = decision(snapshot, me, service)
+        if decided is not None:
+            yield Goal(
+                id=goal_id(service.uuid),
+                name=service.name,
+                role=decided.role,
+                reason=decided.reason,
+                sets=tuple(name for name in service.template_sets if name not in whole),
+                context=service_context(snapshot, me, service, decided),
+                addresses=service.addresses,
+                interface=service.interface,
+                exclusive=service.exclusive,
+                files_only=decided.files_only,
+            )
+
+
+def _server_goals(snapshot: Snapshot, me: Server, whole: Iterable[str]) -> Iterator[Goal]:
+    for name in sorted(whole):
+        context = server_context(snapshot, me)
+        yield Goal(GoalId(_SERVER + name), name, Role.ACTIVE, "for the whole server", (name,), context)

@@ -1,0 +1,117 @@
+"""What a goal takes before anything is rendered: files by source and target, placed addresses, units; all guarded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from relocd.errors import Invalid
+from relocd.model.entries import ServiceAddress
+from relocd.model.host import Interface, NewFile
+from relocd.model.template_set import FileSpec, First, Role, TemplateSet, UnitAction, UnitSpec
+from relocd.plan.desired import Desired, DesiredUnit, Footprint, Placed
+from relocd.plan.expand import expanded
+from relocd.plan.goals import Goal
+from relocd.plan.guards import Guards
+from relocd.plan.interfaces import interface_for
+
+__all__ = ["Outline", "PlannedFile", "desired", "fallback", "outline"]
+
+_T = TypeVar("_T")
+_V = TypeVar("_V")
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedFile:
+    """A file to render, and the set whose template it is."""
+
+    template_set: TemplateSet
+    spec: FileSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """Everything of a goal but the content of its files, and what stands against it."""
+
+    files: tuple[PlannedFile, ...]
+    rest: Desired
+    problems: tuple[str, ...]
+
+
+def outline(goal: Goal, sets: Sequence[TemplateSet], guards: Guards, interfaces: Sequence[Interface]) -> Outline:
+    """The outline of a goal; whatever the guards refuse or does not fit becomes a problem."""
+    problems: list[str] = []
+
+    def kept(convert: Callable[[_V], _T], values: Iterable[_V]) -> tuple[_T, ...]:
+        return tuple(_kept(convert, values, problems))
+
+    named = kept(lambda each: expanded(each, goal.name), sets)
+    acting = () if goal.files_only else named
+    wanted = goal.addresses if goal.role is Role.ACTIVE and not goal.files_only else ()
+    rest = Desired(
+        role=goal.role,
+        addresses=kept(lambda address: _placed(goal, address, guards, interfaces), wanted),
+        units=kept(lambda spec: _unit(goal, spec, guards), (spec for each in acting for spec in each.units)),
+        commands=tuple(command for each in acting for command in each.commands),
+        first=First.ADDRESSES if any(each.first is First.ADDRESSES for each in sets) else First.UNITS,
+        probe=goal.exclusive,
+    )
+    files = kept(lambda found: _file(*found, guards), _specs(goal, named))
+    problems += _twice([file.spec.target for file in files]) + _twice([unit.name for unit in rest.units])
+    return Outline(files, rest, tuple(problems))
+
+
+def desired(sketch: Outline, files: tuple[NewFile, ...]) -> Desired:
+    """What shall be here, once the files of an outline are rendered."""
+    return replace(sketch.rest, files=files)
+
+
+def fallback(role: Role, footprint: Footprint) -> Desired | None:
+    """What to do while a goal cannot be prepared: keep what serves, let go of what shall not serve, begin nothing."""
+    if role is Role.ACTIVE:
+        if footprint.role is not Role.ACTIVE:
+            return None
+        return Desired(role, None, tuple(footprint.addresses), footprint.units, (), footprint.first, probe=True)
+    if not footprint.addresses and not footprint.units:
+        return None
+    units = tuple(replace(unit, enter=_without(unit), change=UnitAction.NONE) for unit in footprint.units)
+    return Desired(role, None, (), units, (), footprint.first)
+
+
+def _without(unit: DesiredUnit) -> UnitAction:
+    return UnitAction.STOP if unit.removed is UnitAction.STOP else UnitAction.NONE
+
+
+def _kept(convert: Callable[[_V], _T], values: Iterable[_V], problems: list[str]) -> Iterator[_T]:
+    for value in values:
+        try:
+            yield convert(value)
+        except Invalid as error:
+            problems.append(str(error))
+
+
+def _twice(names: list[str]) -> list[str]:
+    return [
+        f"{name} is claimed twice by the template sets of one service" for name in {*names} if names.count(name) > 1
+    ]
+
+
+def _specs(goal: Goal, sets: Iterable[TemplateSet]) -> Iterator[tuple[TemplateSet, FileSpec]]:
+    return ((each, spec) for each in sets for spec in each.files if goal.role in spec.roles)
+
+
+def _file(template_set: TemplateSet, spec: FileSpec, guards: Guards) -> PlannedFile:
+    guards.check_target(spec.target)
+    return PlannedFile(template_set, spec)
+
+
+def _unit(goal: Goal, spec: UnitSpec, guards: Guards) -> DesiredUnit:
+    guards.check_unit(spec.name)
+    enter = spec.active if goal.role is Role.ACTIVE else spec.standby
+    return DesiredUnit(spec.name, enter, spec.change, spec.removed)
+
+
+def _placed(goal: Goal, address: ServiceAddress, guards: Guards, interfaces: Sequence[Interface]) -> Placed:
+    guards.check_address(address)
+    return Placed(interface_for(address, goal.interface, interfaces).name, address)

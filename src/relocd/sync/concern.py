@@ -1,0 +1,53 @@
+"""Which entries concern a server: itself, what it is linked to, and who else is linked to that.
+
+Pure over the content's links, and its cost depends only on what concerns the server, not on the size of the directory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from relocd.model.entries import EntryUUID
+from relocd.sync.content import Content, Record
+
+__all__ = ["Concern", "concern_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Concern:
+    """The entries to keep whole, and the names at which an entry that appears would be one of them."""
+
+    uuids: frozenset[EntryUUID] = frozenset()
+    keys: frozenset[str] = frozenset()
+
+    def touches(self, record: Record | None) -> bool:
+        """Whether a record, before or after a change, is of concern: itself, its name, or by a link to it."""
+        if record is None:
+            return False
+        return record.uuid in self.uuids or record.key in self.keys or not self.keys.isdisjoint(record.links)
+
+
+def concern_of(content: Content, me: Record | None, my_key: str) -> Concern:
+    """The concern of the server `me`, or of the name `my_key` while no such entry exists."""
+    if me is None:
+        return Concern(frozenset(), frozenset({my_key}))
+    linked = _records(content, me.links)
+    beyond = [link for record in linked for link in record.links]  # services of my clusters
+    targets = [*linked, *_records(content, beyond)]
+    keys = frozenset((*me.links, *beyond, *(record.key for record in targets)))
+    sharing = _linking(content, keys)  # servers and clusters that are linked to the same
+    members = _linking(content, frozenset(record.key for record in sharing))  # servers of those clusters
+    records = (me, *targets, *sharing, *members)
+    active = [key for record in linked for key in record.active]
+    uuids = frozenset(record.uuid for record in records)
+    return Concern(uuids, keys.union((my_key,), active, (record.key for record in records)))
+
+
+def _records(content: Content, keys: Iterable[str]) -> list[Record]:
+    return [record for key in keys if (record := content.named(key)) is not None]
+
+
+def _linking(content: Content, keys: frozenset[str]) -> list[Record]:
+    uuids = frozenset[EntryUUID]().union(*(content.linking_to(key) for key in keys))
+    return [record for uuid in uuids if (record := content.get(uuid)) is not None]

@@ -1,0 +1,184 @@
+"""The content of the directory as one server keeps it: every entry by identity, name and links, few of them whole.
+
+What is kept of an entry that does not concern this server is its `Record` without a value: identity, name, links and
+CSN. So memory grows with the number of entries, and not with the parameters of other servers' services.
+
+An entry is its entryUUID: one that was renamed is still found by its former name, as long as something uses that
+name, by a link or as a cluster's active server, and no other entry has taken it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from relocd.errors import Invalid
+from relocd.model.dn import DN
+from relocd.model.entries import Entry, EntryUUID, Problem
+from relocd.model.parse import Model, kinds, parsed
+
+__all__ = ["Content", "Record", "Whole", "reduced", "whole"]
+
+_LINKS: Final = ("relocservicelink", "relocclusterlink")
+_ACTIVE: Final = ("relocactive",)
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """An entry as understood: its value, or None and the problems that kept it from being understood."""
+
+    value: Model | None
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One entry: `key`, `links` and `active` are normalised names (`DN.key`).
+
+    `active` is what a cluster names its active server; `whole` is there only where the entry concerns this server.
+    """
+
+    uuid: EntryUUID
+    key: str
+    csn: str
+    links: tuple[str, ...]
+    active: tuple[str, ...] = ()
+    whole: Whole | None = None
+
+    @property
+    def uses(self) -> tuple[str, ...]:
+        """Every name in this entry that means another one."""
+        return self.links + self.active
+
+
+def whole(entry: Entry) -> Record:
+    """The record of an entry that concerns this server."""
+    return replace(reduced(entry), whole=Whole(*parsed(entry)))
+
+
+def reduced(entry: Entry) -> Record:
+    """The record of an entry that does not concern this server."""
+    return Record(
+        entry.uuid, entry.dn.key, entry.csn, tuple(_names_in(entry, _LINKS)), tuple(_names_in(entry, _ACTIVE))
+    )
+
+
+def _names_in(entry: Entry, attributes: Iterable[str]) -> Iterator[str]:
+    for name in attributes if kinds(entry.attributes) else ():
+        for value in entry.attributes.get(name, ()):
+            try:
+                yield DN.parse(value.decode()).key
+            except (Invalid, UnicodeDecodeError):
+                continue  # parsing the whole entry reports it
+
+
+class _Users:
+    """Which entries use a name."""
+
+    def __init__(self) -> None:
+        self._users: dict[str, set[EntryUUID]] = {}
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._users
+
+    def of(self, key: str) -> frozenset[EntryUUID]:
+        return frozenset(self._users.get(key, ()))
+
+    def add(self, keys: Iterable[str], uuid: EntryUUID) -> None:
+        for key in keys:
+            self._users.setdefault(key, set()).add(uuid)
+
+    def discard(self, keys: Iterable[str], uuid: EntryUUID) -> None:
+        for key in frozenset(keys):
+            self._users[key].discard(uuid)
+            if not self._users[key]:
+                del self._users[key]
+
+
+class Content:
+    """Records by identity, by name, and by what they link to; the three are always consistent."""
+
+    def __init__(self, records: Iterable[Record] = (), former: Mapping[str, EntryUUID] | None = None) -> None:
+        self._records: dict[EntryUUID, Record] = {}
+        self._named: dict[str, EntryUUID] = {}
+        self._linking = _Users()
+        self._calling_active = _Users()
+        self._former: dict[str, EntryUUID] = {}
+        for record in records:
+            self.put(record)
+        self._former |= {key: uuid for key, uuid in (former or {}).items() if uuid in self._records}
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __iter__(self) -> Iterator[Record]:
+        return iter(self._records.values())
+
+    def __contains__(self, uuid: EntryUUID) -> bool:
+        return uuid in self._records
+
+    @property
+    def former(self) -> Mapping[str, EntryUUID]:
+        """Former names that are still used, and the entries that had them."""
+        return dict(self._former)
+
+    def get(self, uuid: EntryUUID) -> Record | None:
+        """The record of an identity."""
+        return self._records.get(uuid)
+
+    def named(self, key: str) -> Record | None:
+        """The record of the entry that has this normalised name, or had it and nothing has taken it since."""
+        uuid = self._named.get(key) or self._former.get(key)
+        return None if uuid is None else self._records[uuid]
+
+    def linking_to(self, key: str) -> frozenset[EntryUUID]:
+        """The entries with a link to this normalised name."""
+        return self._linking.of(key)
+
+    def put(self, record: Record) -> None:
+        """Add or replace; an entry that had the name before under another identity is gone."""
+        before = self._records.get(record.uuid)
+        if before is not None and (before.key, before.links, before.active) == (
+            record.key,
+            record.links,
+            record.active,
+        ):
+            self._records[record.uuid] = record
+            return
+        self._detach(before)
+        replaced = self._named.get(record.key)
+        if replaced is not None:
+            self.remove(replaced)
+        self._attach(record)
+        if before is not None:
+            if before.key != record.key:
+                self._former[before.key] = record.uuid
+            self._forget_unused((before.key, *before.uses))
+
+    def remove(self, uuid: EntryUUID) -> None:
+        """Forget an entry; nothing happens where there is none."""
+        record = self._records.get(uuid)
+        if record is not None:
+            self._detach(record)
+            self._former = {key: known for key, known in self._former.items() if known != uuid}
+            self._forget_unused(record.uses)
+
+    def _attach(self, record: Record) -> None:
+        self._records[record.uuid] = record
+        self._named[record.key] = record.uuid
+        self._former.pop(record.key, None)
+        self._linking.add(record.links, record.uuid)
+        self._calling_active.add(record.active, record.uuid)
+
+    def _detach(self, record: Record | None) -> None:
+        if record is None:
+            return
+        del self._records[record.uuid], self._named[record.key]
+        self._linking.discard(record.links, record.uuid)
+        self._calling_active.discard(record.active, record.uuid)
+
+    def _forget_unused(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            if key not in self._linking and key not in self._calling_active:
+                self._former.pop(key, None)

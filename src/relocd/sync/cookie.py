@@ -1,0 +1,74 @@
+"""The cookie of OpenLDAP's content synchronisation: how far each provider's changes are known.
+
+To RFC 4533 a cookie is opaque; OpenLDAP's is `rid=000,sid=001,csn=A;B`, with one change sequence number (CSN) for
+each provider that ever took a write. Three things follow, and only a client that reads cookies gets them right:
+
+- While a search persists, a cookie may carry the CSN of the one provider that took the change. Whoever stores it as
+  it came forgets all the others: merge, the newest of each provider.
+- slapd does not refuse a cookie that it cannot read. It sends everything, and ends as if it had also sent all
+  deletions. So a cookie that is not understood here must never be sent.
+- `sid` names the provider that wrote the cookie. Sent back it would say that this *is* that provider, to whom its own
+  changes need not be told. It is left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from relocd.errors import Invalid
+
+__all__ = ["SyncCookie"]
+
+# Time, change within it, provider, modification within it: of fixed width, so that text compares as time does.
+_CSN: Final = re.compile(r"\d{14}\.\d{6}Z#[0-9a-f]{6}#([0-9a-f]{3})#[0-9a-f]{6}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class SyncCookie:
+    """The newest CSN of each provider, at least one, in the order of the providers' numbers."""
+
+    csns: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> SyncCookie:
+        """The value of a cookie as sent by a provider or written by `str`; raises `Invalid` for anything else."""
+        fields = [field.partition("=") for field in text.split(",")]
+        if not all(key and equals for key, equals, _ in fields):
+            raise Invalid(f"the synchronisation cookie {text!r} is not of the form rid=...,csn=...")
+        lists = [value for key, _, value in fields if key == "csn"]
+        if len(lists) != 1:
+            raise Invalid(f"the synchronisation cookie {text!r} has {len(lists)} lists of change numbers, not one")
+        return cls.of(lists[0].split(";"))
+
+    @classmethod
+    def of(cls, csns: Iterable[str]) -> SyncCookie:
+        """The cookie of change sequence numbers; raises `Invalid` when there are none or one is malformed."""
+        newest: dict[str, str] = {}
+        for csn in csns:
+            provider = _provider(csn)
+            newest[provider] = max(csn, newest.get(provider, ""))
+        if not newest:
+            raise Invalid("a synchronisation cookie needs at least one change number")
+        return cls(tuple(csn for _, csn in sorted(newest.items())))
+
+    def merged(self, other: SyncCookie) -> SyncCookie:
+        """What is known when both are."""
+        return SyncCookie.of(self.csns + other.csns)
+
+    def is_ahead_of(self, other: SyncCookie) -> bool:
+        """Whether this knows of a change by a provider that the other knows of only up to an earlier one."""
+        theirs = {_provider(csn): csn for csn in other.csns}
+        return any(csn > theirs.get(_provider(csn), csn) for csn in self.csns)
+
+    def __str__(self) -> str:
+        return "rid=000,csn=" + ";".join(self.csns)
+
+
+def _provider(csn: str) -> str:
+    found = _CSN.fullmatch(csn)
+    if not found:
+        raise Invalid(f"{csn!r} is not a change sequence number")
+    return found[1]

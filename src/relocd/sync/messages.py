@@ -1,0 +1,178 @@
+"""The values of RFC 4533, section 2, to and from BER: the few forms that a persistent search needs.
+
+A general ASN.1 library takes longer for one of these than the rest of an entry together; a refresh decodes one for
+each entry of the directory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+from uuid import UUID
+
+from relocd.errors import Invalid
+from relocd.model.entries import EntryUUID
+
+__all__ = [
+    "SYNC_INFO",
+    "SYNC_REQUEST",
+    "SYNC_STATE",
+    "IdSet",
+    "NewCookie",
+    "PhaseEnd",
+    "State",
+    "SyncInfo",
+    "SyncState",
+    "sync_info",
+    "sync_request",
+    "sync_state",
+]
+
+SYNC_REQUEST: Final = "1.3.6.1.4.1.4203.1.9.1.1"
+SYNC_STATE: Final = "1.3.6.1.4.1.4203.1.9.1.2"
+SYNC_INFO: Final = "1.3.6.1.4.1.4203.1.9.1.4"
+
+_BOOLEAN: Final = 0x01
+_OCTETS: Final = 0x04
+_ENUMERATED: Final = 0x0A
+_SEQUENCE: Final = 0x30
+_SET: Final = 0x31
+_NEW_COOKIE: Final = 0x80
+_REFRESH_DELETE: Final = 0xA1
+_REFRESH_PRESENT: Final = 0xA2
+_ID_SET: Final = 0xA3
+_REFRESH_AND_PERSIST: Final = b"\x03"
+_LONG_FORM: Final = 0x80
+
+
+class State(IntEnum):
+    """What an entry's message says about it (section 2.2)."""
+
+    PRESENT = 0
+    ADD = 1
+    MODIFY = 2
+    DELETE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class SyncState:
+    """The Sync State control of one entry (section 2.2)."""
+
+    state: State
+    uuid: EntryUUID
+    cookie: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewCookie:
+    """Nothing but a new cookie (section 2.5)."""
+
+    cookie: str
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseEnd:
+    """The end of a phase of the refresh; `deletes` when it named what is gone, else it named what is there."""
+
+    deletes: bool
+    refresh_done: bool
+    cookie: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class IdSet:
+    """Many entries at once that are gone (`deletes`) or that are there unchanged."""
+
+    deletes: bool
+    uuids: tuple[EntryUUID, ...]
+    cookie: str | None
+
+
+SyncInfo = NewCookie | PhaseEnd | IdSet
+
+
+def sync_request(cookie: str) -> bytes:
+    """The value of a Sync Request control (section 2.2) for refreshAndPersist; no cookie when it is empty."""
+    mode = _encoded(_ENUMERATED, _REFRESH_AND_PERSIST)
+    return _encoded(_SEQUENCE, mode + (_encoded(_OCTETS, cookie.encode()) if cookie else b""))
+
+
+def sync_state(value: bytes) -> SyncState:
+    """The meaning of a Sync State control's value; raises `Invalid` for anything else."""
+    elements = list(_elements(_only(value, _SEQUENCE)))
+    try:
+        (state_tag, state), (uuid_tag, uuid), *rest = elements
+        known = State(int.from_bytes(state))
+    except ValueError as error:
+        raise Invalid(f"a Sync State control is malformed: {value.hex()}") from error
+    if (state_tag, uuid_tag) != (_ENUMERATED, _OCTETS):
+        raise Invalid(f"a Sync State control is malformed: {value.hex()}")
+    return SyncState(known, _uuid(uuid), _cookie(rest))
+
+
+def sync_info(value: bytes) -> SyncInfo:
+    """The meaning of a Sync Info message's value (section 2.5); raises `Invalid` for anything else."""
+    kind, content = next(_elements(value), (0, b""))
+    if kind == _NEW_COOKIE:
+        return NewCookie(_text(content))
+    if kind not in {_REFRESH_DELETE, _REFRESH_PRESENT, _ID_SET}:
+        raise Invalid(f"a Sync Info message is malformed: {value.hex()}")
+    elements = list(_elements(content))
+    flag = next((octets != b"\0" for tag, octets in elements if tag == _BOOLEAN), None)
+    if kind == _ID_SET:
+        return IdSet(bool(flag), _uuids(elements), _cookie(elements))
+    return PhaseEnd(kind == _REFRESH_DELETE, flag is not False, _cookie(elements))
+
+
+def _uuids(elements: list[tuple[int, bytes]]) -> tuple[EntryUUID, ...]:
+    sets = [octets for tag, octets in elements if tag == _SET]
+    return tuple(_uuid(octets) for content in sets for _, octets in _elements(content))
+
+
+def _uuid(octets: bytes) -> EntryUUID:
+    try:
+        return EntryUUID(str(UUID(bytes=octets)))
+    except ValueError as error:
+        raise Invalid(f"an entryUUID has {len(octets)} octets, not 16") from error
+
+
+def _cookie(elements: list[tuple[int, bytes]]) -> str | None:
+    return next((_text(octets) for tag, octets in elements if tag == _OCTETS), None)
+
+
+def _text(octets: bytes) -> str:
+    """A cookie as text; what is no text stays visible and is refused where the cookie is read."""
+    return octets.decode("ascii", errors="backslashreplace")
+
+
+def _encoded(tag: int, content: bytes) -> bytes:
+    """One element (X.690, section 8.1), its length in the short or the long form."""
+    size = len(content)
+    if size < _LONG_FORM:
+        return bytes((tag, size)) + content
+    octets = size.to_bytes((size.bit_length() + 7) // 8)
+    return bytes((tag, _LONG_FORM | len(octets))) + octets + content
+
+
+def _only(value: bytes, tag: int) -> bytes:
+    found, content = next(_elements(value), (0, b""))
+    if found != tag:
+        raise Invalid(f"expected the tag {tag:#x} in {value.hex()}")
+    return content
+
+
+def _elements(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """The elements side by side in `data`, as tag and content; raises `Invalid` when one is cut short."""
+    at = 0
+    while at < len(data):
+        start, size = at + 2, int.from_bytes(data[at + 1 : at + 2])
+        if size >= _LONG_FORM:
+            start += size - _LONG_FORM
+            size = int.from_bytes(data[at + 2 : start])
+        end = start + size
+        if end > len(data):
+            raise Invalid(f"a BER element is cut short: {data.hex()}")
+        yield data[at], data[start:end]
+        at = end

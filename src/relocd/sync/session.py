@@ -1,0 +1,83 @@
+"""One persistent search seen as a sequence of messages, turned into events (RFC 4533, sections 3.3 and 3.4).
+
+Invariants.
+- A cookie is given out only with the content it belongs to. While a refresh runs, cookies are withheld: OpenLDAP
+  sends entries in no order of time, so a cookie from the middle of a refresh that is cut short would claim changes
+  that were never sent. The next search starts from `cookie`, which is that of the last completed content.
+- The end of a refresh is always followed by its cookie, an empty one where the provider keeps none.
+- A search without a cookie starts the merging of cookies anew: what a former database knew does not count.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from relocd.errors import Invalid
+from relocd.model.entries import Entry
+from relocd.sync.cookie import SyncCookie
+from relocd.sync.events import Cookie, Deleted, Present, PresentPhaseEnd, RefreshDone, SyncEvent, Upsert
+from relocd.sync.messages import IdSet, NewCookie, PhaseEnd, State, SyncInfo, SyncState
+
+__all__ = ["Session"]
+
+_log = logging.getLogger(__name__)
+
+
+class Session:
+    """The state of one search that was started with `cookie`, or with none."""
+
+    def __init__(self, cookie: SyncCookie | None) -> None:
+        self.cookie = cookie
+        self.refreshing = True
+        self._known = cookie  # also what the refresh has promised so far
+
+    def entry(self, state: SyncState, entry: Entry | None) -> list[SyncEvent]:
+        """What an entry's message means; `entry` is None where it could not be understood.
+
+        Such an entry exists: it is said to be present, so that what is known of it is not taken for gone.
+        """
+        event: SyncEvent
+        if state.state is State.DELETE:
+            event = Deleted((state.uuid,))
+        elif state.state is State.PRESENT or entry is None:
+            event = Present((state.uuid,))
+        else:
+            event = Upsert(entry)
+        return [event, *self._took(state.cookie)]
+
+    def info(self, info: SyncInfo) -> list[SyncEvent]:
+        """What a Sync Info message means."""
+        match info:
+            case NewCookie(cookie):
+                return self._took(cookie)
+            case IdSet(deletes, uuids, cookie):
+                return [Deleted(uuids) if deletes else Present(uuids), *self._took(cookie)]
+            case PhaseEnd():
+                return self._phase_end(info)
+
+    def _phase_end(self, end: PhaseEnd) -> list[SyncEvent]:
+        events: list[SyncEvent] = [] if end.deletes else [PresentPhaseEnd()]
+        if not end.refresh_done:
+            return [*events, *self._took(end.cookie)]
+        self._take(end.cookie)
+        self.refreshing = False
+        return [*events, RefreshDone(), self._given()]
+
+    def _took(self, cookie: str | None) -> list[SyncEvent]:
+        """Take a cookie, and give it out unless a refresh runs."""
+        return [self._given()] if self._take(cookie) and not self.refreshing else []
+
+    def _take(self, text: str | None) -> bool:
+        if text is None:
+            return False
+        try:
+            cookie = SyncCookie.parse(text)
+        except Invalid as error:
+            _log.warning("a cookie is ignored: %s", error)
+            return False
+        self._known = self._known.merged(cookie) if self._known else cookie
+        return True
+
+    def _given(self) -> Cookie:
+        self.cookie = self._known
+        return Cookie(str(self.cookie or ""))

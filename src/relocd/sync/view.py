@@ -1,0 +1,84 @@
+"""The snapshot of what concerns a server, and what is wrong with it, taken from the mirrored content."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from relocd.model.dn import DN
+from relocd.model.entries import Cluster, Problem, Server, Service
+from relocd.model.snapshot import Snapshot
+from relocd.sync.concern import Concern
+from relocd.sync.content import Content, Record
+
+__all__ = ["snapshot_of"]
+
+
+def snapshot_of(content: Content, me: Record | None, my_dn: DN, concern: Concern) -> Snapshot:
+    """The entries of concern as values, with every name that their links use and every problem in them."""
+    records = [record for uuid in sorted(concern.uuids) if (record := content.get(uuid)) is not None]
+    values = [record.whole.value for record in records if record.whole and record.whole.value]
+    known = {value.uuid for value in values}
+    servers = {value.uuid: value for value in values if isinstance(value, Server)}
+    clusters = {value.uuid: value for value in values if isinstance(value, Cluster)}
+    owners: list[Server | Cluster] = [*servers.values(), *clusters.values()]
+    links = {link for owner in owners for link in _links(owner)}
+    mine = None if me is None else servers.get(me.uuid)
+    return Snapshot(
+        me=mine,
+        servers=servers,
+        clusters=clusters,
+        services={value.uuid: value for value in values if isinstance(value, Service)},
+        names={
+            link: record.uuid
+            for link in links
+            if (record := content.named(link.key)) is not None and record.uuid in concern.uuids
+        },
+        unknown=frozenset(record.uuid for record in records if record.uuid not in known),
+        problems=tuple(_problems(content, me, my_dn, records)),
+    )
+
+
+def _links(value: Server | Cluster) -> Iterator[DN]:
+    yield from value.service_links
+    if isinstance(value, Server):
+        yield from value.cluster_links
+    elif value.active is not None:
+        yield value.active
+
+
+def _problems(content: Content, me: Record | None, my_dn: DN, records: Iterable[Record]) -> Iterator[Problem]:
+    if me is None:
+        yield Problem(
+            str(my_dn),
+            "the directory has no such entry that this server may read; add it, or correct "
+            "[server] dn; until then nothing changes here",
+        )
+        return
+    mine = {me.uuid, *(record.uuid for key in me.links if (record := content.named(key)) is not None)}
+    for record in records:
+        if record.whole is None:
+            continue
+        yield from record.whole.problems
+        value = record.whole.value
+        if record.uuid in mine and isinstance(value, Server | Cluster):
+            for link in sorted(_links(value), key=lambda link: link.key):
+                yield from _link_problems(content, value, link)
+
+
+def _link_problems(content: Content, value: Server | Cluster, link: DN) -> Iterator[Problem]:
+    target = content.named(link.key)
+    if target is None:
+        yield Problem(str(value.dn), f"links to {link}, which does not exist; add that entry or remove the link")
+        return
+    if target.key != link.key:
+        yield Problem(str(value.dn), f"links to {link}, which was renamed to {target.key}; correct the link")
+    found = target.whole.value if target.whole else None
+    if found is not None and not isinstance(found, _expected(value, link)):
+        kind = type(found).__name__.lower()
+        yield Problem(str(value.dn), f"links to {link}, which is a {kind}; a link of that kind leads nowhere")
+
+
+def _expected(value: Server | Cluster, link: DN) -> type[Server | Cluster | Service]:
+    if link in value.service_links:
+        return Service
+    return Cluster if isinstance(value, Server) else Server

@@ -1,0 +1,64 @@
+"""What the README says of settings and commands is what the code has."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from relocd.cli import app
+from relocd.model.settings import ScriptUnit, Settings, UnitSettings
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
+
+
+def documented(table: str) -> dict[str, str]:
+    """The keys of one table of the configuration and the cell with their defaults."""
+    start = README.index(f"| **`[{table}]`**")
+    rows = README[start:].split("\n\n")[0].splitlines()[1:]
+    found: dict[str, str] = {}
+    for row in rows:
+        if "**" in row:
+            break
+        names, default = (cell.strip() for cell in row.split("|")[1:3])
+        defaults = re.findall(r"`([^`]*)`", default) or [default]
+        keys = re.findall(r"`\.?([^`]*)`", names)
+        found |= dict(zip(keys, defaults if len(defaults) == len(keys) else defaults * len(keys), strict=True))
+    return found
+
+
+@pytest.mark.parametrize("table", [field.name for field in dataclasses.fields(Settings)])
+def test_every_setting_stands_in_the_readme_with_its_default(table: str) -> None:
+    known = {field.name: field for field in dataclasses.fields(_table(table))}
+    told = documented(table)
+    if table == "units":
+        known.pop("script")
+        script = [field.name for field in dataclasses.fields(ScriptUnit)]
+        assert [told.pop(key, None) is not None for key in ('script."NAME".start', *script[1:])] == [True] * len(script)
+    assert told.keys() == known.keys()
+    for name, field in known.items():
+        if field.default is not dataclasses.MISSING:
+            assert told[name] == _as_toml(field.default), name
+
+
+def test_every_command_stands_in_the_readme() -> None:
+    commands = get_command(app).commands  # type: ignore[attr-defined]
+    for name in commands.keys() - {"version"}:
+        assert f"| `relocd {name}" in README
+
+
+def _table(name: str) -> type:
+    kinds = {field.name: field.type for field in dataclasses.fields(Settings)}
+    module = __import__(UnitSettings.__module__, fromlist=["x"])
+    return getattr(module, str(kinds[name]))
+
+
+def _as_toml(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return "[" + ", ".join(f'"{item}"' for item in value) + "]"
+    return f'"{value}"' if isinstance(value, str) else str(value)
