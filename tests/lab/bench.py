@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -25,13 +26,12 @@ from rich.table import Table
 from tests.lab.hosts import Lan
 from tests.lab.node import Node
 from tests.lab.slapd import Slapd, server_dn, server_ldif, service_dn, service_ldif
-from tests.lab.usage import settled, usage
+from tests.lab.usage import Usage, settled, usage
 
 __all__ = ["main"]
 
 _SLAPD_BYTES: Final = 1 << 30
 _CHANGE_EVERY_S: Final = 0.005
-_REFRESH_S: Final = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def main() -> int:
     chosen = _arguments().parse_args()
     console = Console()
     figures = []
-    for figure in (*_scale(chosen, console), *_idle(chosen, console)):
+    for figure in chain(_scale(chosen, console), _idle(chosen, console)):
         figures.append(figure)
         console.print(f"  {figure.name}: {figure.value:,.2f} {figure.unit}", highlight=False)
     console.print(_table(figures))
@@ -112,12 +112,11 @@ def _scale(chosen: argparse.Namespace, console: Console) -> Iterator[Figure]:
         yield Figure("entries of the refresh", entries, "", least=chosen.servers + chosen.services)
         yield Figure("refresh", entries / took_ns * 1e9, "entries/s", least=10_000)
         after = settled(node.agent.pid)
-        yield Figure("resident memory, agent", after.own_rss_mb, "MB", most=120)
-        yield Figure("resident memory, agent and renderer", after.rss_mb, "MB")
+        yield from _memory(after, most=120)
         for name, change in _foreign_changes(chosen).items():
             cost = _cost_ms(node.agent.pid, slapd, change, chosen.changes)
-            yield Figure(f"CPU of a foreign change, {name}", cost, "ms", most=0.5)
-        yield Figure("resident memory after all changes, agent", usage(node.agent.pid).own_rss_mb, "MB", most=120)
+            yield Figure(f"CPU of a change, {name}", cost, "ms", most=0.5)
+        yield Figure("memory after all changes", usage(node.agent.pid).rss_mb, "MB", most=120)
 
 
 def _idle(chosen: argparse.Namespace, console: Console) -> Iterator[Figure]:
@@ -127,9 +126,14 @@ def _idle(chosen: argparse.Namespace, console: Console) -> Iterator[Figure]:
         time.sleep(chosen.idle_seconds)  # not a synchronisation: the time that is measured
         after = usage(node.agent.pid)
         share = (after.cpu_ms - before.cpu_ms) / (chosen.idle_seconds * 1000) * 100
-        yield Figure("idle CPU, agent and renderer", share, "% of a core", most=0.5)
-        yield Figure("idle resident memory, agent", after.own_rss_mb, "MB", most=60)
-        yield Figure("idle resident memory, agent and renderer", after.rss_mb, "MB")
+        yield Figure("idle CPU", share, "% of a core", most=0.5)
+        yield from _memory(after, most=60)
+
+
+def _memory(now: Usage, *, most: float) -> Iterator[Figure]:
+    yield Figure("memory of the agent (RSS)", now.rss_mb, "MB", most=most)
+    yield Figure("memory at its peak", now.peak_mb, "MB")
+    yield Figure("memory of agent and renderer (PSS)", now.family_mb, "MB")
 
 
 def _write_many(path: Path, chosen: argparse.Namespace) -> None:
@@ -168,7 +172,7 @@ def _foreign_changes(chosen: argparse.Namespace) -> dict[str, Change]:
         links = [service_dn(f"service{(number + 7) % (chosen.services - 1)}")]
         return server_dn(f"server{number % (chosen.servers - 1)}"), "relocServiceLink", links
 
-    return {"a service's parameter": parameter, "a server's link": link}
+    return {"foreign parameter": parameter, "foreign link": link}
 
 
 def _cost_ms(pid: int, slapd: Slapd, change: Change, count: int) -> float:

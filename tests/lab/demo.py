@@ -107,7 +107,7 @@ def _probe_counts(wanted: bool | None) -> tuple[int, ...]:
 def _moved(pair: Pair, series: Series, count: int, screen: Screen) -> list[Figures]:
     """The figures of a series, shown as they come."""
     watches = pair.watches(series.service)
-    screen.begin(series.title, [f"answer {client}" for client in watches])
+    screen.begin(series.title, list(watches))
     moves = []
     with ExitStack() as stack:
         for client, watch in watches.items():
@@ -125,6 +125,7 @@ def _document(results: Mapping[str, Sequence[Figures]]) -> dict[str, object]:
         "kernel": platform.release(),
         "python": platform.python_version(),
         "processors": len(os.sched_getaffinity(0)),
+        "load": os.getloadavg(),
     }
     return {
         "unit": "milliseconds after ldapmodify was started, except sent_ns (CLOCK_MONOTONIC)",

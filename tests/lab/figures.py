@@ -12,7 +12,7 @@ from tests.lab.trace import Steps
 
 __all__ = ["ELSEWHERE", "STEPS", "Figures", "Summary", "as_json", "judged", "measured", "summaries"]
 
-STEPS: Final = ("seen", "let go", "files", "probed", "address", "unit", "command")
+STEPS: Final = ("seen", "let go", "files", "probed", "raised", "unit", "modify")
 _MS: Final = 1e-6
 _BEFORE_NS: Final = 20_000_000
 _AFTER_NS: Final = 150_000_000

@@ -6,6 +6,7 @@ and `web`, a real nginx that starts with its addresses and whose page names the 
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import tempfile
 import time
@@ -132,7 +133,8 @@ class Pair:
             tables=_tables(self._probes),
             folders=("/etc/relocd", "/run"),
         )
-        node.place("/run/relocd-nginx/web").mkdir(parents=True)
+        for folder in ("/etc/relocd/echo", "/etc/relocd/nginx", "/run/relocd-nginx/web"):
+            node.place(folder).mkdir(parents=True)
         return node
 
 
@@ -140,15 +142,16 @@ def _tables(probes: int) -> Tables:
     """What these agents' configurations say beyond the usual: their guards, and nginx where there is no systemd."""
     pid, prefix, config = "/run/relocd-nginx/web/nginx.pid", "/run/relocd-nginx/web", "/etc/relocd/nginx/web.conf"
     nginx = ["/usr/sbin/nginx", "-e", "stderr", "-p", prefix, "-c", config]
-    daemon = ["start-stop-daemon", "--quiet", "--pidfile", pid]
+    # Not start-stop-daemon: for it a process runs until it is reaped, and a container may have nobody who does that.
+    stop = f"[ ! -e {pid} ] || {shlex.join(nginx)} -s stop && while [ -e {pid} ]; do sleep 0.002; done"
     return {
         "agent": {"log_level": "debug"},
         "guards": {"folders": ["/etc/relocd"], "units": ["relocd-nginx@*.service"]},
         "wire": {"probes": probes},
         'units.script."relocd-nginx@web.service"': {
             "start": nginx,
-            "stop": [*daemon, "--stop", "--oknodo", "--retry", "5"],
-            "status": [*daemon, "--status"],
+            "stop": ["sh", "-c", stop],
+            "status": ["test", "-e", pid],
             "reload": [*nginx, "-s", "reload"],
         },
     }

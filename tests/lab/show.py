@@ -13,12 +13,11 @@ from tests.lab.figures import ELSEWHERE, STEPS, Figures, Summary, summaries
 
 __all__ = ["Screen", "bar"]
 
-_MARKS: Final = {"seen": "S", "let go": "L", "files": "F", "probed": "P", "address": "A", "unit": "U"}
-_WIDTH: Final = 40
+_MARKS: Final = {"seen": "S", "let go": "L", "files": "F", "probed": "P", "raised": "A", "unit": "U"}
+_WIDTH: Final = 64
 _LEGEND: Final = (
-    "milliseconds after ldapmodify was started; in the bar: "
-    + ", ".join(f"{mark} {step}" for step, mark in _MARKS.items())
-    + ", 1 first answer"
+    "milliseconds after ldapmodify was started, which ended at `modify`; IPv4 and IPv6: first answer to the client\n"
+    "in the bar: " + ", ".join(f"{mark} {step}" for step, mark in _MARKS.items()) + ", 1 first answer"
 )
 
 
@@ -30,21 +29,20 @@ class Screen:
 
     def say(self, text: str) -> None:
         """One plain sentence."""
-        self._console.print(text, highlight=False)
+        self._console.print(text, highlight=False, soft_wrap=True)
 
     def begin(self, title: str, clients: Sequence[str]) -> None:
         """The head of a series of moves."""
         self._console.rule(Text(title, style="bold"), align="left")
         self.say(f"[dim]{_LEGEND}[/dim]")
         names = [*STEPS, *clients]
-        self.say("[bold]" + f"{'':>3} {'':<14}" + "".join(f"{name:>9}" for name in names) + "[/bold]")
+        self.say("[bold]" + f"{'':>3} {'':<9}" + "".join(f"{name:>7}" for name in names) + "[/bold]")
 
     def move(self, figures: Figures, scale_ms: float) -> None:
         """One move, as soon as it has been seen."""
         cells = [_cell(value) for value in (*figures.steps.values(), *figures.answers.values())]
-        route = f"{figures.old} > {figures.new}"
-        self.say(f"{figures.number:>3} {route:<14}" + "".join(f"{cell:>9}" for cell in cells))
-        self.say(f"[cyan]{'':>18}{bar(figures, scale_ms)}[/cyan] [dim]{scale_ms:g} ms[/dim]")
+        self.say(f"{figures.number:>3} {'> ' + figures.new:<9}" + "".join(f"{cell:>7}" for cell in cells))
+        self.say(f"[cyan]{'':>4}{bar(figures, scale_ms)}[/cyan] [dim]{scale_ms:g} ms[/dim]")
 
     def close(self, series: Mapping[str, Sequence[Figures]]) -> None:
         """The closing table."""

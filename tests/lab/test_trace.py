@@ -86,7 +86,7 @@ class TestFigures:
     def test_a_move_is_told_in_milliseconds_after_its_start(self):
         figures = moved(9)
         assert figures.steps["files"] == pytest.approx(4)
-        assert figures.steps["command"] == pytest.approx(10)
+        assert figures.steps["modify"] == pytest.approx(10)
         assert figures.steps["probed"] is None
         assert figures.answers == {"IPv4": pytest.approx(9), "IPv6": None}
         assert figures.share == pytest.approx(6)
@@ -109,6 +109,6 @@ class TestFigures:
 
     def test_the_bar_shows_when_and_what_lies_beyond_is_at_its_end(self):
         shown = bar(moved(9), 8.0).strip("├┤")
-        assert shown.index("S") == 10
-        assert shown.index("F") == 20
+        assert shown.index("S") == 16
+        assert shown.index("F") == 32
         assert shown.endswith("1")

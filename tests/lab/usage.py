@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,24 +12,25 @@ __all__ = ["Usage", "settled", "usage"]
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """At one moment: the process's own resident memory, that of all its descendants, and the CPU time of all."""
+    """At one moment: the process's own resident memory now and at its peak, and what it and its descendants take.
 
-    own_rss_mb: float
-    children_rss_mb: float
+    Of the memory of the family, pages that several share are counted once (PSS), so that the sum is what they cost.
+    """
+
+    rss_mb: float
+    peak_mb: float
+    family_mb: float
     cpu_ms: float
-
-    @property
-    def rss_mb(self) -> float:
-        """Resident memory of the process and its descendants; pages that they share count for each."""
-        return self.own_rss_mb + self.children_rss_mb
 
 
 def usage(pid: int) -> Usage:
     """What a process and its descendants take now."""
     family = list(_family(pid))
+    own = _kilobytes(pid, "status")
     return Usage(
-        own_rss_mb=_rss_mb(pid),
-        children_rss_mb=sum(_rss_mb(each) for each in family if each != pid),
+        rss_mb=own["VmRSS"] / 1000,
+        peak_mb=own["VmHWM"] / 1000,
+        family_mb=sum(_kilobytes(each, "smaps_rollup")["Pss"] for each in family) / 1000,
         cpu_ms=sum(_cpu_ms(each) for each in family),
     )
 
@@ -56,9 +56,10 @@ def _family(pid: int) -> Iterator[int]:
             yield from _family(int(child))
 
 
-def _rss_mb(pid: int) -> float:
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+def _kilobytes(pid: int, table: str) -> dict[str, float]:
+    """The amounts of memory in one of a process's tables; the kernel's kB are KiB (proc(5)), these are of 1000."""
+    rows = (line.split() for line in Path(f"/proc/{pid}/{table}").read_text().splitlines())
+    return {row[0].rstrip(":"): int(row[1]) * 1.024 for row in rows if row[-1] == "kB"}
 
 
 def _cpu_ms(pid: int) -> float:

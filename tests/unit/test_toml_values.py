@@ -122,7 +122,11 @@ def test_defaults():
         pytest.param('title = "t"\nbasic = 3', "line 2: basic is 3; write a table", id="no table"),
         pytest.param('title = "t"\nnamed = 3', "line 2: named is 3; write a table", id="no named tables"),
         pytest.param('title = "t"\n[named]\nn = 3', "line 3: [named] n is 3; write a table", id="no named table"),
-        pytest.param('title = "t"\n[item]\nname = "a"', "item is a table; write a list, each item a table", id="one table instead of many"),
+        pytest.param(
+            'title = "t"\n[item]\nname = "a"',
+            "item is a table; write a list, each item a table",
+            id="one table instead of many",
+        ),
     ],
 )
 def test_what_is_wrong_is_named(text, message):

@@ -12,7 +12,10 @@ __all__ = ["FileState", "HeldAddress", "Interface", "NewFile", "Probe", "UnitSta
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """A network interface: `addresses` are its own, not relocd's; `mac` is empty where it is not Ethernet."""
+    """A network interface: `addresses` are its own, not relocd's; `mac` is empty where it is not Ethernet.
+
+    One without a carrier is not `up` either: nobody is reached over it.
+    """
 
     index: int
     name: str

@@ -26,7 +26,7 @@ def _named(address: ServiceAddress, wanted: str, interfaces: Sequence[Interface]
         there = ", ".join(interface.name for interface in interfaces) or "none"
         raise Invalid(f"{address}: there is no interface {wanted} here ({there}); correct relocInterface")
     if not found.up:
-        raise Invalid(f"{address}: interface {wanted} is down; bring it up (ip link set {wanted} up)")
+        raise Invalid(f"{address}: interface {wanted} is down or has no carrier; bring it up, check its cable")
     return found
 
 
@@ -37,7 +37,7 @@ def _on_link(address: ServiceAddress, interfaces: Sequence[Interface]) -> Interf
         return min(usable, key=lambda interface: (-(_prefix_around(address, interface) or 0), interface.index))
     if fitting:
         name = fitting[0].name
-        raise Invalid(f"{address}: interface {name}, whose network it is in, is down; bring it up, or name another")
+        raise Invalid(f"{address}: interface {name}, in whose network it is, is down or has no carrier; bring it up")
     raise Invalid(f"{address}: no interface here has an address in its network; name one with relocInterface")
 
 

@@ -35,17 +35,24 @@ def concern_of(content: Content, me: Record | None, my_key: str) -> Concern:
     linked = _records(content, me.links)
     beyond = [link for record in linked for link in record.links]  # services of my clusters
     targets = [*linked, *_records(content, beyond)]
-    keys = frozenset((*me.links, *beyond, *(record.key for record in targets)))
+    keys = frozenset((*me.links, *beyond, *_names(content, targets)))
     sharing = _linking(content, keys)  # servers and clusters that are linked to the same
-    members = _linking(content, frozenset(record.key for record in sharing))  # servers of those clusters
+    members = _linking(content, _names(content, sharing))  # servers of those clusters
     records = (me, *targets, *sharing, *members)
-    active = [key for record in linked for key in record.active]
+    active = [key for record in (me, *linked) for key in record.active]
     uuids = frozenset(record.uuid for record in records)
-    return Concern(uuids, keys.union((my_key,), active, (record.key for record in records)))
+    return Concern(uuids, keys.union((my_key,), active, _names(content, records)))
 
 
 def _records(content: Content, keys: Iterable[str]) -> list[Record]:
     return [record for key in keys if (record := content.named(key)) is not None]
+
+
+def _names(content: Content, records: Iterable[Record]) -> frozenset[str]:
+    """The names at which some entries are found, also those that they had before."""
+    key_of = {record.uuid: record.key for record in records}
+    former = (key for key, uuid in content.former.items() if uuid in key_of)
+    return frozenset((*key_of.values(), *former))
 
 
 def _linking(content: Content, keys: frozenset[str]) -> list[Record]:

@@ -59,9 +59,9 @@ class SyncCookie:
         return SyncCookie.of(self.csns + other.csns)
 
     def is_ahead_of(self, other: SyncCookie) -> bool:
-        """Whether this knows of a change by a provider that the other knows of only up to an earlier one."""
+        """Whether this knows of a change that the other does not know of."""
         theirs = {_provider(csn): csn for csn in other.csns}
-        return any(csn > theirs.get(_provider(csn), csn) for csn in self.csns)
+        return any(csn > theirs.get(_provider(csn), "") for csn in self.csns)
 
     def __str__(self) -> str:
         return "rid=000,csn=" + ";".join(self.csns)

@@ -1,0 +1,1 @@
+"""One outside system a file: each implements a port of `relocd.ports` and translates its errors."""

@@ -1,0 +1,103 @@
+"""The links and addresses of this host as the kernel told of them: a picture that its messages keep current.
+
+Pure. `rtnetlink` turns the kernel's messages into `Change`s in the order in which they were sent, which is the order
+in which they must be applied; `netlink` decides by the picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from relocd.model.entries import ServiceAddress
+
+__all__ = ["Assigned", "Change", "Link", "Picture"]
+
+_Key = TypeVar("_Key", bound=Hashable)
+_Value = TypeVar("_Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link; `up` is one that has a carrier too, `promotes` its own promote_secondaries (ip-sysctl).
+
+    `mac` is empty unless it is Ethernet.
+    """
+
+    index: int
+    name: str
+    mac: bytes
+    up: bool
+    promotes: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """An address on the link of that index; `protocol` is its IFA_PROTO, None where the kernel told none.
+
+    `secondary` is an IPv4 address that goes with the first address of its network on that link.
+    """
+
+    index: int
+    address: ServiceAddress
+    protocol: int | None
+    secondary: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A link or an address that is there now as described, or is gone."""
+
+    fact: Link | Assigned
+    gone: bool
+
+
+class Picture:
+    """All links by index, and the addresses of each link.
+
+    `shows_protocols` says whether the kernel tells IFA_PROTO (Linux 5.18): it marks its own addresses too, that of
+    `lo` first of all.
+    """
+
+    def __init__(self) -> None:
+        self.links: dict[int, Link] = {}
+        self.shows_protocols = False
+        self._assigned: dict[int, dict[ServiceAddress, Assigned]] = {}
+
+    def apply(self, change: Change) -> bool:
+        """Take in what the kernel told; returns whether that was news."""
+        fact = change.fact
+        if isinstance(fact, Assigned):
+            self.shows_protocols = self.shows_protocols or fact.protocol is not None
+            return _noted(self._assigned.setdefault(fact.index, {}), fact.address, fact, gone=change.gone)
+        if change.gone:
+            self._assigned.pop(fact.index, None)
+        return _noted(self.links, fact.index, fact, gone=change.gone)
+
+    def link(self, name: str) -> Link | None:
+        """The link of that name."""
+        return next((link for link in self.links.values() if link.name == name), None)
+
+    def on(self, link: Link) -> Collection[Assigned]:
+        """The addresses of a link."""
+        return self._assigned.get(link.index, {}).values()
+
+    def find(self, link: Link, address: ServiceAddress) -> Assigned | None:
+        """That address with that prefix length on that link."""
+        return self._assigned.get(link.index, {}).get(address)
+
+    def dependants(self, link: Link, first: Assigned) -> Sequence[Assigned]:
+        """The secondary addresses that the kernel takes away with `first`, unless promote_secondaries is set."""
+        if first.secondary:
+            return ()
+        network = first.address.network
+        return [each for each in self.on(link) if each.secondary and each.address.network == network]
+
+
+def _noted(table: dict[_Key, _Value], key: _Key, value: _Value, *, gone: bool) -> bool:
+    if gone:
+        return table.pop(key, None) is not None
+    news = table.get(key) != value
+    table[key] = value
+    return news

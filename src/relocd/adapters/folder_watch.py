@@ -1,0 +1,172 @@
+"""Folders watched for changes with watchdog (inotify), also folders that do not exist yet.
+
+A folder is watched with everything in it, and so is the nearest existing folder above it, for entries only: that is
+where it appears, goes or is replaced. After every change the watches are compared with what is wanted now. Watchdog
+calls from a thread of its own; what it says reaches the event loop as one call when things have calmed down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from watchdog.events import (
+    DirCreatedEvent,
+    DirDeletedEvent,
+    DirMovedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileMovedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
+from watchdog.observers import Observer
+from watchdog.observers.api import BaseObserver, ObservedWatch
+
+from relocd.errors import Failed
+
+__all__ = ["FolderWatch"]
+
+_log = logging.getLogger(__name__)
+
+_QUIET_S: Final = 0.1
+_LONGEST_S: Final = 1.0
+_ATTEMPTS: Final = 5
+# Reading a file is an event too; ours would wake us for ever.
+_READS: Final = frozenset({"opened", "closed_no_write"})
+# Links are files: a symbolic link on the way may be replaced.
+_ENTRIES: Final[list[type[FileSystemEvent]]] = [
+    DirCreatedEvent,
+    DirDeletedEvent,
+    DirMovedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileMovedEvent,
+]
+
+_Identity = tuple[int, int, bool]
+
+
+class FolderWatch:
+    """Calls `changed` in the event loop, 100 ms after the last of a series of changes and after 1 s at the latest."""
+
+    def __init__(self, folders: Sequence[Path], changed: Callable[[], None]) -> None:
+        self._folders = tuple(folder.absolute() for folder in folders)
+        self._changed = changed
+        self._observer: BaseObserver = Observer()
+        self._watches: dict[Path, tuple[_Identity, ObservedWatch]] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._began = 0.0
+        self._closed = False
+
+    def start(self) -> None:
+        """Begin, inside the event loop; raises `Failed` when the kernel has no watch left."""
+        self._loop = asyncio.get_running_loop()
+        self._observer.start()
+        self._arm()
+
+    def close(self) -> None:
+        """End the threads; no call follows."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._observer.is_alive():
+            self._observer.stop()
+            self._observer.join()
+
+    def _arm(self) -> None:
+        """Watch what is wanted; repeated, because a folder may appear between looking and watching."""
+        for _ in range(_ATTEMPTS):
+            wanted = self._wanted()
+            if wanted == {path: identity for path, (identity, _) in self._watches.items()}:
+                return
+            self._drop([path for path, (identity, _) in self._watches.items() if wanted.get(path) != identity])
+            for path in wanted.keys() - self._watches.keys():
+                self._add(path, wanted[path])
+
+    def _wanted(self) -> dict[Path, _Identity]:
+        """The folders to watch, each with what tells it from another of the same name, and whether all below counts."""
+        wanted: dict[Path, _Identity] = {}
+        for folder in self._ways():
+            above = next(parent for parent in folder.parents if parent.is_dir()).resolve()
+            for path, deep in ((above, False), (folder.resolve(), True)):
+                identity = _identity(path, deep=deep)
+                if identity is not None and not wanted.get(path, (0, 0, False))[2]:
+                    wanted[path] = identity
+        return wanted
+
+    def _ways(self) -> Iterator[Path]:
+        """The folders as they are named, and where their names lead through symbolic links."""
+        for folder in self._folders:
+            yield folder
+            if (real := folder.resolve()) != folder:
+                yield real
+
+    def _add(self, path: Path, identity: _Identity) -> None:
+        *_, deep = identity
+        handler = _Handler(self._noted_in_thread, tuple(self._ways()))
+        try:
+            watch = self._observer.schedule(
+                handler, str(path), recursive=deep, event_filter=None if deep else list(_ENTRIES)
+            )
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            message = f"cannot watch {path}: {error.strerror}; raise fs.inotify.max_user_watches or max_user_instances"
+            raise Failed(message) from error
+        self._watches[path] = (identity, watch)
+
+    def _drop(self, paths: Sequence[Path]) -> None:
+        for path in paths:
+            _, watch = self._watches.pop(path)
+            self._observer.unschedule(watch)
+
+    def _noted_in_thread(self) -> None:
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._noted, self._loop)
+
+    def _noted(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._closed:
+            return
+        if self._timer is None:
+            self._began = loop.time()
+        else:
+            self._timer.cancel()
+        self._timer = loop.call_at(min(loop.time() + _QUIET_S, self._began + _LONGEST_S), self._settled)
+
+    def _settled(self) -> None:
+        self._timer = None
+        try:
+            self._arm()
+        except Failed as error:
+            _log.warning("changes of template sets may go unnoticed", extra={"fields": {"problem": str(error)}})
+        self._changed()
+
+
+class _Handler(FileSystemEventHandler):
+    """Passes on the events that concern a folder, a part of it, or the way to it."""
+
+    def __init__(self, noted: Callable[[], None], folders: Sequence[Path]) -> None:
+        self._noted = noted
+        self._folders = folders
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        if event.event_type in _READS:
+            return
+        paths = [Path(str(path)) for path in (event.src_path, event.dest_path) if path]
+        if any(
+            path.is_relative_to(folder) or folder.is_relative_to(path) for path in paths for folder in self._folders
+        ):
+            self._noted()
+
+
+def _identity(path: Path, *, deep: bool) -> _Identity | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None  # not there, or not for us to see: nothing to watch
+    return found.st_dev, found.st_ino, deep

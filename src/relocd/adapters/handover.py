@@ -1,0 +1,112 @@
+"""Between a worker thread and the event loop: events one way, the request to end the other way."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import threading
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from relocd.sync.events import Cookie, SyncEvent
+
+__all__ = ["Inbox", "StopSignal"]
+
+_MOST_WAITING: Final = 10_000
+"""Events after which the thread waits for the loop: memory stays bounded, and the server is slowed down by TCP."""
+
+_COOKIE_PERIOD_S: Final = 5.0
+
+
+class StopSignal:
+    """The request to end, which also ends the thread's waiting for a descriptor; idle, it costs nothing."""
+
+    def __init__(self) -> None:
+        self._set = threading.Event()
+        self._descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+
+    def set(self) -> None:
+        """Ask the thread to end; called from any thread, before `close`."""
+        self._set.set()
+        os.eventfd_write(self._descriptor, 1)
+
+    def is_set(self) -> bool:
+        """Whether the thread shall end."""
+        return self._set.is_set()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait; whether the thread shall end."""
+        return self._set.wait(timeout_s)
+
+    def wait_readable(self, descriptor: int, timeout_s: float) -> bool:
+        """Wait until there is something to read, the time is over or the thread shall end; whether there is."""
+        poll = select.poll()
+        poll.register(self._descriptor, select.POLLIN)
+        poll.register(descriptor, select.POLLIN)
+        ready = poll.poll(max(0.0, timeout_s) * 1000)
+        return any(found == descriptor for found, _ in ready)
+
+    def close(self) -> None:
+        """Free the descriptor, after the thread has ended."""
+        os.close(self._descriptor)
+
+
+class Inbox:
+    """Events from a thread, in order; the loop is woken once for all that arrive before it looks.
+
+    A cookie alone is no news: the change of any entry that the search leaves out, such as another server's heartbeat,
+    brings one. Only the last of them is kept, and the loop is woken for it once in a few seconds.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._changed = asyncio.Event()
+        self._guard = threading.Condition()
+        self._events: list[SyncEvent] = []
+        self._waking = False
+        self._woken_at = 0.0
+        self._ended = False
+        self._error: BaseException | None = None
+
+    def put(self, events: Sequence[SyncEvent]) -> None:
+        """Hand events over, from the thread; waits while too many are unread, and drops them after the end."""
+        with self._guard:
+            self._guard.wait_for(lambda: self._ended or len(self._events) < _MOST_WAITING)
+            if self._ended or not events:
+                return
+            news = not all(isinstance(event, Cookie) for event in events)
+            if not news and self._events and isinstance(self._events[-1], Cookie):
+                self._events.pop()
+            self._events.extend(events)
+            if news or time.monotonic() - self._woken_at > _COOKIE_PERIOD_S:
+                self._wake()
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Nothing more comes: `take` raises the error, or says so with an empty batch. Called from any thread."""
+        with self._guard:
+            if self._ended:
+                return
+            self._ended, self._error = True, error
+            self._guard.notify_all()
+            self._wake()
+
+    async def take(self) -> list[SyncEvent]:
+        """All events since the last call, at least one; none after the end."""
+        await self._changed.wait()
+        self._changed.clear()
+        with self._guard:
+            events, self._events = self._events, []
+            self._waking, self._woken_at = False, time.monotonic()
+            self._guard.notify_all()
+            if self._ended:
+                self._changed.set()
+            if self._error and not events:
+                raise self._error
+        return events
+
+    def _wake(self) -> None:
+        if not self._waking:
+            self._waking = True
+            self._loop.call_soon_threadsafe(self._changed.set)

@@ -1,0 +1,200 @@
+"""A connection to the directory: options, TLS, bind and plain searches, all of them limited in time.
+
+Blocking: it belongs to a thread. A connection that raised `Unavailable` is not used again; closing it and making a new
+one is the only way back, because nobody knows what became of an operation in between.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import stat
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+from urllib.parse import urlsplit
+
+import ldap
+
+from relocd.adapters.ldap_errors import translated
+from relocd.adapters.ldap_handshake import handshake_within
+from relocd.errors import Invalid
+from relocd.model.settings import DirectorySettings
+
+__all__ = ["Connection", "Found", "connect"]
+
+Found = tuple[str, dict[str, list[bytes]]]
+"""One entry of a search: its name and the values of its attributes."""
+
+_PORTS: Final = {"ldap": 389, "ldaps": 636}
+_KEEPALIVE_PROBES: Final = 3
+
+
+class Connection:
+    """A bound connection; `handle` is python-ldap's own object, for the one thread that owns the connection."""
+
+    def __init__(self, uri: str, handle: Any, operation_timeout_s: float) -> None:
+        self.uri = uri
+        self.handle = handle
+        self._timeout_s = operation_timeout_s
+
+    def search(self, base: str, scope: int, filter_: str, attributes: list[str]) -> list[Found]:
+        """The entries that match; raises `NotFound`, `Failed`, `Invalid` or `Unavailable`, also after the time limit.
+
+        References to other servers are not followed and not returned.
+        """
+        with translated(f"{self.uri}: search at {base!r}"):
+            message = self.handle.search_ext(base, scope, filter_, attributes)
+            _, found, _, _ = self.handle.result3(message, timeout=self._timeout_s)
+        return [(dn, values) for dn, values in found if dn is not None]
+
+    def close(self) -> None:
+        """Say goodbye without waiting for anything."""
+        with contextlib.suppress(ldap.LDAPError):  # it is gone already
+            self.handle.unbind_ext()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def connect(uri: str, settings: DirectorySettings) -> Connection:
+    """A bound connection to one server.
+
+    Raises `Invalid` for a setting that is wrong, `Unavailable` or `Failed` for what the server does.
+    """
+    try:
+        handle = ldap.initialize(uri)
+    except ldap.LDAPError as error:
+        raise Invalid(f"{uri!r} is not the URI of a directory; write ldap://HOST, ldaps://HOST or ldapi://") from error
+    connection = Connection(uri, handle, settings.operation_timeout_s)
+    try:
+        _set_options(uri, handle, settings)
+        with _secured(uri, handle, settings):
+            _bind(uri, handle, settings)
+        _limit_reading(handle, settings)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _set_options(uri: str, handle: Any, settings: DirectorySettings) -> None:
+    """See ldap_set_option(3); seconds but for the user timeout of TCP (RFC 5482), which is in milliseconds."""
+    silence_s = max(1, round(settings.silence_timeout_s))
+    options = {
+        ldap.OPT_PROTOCOL_VERSION: ldap.VERSION3,
+        ldap.OPT_REFERRALS: ldap.OPT_OFF,
+        ldap.OPT_RESTART: ldap.OPT_ON,  # a signal to the process ends no operation
+        ldap.OPT_NETWORK_TIMEOUT: settings.connect_timeout_s,
+        ldap.OPT_TIMEOUT: settings.operation_timeout_s,
+        ldap.OPT_X_KEEPALIVE_IDLE: silence_s,
+        ldap.OPT_X_KEEPALIVE_INTERVAL: max(1, silence_s // _KEEPALIVE_PROBES),
+        ldap.OPT_X_KEEPALIVE_PROBES: _KEEPALIVE_PROBES,
+    }
+    if hasattr(ldap, "OPT_TCP_USER_TIMEOUT"):  # libldap 2.5 and later
+        options[ldap.OPT_TCP_USER_TIMEOUT] = max(1, round(settings.silence_timeout_s * 1000))
+    with translated(f"{uri}: options"):
+        for option, value in options.items():
+            handle.set_option(option, value)
+    if _uses_tls(uri, settings):
+        _set_tls_options(uri, handle, settings)
+
+
+def _set_tls_options(uri: str, handle: Any, settings: DirectorySettings) -> None:
+    files = {
+        ldap.OPT_X_TLS_CACERTFILE: settings.ca_file,
+        ldap.OPT_X_TLS_CERTFILE: settings.cert_file,
+        ldap.OPT_X_TLS_KEYFILE: settings.key_file,
+    }
+    for option, name in files.items():
+        if name:
+            _require_readable(name)
+            handle.set_option(option, name)
+    handle.set_option(ldap.OPT_X_TLS_REQUIRE_CERT, ldap.OPT_X_TLS_DEMAND)
+    try:
+        handle.set_option(ldap.OPT_X_TLS_NEWCTX, 0)  # last: it reads the files named before
+    except (ldap.LDAPError, ValueError) as error:
+        names = ", ".join(name for name in files.values() if name)
+        raise Invalid(
+            f"{uri}: TLS cannot use {names}; they must be PEM files, the key that of the certificate"
+        ) from error
+
+
+def _uses_tls(uri: str, settings: DirectorySettings) -> bool:
+    scheme = urlsplit(uri).scheme
+    return scheme == "ldaps" or (scheme == "ldap" and settings.starttls)
+
+
+@contextlib.contextmanager
+def _secured(uri: str, handle: Any, settings: DirectorySettings) -> Iterator[None]:
+    """Limit the handshakes within, which ldaps:// makes with its first operation; StartTLS makes its own at once."""
+    if not _uses_tls(uri, settings):
+        yield
+        return
+    parts = urlsplit(uri)
+    limit_s = settings.connect_timeout_s + settings.operation_timeout_s
+    with handshake_within(limit_s, uri, parts.port or _PORTS[parts.scheme]):
+        if parts.scheme == "ldap":
+            with translated(f"{uri}: StartTLS ({_trust(settings)})"):
+                handle.start_tls_s()
+        yield
+
+
+def _trust(settings: DirectorySettings) -> str:
+    """What the server's certificate is checked against: libldap does not say that it was the certificate."""
+    return f"its certificate must name the host and be signed by {settings.ca_file or 'an authority of the system'}"
+
+
+def _bind(uri: str, handle: Any, settings: DirectorySettings) -> None:
+    suffix = f" over TLS ({_trust(settings)})" if uri.startswith("ldaps:") else ""
+    if settings.bind == "external":
+        with translated(f"{uri}: SASL EXTERNAL bind{suffix}"):
+            handle.sasl_bind_s("", "EXTERNAL", "")
+        return
+    # RFC 4513, section 5.1.2: a name without a password would be taken for an anonymous bind.
+    dn, password = (settings.bind_dn, _password(settings)) if settings.bind == "simple" else ("", "")
+    with translated(f"{uri}: bind as {dn or 'anonymous'}{suffix}"):
+        message = handle.simple_bind(dn, password)
+        handle.result3(message, timeout=settings.operation_timeout_s)
+
+
+def _password(settings: DirectorySettings) -> str:
+    """The first line of the password file."""
+    name = settings.password_file
+    if not name:
+        raise Invalid("bind = 'simple' needs `password_file`")
+    _require_readable(name)
+    if Path(name).stat().st_mode & stat.S_IRWXO:
+        raise Invalid(f"{name} is open to everyone; run: chmod o-rwx {name}")
+    password = Path(name).read_text(encoding="utf-8").partition("\n")[0]
+    if not password:
+        raise Invalid(f"the first line of {name} is empty; it must hold the password")
+    return password
+
+
+def _require_readable(name: str) -> None:
+    try:
+        with Path(name).open("rb"):
+            pass
+    except OSError as error:
+        raise Invalid(f"{name} cannot be read: {error.strerror}") from error
+
+
+def _limit_reading(handle: Any, settings: DirectorySettings) -> None:
+    """Let no read or write of the socket wait longer than an operation may take.
+
+    A server that hangs while it sends leaves half a message behind; libldap would wait for the other half for ever,
+    also where it was told to poll.
+    """
+    limit = struct.pack("ll", int(settings.operation_timeout_s), int(settings.operation_timeout_s % 1 * 1_000_000))
+    with socket.socket(fileno=os.dup(handle.fileno())) as same:
+        same.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+        same.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)

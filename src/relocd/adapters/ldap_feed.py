@@ -1,0 +1,199 @@
+"""The port `Feed`: one persistent search that restarts itself, in a thread of its own.
+
+The URIs are tried in order, each time from the first and with a new connection, until one carries a search; between
+rounds the waiting time doubles, with jitter. python-ldap's own reconnection is not used: it cannot resume a search.
+
+A cookie says more than the provider knows when that provider lags behind another one, or has lost what it had. To go
+on there would make entries that another provider still has look deleted. So such a provider is passed over for a few
+seconds, in which one that lags catches up; after that what it has is the truth, and is read anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from random import SystemRandom
+from types import TracebackType
+from typing import Final, Self
+
+import ldap
+
+from relocd.adapters.handover import Inbox, StopSignal
+from relocd.adapters.ldap_connection import Connection, connect
+from relocd.adapters.ldap_errors import Refused, StaleCookie
+from relocd.adapters.ldap_search import Emit, PersistentSearch, Plan
+from relocd.errors import Invalid, RelocdError
+from relocd.model.settings import DirectorySettings
+from relocd.sync.cookie import SyncCookie
+from relocd.sync.events import Lost, Started, SyncEvent
+from relocd.sync.session import Session
+
+__all__ = ["LdapFeed"]
+
+_log = logging.getLogger(__name__)
+
+_LAG_S: Final = 3.0
+"""How long a provider may know less than the cookie before what it knows is taken for the truth."""
+
+_END_S: Final = 1.0
+"""How long closing waits for the thread; one that is within libldap ends by itself at its next time limit."""
+
+
+class LdapFeed:
+    """The search below the base for what matches a filter; `cookie` belongs to content that was kept, empty for none.
+
+    It ends with its `async with` block, or with the iteration over `batches`.
+    """
+
+    def __init__(self, settings: DirectorySettings, filter_: str, cookie: str = "") -> None:
+        self._stop = StopSignal()
+        self._follower = _Follower(Plan(settings, filter_), _usable(cookie), self._stop)
+        self._inbox: Inbox | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def current_uri(self) -> str | None:
+        """The server that carries the search now."""
+        return self._follower.uri
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def batches(self) -> AsyncIterator[Sequence[SyncEvent]]:
+        """Events in the order the directory sent them; those that arrived together make one batch. To be called once.
+
+        The refresh comes in batches of many entries, a change as soon as it is here.
+        """
+        self._inbox = inbox = Inbox(asyncio.get_running_loop())
+        self._thread = threading.Thread(target=self._work, args=(inbox,), name="ldap-feed", daemon=True)
+        self._thread.start()
+        try:
+            while batch := await inbox.take():
+                yield batch
+        finally:
+            await self.aclose()
+
+    async def aclose(self) -> None:
+        """End the search; nothing more is emitted."""
+        if self._stop.is_set():
+            return
+        self._stop.set()
+        if self._inbox and self._thread:
+            self._inbox.end()
+            await asyncio.to_thread(self._thread.join, _END_S)
+        if not (self._thread and self._thread.is_alive()):
+            self._stop.close()
+
+    def _work(self, inbox: Inbox) -> None:
+        try:
+            self._follower.run(inbox.put)
+            inbox.end()
+        except Exception as error:  # noqa: BLE001 - whatever ends the thread is raised in the loop, not lost
+            inbox.end(error)
+
+
+class _Follower:
+    """What the thread does: one search after the other."""
+
+    def __init__(self, plan: Plan, cookie: SyncCookie | None, stop: StopSignal) -> None:
+        self.uri: str | None = None
+        self._plan = plan
+        self._cookie = cookie
+        self._stop = stop
+        self._lagging_since: float | None = None
+
+    def run(self, emit: Emit) -> None:
+        """Follow until asked to stop."""
+        delays = _delays(self._plan.settings)
+        while not self._stop.is_set():
+            if self._round(emit):
+                delays = _delays(self._plan.settings)
+            self._stop.wait(next(delays))
+
+    def _round(self, emit: Emit) -> bool:
+        """Try the servers until one has carried a search, and wait for its end; whether there was one."""
+        reasons: list[str] = []
+        for uri in self._plan.settings.uris:
+            session = Session(self._cookie)
+            reasons.append(self._attempt(uri, session, emit))
+            if self._stop.is_set():
+                return False
+            if not session.refreshing:
+                emit([Lost(reasons[-1])])
+                return True
+            _log.info("server passed over", extra={"fields": {"uri": uri, "reason": reasons[-1]}})
+        emit([Lost("; ".join(reasons))])
+        return False
+
+    def _attempt(self, uri: str, session: Session, emit: Emit) -> str:
+        """Follow one server's search to its end; the reason of the end."""
+        try:
+            with connect(uri, self._plan.settings) as connection:
+                self._refuse_lagging(connection)
+                self._follow(connection, session, emit)
+            reason = "the agent ends it"
+        except RelocdError as error:
+            reason = str(error)
+            self._cookie = self._cookie_after(error, session)
+        else:
+            self._cookie = session.cookie
+        finally:
+            self.uri = None
+        return reason
+
+    def _follow(self, connection: Connection, session: Session, emit: Emit) -> None:
+        search = PersistentSearch(connection, self._plan, session, self._stop)
+        search.start()
+        self.uri = connection.uri
+        emit([Started(connection.uri, fresh=session.cookie is None)])
+        search.follow(emit)
+
+    def _refuse_lagging(self, connection: Connection) -> None:
+        """Raise `Refused` when the provider says that it knows less than the cookie; many do not say anything."""
+        if self._cookie is None:
+            return
+        found = connection.search(self._plan.settings.base, ldap.SCOPE_BASE, "(objectClass=*)", ["contextCSN"])
+        csns = [value.decode("ascii", "replace") for _, values in found for value in values.get("contextCSN", ())]
+        if csns and self._cookie.is_ahead_of(SyncCookie.of(csns)):
+            raise Refused(f"{connection.uri}: the server lags behind what was read before; it must catch up")
+
+    def _cookie_after(self, error: RelocdError, session: Session) -> SyncCookie | None:
+        """The cookie to go on with after a search that ended in an error."""
+        if not session.refreshing:
+            self._lagging_since = None
+        if isinstance(error, StaleCookie):
+            return None
+        if not isinstance(error, Refused) or session.cookie is None:
+            return session.cookie
+        self._lagging_since = self._lagging_since or time.monotonic()
+        if time.monotonic() - self._lagging_since < _LAG_S:
+            return session.cookie
+        self._lagging_since = None
+        _log.warning("reading anew", extra={"fields": {"reason": str(error)}})
+        return None
+
+
+def _usable(cookie: str) -> SyncCookie | None:
+    """A stored cookie, unless it is malformed: a server may answer that with a refresh that deletes nothing."""
+    try:
+        return SyncCookie.parse(cookie) if cookie else None
+    except Invalid as error:
+        _log.warning("the stored cookie is dropped", extra={"fields": {"problem": str(error)}})
+        return None
+
+
+def _delays(settings: DirectorySettings) -> Iterator[float]:
+    """How long to wait before each further round, in seconds."""
+    jitter = SystemRandom()
+    longest_s = settings.retry_min_s
+    while True:
+        yield longest_s * jitter.uniform(0.5, 1.0)
+        longest_s = min(longest_s * 2, settings.retry_max_s)

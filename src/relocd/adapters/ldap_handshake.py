@@ -1,0 +1,69 @@
+"""A time limit for TLS handshakes, for which libldap has none.
+
+libldap limits the TCP connection and every LDAP operation, but it waits for ever in the handshake with a server that
+hangs: the kernel accepts the connection and acknowledges what is sent, so no time limit of TCP helps either. Neither
+does python-ldap give access to the socket before the handshake is over. So a second thread waits, and when the limit
+is over it shuts the sockets to the server's port that this process opened in the meantime; then the handshake fails.
+(At worst that ends another connection to the same server begun in the same seconds, and it is made again.)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import stat
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from relocd.errors import RelocdError, Unavailable
+
+__all__ = ["handshake_within"]
+
+_AGAIN_S: Final = 0.1
+"""libldap goes on with the next address of the server, whose handshake may hang as well."""
+
+
+@contextmanager
+def handshake_within(limit_s: float, uri: str, port: int) -> Iterator[None]:
+    """End a handshake with `port` that takes longer than the limit, and raise `Unavailable` then."""
+    before, done, late = _descriptors(), threading.Event(), threading.Event()
+
+    def watch() -> None:
+        wait_s = limit_s
+        while not done.wait(wait_s):
+            late.set()
+            _shut(_descriptors() - before, port)
+            wait_s = _AGAIN_S
+
+    watcher = threading.Thread(target=watch, name="ldap-handshake", daemon=True)
+    watcher.start()
+    try:
+        yield
+    except RelocdError as error:
+        if late.is_set():
+            raise Unavailable(f"{uri}: no TLS handshake within {limit_s:g} s; the server hangs") from error
+        raise
+    finally:
+        done.set()
+        watcher.join()
+
+
+def _descriptors() -> set[int]:
+    return {int(path.name) for path in Path("/proc/self/fd").iterdir()}
+
+
+def _shut(descriptors: set[int], port: int) -> None:
+    for descriptor in descriptors:
+        with contextlib.suppress(OSError):  # another thread may have closed it, or it is not connected any more
+            if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+                _shut_if_to(os.dup(descriptor), port)
+
+
+def _shut_if_to(descriptor: int, port: int) -> None:
+    with socket.socket(fileno=descriptor) as own:
+        if own.family in {socket.AF_INET, socket.AF_INET6} and own.getpeername()[1] == port:
+            own.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,144 @@
+"""The port `DirectoryReader`: direct reads on a connection of their own, in a thread of their own.
+
+A service is stopped on the word of these reads, so that only a positive answer counts. None means that the server
+itself says that there is no such entry *and* has the base entry to show: one that is empty or not yet loaded has not,
+and gives the same answer for everything. Whatever else happens is `Unavailable`: nothing is known.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, Self
+from uuid import UUID
+
+import ldap
+
+from relocd.adapters.ldap_connection import Connection, Found, connect
+from relocd.adapters.ldap_entry import ATTRIBUTES, entry_of
+from relocd.adapters.ldap_errors import NotFound
+from relocd.errors import RelocdError, Unavailable
+from relocd.model.dn import DN
+from relocd.model.entries import Entry, EntryUUID
+from relocd.model.settings import DirectorySettings
+
+__all__ = ["LdapReader"]
+
+_ANY: Final = "(objectClass=*)"
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """A search for one entry, and the filter that must find the base entry before "none" is believed."""
+
+    base: str
+    scope: int
+    filter: str
+    proof: str
+
+
+class LdapReader:
+    """Reads from the server that `current_uri` names, or else from the first one that answers.
+
+    It asks the server whose search is followed: another may lag behind, and know less.
+    """
+
+    def __init__(self, settings: DirectorySettings, current_uri: Callable[[], str | None]) -> None:
+        self._settings = settings
+        self._current_uri = current_uri
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="ldap-reader")
+        self._connection: Connection | None = None  # of the pool's one thread
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connection once a read that is under way has ended; nothing waits for that."""
+        self._pool.submit(self._drop)
+        self._pool.shutdown(wait=False)
+
+    async def by_dn(self, dn: DN) -> Entry | None:
+        """The entry of that name, or None when the directory says that there is none."""
+        return await self._answer(_Question(dn.text, ldap.SCOPE_BASE, _ANY, _ANY))
+
+    async def by_uuid(self, uuid: EntryUUID) -> Entry | None:
+        """The entry of that identity below the base, or None when the directory says that there is none."""
+        question = _Question(
+            self._settings.base, ldap.SCOPE_SUBTREE, f"(entryUUID={UUID(uuid)})", proof="(entryUUID=*)"
+        )
+        return await self._answer(question)
+
+    async def _answer(self, question: _Question) -> Entry | None:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._asked, question)
+
+    def _asked(self, question: _Question) -> Entry | None:
+        """Ask, and once more on a new connection when the one kept from before turns out to be dead."""
+        kept = self._connection is not None
+        try:
+            return self._ask(question)
+        except Unavailable:
+            if not kept:
+                raise
+            return self._ask(question)
+
+    def _ask(self, question: _Question) -> Entry | None:
+        try:
+            connection = self._connected()
+            found = self._found(connection, question)
+            if found is None:
+                self._prove(connection, question.proof)
+            return None if found is None else entry_of(*found)
+        except RelocdError as error:
+            self._drop()
+            raise Unavailable(str(error)) from error
+
+    def _found(self, connection: Connection, question: _Question) -> Found | None:
+        try:
+            found = connection.search(question.base, question.scope, question.filter, ATTRIBUTES)
+        except NotFound:
+            return None
+        if not found and question.scope == ldap.SCOPE_BASE:
+            raise Unavailable(f"{connection.uri}: {question.base} is there, but this identity may not read it")
+        return found[0] if found else None
+
+    def _prove(self, connection: Connection, proof: str) -> None:
+        """Raise `Unavailable` unless the server has the base entry to show."""
+        base = self._settings.base
+        try:
+            shown = connection.search(base, ldap.SCOPE_BASE, proof, ["1.1"])
+        except NotFound as error:
+            raise Unavailable(
+                f"{connection.uri}: the directory has no entry {base}: empty or not yet loaded"
+            ) from error
+        if not shown:
+            raise Unavailable(f"{connection.uri}: this identity must be allowed to search {base} for {proof}")
+
+    def _connected(self) -> Connection:
+        current = self._current_uri()
+        if self._connection and current not in {None, self._connection.uri}:
+            self._drop()
+        if self._connection is None:
+            self._connection = self._first([current] if current else self._settings.uris)
+        return self._connection
+
+    def _first(self, uris: tuple[str, ...] | list[str]) -> Connection:
+        reasons = []
+        for uri in uris:
+            try:
+                return connect(uri, self._settings)
+            except RelocdError as error:
+                reasons.append(str(error))
+        raise Unavailable("; ".join(reasons))
+
+    def _drop(self) -> None:
+        if self._connection:
+            self._connection.close()
+        self._connection = None

@@ -1,0 +1,87 @@
+"""The ledger: one JSON file for each footprint, below the state folder; replaced whole, on disk before it counts."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Mapping
+from ipaddress import ip_interface
+from pathlib import Path
+from typing import Any
+
+from relocd.adapters.durable import replace_file
+from relocd.model.template_set import First, Role, UnitAction
+from relocd.plan.desired import DesiredUnit, Footprint, Placed
+from relocd.plan.goals import GoalId
+
+__all__ = ["JsonLedger", "footprint_json", "footprint_of"]
+
+_log = logging.getLogger(__name__)
+
+
+class JsonLedger:
+    """Footprints below `folder`, which is made when it is missing."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._kept: dict[GoalId, Footprint] = {}
+
+    def all(self) -> Mapping[GoalId, Footprint]:
+        """Every footprint; a damaged file is renamed to `.damaged` and logged."""
+        found: dict[GoalId, Footprint] = {}
+        for path in sorted(self._folder.glob("*.json")):
+            try:
+                content = json.loads(path.read_text())
+                found[GoalId(content["id"])] = footprint_of(content)
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                aside = path.with_suffix(".damaged")
+                path.rename(aside)
+                fields = {"file": str(aside), "problem": f"{type(error).__name__}: {error}"}
+                _log.warning(
+                    "a footprint is damaged and set aside; its service is looked at anew", extra={"fields": fields}
+                )
+        self._kept = dict(found)
+        return found
+
+    async def save(self, goal: GoalId, footprint: Footprint) -> None:
+        """Keep a footprint, written only when it is another; raises `Failed` naming the file."""
+        if self._kept.get(goal) == footprint:
+            return
+        content = json.dumps({"id": goal} | footprint_json(footprint), indent=1).encode()
+        await asyncio.to_thread(replace_file, self._path(goal), content)
+        self._kept[goal] = footprint
+
+    async def forget(self, goal: GoalId) -> None:
+        """Drop a footprint."""
+        self._kept.pop(goal, None)
+        await asyncio.to_thread(self._path(goal).unlink, missing_ok=True)
+
+    def _path(self, goal: GoalId) -> Path:
+        return self._folder / (goal.replace(":", "-") + ".json")
+
+
+def footprint_json(footprint: Footprint) -> dict[str, Any]:
+    """A footprint as JSON values."""
+    return {
+        "name": footprint.name,
+        "role": footprint.role,
+        "files": sorted(footprint.files),
+        "applied": dict(footprint.applied),
+        "addresses": [[placed.interface, str(placed.address)] for placed in sorted(footprint.addresses, key=str)],
+        "units": [[unit.name, unit.enter, unit.change, unit.removed] for unit in footprint.units],
+        "first": footprint.first,
+    }
+
+
+def footprint_of(content: Mapping[str, Any]) -> Footprint:
+    """The footprint that JSON values describe; raises ValueError, KeyError or TypeError when they do not."""
+    return Footprint(
+        name=str(content["name"]),
+        role=None if content["role"] is None else Role(content["role"]),
+        files=frozenset(map(str, content["files"])),
+        applied={str(target): str(digest) for target, digest in content["applied"].items()},
+        addresses=frozenset(Placed(str(name), ip_interface(text)) for name, text in content["addresses"]),
+        units=tuple(DesiredUnit(str(name), *map(UnitAction, words)) for name, *words in content["units"]),
+        first=First(content["first"]),
+    )

@@ -1,0 +1,39 @@
+"""One acting process on a server: a lock in the run folder, held as long as the process lives."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from relocd.errors import Fatal
+
+__all__ = ["sole"]
+
+
+@contextmanager
+def sole(folder: Path) -> Iterator[None]:
+    """Be the only one that acts on this server; raises `Fatal` naming the process that already does."""
+    path = folder / "lock"
+    try:
+        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise Fatal(f"{path}: cannot be opened ({error.strerror}); correct [paths] run") from error
+    try:
+        _take(path, descriptor)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _take(path: Path, descriptor: int) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        holder = os.read(descriptor, 20).decode(errors="replace").strip() or "unknown"
+        raise Fatal(f"an agent already runs on this server (process {holder} holds {path}); stop it first") from error
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)

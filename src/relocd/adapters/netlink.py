@@ -1,0 +1,248 @@
+"""The port `Addresses`: this host's interfaces and addresses, kept current by the kernel's events.
+
+A picture is read once and follows the events from then on; when the kernel could not deliver some, it is read anew
+beside the old one, which stays in use meanwhile. `add` and `drop` return when the kernel has acknowledged and the
+picture shows it.
+
+Ours is an address that carries our protocol number (IFA_PROTO, Linux 5.18). On a kernel that tells no protocol
+numbers, it is one that the record in the run folder names; it is written before an address is raised. So an agent
+that starts again knows its addresses. A foreign address is never touched.
+
+`rtnetlink` speaks with the kernel, `address_picture` holds what it told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from relocd.adapters.address_picture import Assigned, Change, Link, Picture
+from relocd.adapters.address_record import AddressRecord
+from relocd.adapters.rtnetlink import RouteSocket, translated
+from relocd.errors import Failed, Unavailable
+from relocd.model.entries import ServiceAddress
+from relocd.model.host import HeldAddress, Interface
+
+__all__ = ["PROTOCOL", "NetlinkAddresses"]
+
+_log = logging.getLogger(__name__)
+
+PROTOCOL: Final = 0x72
+"""The IFA_PROTO of addresses that relocd has raised: `r`. `ip address show proto 0x72` lists them."""
+
+_CONFIRM_S: Final = 1.0
+_RETRY_S: Final = 1.0
+_REREAD_S: Final = 0.01
+
+
+class NetlinkAddresses:
+    """The addresses of the network namespace in which it was opened; `run` is the folder of the record."""
+
+    def __init__(self, run: Path) -> None:
+        self._record = AddressRecord(run / "addresses")
+        self._socket = RouteSocket(self._hear, self._reread)
+        self._picture = Picture()
+        self._next_picture: Picture | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._lost_events = False
+        self._news = asyncio.Event()
+        self._one_change = asyncio.Lock()
+        self._watchers: list[Callable[[], None]] = []
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def open(self) -> None:
+        """Read the record, the interfaces and the addresses, and follow the events."""
+        self._record.load()
+        try:
+            self._socket.open()
+            self._reading = asyncio.create_task(self._read())
+            await self._reading
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Stop following; nothing changes on any interface."""
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.wait((self._reading,))
+        self._socket.close()
+
+    def interfaces(self) -> Sequence[Interface]:
+        """The interfaces by index, each with the addresses that are not ours."""
+        return tuple(self._interface(link) for _, link in sorted(self._picture.links.items()))
+
+    def held(self) -> Sequence[HeldAddress]:
+        """Every address of every interface."""
+        return tuple(
+            HeldAddress(link.name, each.address, self._is_ours(link, each))
+            for _, link in sorted(self._picture.links.items())
+            for each in self._picture.on(link)
+        )
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Call `changed` in the event loop after any change, also after one of ours."""
+        self._watchers.append(changed)
+
+    async def add(self, interface: str, address: ServiceAddress) -> None:
+        """Raise an address and mark it as ours; nothing happens when it is there and ours.
+
+        Raises `Failed` when the interface is missing or not up, the same address of somebody else is on it, or the
+        kernel refuses; `Unavailable` when the kernel's answer was lost, so that nobody knows.
+        """
+        async with self._one_change:
+            link = self._usable(interface, address)
+            if not self._has_ours(link, address):
+                await self._raise(link, address)
+
+    async def drop(self, interface: str, address: ServiceAddress) -> None:
+        """Drop an address of ours, and no other; nothing happens when it is gone. Raises `Failed` for a foreign one."""
+        async with self._one_change:
+            link = self._picture.link(interface)
+            found = link and self._picture.find(link, address)
+            if link and found:
+                if not self._is_ours(link, found):
+                    raise Failed(f"drop {address} on {interface}: relocd has not raised it, so it stays")
+                await self._remove(link, found)
+            self._record.forget(interface, address)
+
+    async def _raise(self, link: Link, address: ServiceAddress) -> None:
+        if not self._picture.shows_protocols:
+            self._record.add(link.name, address)
+        try:
+            await self._socket.assign(link, address, PROTOCOL)
+            await self._shown(f"raise {address} on {link.name}", lambda: self._picture.find(link, address) is not None)
+        except Failed:
+            self._record.forget(link.name, address)
+            # Refused because somebody was faster? Their event may be later than our refusal, so ask.
+            await self._socket.dump()
+            if not self._has_ours(link, address):
+                raise
+        if self._picture.shows_protocols:
+            self._record.forget(link.name, address)
+
+    async def _remove(self, link: Link, found: Assigned) -> None:
+        address = found.address
+        try:
+            async with self._sparing_dependants(link, found):
+                await self._socket.remove(link, address)
+            await self._shown(f"drop {address} on {link.name}", lambda: self._picture.find(link, address) is None)
+        except Failed:
+            if self._picture.find(link, address) is not None:
+                raise
+
+    @asynccontextmanager
+    async def _sparing_dependants(self, link: Link, found: Assigned) -> AsyncIterator[None]:
+        """Let no other address go with this one inside the block.
+
+        With the first IPv4 address of a network the kernel drops that network's others, and with the last one of the
+        interface its routes, unless promote_secondaries is set (the kernel's default is not, that of most
+        distributions is). It is set for this moment, so that there is nothing to repair afterwards.
+        """
+        if not self._picture.dependants(link, found):
+            yield
+            return
+        await self._socket.look_at(link)
+        before = self._picture.links.get(link.index, link).promotes
+        await self._socket.promote(link, wanted=True)
+        try:
+            yield
+        finally:
+            await self._socket.promote(link, wanted=before)
+
+    def _usable(self, interface: str, address: ServiceAddress) -> Link:
+        link = self._picture.link(interface)
+        if link is None:
+            raise Failed(f"raise {address} on {interface}: there is no such interface here; correct relocInterface")
+        if not link.up:
+            raise Failed(f"raise {address} on {interface}: it is down or has no carrier; bring it up, check its cable")
+        return link
+
+    def _has_ours(self, link: Link, address: ServiceAddress) -> bool:
+        """Whether the address is there and ours; raises `Failed` when somebody else's is, with any prefix length."""
+        for same in self._picture.on(link):
+            if same.address.ip == address.ip and not self._is_ours(link, same):
+                raise Failed(
+                    f"raise {address} on {link.name}: {same.address} is there and relocd has not raised it; remove it "
+                    f"(ip address del {same.address} dev {link.name}) and from where it is configured"
+                )
+        return self._picture.find(link, address) is not None
+
+    def _is_ours(self, link: Link, assigned: Assigned) -> bool:
+        if self._picture.shows_protocols:
+            return assigned.protocol == PROTOCOL
+        return self._record.names(link.name, assigned.address)
+
+    def _interface(self, link: Link) -> Interface:
+        own = tuple(each.address for each in self._picture.on(link) if not self._is_ours(link, each))
+        return Interface(link.index, link.name, link.mac, link.up, own)
+
+    def _hear(self, changes: Sequence[Change]) -> None:
+        """Take in what the kernel told, also into the picture that is being read."""
+        news = [self._picture.apply(change) for change in changes]
+        if self._next_picture is not None:
+            for change in changes:
+                self._next_picture.apply(change)
+        if any(news):
+            self._tell()
+
+    def _tell(self) -> None:
+        self._news.set()
+        for changed in self._watchers:
+            asyncio.get_running_loop().call_soon(changed)
+
+    async def _shown(self, doing: str, is_shown: Callable[[], bool]) -> None:
+        """Wait until the picture shows it: IPv6 events come a moment after the acknowledgement."""
+        if is_shown():
+            return
+        with translated(doing):
+            async with asyncio.timeout(_CONFIRM_S):
+                while not is_shown():
+                    self._news.clear()
+                    await self._news.wait()
+
+    async def _read(self) -> None:
+        """Read a new picture and use it; what changes meanwhile is in it, because the kernel tells in order."""
+        while True:
+            self._lost_events = False
+            fresh = self._next_picture = Picture()
+            try:
+                await self._socket.dump()
+            except Unavailable as error:
+                _log.debug("the addresses are read again", extra={"error": str(error)})
+                await asyncio.sleep(_REREAD_S)
+                continue
+            finally:
+                self._next_picture = None
+            if not self._lost_events:
+                break
+        self._picture = fresh
+        self._tell()
+
+    def _reread(self) -> None:
+        """Events were lost, so the picture may be wrong; a reading that is under way starts anew by itself."""
+        self._lost_events = True
+        if self._reading is None or self._reading.done():
+            _log.info("netlink events came too fast and some were lost; the addresses are read anew")
+            self._reading = asyncio.get_running_loop().create_task(self._reread_until_done())
+
+    async def _reread_until_done(self) -> None:
+        while True:
+            try:
+                return await self._read()
+            except Failed as error:
+                _log.warning("the addresses cannot be read; trying again", extra={"error": str(error)})
+                await asyncio.sleep(_RETRY_S)

@@ -1,0 +1,248 @@
+"""The process that renders templates: `python -I -m relocd.adapters.render_worker`, started by `renderer`.
+
+It is a process of its own so that an endless loop, a template that eats memory, or the interpreter's lock never stop
+the agent. It imports Jinja2 and the standard library only, opens nothing but templates, and trusts neither them nor
+the context: the sandbox keeps templates from Python's inside, limits of the kernel keep them from the rest.
+
+A message is a JSON object after its length in four bytes, big endian. The worker sends an empty object once it is
+ready; then each request (`folder`, `digest`, `source`, `context`, `limit_s`) is answered by `text` and `secret`, or by
+`error`. End of input ends the worker.
+
+No secret leaves it by way of an error: once a template has read one, only the kind of error and its line are told.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import resource
+import signal
+import struct
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO, Final, NoReturn
+
+from jinja2 import FileSystemLoader, StrictUndefined, TemplateError, TemplateNotFound, TemplateSyntaxError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+MEMORY_LIMIT: Final = 256 * 1024 * 1024
+"""Bytes of address space; an idle worker has about a tenth of it."""
+
+_LENGTH: Final = struct.Struct(">I")
+_OPEN_FILES: Final = 32
+_METHODS: Final = frozenset({"get", "items", "keys", "values"})
+
+
+class RefusedError(TemplateError):
+    """A template refused its input on purpose, by `must_match` or `fail`."""
+
+
+class Reads:
+    """Whether a template has read a secret."""
+
+    def __init__(self) -> None:
+        self.secret = False
+
+
+class Values(Mapping[str, object]):
+    """A mapping of the context; `where` is what a template calls it, for messages."""
+
+    def __init__(self, values: Mapping[str, object], where: str) -> None:
+        self._values = values
+        self.where = where
+
+    def __getitem__(self, key: str) -> object:
+        return self._values[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+
+class Attributes(Values):
+    """Attributes of an entry by lower-case name: any case finds them."""
+
+    def __getitem__(self, key: str) -> object:
+        return super().__getitem__(key.lower())
+
+
+class Secrets(Values):
+    """Secrets of a service: every look at a value, or at all names, is noted."""
+
+    def __init__(self, values: Mapping[str, object], where: str, reads: Reads) -> None:
+        super().__init__(values, where)
+        self._reads = reads
+
+    def __getitem__(self, key: str) -> object:
+        value = super().__getitem__(key)
+        self._reads.secret = True
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        self._reads.secret = True
+        return super().__iter__()
+
+
+class Undefined(StrictUndefined):
+    """Says what was looked for by the words of the template."""
+
+    @property
+    def _undefined_message(self) -> str:
+        if isinstance(self._undefined_obj, Values):
+            return f"{self._undefined_obj.where}.{self._undefined_name} is undefined"
+        return super()._undefined_message
+
+
+class Sandbox(ImmutableSandboxedEnvironment):
+    """The environment of one state of one folder; rendering depends on nothing but templates and context."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(
+            loader=FileSystemLoader(folder),
+            undefined=Undefined,
+            autoescape=False,  # configuration files, not HTML
+            keep_trailing_newline=True,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        del self.globals["lipsum"], self.filters["random"]
+        self.globals["fail"] = _fail
+        self.filters["must_match"] = _must_match
+        self.policies["json.dumps_kwargs"] = {"sort_keys": True, "default": dict}
+
+    def getattr(self, obj: object, attribute: str) -> object:
+        """`parameters.items` is the parameter of that name where there is one, and else the method."""
+        if not isinstance(obj, Values):
+            return super().getattr(obj, attribute)
+        if attribute in obj:
+            return obj[attribute]
+        return super().getattr(obj, attribute) if attribute in _METHODS else self.undefined(obj=obj, name=attribute)
+
+
+def _fail(message: object) -> NoReturn:
+    raise RefusedError(str(message))
+
+
+def _must_match(value: object, pattern: str, name: str = "the value") -> object:
+    """The value, when the whole of it matches; else the template ends with an error that says so."""
+    if not re.fullmatch(pattern, str(value)):
+        raise RefusedError(f"{name} is {str(value)!r}, which does not match {pattern}")
+    return value
+
+
+def _wrapped(value: object, where: str, reads: Reads) -> object:
+    """The context with its mappings as `Values`, wherever they are."""
+    if isinstance(value, list):
+        return [_wrapped(item, f"{where}[{number}]", reads) for number, item in enumerate(value)]
+    if not isinstance(value, dict):
+        return value
+    values = {key: _wrapped(item, f"{where}.{key}", reads) for key, item in value.items()}
+    name = where.rpartition(".")[2]
+    if name == "secrets":
+        return Secrets(values, where, reads)
+    return Attributes(values, where) if name == "attributes" else Values(values, where)
+
+
+class Worker:
+    """Renders requests; keeps the compiled templates of the latest state of each folder."""
+
+    def __init__(self) -> None:
+        self._environments: dict[str, tuple[str, Sandbox]] = {}
+
+    def answer(self, request: Mapping[str, Any]) -> bytes:
+        """The message to send for a request; never raises for what a template does."""
+        reads = Reads()
+        try:
+            template = self._environment(request["folder"], request["digest"]).get_template(request["source"])
+            context = {key: _wrapped(value, key, reads) for key, value in request["context"].items()}
+            return _message({"text": template.render(context), "secret": reads.secret})
+        except Exception as error:  # noqa: BLE001 - a template can raise anything; the answer says what
+            return _message({"error": _told(error, Path(request["folder"]), secret=reads.secret)})
+
+    def _environment(self, folder: str, digest: str) -> Sandbox:
+        known, environment = self._environments.get(folder, ("", None))
+        if environment is None or known != digest:
+            environment = Sandbox(folder)
+            self._environments[folder] = (digest, environment)
+        return environment
+
+
+def _told(error: Exception, folder: Path, *, secret: bool) -> str:
+    """What may be told of an error: the place, the kind, and its message where that holds no secret."""
+    told = type(error).__name__
+    if isinstance(error, TemplateNotFound) and not secret:
+        told = "there is no template " + " or ".join(map(repr, error.templates))
+    elif isinstance(error, TemplateError) and not secret:
+        told = str(error.message)
+    return f"{_place(error, folder)}{told}"
+
+
+def _place(error: Exception, folder: Path) -> str:
+    """The template and line of an error: the innermost frame of its traceback that is a template's."""
+    if isinstance(error, TemplateSyntaxError) and error.name:
+        return f"{error.name} line {error.lineno}: "
+    place = ""
+    trace = error.__traceback__
+    while trace is not None:
+        path = Path(trace.tb_frame.f_code.co_filename)
+        if path.is_relative_to(folder):
+            place = f"{path.relative_to(folder)} line {trace.tb_lineno}: "
+        trace = trace.tb_next
+    return place
+
+
+def _limit_process() -> None:
+    """What the kernel refuses from here on: much memory, files written, and secrets in a core dump."""
+    limits = {
+        resource.RLIMIT_AS: MEMORY_LIMIT,
+        resource.RLIMIT_FSIZE: 0,
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_NOFILE: _OPEN_FILES,
+    }
+    for limit, value in limits.items():
+        resource.setrlimit(limit, (value, value))
+
+
+def _received(stream: BinaryIO) -> bytes | None:
+    """The next message; None at the end of input."""
+    head = stream.read(_LENGTH.size)
+    if len(head) < _LENGTH.size:
+        return None
+    return stream.read(_LENGTH.unpack(head)[0])
+
+
+def _message(values: Mapping[str, object]) -> bytes:
+    body = json.dumps(values).encode()
+    return _LENGTH.pack(len(body)) + body
+
+
+def _send(stream: BinaryIO, message: bytes) -> None:
+    stream.write(message)
+    stream.flush()
+
+
+def main() -> None:
+    """Serve until the input ends.
+
+    The alarm ends this process when a template takes much too long and nobody is left to kill it.
+    """
+    _limit_process()
+    worker = Worker()
+    _send(sys.stdout.buffer, _message({}))
+    while (body := _received(sys.stdin.buffer)) is not None:
+        request = json.loads(body)
+        signal.setitimer(signal.ITIMER_REAL, 2 * request["limit_s"] + 1)
+        answer = worker.answer(request)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        _send(sys.stdout.buffer, answer)
+
+
+if __name__ == "__main__":
+    main()

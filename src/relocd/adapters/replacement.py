@@ -1,0 +1,240 @@
+"""One file on its way to its target: written beside it, then renamed over it, or taken back.
+
+Everything happens relative to the open folder of the target, whose real place was compared with the allowed folders
+once it was open; so a symbolic link on the way cannot lead elsewhere, not even one that is changed meanwhile. All
+functions here block and raise `OSError`, or `Invalid` for what stays wrong; `files` translates the former.
+"""
+
+from __future__ import annotations
+
+import errno
+import grp
+import os
+import pwd
+import stat
+from collections.abc import Sequence
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from relocd.errors import Invalid
+from relocd.model.host import FileState, NewFile
+
+__all__ = ["Replacement", "TargetFolder", "content", "state"]
+
+# Hidden, so that programs which read a whole folder pass them by; the end stays, for checks that look at it.
+_NEW: Final = ".relocd-new."
+_OLD: Final = ".relocd-old."
+_READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class TargetFolder:
+    """The open folder of a target; `path` is where it really is. A context manager."""
+
+    def __init__(self, target: str, allowed: Sequence[Path]) -> None:
+        self.name = Path(target).name
+        try:
+            self.fd = os.open(Path(target).parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError as error:
+            folder = Path(target).parent
+            raise Invalid(f"{target}: the folder {folder} does not exist; create it: mkdir -p {folder}") from error
+        try:
+            self.path = self._real_path(target, allowed)
+        except BaseException:
+            self.close()
+            raise
+
+    def _real_path(self, target: str, allowed: Sequence[Path]) -> Path:
+        path = Path(f"/proc/self/fd/{self.fd}").readlink()
+        if not any(path.is_relative_to(folder.resolve()) for folder in allowed):
+            folders = ", ".join(map(str, allowed)) or "none"
+            raise Invalid(
+                f"{target} would be written in {path}, which is below none of the allowed folders ({folders}); "
+                "correct the symbolic link on the way, or [guards] folders"
+            )
+        return path
+
+    def close(self) -> None:
+        """Close the folder."""
+        os.close(self.fd)
+
+    def remove(self, name: str) -> bool:
+        """Remove an entry; whether there was one."""
+        try:
+            os.unlink(name, dir_fd=self.fd)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def clean(self) -> None:
+        """Remove what a crash left of an earlier installation of this target."""
+        self.remove(_NEW + self.name)
+        self.remove(_OLD + self.name)
+
+    def sync(self) -> None:
+        """Make the names in the folder last."""
+        os.fsync(self.fd)
+
+
+class Replacement:
+    """A new file for a target and the steps that put it there, in the order of the methods."""
+
+    def __init__(self, file: NewFile, allowed: Sequence[Path]) -> None:
+        self.file = file
+        self._owner, self._group = _uid(file), _gid(file)
+        self.folder = TargetFolder(file.target, allowed)
+        self._old_kept: bool | None = None
+
+    @property
+    def staged_path(self) -> str:
+        """Where the new file lies until it is put in place."""
+        return str(self.folder.path / (_NEW + self.folder.name))
+
+    def stage(self) -> bool:
+        """Write the new file beside the target; False, and nothing written, when the content is there already."""
+        self.folder.clean()
+        self._check_replaceable()
+        if self._has_content():
+            return False
+        fd = os.open(_NEW + self.folder.name, _CREATE, 0o600, dir_fd=self.folder.fd)
+        with os.fdopen(fd, "wb") as stream:
+            self._set_owner_and_mode(fd)
+            stream.write(self.file.content)
+            stream.flush()
+            os.fsync(fd)
+        return True
+
+    def correct(self) -> None:
+        """Set owner and mode of a target whose content is right."""
+        with os.fdopen(os.open(self.folder.name, _READ, dir_fd=self.folder.fd), "rb") as stream:
+            self._set_owner_and_mode(stream.fileno())
+
+    def keep_old(self) -> None:
+        """Give the old file a second name, so that `undo` can bring it back."""
+        name, fd = self.folder.name, self.folder.fd
+        try:
+            os.link(name, _OLD + name, src_dir_fd=fd, dst_dir_fd=fd, follow_symlinks=False)
+            self._old_kept = True
+        except FileNotFoundError:
+            self._old_kept = False
+
+    def put(self) -> None:
+        """Rename the new file over the target."""
+        self._rename(_NEW + self.folder.name, self.folder.name)
+
+    def undo(self) -> None:
+        """Take `put` back as far as `keep_old` allows."""
+        if self._old_kept:
+            self._rename(_OLD + self.folder.name, self.folder.name)
+        elif self._old_kept is False:
+            self.folder.remove(self.folder.name)
+
+    def close(self) -> None:
+        """Remove what is not in place and close the folder."""
+        with suppress(OSError):  # what cannot be removed now is removed by the next installation
+            self.folder.clean()
+        self.folder.close()
+
+    def _rename(self, old: str, new: str) -> None:
+        os.rename(old, new, src_dir_fd=self.folder.fd, dst_dir_fd=self.folder.fd)
+
+    def _check_replaceable(self) -> None:
+        try:
+            mode = os.stat(self.folder.name, dir_fd=self.folder.fd, follow_symlinks=False).st_mode
+        except FileNotFoundError:
+            return
+        if not stat.S_ISREG(mode) and not stat.S_ISLNK(mode):
+            raise Invalid(f"{self.file.target} is no regular file; move it away or correct the target")
+
+    def _has_content(self) -> bool:
+        try:
+            fd = os.open(self.folder.name, _READ, dir_fd=self.folder.fd)
+        except OSError as error:
+            if error.errno in {errno.ENOENT, errno.ELOOP}:
+                return False
+            raise
+        with os.fdopen(fd, "rb"):
+            return _digest(fd) == self.file.digest
+
+    def _set_owner_and_mode(self, fd: int) -> None:
+        """Set what differs; the owner first, because a change of owner may clear bits of the mode."""
+        found = os.fstat(fd)
+        if (found.st_uid, found.st_gid) != (self._owner, self._group):
+            os.fchown(fd, self._owner, self._group)
+        if stat.S_IMODE(found.st_mode) != self.file.mode:
+            os.fchmod(fd, self.file.mode)
+
+
+def state(target: str) -> FileState | None:
+    """What is at a target; None where there is nothing. The digest of anything but a regular file is empty."""
+    try:
+        found = os.lstat(target)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    fd = _opened(target) if stat.S_ISREG(found.st_mode) else None
+    digest = ""
+    if fd is not None:
+        with os.fdopen(fd, "rb"):
+            found = os.fstat(fd)
+            digest = _digest(fd)
+    return FileState(digest, _user(found.st_uid), _group(found.st_gid), stat.S_IMODE(found.st_mode))
+
+
+def content(target: str) -> bytes | None:
+    """The content at a target; None where there is no regular file."""
+    fd = _opened(target)
+    if fd is None:
+        return None
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        return None
+    with os.fdopen(fd, "rb") as stream:
+        return stream.read()
+
+
+def _opened(target: str) -> int | None:
+    try:
+        return os.open(target, _READ)
+    except OSError as error:
+        if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO}:
+            return None
+        raise
+
+
+def _digest(fd: int) -> str:
+    digest = sha256()
+    while block := os.read(fd, 1 << 16):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def _uid(file: NewFile) -> int:
+    try:
+        return pwd.getpwnam(file.owner).pw_uid
+    except KeyError as error:
+        message = f"{file.target}: this server has no user {file.owner!r}; create it or correct owner in the manifest"
+        raise Invalid(message) from error
+
+
+def _gid(file: NewFile) -> int:
+    try:
+        return grp.getgrnam(file.group).gr_gid
+    except KeyError as error:
+        message = f"{file.target}: this server has no group {file.group!r}; create it or correct group in the manifest"
+        raise Invalid(message) from error
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _group(gid: int) -> str:
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)

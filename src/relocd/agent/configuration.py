@@ -1,0 +1,75 @@
+"""The agent's configuration file: TOML to `Settings`, and what must hold between its values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+
+from relocd.errors import Fatal, Invalid
+from relocd.model.dn import DN
+from relocd.model.settings import DirectorySettings, Settings
+from relocd.plan.guards import guards
+from relocd.toml_values import TomlText
+
+__all__ = ["DEFAULT", "read_settings"]
+
+DEFAULT = Path("/etc/relocd/relocd.toml")
+_SCHEMES = ("ldap://", "ldaps://", "ldapi://")
+
+
+def read_settings(path: Path) -> Settings:
+    """The settings in a file; raises `Fatal` naming file, line and key for anything that is wrong."""
+    try:
+        text = TomlText(str(path), path.read_text())
+    except OSError as error:
+        raise Fatal(f"{path}: cannot be read ({error.strerror}); name another with --config") from error
+    except UnicodeDecodeError as error:
+        raise Fatal(f"{path}: is not UTF-8 text") from error
+    try:
+        settings = text.decoded(Settings)
+        _check(text, settings)
+    except Invalid as error:
+        raise Fatal(str(error)) from error
+    return settings
+
+
+def _check(text: TomlText, settings: Settings) -> None:
+    for path, name in ((("server", "dn"), settings.server.dn), (("directory", "base"), settings.directory.base)):
+        _parsed(text, path, name)
+    if not DN.parse(settings.server.dn).is_within(DN.parse(settings.directory.base)):
+        raise text.error(("server", "dn"), "is not below [directory] base; the agent would never see its own entry")
+    guards(settings.guards)
+    for key, problem in _directory_problems(settings.directory):
+        raise text.error(("directory", key), problem)
+    for place, number in _durations(settings):
+        if number < 0:
+            raise text.error(place, "is negative; write 0 or more")
+
+
+def _parsed(text: TomlText, path: tuple[str, str], value: str) -> None:
+    try:
+        DN.parse(value)
+    except Invalid as error:
+        raise text.error(path, f"cannot be used: {error}") from error
+
+
+def _directory_problems(directory: DirectorySettings) -> Iterator[tuple[str, str]]:
+    if not directory.uris:
+        yield "uris", 'is empty; write at least one, as in ["ldap://ldap1.example.org"]'
+    for uri in directory.uris:
+        if not uri.startswith(_SCHEMES):
+            yield "uris", f"has {uri!r}, which does not begin with one of {', '.join(_SCHEMES)}"
+    if directory.bind == "simple" and not (directory.bind_dn and directory.password_file):
+        yield "bind", 'is "simple", which needs bind_dn and password_file'
+    if bool(directory.cert_file) != bool(directory.key_file):
+        yield "cert_file", "and key_file belong together; give both or neither"
+
+
+def _durations(settings: Settings) -> Iterator[tuple[tuple[str, ...], float]]:
+    for table in ("directory", "wire", "units", "agent"):
+        section = getattr(settings, table)
+        for each in fields(section):
+            value = getattr(section, each.name)
+            if isinstance(value, int | float):
+                yield (table, each.name), value

@@ -1,0 +1,176 @@
+"""Carrying out a plan: action by action, each with an outcome, and what a failure keeps from being done.
+
+A failure of one action never hides the others: what does not depend on it is still done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from relocd.agent.host import Host
+from relocd.errors import Busy, RelocdError
+from relocd.model.template_set import UnitAction
+from relocd.plan.actions import (
+    Action,
+    AddAddress,
+    Announce,
+    DropAddress,
+    InstallFiles,
+    ProbeAddresses,
+    RemoveFile,
+    RunCommand,
+    UseUnit,
+)
+from relocd.plan.desired import Placed
+
+__all__ = ["Outcome", "announce", "carried_out"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one action: `problem` is None when it succeeded; skipped actions have no outcome.
+
+    `busy` says that it only waits for another host to let go.
+    """
+
+    action: Action
+    took_ms: float
+    problem: str | None = None
+    busy: bool = False
+
+
+async def carried_out(
+    host: Host, actions: Sequence[Action], *, entering: bool, service: str, reason: str
+) -> list[Outcome]:
+    """The outcomes of a plan's actions, done in order and each logged with the reason for the plan."""
+    outcomes: list[Outcome] = []
+    for action in actions:
+        if _is_blocked(action, outcomes, entering=entering):
+            _log.debug("action skipped", extra={"fields": {"service": service, "action": str(action)}})
+            continue
+        outcome = await _outcome(host, action)
+        outcomes.append(outcome)
+        _report(outcome, service, reason)
+    return outcomes
+
+
+def _is_blocked(action: Action, outcomes: Iterable[Outcome], *, entering: bool) -> bool:
+    """Whether an earlier failure forbids an action.
+
+    Nothing is raised or started on files that did not pass, no address while another host has it, no unit after one
+    that did not start: units are ordered because they need each other. Letting go is never blocked.
+    """
+    failed = [outcome.action for outcome in outcomes if outcome.problem]
+    if _lets_go(action):
+        return False
+    files_failed = any(isinstance(each, InstallFiles | RemoveFile) for each in failed)
+    if files_failed and (entering or _refreshes(action)):
+        return True
+    if any(isinstance(each, ProbeAddresses) for each in failed):
+        return True
+    dependent = isinstance(action, UseUnit | RunCommand)
+    return dependent and any(isinstance(each, UseUnit | RunCommand) and not _lets_go(each) for each in failed)
+
+
+def _lets_go(action: Action) -> bool:
+    return isinstance(action, DropAddress | RemoveFile) or (
+        isinstance(action, UseUnit) and action.action is UnitAction.STOP
+    )
+
+
+def _refreshes(action: Action) -> bool:
+    return isinstance(action, RunCommand) or (isinstance(action, UseUnit) and action.action is not UnitAction.START)
+
+
+async def _outcome(host: Host, action: Action) -> Outcome:
+    started = time.monotonic()
+    problem, busy = None, False
+    try:
+        await _carry_out(host, action)
+    except RelocdError as error:
+        problem, busy = str(error), isinstance(error, Busy)
+    return Outcome(action, (time.monotonic() - started) * 1000, problem, busy)
+
+
+async def _carry_out(host: Host, action: Action) -> None:
+    match action:
+        case InstallFiles(files):
+            await host.files.install(files)
+        case RemoveFile(target):
+            await host.files.remove(target)
+        case ProbeAddresses(addresses):
+            await _probe(host, addresses)
+        case AddAddress(placed):
+            await host.addresses.add(placed.interface, placed.address)
+        case DropAddress(placed):
+            await host.addresses.drop(placed.interface, placed.address)
+        case UseUnit(name, word):
+            await _use_unit(host, name, word)
+        case RunCommand(command):
+            await host.commands.run(command.run, command.timeout_s)
+        case Announce(addresses):
+            await announce(host, addresses)
+
+
+async def _use_unit(host: Host, name: str, word: UnitAction) -> None:
+    match word:
+        case UnitAction.START:
+            await host.units.start(name)
+        case UnitAction.STOP:
+            await host.units.stop(name)
+        case UnitAction.RELOAD:
+            await host.units.reload(name)
+        case UnitAction.RESTART:
+            await host.units.restart(name)
+        case UnitAction.NONE:
+            pass
+
+
+async def _probe(host: Host, addresses: Iterable[Placed]) -> None:
+    groups = _by_interface(addresses)
+    interfaces = {interface.name: interface for interface in host.addresses.interfaces()}
+    found = await asyncio.gather(
+        *(host.wire.probe(interfaces[name], [p.address for p in group]) for name, group in groups.items())
+    )
+    answered = [probe for probes in found for probe in probes if probe.answered_by]
+    if answered:
+        who = ", ".join(f"{probe.address.ip} is answered by {probe.answered_by}" for probe in answered)
+        raise Busy(f"{who}; waiting until it is silent")
+
+
+async def announce(host: Host, addresses: Iterable[Placed]) -> None:
+    """Announce once those of the addresses that are really here."""
+    here = {Placed(held.interface, held.address) for held in host.addresses.held() if held.ours}
+    interfaces = {interface.name: interface for interface in host.addresses.interfaces()}
+    groups = _by_interface(placed for placed in addresses if placed in here)
+    await asyncio.gather(
+        *(host.wire.announce(interfaces[name], [p.address for p in group]) for name, group in groups.items())
+    )
+
+
+def _by_interface(addresses: Iterable[Placed]) -> dict[str, list[Placed]]:
+    groups: dict[str, list[Placed]] = {}
+    for placed in addresses:
+        groups.setdefault(placed.interface, []).append(placed)
+    return groups
+
+
+def _report(outcome: Outcome, service: str, reason: str) -> None:
+    fields = {
+        "service": service,
+        "action": str(outcome.action),
+        "took_ms": round(outcome.took_ms, 2),
+        "reason": reason,
+    }
+    if outcome.problem is None:
+        _log.info("action done", extra={"fields": fields})
+    elif outcome.busy:
+        _log.debug("action waits", extra={"fields": fields | {"problem": outcome.problem}})
+    else:
+        _log.warning("action failed", extra={"fields": fields | {"problem": outcome.problem}})

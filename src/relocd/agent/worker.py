@@ -1,0 +1,188 @@
+"""One worker for each goal: one convergence at a time, always on the latest wish, with retries and announcements.
+
+Workers do not wait for each other. A worker without a wish does nothing: what it finds in the ledger stays.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from relocd.agent.converge import Report, converged, departed
+from relocd.agent.execution import announce
+from relocd.agent.host import Host
+from relocd.errors import RelocdError
+from relocd.model.settings import AgentSettings, WireSettings
+from relocd.model.template_set import Role
+from relocd.plan.desired import Footprint, Placed
+from relocd.plan.goals import Goal, GoalId
+
+__all__ = ["Leave", "Pace", "Worker"]
+
+_log = logging.getLogger(__name__)
+_BUSY_MAX_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """The wish that nothing of a goal is left here, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often a worker acts: settling, retrying, asking again for a busy address, announcing."""
+
+    agent: AgentSettings
+    wire: WireSettings
+
+    def retry_s(self, report: Report, attempt: int) -> float | None:
+        """The time until the next attempt after `attempt` failed ones, None when there is nothing to retry."""
+        if not report.problems:
+            return None
+        if report.busy:
+            return min(self.wire.probe_interval_ms / 1000 * 2.0 ** min(attempt - 1, 16), _BUSY_MAX_S)
+        return min(self.agent.retry_min_s * 2.0 ** min(attempt - 1, 16), self.agent.retry_max_s)
+
+
+class Worker:
+    """Keeps one goal as wished. `reported` is called after each convergence that changed what there is to say."""
+
+    def __init__(
+        self, host: Host, goal: GoalId, footprint: Footprint | None, pace: Pace, reported: Callable[[], None]
+    ) -> None:
+        self.goal = goal
+        self.footprint = footprint
+        self.wish: Goal | Leave | None = None
+        self.report = Report(footprint)
+        self.since = time.time()
+        self.acting = False
+        self._host = host
+        self._pace = pace
+        self._reported = reported
+        self._wake = asyncio.Event()
+        self._new_wish = False
+        self._announcing: asyncio.Task[None] | None = None
+        self._announced: frozenset[Placed] = frozenset()
+
+    @property
+    def name(self) -> str:
+        """The service's name, for people."""
+        if isinstance(self.wish, Goal):
+            return self.wish.name
+        return self.footprint.name if self.footprint else self.goal
+
+    def want(self, wish: Goal | Leave) -> None:
+        """Take a wish; the latest counts."""
+        if wish != self.wish:
+            self.wish = wish
+            self._new_wish = True
+            self._wake.set()
+
+    def nudge(self) -> None:
+        """Something on this server changed: look again."""
+        if self.wish is not None:
+            self._wake.set()
+
+    def nudge_if_drifted(self) -> None:
+        """Look again when an address is missing here, or when something could not be done before."""
+        held = {Placed(each.interface, each.address) for each in self._host.addresses.held() if each.ours}
+        wanted = self.footprint.addresses if self.footprint else frozenset()
+        if self.report.problems or not wanted <= held:
+            self.nudge()
+
+    async def run(self) -> None:
+        """Work until nothing of the goal is left here."""
+        attempt, retry_s = 0, None
+        try:
+            while True:
+                await self._woken(retry_s)
+                fresh, self._new_wish = self._new_wish, False
+                report = await self._step()
+                attempt = attempt + 1 if report.problems and not fresh else int(bool(report.problems))
+                retry_s = self._pace.retry_s(report, attempt)
+                if isinstance(self.wish, Leave) and report.footprint is None:
+                    return
+                if fresh:
+                    await asyncio.sleep(self._pace.agent.settle_ms / 1000)
+        finally:
+            self._announce(frozenset())
+
+    async def _woken(self, retry_s: float | None) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), retry_s)
+        self._wake.clear()
+
+    async def _step(self) -> Report:
+        wish = self.wish
+        before = self.report
+        self.acting = True
+        try:
+            report = await self._converged(wish)
+        except RelocdError as error:
+            report = Report(self.footprint, (str(error),))
+        except Exception as error:  # noqa: BLE001 - a defect met by one service must not end the others
+            _log.exception("this is a defect of relocd", extra={"fields": {"service": self.name}})
+            report = Report(self.footprint, (f"a defect of relocd, see its log: {type(error).__name__}",))
+        finally:
+            self.acting = False
+        self.footprint, self.report = report.footprint, report
+        self._announce(self._to_announce())
+        if report != before:
+            self.since = time.time()
+            self._log_problems(before, report)
+            self._reported()
+        return report
+
+    async def _converged(self, wish: Goal | Leave | None) -> Report:
+        if isinstance(wish, Goal):
+            if wish.role is not Role.ACTIVE:
+                self._announce(frozenset())
+            return await converged(self._host, wish, self.footprint or Footprint(wish.name))
+        if isinstance(wish, Leave) and self.footprint is not None:
+            self._announce(frozenset())
+            return await departed(self._host, self.goal, self.footprint, wish.reason)
+        return Report(self.footprint)
+
+    def _log_problems(self, before: Report, report: Report) -> None:
+        for problem in report.problems:
+            if problem not in before.problems:
+                _log.warning("service has a problem", extra={"fields": {"service": self.name, "problem": problem}})
+        if before.problems and not report.problems:
+            _log.info("service has no problem any more", extra={"fields": {"service": self.name}})
+
+    def _to_announce(self) -> frozenset[Placed]:
+        if self.footprint is None or self.footprint.role is not Role.ACTIVE:
+            return frozenset()
+        return self.footprint.addresses
+
+    def _announce(self, addresses: frozenset[Placed]) -> None:
+        """Repeat the announcement of these addresses from now on; the convergence itself sent the first."""
+        if addresses == self._announced:
+            return
+        if self._announcing is not None:
+            self._announcing.cancel()
+        self._announced = addresses
+        self._announcing = asyncio.create_task(self._repeat(addresses)) if addresses else None
+
+    async def _repeat(self, addresses: frozenset[Placed]) -> None:
+        """A burst with growing distance against lost frames, then a refresh at a low rate."""
+        delay_s = 0.05
+        for _ in range(self._pace.wire.announce_burst - 1):
+            await asyncio.sleep(delay_s)
+            await self._announce_once(addresses)
+            delay_s = min(delay_s * 2, 1.0)
+        while self._pace.wire.announce_refresh_s > 0:
+            await asyncio.sleep(self._pace.wire.announce_refresh_s)
+            await self._announce_once(addresses)
+
+    async def _announce_once(self, addresses: frozenset[Placed]) -> None:
+        try:
+            await announce(self._host, addresses)
+        except RelocdError as error:
+            _log.warning("cannot announce", extra={"fields": {"service": self.name, "problem": str(error)}})

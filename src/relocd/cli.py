@@ -1,0 +1,173 @@
+"""The command line: arguments, printing and exit codes, nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from relocd import __version__
+from relocd.errors import Failed, Fatal, Invalid, RelocdError, Unavailable
+from relocd.operator.directory import Access, entries
+from relocd.operator.overview import overview
+from relocd.operator.show import is_troubled, overview_json, read_status, show_overview, show_status
+from relocd.schema import FORMS, text
+
+__all__ = ["main"]
+
+EXIT_PROBLEMS = 1
+EXIT_WRONG = 2
+EXIT_UNAVAILABLE = 3
+
+_HELP = """Services that move between servers by one LDAP modify.
+
+Exit codes: 0 all is well, 1 something could not be done or is wrong, 2 wrong arguments or configuration, 3 the
+directory does not answer.
+"""
+app = typer.Typer(help=_HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+_CONFIG = typer.Option("--config", help="The agent's configuration file.", envvar="RELOCD_CONFIG")
+Config = Annotated[Path, _CONFIG]
+_DEFAULT_CONFIG = Path("/etc/relocd/relocd.toml")
+_DEFAULT_STATUS = Path("/run/relocd/status.json")
+
+
+def main() -> None:
+    """Run one command and exit with its code; every expected error is one line on standard error."""
+    try:
+        app(standalone_mode=True)
+    except Unavailable as error:
+        _exit(error, EXIT_UNAVAILABLE)
+    except (Fatal, Invalid) as error:
+        _exit(error, EXIT_WRONG)
+    except (Failed, RelocdError) as error:
+        _exit(error, EXIT_PROBLEMS)
+
+
+def _exit(error: RelocdError, code: int) -> None:
+    print(f"relocd: {error}", file=sys.stderr)
+    sys.exit(code)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    print(__version__)
+
+
+@app.command()
+def schema(
+    form: Annotated[str, typer.Option("--format", help="schema (slapd.conf) or ldif (cn=config).")] = "schema",
+) -> None:
+    """Print the directory schema."""
+    for known in FORMS:
+        if form == known:
+            print(text(known), end="")
+            return
+    raise typer.BadParameter(f"{form!r} is not one of {', '.join(FORMS)}", param_hint="--format")
+
+
+@app.command()
+def show(
+    uri: Annotated[
+        str, typer.Option(envvar="RELOCD_URI", help="The directory, as ldap://, ldaps:// or ldapi://.")
+    ] = "",
+    base: Annotated[str, typer.Option(envvar="RELOCD_BASE", help="Where relocd's entries begin.")] = "",
+    bind_dn: Annotated[str, typer.Option(envvar="RELOCD_BIND_DN", help="Bind as this entry.")] = "",
+    password_file: Annotated[Path | None, typer.Option(envvar="RELOCD_PASSWORD_FILE", help="Its password.")] = None,
+    external: Annotated[bool, typer.Option("--external", help="Bind by SASL EXTERNAL (ldapi).")] = False,
+    starttls: Annotated[bool, typer.Option("--starttls", help="Protect ldap:// by StartTLS.")] = False,
+    ca_file: Annotated[Path | None, typer.Option(envvar="RELOCD_CA_FILE", help="Trust this CA.")] = None,
+    status: Annotated[Path, typer.Option(help="Where the agent here leaves its status.")] = _DEFAULT_STATUS,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of tables.")] = False,
+) -> None:
+    """Show who runs what and why, everything that is wrong in the directory, and the agent's status on this machine.
+
+    Exits with 1 when there is a problem.
+    """
+    here = read_status(status)
+    if not uri and here is None:
+        raise Invalid(f"nothing to show: no agent has left a status in {status}; name a directory by --uri and --base")
+    if bool(uri) != bool(base):
+        raise Invalid("--uri and --base belong together")
+    view = None
+    if uri:
+        access = Access(uri, base, bind_dn, password_file, external, starttls, ca_file)
+        view = overview(entries(access))
+    console = Console(soft_wrap=False)
+    if as_json:
+        print(json.dumps({"directory": None if view is None else overview_json(view), "here": here}, indent=1))
+    if view is not None and not as_json:
+        show_overview(console, view)
+    if here is not None and not as_json:
+        show_status(console, here)
+    if (view is not None and view.problems) or (here is not None and is_troubled(here)):
+        raise typer.Exit(EXIT_PROBLEMS)
+
+
+@app.command()
+def agent(config: Config = _DEFAULT_CONFIG) -> None:
+    """Run the agent in the foreground: this server then follows its links in the directory."""
+    _need_agent()
+    # The agent's own process has no use for the command line's libraries.
+    os.execv(sys.executable, [sys.executable, "-m", "relocd.daemon", "--config", str(config)])  # noqa: S606
+
+
+@app.command()
+def apply(
+    config: Config = _DEFAULT_CONFIG,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")] = False,
+    timeout_s: Annotated[float, typer.Option("--timeout", help="Seconds to wait for the directory.")] = 30.0,
+) -> None:
+    """Do one cycle and exit: make this server what the directory wishes it to be now."""
+    _need_agent()
+    from relocd.single import apply_now, plan_now
+
+    cycle = asyncio.run((plan_now if dry_run else apply_now)(config, timeout_s))
+    for step in cycle.steps:
+        print(f"{step.name} ({step.wish})")
+        for difference in step.differences:
+            print(difference, end="")
+        for action in step.actions:
+            print(f"  {'would ' if dry_run else ''}{action}")
+        for problem in step.problems:
+            print(f"  problem: {problem}")
+        if not step.actions and not step.problems:
+            print("  nothing to do")
+    for subject in cycle.problems:
+        print(f"problem: {subject}")
+    if cycle.problems or any(step.problems for step in cycle.steps):
+        raise typer.Exit(EXIT_PROBLEMS)
+
+
+@app.command()
+def check(config: Config = _DEFAULT_CONFIG) -> None:
+    """Check the configuration and every template set, without the directory."""
+    _need_agent()
+    from relocd.single import checked
+
+    findings = checked(config)
+    for finding in findings:
+        print(f"{'error' if finding.problem else 'ok   '} {finding.subject}: {finding.problem or finding.detail}")
+    if any(finding.problem for finding in findings):
+        raise typer.Exit(EXIT_PROBLEMS)
+
+
+def _need_agent() -> None:
+    missing = [
+        name for name in ("dbus_fast", "jinja2", "ldap", "msgspec", "pyroute2", "watchdog") if not find_spec(name)
+    ]
+    if missing:
+        raise Fatal(
+            f"this needs the agent's libraries ({', '.join(missing)}); install them by: pip install 'relocd[agent]'"
+        )
+
+
+if __name__ == "__main__":
+    main()

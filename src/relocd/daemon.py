@@ -1,0 +1,92 @@
+"""The agent's process: logging, signals, exit codes. `relocd agent` becomes this, without the command line's weight.
+
+SIGTERM and SIGINT end it and change nothing on the wire. SIGHUP reads the configuration again; one that is wrong is
+reported and the old one stays in force.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+from pathlib import Path
+
+from relocd.agent.configuration import DEFAULT, read_settings
+from relocd.agent.logs import begin_logging
+from relocd.errors import Fatal, RelocdError
+from relocd.model.settings import Settings
+from relocd.wiring import running_agent, service_manager, sole_actor
+
+__all__ = ["main"]
+
+_log = logging.getLogger(__name__)
+
+
+def main() -> int:
+    """Run the agent; the exit code is 0 after SIGTERM, 2 for a wrong configuration, 1 when it could not go on."""
+    parser = argparse.ArgumentParser(prog="relocd agent", description="Keep this server as the directory wishes it.")
+    parser.add_argument("--config", type=Path, default=DEFAULT, help="the configuration file [%(default)s]")
+    path: Path = parser.parse_args().config
+    try:
+        settings = read_settings(path)
+        begin_logging(settings.agent.log_level)
+        with sole_actor(settings):
+            asyncio.run(_serve(path, settings))
+    except Fatal as error:
+        print(f"relocd: {error}", file=sys.stderr)
+        return 2
+    except RelocdError as error:
+        print(f"relocd: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def _serve(path: Path, settings: Settings) -> None:
+    """Run one agent after the other: a new one for each new configuration, until the process shall end."""
+    loop = asyncio.get_running_loop()
+    ending, reloading = asyncio.Event(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ending.set)
+    loop.add_signal_handler(signal.SIGHUP, reloading.set)
+    notifier = service_manager()
+    while not ending.is_set():
+        reloading.clear()
+        _log.info("agent starts", extra={"fields": {"server": settings.server.dn}})
+        async with running_agent(settings, notifier) as task:
+            settings = await _until_changed(path, settings, task, ending, reloading)
+        if not ending.is_set():
+            notifier.reloading()
+    notifier.stopping()
+    _log.info("agent ends; everything stays as it is")
+
+
+async def _until_changed(
+    path: Path, settings: Settings, task: asyncio.Task[None], ending: asyncio.Event, reloading: asyncio.Event
+) -> Settings:
+    """Wait for the end or for a configuration that can be used; raises what ended the agent by itself."""
+    while True:
+        waits = [asyncio.create_task(event.wait()) for event in (ending, reloading)]
+        try:
+            await asyncio.wait({task, *waits}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        if task.done():
+            await task
+        if ending.is_set() or task.done():
+            ending.set()
+            return settings
+        reloading.clear()
+        try:
+            found = read_settings(path)
+        except Fatal as error:
+            _log.error("the new configuration is not used", extra={"fields": {"problem": str(error)}})
+            continue
+        begin_logging(found.agent.log_level)
+        return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,118 @@
+"""The only place that builds adapters: settings in, a host and the ways to the directory out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from relocd.adapters.cache import FileCache
+from relocd.adapters.commands import ProcessCommands
+from relocd.adapters.files import DiskFiles
+from relocd.adapters.ldap_feed import LdapFeed
+from relocd.adapters.ldap_reader import LdapReader
+from relocd.adapters.ledger import JsonLedger
+from relocd.adapters.lock import sole
+from relocd.adapters.netlink import NetlinkAddresses
+from relocd.adapters.notify import SystemdNotifier
+from relocd.adapters.renderer import WorkerRenderer
+from relocd.adapters.script_units import ScriptUnits
+from relocd.adapters.status_file import JsonStatusFile
+from relocd.adapters.systemd import SystemdUnits
+from relocd.adapters.template_sets import FolderTemplateSets
+from relocd.adapters.wire import PacketWire
+from relocd.agent.agent import Agent, Directory, Outlets
+from relocd.agent.host import Host
+from relocd.model.settings import Settings
+from relocd.plan.guards import guards
+from relocd.ports import Units
+from relocd.shipped import shipped_template_sets
+
+__all__ = ["Parts", "connected", "running_agent", "service_manager", "sole_actor", "template_sets"]
+
+_CLASSES = ("relocServer", "relocCluster", "relocService")
+_FILTER = "(|" + "".join(f"(objectClass={name})" for name in _CLASSES) + ")"
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a running relocd acts with."""
+
+    host: Host
+    directory: Directory
+
+
+def template_sets(settings: Settings) -> FolderTemplateSets:
+    """The template sets that a configuration can find."""
+    return FolderTemplateSets([Path(folder) for folder in settings.paths.template_sets], shipped_template_sets())
+
+
+def service_manager() -> SystemdNotifier:
+    """The service manager that started this process, if one did."""
+    return SystemdNotifier()
+
+
+def sole_actor(settings: Settings) -> AbstractContextManager[None]:
+    """Be the only process that acts on this server; raises `Fatal` when another one does."""
+    return sole(Path(settings.paths.run))
+
+
+@asynccontextmanager
+async def connected(settings: Settings, *, resuming: bool = False) -> AsyncIterator[Parts]:
+    """Every adapter opened; all are closed on the way out, and nothing on this server is changed by that.
+
+    The search begins where an earlier one ended when it is `resuming`, else with the whole directory.
+    """
+    run = Path(settings.paths.run)
+    async with AsyncExitStack() as stack:
+        commands = ProcessCommands()
+        addresses = await stack.enter_async_context(NetlinkAddresses(run))
+        wire = await stack.enter_async_context(PacketWire(settings.wire, addresses.interfaces))
+        renderer = await stack.enter_async_context(WorkerRenderer(settings.agent.render_timeout_s))
+        units: Units = await stack.enter_async_context(_units(settings))
+        sets = template_sets(settings)
+        stack.callback(sets.close)
+        host = Host(
+            guards=guards(settings.guards),
+            probing=settings.wire.probes > 0,
+            sets=sets,
+            renderer=renderer,
+            files=DiskFiles(commands, settings.guards.folders),
+            addresses=addresses,
+            wire=wire,
+            units=units,
+            commands=commands,
+            ledger=JsonLedger(Path(settings.paths.state) / "ledger"),
+        )
+        yield Parts(host, await _directory(settings, stack, resuming=resuming))
+
+
+@asynccontextmanager
+async def running_agent(settings: Settings, notifier: SystemdNotifier) -> AsyncIterator[asyncio.Task[None]]:
+    """An agent at work, as a task; it is ended on the way out and everything stays as it is."""
+    outlets = Outlets(JsonStatusFile(Path(settings.paths.run) / "status.json"), notifier, notifier.alive_s)
+    async with connected(settings, resuming=True) as parts:
+        task = asyncio.create_task(Agent(settings, parts.host, parts.directory, outlets).run())
+        try:
+            yield task
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+def _units(settings: Settings) -> SystemdUnits | ScriptUnits:
+    if settings.units.manager == "systemd":
+        return SystemdUnits(settings.units)
+    return ScriptUnits(settings.units)
+
+
+async def _directory(settings: Settings, stack: AsyncExitStack, *, resuming: bool) -> Directory:
+    search = (settings.directory.base, _FILTER, settings.server.dn)
+    cache = FileCache(Path(settings.paths.state) / "cache", search)
+    saved = cache.load() if resuming else None
+    feed = LdapFeed(settings.directory, _FILTER, saved.cookie if saved else "")
+    await stack.enter_async_context(feed)
+    reader = await stack.enter_async_context(LdapReader(settings.directory, lambda: feed.current_uri))
+    return Directory(feed, reader, cache, saved)

@@ -1,0 +1,68 @@
+"""The demo as a person runs it: to its end, and interrupted."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.lab.watch import REPOSITORY
+
+DEMO = [sys.executable, "-m", "tests.lab.demo"]
+
+
+@pytest.fixture
+def temporary(tmp_path):
+    """Where the demo makes its temporary folders, and the environment that tells it so."""
+    folder = tmp_path / "t"
+    folder.mkdir()
+    return folder
+
+
+def launched(temporary, *arguments):
+    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "TMPDIR": str(temporary)}
+    return subprocess.Popen(
+        [*DEMO, *arguments],
+        cwd=REPOSITORY,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def remains(temporary, pid):
+    """What is left of a demo: folders, and namespaces that carry its pid."""
+    return [*temporary.iterdir(), *Path("/run/netns").glob(f"relocd-{pid}-*")]
+
+
+def test_services_move_and_the_figures_are_written(temporary, tmp_path):
+    figures = tmp_path / "figures.json"
+    demo = launched(temporary, "--moves", "2", "--no-probe", "--json", str(figures))
+    said, _ = demo.communicate(timeout=60)
+    assert demo.returncode == 0, said
+    assert "median" in said
+    assert "Not measured by this run" in said
+    series = json.loads(figures.read_text())["series"]
+    assert set(series) == {"echo, wire probe off", "web, wire probe off"}
+    for each in series.values():
+        assert [move["new"] for move in each["moves"]] == ["node2", "node1"]
+        assert all(value > 0 for move in each["moves"] for value in move["answers"].values())
+        assert all(move["steps"]["raised"] is not None for move in each["moves"])
+    assert not remains(temporary, demo.pid)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("word", ["building", "> node2"])
+def test_interrupted_it_leaves_nothing_behind(temporary, number, word):
+    demo = launched(temporary, "--moves", "100", "--probe")
+    for line in demo.stdout:
+        if word in line:
+            break
+    demo.send_signal(number)
+    said, _ = demo.communicate(timeout=60)
+    assert demo.returncode == 130, said
+    assert "interrupted" in said
+    assert not remains(temporary, demo.pid)

@@ -1,0 +1,154 @@
+"""Two servers with real agents and a real slapd, and what a test needs to watch them."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.lab.hosts import Lan
+from tests.lab.ldif import base_ldif, server_ldif, service_ldif
+from tests.lab.node import Node, Tables
+from tests.lab.slapd import Slapd
+
+ADDRESS = "192.0.2.50"
+SIXTH = "2001:db8::50"
+PLAIN = """
+[[file]]
+source = "plain.j2"
+target = "{folder}/{{name}}.conf"
+"""
+
+
+@pytest.fixture
+def lan() -> Iterator[Lan]:
+    """New hosts for each test: an agent that ends leaves its addresses, as it should."""
+    with Lan(("node1", "node2", "ldap")) as lan:
+        yield lan
+
+
+class Pair:
+    """The two servers, the directory, and a folder of template sets of the test's own."""
+
+    def __init__(self, lan: Lan, slapd: Slapd, folder: Path, stack: ExitStack) -> None:
+        self.lan = lan
+        self.slapd = slapd
+        self.folder = folder
+        self.files = folder / "files"
+        self.sets = folder / "sets"
+        self.nodes: dict[str, Node] = {}
+        self._stack = stack
+        self.files.mkdir()
+        self.sets.mkdir()
+        self.template_set("plain", PLAIN.format(folder=self.files), {"plain.j2": "{{ parameters.word }}\n"})
+
+    def template_set(self, name: str, manifest: str, templates: dict[str, str]) -> Path:
+        """Write a template set; templates first, so that the set is whole once it has a manifest."""
+        folder = self.sets / name
+        folder.mkdir(exist_ok=True)
+        for source, text in templates.items():
+            (folder / source).write_text(text)
+        (folder / "manifest.toml").write_text(manifest)
+        return folder
+
+    def node(self, name: str, tables: Tables | None = None, *, start: bool = True) -> Node:
+        """A server with its agent at work."""
+        more = {
+            "guards": {"networks": ["192.0.2.0/24", "2001:db8::/64"], "folders": [str(self.files)], "units": ["u-*"]},
+            "paths": {"template_sets": [str(self.sets)]},
+            "wire": {"probes": 0},
+            "agent": {"log_level": "debug", "retry_min_s": 0.2, "retry_max_s": 1.0},
+            **{f"units.script.{key}": value for key, value in UNITS.items()},
+        }
+        for table, keys in (tables or {}).items():
+            more[table] = more.get(table, {}) | dict(keys)
+        uris = [self.slapd.uri]
+        node = Node(self.lan[name], self.folder / name, uris, tables=more)
+        self.nodes[name] = self._stack.enter_context(node) if start else node
+        return node
+
+    def add(self, *entries: str) -> None:
+        self.slapd.add("".join(entries))
+
+    def service(self, name: str, word: str = "hello", **more: Any) -> None:
+        """A service with one address and one file that says a word."""
+        settings = {"addresses": [f"{ADDRESS}/24"], "template_sets": ["plain"], "parameters": {"word": word}} | more
+        self.add(service_ldif(name, **settings))
+
+    def said(self, name: str) -> str | None:
+        """What the file of a service says now."""
+        path = self.files / f"{name}.conf"
+        return path.read_text().strip() if path.exists() else None
+
+
+UNITS = {
+    "u-good": {"start": ["true"], "stop": ["true"], "status": ["true"]},
+    "u-hangs": {"start": ["sleep", "600"], "stop": ["true"], "status": ["false"]},
+    "u-fails": {"start": ["false"], "stop": ["true"], "status": ["false"]},
+}
+
+
+@pytest.fixture
+def pair(lan: Lan, tmp_path: Path) -> Iterator[Pair]:
+    with ExitStack() as stack:
+        slapd = stack.enter_context(Slapd(host=lan["ldap"], durable=False))
+        pair = Pair(lan, slapd, tmp_path, stack)
+        yield pair
+        for node in pair.nodes.values():  # shown by pytest when the test failed
+            print("---", node.host.name, node.said(), sep="\n")
+
+
+def has(node: Node, address: str = ADDRESS) -> bool:
+    """Whether a server has an address now."""
+    return ip_address(address) in node.host.addresses()
+
+
+def status(node: Node) -> dict[str, Any]:
+    """The agent's status file."""
+    path = node.folder / "run" / "status.json"
+    return json.loads(path.read_text()) if path.exists() else {"services": [], "problems": [], "directory": {}}
+
+
+def directory(node: Node) -> str:
+    """How the agent stands to the directory."""
+    return str(status(node)["directory"].get("state", ""))
+
+
+def state(node: Node, service: str) -> str:
+    """The state of a service in the status, empty where there is none."""
+    return next((str(each["state"]) for each in status(node)["services"] if each["name"] == service), "")
+
+
+def problems(node: Node, service: str) -> str:
+    """What the status says is wrong with a service, as one text."""
+    return " ".join(text for each in status(node)["services"] if each["name"] == service for text in each["problems"])
+
+
+def until(condition: Callable[[], object], timeout_s: float = 10.0) -> None:
+    """Wait for a condition, with a deadline."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"did not come true within {timeout_s:g} s")
+        time.sleep(0.01)
+
+
+def actions(node: Node) -> list[str]:
+    """Every action that the agent has done so far."""
+    return [line.action for line in node.lines() if line.action]
+
+
+def empty_tree() -> str:
+    """The directory's tree without servers and services."""
+    return base_ldif()
+
+
+def linked(name: str, *services: str) -> str:
+    """A server's entry with direct links."""
+    return server_ldif(name, services=services)

@@ -1,0 +1,41 @@
+"""What is installed is what was built: the wheel carries schema and template sets, and its base needs no compiler."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from email.parser import Parser
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PURE = {"ldap3", "rich", "typer"}
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[zipfile.ZipFile]:
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(folder), "."]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=100)
+    with zipfile.ZipFile(next(folder.glob("relocd-*.whl"))) as archive:
+        yield archive
+
+
+@pytest.mark.parametrize(("source", "place"), [("schema", "schema_files"), ("templates", "template_sets")])
+def test_wheel_carries_every_file(wheel: zipfile.ZipFile, source: str, place: str) -> None:
+    for path in (ROOT / source).rglob("*"):
+        if path.is_file():
+            carried = wheel.read(f"relocd/{place}/{path.relative_to(ROOT / source)}")
+            assert carried == path.read_bytes()
+
+
+def test_base_needs_only_pure_python(wheel: zipfile.ZipFile) -> None:
+    name = next(name for name in wheel.namelist() if name.endswith("METADATA"))
+    metadata = Parser().parsestr(wheel.read(name).decode())
+    base = {text.partition(">")[0] for text in metadata.get_all("Requires-Dist") if "extra ==" not in text}
+    assert base == PURE
+    assert name.partition("-")[0] == "relocd"
+    assert any("none-any" in line for line in wheel.read(name.replace("METADATA", "WHEEL")).decode().splitlines())

@@ -1,0 +1,132 @@
+"""The snapshot of what concerns a server, and the problems it shows."""
+
+from __future__ import annotations
+
+import pytest
+
+from relocd.model.dn import DN
+from relocd.sync.concern import concern_of
+from relocd.sync.content import Content, reduced, whole
+from relocd.sync.view import snapshot_of
+from tests.entries import ME, cluster, dn, server, service, uuid_of
+
+MY_DN = DN.parse(ME)
+
+
+def seen(*entries, former=None, reduced_too=()):
+    content = Content([*map(whole, entries), *map(reduced, reduced_too)], former)
+    me = content.get(uuid_of("me"))
+    return snapshot_of(content, me, MY_DN, concern_of(content, me, MY_DN.key))
+
+
+def said(snapshot):
+    return [str(problem) for problem in snapshot.problems]
+
+
+def test_what_concerns_me_by_kind_and_by_name():
+    snapshot = seen(
+        server("me", services=["ntp"], clusters=["pair"]),
+        cluster("pair", services=["web"], active="me"),
+        service("web"),
+        service("ntp"),
+        server("far", services=["else"]),
+    )
+    assert snapshot.me is snapshot.servers[uuid_of("me")]
+    assert snapshot.servers.keys() == {uuid_of("me")}
+    assert snapshot.clusters.keys() == {uuid_of("pair")}
+    assert snapshot.services.keys() == {uuid_of("web"), uuid_of("ntp")}
+    assert snapshot.names == {DN.parse(dn(name)): uuid_of(name) for name in ("me", "ntp", "pair", "web")}
+    assert (snapshot.unknown, snapshot.problems) == (frozenset(), ())
+
+
+def test_names_that_lead_out_of_my_concern_are_left_out():
+    snapshot = seen(
+        server("me", services=["web"]), server("twin", services=["web", "far"]), service("web"), service("far")
+    )
+    assert DN.parse(dn("far")) not in snapshot.names
+
+
+def test_without_my_entry_there_is_nothing_but_the_problem():
+    snapshot = seen(server("twin"))
+    assert (snapshot.me, snapshot.servers, snapshot.services) == (None, {}, {})
+    (problem,) = said(snapshot)
+    assert problem.startswith(f"{ME}: the directory has no such entry that this server may read; add it")
+
+
+def test_an_entry_that_cannot_be_understood_is_unknown_and_a_problem():
+    snapshot = seen(server("me", services=["web", "ntp"]), service("web", relocExclusive="?"), service("ntp"))
+    assert snapshot.unknown == {uuid_of("web")}
+    assert snapshot.services.keys() == {uuid_of("ntp")}
+    assert DN.parse(dn("web")) in snapshot.names
+    assert said(snapshot) == [f"{dn('web')}: relocExclusive '?' cannot be used: write TRUE or FALSE"]
+
+
+def test_my_own_entry_that_cannot_be_understood_leaves_me_unknown():
+    snapshot = seen(server("me", relocFenced="?"))
+    assert snapshot.me is None
+    assert snapshot.unknown == {uuid_of("me")}
+    assert len(snapshot.problems) == 1
+
+
+def test_an_entry_that_is_not_read_yet_is_unknown_and_no_problem():
+    snapshot = seen(server("me", services=["web"]), reduced_too=[service("web")])
+    assert (snapshot.unknown, snapshot.problems) == ({uuid_of("web")}, ())
+
+
+@pytest.mark.parametrize(
+    ("entries", "problem"),
+    [
+        pytest.param(
+            [server("me", services=["gone"])],
+            f"{ME}: links to {dn('gone')}, which does not exist; add that entry or remove the link",
+            id="my link leads nowhere",
+        ),
+        pytest.param(
+            [server("me", clusters=["pair"]), cluster("pair", services=["gone"])],
+            f"{dn('pair')}: links to {dn('gone')}, which does not exist; add that entry or remove the link",
+            id="my cluster's link leads nowhere",
+        ),
+        pytest.param(
+            [server("me", clusters=["pair"]), cluster("pair", active="gone")],
+            f"{dn('pair')}: links to {dn('gone')}, which does not exist; add that entry or remove the link",
+            id="my cluster's active server does not exist",
+        ),
+        pytest.param(
+            [server("me", services=["pair"]), cluster("pair")],
+            f"{ME}: links to {dn('pair')}, which is a cluster; a link of that kind leads nowhere",
+            id="a service link to a cluster",
+        ),
+        pytest.param(
+            [server("me", clusters=["web"]), service("web")],
+            f"{ME}: links to {dn('web')}, which is a service; a link of that kind leads nowhere",
+            id="a cluster link to a service",
+        ),
+        pytest.param(
+            [server("me", clusters=["me"])],
+            f"{ME}: links to {ME}, which is a server; a link of that kind leads nowhere",
+            id="a cluster link to myself",
+        ),
+    ],
+)
+def test_links_that_lead_nowhere_are_problems(entries, problem):
+    assert said(seen(*entries)) == [problem]
+
+
+def test_a_link_by_a_former_name_is_a_problem_and_resolves():
+    snapshot = seen(
+        server("me", services=["web"]),
+        service("www", uuid=uuid_of("web")),
+        former={DN.parse(dn("web")).key: uuid_of("web")},
+    )
+    assert snapshot.names[DN.parse(dn("web"))] == uuid_of("web")
+    assert said(snapshot) == [f"{ME}: links to {dn('web')}, which was renamed to {dn('www')}; correct the link"]
+
+
+def test_links_of_others_are_their_own_problem():
+    snapshot = seen(
+        server("me", services=["web"]),
+        server("twin", services=["web", "gone"]),
+        cluster("theirs", services=["web", "gone"], active="gone"),
+        service("web"),
+    )
+    assert snapshot.problems == ()
