@@ -7,10 +7,12 @@ from dataclasses import replace
 
 from relocd.model.dn import DN
 from relocd.model.entries import Entry, EntryUUID
+from relocd.model.snapshot import Snapshot
 from relocd.sync.events import Cookie, Deleted, Present, PresentPhaseEnd, RefreshDone, Started, SyncEvent, Upsert
-from tests.entries import csn, dn
+from relocd.sync.mirror import Mirror
+from tests.entries import ME, csn, dn
 
-__all__ = ["URI", "ModelDirectory"]
+__all__ = ["URI", "ModelDirectory", "snapshot"]
 
 URI = "ldap://model.example.org"
 
@@ -75,3 +77,15 @@ class ModelDirectory:
             return [Deleted((uuid,)) for uuid in gone]
         unchanged = tuple(uuid for uuid in self.entries if self._changed_at[uuid] <= since)
         return [Present(unchanged), PresentPhaseEnd()]
+
+
+def snapshot(*entries: Entry) -> Snapshot:
+    """What the server `me` sees of a directory with these entries."""
+    directory = ModelDirectory(entries)
+    mirror = Mirror(DN.parse(ME))
+    mirror.apply(directory.refresh())
+    for record in mirror.missing:
+        mirror.fill(directory.entries[record.uuid])
+    found = mirror.snapshot
+    assert found is not None
+    return found

@@ -1,6 +1,7 @@
 """Connections to a real slapd: every way to bind and to protect it, and nothing waits for ever."""
 
 import socket
+import threading
 import time
 
 import ldap
@@ -168,6 +169,45 @@ class TestTime:
         assert isinstance(error, Unavailable)
         assert uri in str(error)
         assert time.monotonic() - started < 3.0
+
+    def test_a_handshake_that_hangs_after_starttls_is_given_up(self, slapd):
+        """libldap waits for ever here; the limit comes from outside, and waiting costs no CPU."""
+        agreed = bytes.fromhex("300c02010178070a010004000400")  # an extended response (RFC 4511, section 4.12): success
+        with socket.create_server(("127.0.0.1", 0)) as server:
+
+            def agree_and_hang():
+                connection, _ = server.accept()
+                with connection:
+                    connection.recv(1024)
+                    connection.sendall(agreed)
+                    while connection.recv(1024):
+                        pass
+
+            thread = threading.Thread(target=agree_and_hang)
+            thread.start()
+            used_s = time.process_time()
+            uri = f"ldap://127.0.0.1:{server.getsockname()[1]}"
+            times = {"operation_timeout_s": 0.5, "connect_timeout_s": 0.5}
+            error = refusal(uri, starttls=True, ca_file=str(slapd.certificates.ca), **times)
+            assert "no TLS handshake within 1 s" in str(error)
+            assert time.process_time() - used_s < 0.5
+            thread.join(5)
+
+    @pytest.mark.parametrize("starttls", [False, True], ids=["plain", "tls"])
+    def test_a_host_that_drops_connections_is_given_up(self, slapd, starttls):
+        """A full queue of connections: the kernel answers no more of them."""
+        with socket.create_server(("127.0.0.1", 0), backlog=0) as server:
+            full = [socket.socket() for _ in range(4)]
+            for each in full:
+                each.setblocking(False)
+                each.connect_ex(server.getsockname())
+            started = time.monotonic()
+            uri = f"ldap://127.0.0.1:{server.getsockname()[1]}"
+            error = refusal(uri, connect_timeout_s=0.5, starttls=starttls, ca_file=str(slapd.certificates.ca))
+            assert isinstance(error, Unavailable)
+            assert time.monotonic() - started < 5.0
+            for each in full:
+                each.close()
 
     def test_a_read_is_given_up(self):
         with Slapd() as slapd, connect(slapd.uri, settings_for(slapd.uri, operation_timeout_s=0.3)) as connection:

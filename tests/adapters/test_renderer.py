@@ -71,7 +71,7 @@ def problem(render):
 
 
 def pids(renderer: WorkerRenderer) -> list[int]:
-    return [worker._process.pid for worker in renderer._alive]
+    return [worker.pid for worker in renderer._alive]
 
 
 def runs(pid: int) -> bool:
@@ -341,7 +341,7 @@ def test_no_worker_outlives_an_agent_that_was_killed(tmp_path, busy):
 
         async def main():
             async with WorkerRenderer(0.2) as renderer:
-                print(*(worker._process.pid for worker in renderer._alive), flush=True)
+                print(*(worker.pid for worker in renderer._alive), flush=True)
                 if {busy}:
                     task = renderer.render(TemplateSet("web", Path({str(tmp_path)!r}), "1"), "a.j2", {{}})
                     asyncio.get_running_loop().call_later(0.1, lambda: print("at work", flush=True))

@@ -32,8 +32,8 @@ ELSEWHERE: Final[Mapping[str, float]] = {
 class Figures:
     """One move: when each step was done and each client got its first answer, after the command was started.
 
-    `share` is the agent's own: from the change in its hands to the address raised. `outage` and `overlap` are
-    judged from the probes once all are there; a negative overlap is a time in which nobody had the address.
+    `share` is the agent's own: from the change in its hands to the address raised, None where it waited for an
+    answer from the wire in between. `outage` and `overlap` are judged from the probes once all are there; a negative overlap is a time in which nobody had the address.
     """
 
     number: int
@@ -75,7 +75,7 @@ def measured(
         accepted_ns,
     )
     share = None
-    if steps.seen_ns is not None and steps.raised_ns is not None:
+    if steps.probed_ns is None and steps.seen_ns is not None and steps.raised_ns is not None:
         share = (steps.raised_ns - steps.seen_ns) * _MS
     return Figures(
         number,
@@ -111,8 +111,8 @@ def summaries(moves: Iterable[Figures]) -> dict[str, Summary]:
 def _named(move: Figures) -> Iterable[tuple[str, float | None]]:
     yield from ((f"first answer, {client}", value) for client, value in move.answers.items())
     yield from ((f"outage, {client}", value) for client, value in move.outage.items())
-    yield "both had the address (negative: nobody)", move.overlap
-    yield "the agent's share: change received to address raised", move.share
+    yield "both hold the address (negative: none)", move.overlap
+    yield "agent: change received to address raised", move.share
 
 
 def as_json(moves: Sequence[Figures]) -> dict[str, object]:

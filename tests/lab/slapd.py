@@ -147,8 +147,13 @@ class Slapd:
         self._process = None
 
     def pause(self) -> None:
-        """SIGSTOP: the kernel still accepts connections for it, and nothing is answered."""
+        """SIGSTOP, and wait until every thread has stopped: connections are still accepted, and nothing is answered."""
         self._running().send_signal(signal.SIGSTOP)
+        deadline = time.monotonic() + _DEADLINE_S
+        while not _is_stopped(self.pid):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"slapd is not stopped after {_DEADLINE_S:g} s")
+            time.sleep(0.001)
 
     def resume(self) -> None:
         self._running().send_signal(signal.SIGCONT)
@@ -277,6 +282,11 @@ class Slapd:
         if self._process is not None:
             self.kill()
         shutil.rmtree(self.folder)
+
+
+def _is_stopped(pid: int) -> bool:
+    stats = (path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/stat"))
+    return all(stat.rpartition(")")[2].split()[0] == "T" for stat in stats)
 
 
 def _answers(path: Path) -> bool:

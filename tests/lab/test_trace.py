@@ -91,6 +91,12 @@ class TestFigures:
         assert figures.answers == {"IPv4": pytest.approx(9), "IPv6": None}
         assert figures.share == pytest.approx(6)
 
+    def test_a_wait_for_the_wire_is_not_the_agents_share(self):
+        new = [*NEW, done(106, "probe a")]
+        figures = measured(1, ("node1", "node2"), 100 * MS, 110 * MS, steps(OLD, new, 100 * MS, DN), {})
+        assert figures.steps["probed"] == pytest.approx(6)
+        assert figures.share is None
+
     def test_probes_judge_the_time_around_the_move(self):
         """The client is silent from 105 to 109; the frames show that nobody had the address from 104 to 107."""
         client = [Probe(at * MS, "", "node1", at * MS) for at in range(80, 106)]

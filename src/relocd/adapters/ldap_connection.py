@@ -79,7 +79,7 @@ def connect(uri: str, settings: DirectorySettings) -> Connection:
         _set_options(uri, handle, settings)
         with _secured(uri, handle, settings):
             _bind(uri, handle, settings)
-        _limit_reading(handle, settings)
+        _limit_silence(handle, settings)
     except BaseException:
         connection.close()
         raise
@@ -88,24 +88,29 @@ def connect(uri: str, settings: DirectorySettings) -> Connection:
 
 def _set_options(uri: str, handle: Any, settings: DirectorySettings) -> None:
     """See ldap_set_option(3); seconds but for the user timeout of TCP (RFC 5482), which is in milliseconds."""
+    uses_tls = _uses_tls(uri, settings)
     silence_s = max(1, round(settings.silence_timeout_s))
     options = {
         ldap.OPT_PROTOCOL_VERSION: ldap.VERSION3,
         ldap.OPT_REFERRALS: ldap.OPT_OFF,
         ldap.OPT_RESTART: ldap.OPT_ON,  # a signal to the process ends no operation
-        ldap.OPT_NETWORK_TIMEOUT: settings.connect_timeout_s,
         ldap.OPT_TIMEOUT: settings.operation_timeout_s,
+        ldap.OPT_TCP_USER_TIMEOUT: _milliseconds(settings.connect_timeout_s),
         ldap.OPT_X_KEEPALIVE_IDLE: silence_s,
         ldap.OPT_X_KEEPALIVE_INTERVAL: max(1, silence_s // _KEEPALIVE_PROBES),
         ldap.OPT_X_KEEPALIVE_PROBES: _KEEPALIVE_PROBES,
     }
-    if hasattr(ldap, "OPT_TCP_USER_TIMEOUT"):  # libldap 2.5 and later
-        options[ldap.OPT_TCP_USER_TIMEOUT] = max(1, round(settings.silence_timeout_s * 1000))
+    if not uses_tls:  # with this option libldap spins a core for as long as a TLS handshake takes
+        options[ldap.OPT_NETWORK_TIMEOUT] = settings.connect_timeout_s
     with translated(f"{uri}: options"):
         for option, value in options.items():
             handle.set_option(option, value)
-    if _uses_tls(uri, settings):
+    if uses_tls:
         _set_tls_options(uri, handle, settings)
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(1, round(seconds * 1000))
 
 
 def _set_tls_options(uri: str, handle: Any, settings: DirectorySettings) -> None:
@@ -188,8 +193,8 @@ def _require_readable(name: str) -> None:
         raise Invalid(f"{name} cannot be read: {error.strerror}") from error
 
 
-def _limit_reading(handle: Any, settings: DirectorySettings) -> None:
-    """Let no read or write of the socket wait longer than an operation may take.
+def _limit_silence(handle: Any, settings: DirectorySettings) -> None:
+    """Let sent data stay unacknowledged, and a read or write of the socket wait, no longer than the settings say.
 
     A server that hangs while it sends leaves half a message behind; libldap would wait for the other half for ever,
     also where it was told to poll.
@@ -198,3 +203,5 @@ def _limit_reading(handle: Any, settings: DirectorySettings) -> None:
     with socket.socket(fileno=os.dup(handle.fileno())) as same:
         same.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
         same.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+        if same.family != socket.AF_UNIX:
+            same.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _milliseconds(settings.silence_timeout_s))

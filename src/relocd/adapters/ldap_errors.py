@@ -124,7 +124,7 @@ _ADVICE: Final[Mapping[type[ldap.LDAPError], str]] = {
     ldap.UNAVAILABLE_CRITICAL_EXTENSION: "the server does not offer this; slapd needs `overlay syncprov` there",
 }
 
-# What libldap has to say about a TLS handshake that failed.
+# What libldap has to say about a TLS handshake that failed; to a timeout it adds the last error number, whatever it is.
 _NOTHING: Final = {None, "", "(unknown error code)"}
 
 
@@ -146,7 +146,8 @@ def _kind(error: ldap.LDAPError) -> type[RelocdError]:
 def _message(doing: str, error: ldap.LDAPError) -> str:
     details = _details(error)
     what = details.get("desc") or type(error).__name__.replace("_", " ").lower()
-    why = f" ({details['info']})" if details.get("info") not in _NOTHING else ""
+    silent = isinstance(error, ldap.TIMEOUT) or details.get("info") in _NOTHING
+    why = "" if silent else f" ({details['info']})"
     advice = f"; {_ADVICE[type(error)]}" if type(error) in _ADVICE else ""
     return f"{doing}: {what}{why}{advice}"
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,13 +29,15 @@ _AGAIN_S: Final = 0.1
 @contextmanager
 def handshake_within(limit_s: float, uri: str, port: int) -> Iterator[None]:
     """End a handshake with `port` that takes longer than the limit, and raise `Unavailable` then."""
-    before, done, late = _descriptors(), threading.Event(), threading.Event()
+    before, done, late = set(_sockets()), threading.Event(), threading.Event()
 
     def watch() -> None:
         wait_s = limit_s
         while not done.wait(wait_s):
             late.set()
-            _shut(_descriptors() - before, port)
+            for name, descriptor in _sockets().items():
+                if name not in before:
+                    _shut_if_to(port, descriptor)
             wait_s = _AGAIN_S
 
     watcher = threading.Thread(target=watch, name="ldap-handshake", daemon=True)
@@ -52,18 +53,16 @@ def handshake_within(limit_s: float, uri: str, port: int) -> Iterator[None]:
         watcher.join()
 
 
-def _descriptors() -> set[int]:
-    return {int(path.name) for path in Path("/proc/self/fd").iterdir()}
+def _sockets() -> dict[str, int]:
+    """The sockets of this process: a descriptor for each, by the name that the kernel gives once (`socket:[8712]`)."""
+    found = {}
+    for path in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # another thread has closed it
+            found[str(path.readlink())] = int(path.name)
+    return {name: descriptor for name, descriptor in found.items() if name.startswith("socket:")}
 
 
-def _shut(descriptors: set[int], port: int) -> None:
-    for descriptor in descriptors:
-        with contextlib.suppress(OSError):  # another thread may have closed it, or it is not connected any more
-            if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
-                _shut_if_to(os.dup(descriptor), port)
-
-
-def _shut_if_to(descriptor: int, port: int) -> None:
-    with socket.socket(fileno=descriptor) as own:
-        if own.family in {socket.AF_INET, socket.AF_INET6} and own.getpeername()[1] == port:
-            own.shutdown(socket.SHUT_RDWR)
+def _shut_if_to(port: int, descriptor: int) -> None:
+    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as same:
+        if same.family in {socket.AF_INET, socket.AF_INET6} and same.getpeername()[1] == port:
+            same.shutdown(socket.SHUT_RDWR)

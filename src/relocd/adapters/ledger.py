@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from relocd.adapters.durable import replace_file
+from relocd.errors import Failed
 from relocd.model.template_set import First, Role, UnitAction
 from relocd.plan.desired import DesiredUnit, Footprint, Placed
 from relocd.plan.goals import GoalId
@@ -34,13 +35,8 @@ class JsonLedger:
             try:
                 content = json.loads(path.read_text())
                 found[GoalId(content["id"])] = footprint_of(content)
-            except (OSError, ValueError, KeyError, TypeError) as error:
-                aside = path.with_suffix(".damaged")
-                path.rename(aside)
-                fields = {"file": str(aside), "problem": f"{type(error).__name__}: {error}"}
-                _log.warning(
-                    "a footprint is damaged and set aside; its service is looked at anew", extra={"fields": fields}
-                )
+            except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+                _set_aside(path, error)
         self._kept = dict(found)
         return found
 
@@ -53,12 +49,25 @@ class JsonLedger:
         self._kept[goal] = footprint
 
     async def forget(self, goal: GoalId) -> None:
-        """Drop a footprint."""
+        """Drop a footprint; raises `Failed` naming the file."""
         self._kept.pop(goal, None)
-        await asyncio.to_thread(self._path(goal).unlink, missing_ok=True)
+        path = self._path(goal)
+        try:
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+        except OSError as error:
+            raise Failed(f"{path}: cannot be removed ({error.strerror}); correct that folder") from error
 
     def _path(self, goal: GoalId) -> Path:
         return self._folder / (goal.replace(":", "-") + ".json")
+
+
+def _set_aside(path: Path, error: Exception) -> None:
+    fields = {"file": str(path), "problem": f"{type(error).__name__}: {error}"}
+    _log.warning("a footprint is damaged and set aside; its service is looked at anew", extra={"fields": fields})
+    try:
+        path.rename(path.with_suffix(".damaged"))
+    except OSError as refused:
+        _log.warning("it cannot be renamed", extra={"fields": {"file": str(path), "problem": str(refused)}})
 
 
 def footprint_json(footprint: Footprint) -> dict[str, Any]:

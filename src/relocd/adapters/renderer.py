@@ -8,48 +8,19 @@ no more than the start of a process; once both are free again one of them ends.
 from __future__ import annotations
 
 import asyncio
-import struct
-import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
-from typing import Final, Self, cast
+from typing import Final, Self
 
-import msgspec
-
-from relocd.errors import Failed, Invalid
+from relocd.adapters.render_process import Answer, Gone, Request, Worker
+from relocd.errors import Invalid
 from relocd.model.template_set import TemplateSet
 from relocd.ports import Rendered
 
 __all__ = ["WorkerRenderer"]
 
-_MODULE: Final = "relocd.adapters.render_worker"
 _WORKERS: Final = 2
 _PATIENCE_S: Final = 0.05
-_START_S: Final = 10.0
-_LENGTH: Final = struct.Struct(">I")
-
-
-@dataclass(frozen=True, slots=True)
-class _Request:
-    folder: str
-    digest: str
-    source: str
-    context: Mapping[str, object]
-    limit_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """`error` is empty when the template was rendered."""
-
-    text: str = ""
-    secret: bool = False
-    error: str = ""
-
-
-class _Gone(Exception):
-    """The worker ended instead of answering."""
 
 
 class WorkerRenderer:
@@ -60,8 +31,8 @@ class WorkerRenderer:
 
     def __init__(self, timeout_s: float) -> None:
         self._timeout_s = timeout_s
-        self._idle: list[_Worker] = []
-        self._alive: set[_Worker] = set()
+        self._idle: list[Worker] = []
+        self._alive: set[Worker] = set()
         self._starting = 0
         self._freed = asyncio.Event()
 
@@ -85,23 +56,23 @@ class WorkerRenderer:
 
     async def render(self, template_set: TemplateSet, source: str, context: Mapping[str, object]) -> Rendered:
         """The rendered text; raises `Invalid` naming set, file and line for an error or a time-out."""
-        request = _Request(str(template_set.folder), template_set.digest, source, context, self._timeout_s)
+        request = Request(str(template_set.folder), template_set.digest, source, context, self._timeout_s)
         subject = f"template set {template_set.name}: {source}"
         try:
-            answer = await self._answer(msgspec.json.encode(request), subject)
-        except _Gone as error:
+            answer = await self._answer(request, subject)
+        except Gone as error:
             raise Invalid(f"{subject} ended the process that rendered it; see whether it needs much memory") from error
         if answer.error:
             raise Invalid(f"template set {template_set.name}: {answer.error}")
         return Rendered(answer.text, answer.secret)
 
-    async def _answer(self, request: bytes, subject: str) -> _Answer:
+    async def _answer(self, request: Request, subject: str) -> Answer:
         """A worker's answer; one that died while idle is none of the template's doing, so a fresh one is asked too."""
-        with suppress(_Gone):
+        with suppress(Gone):
             return await self._asked(request, subject)
         return await self._asked(request, subject)
 
-    async def _asked(self, request: bytes, subject: str) -> _Answer:
+    async def _asked(self, request: Request, subject: str) -> Answer:
         async with self._worker() as worker:
             try:
                 async with asyncio.timeout(self._timeout_s):
@@ -113,7 +84,7 @@ class WorkerRenderer:
                 ) from error
 
     @asynccontextmanager
-    async def _worker(self) -> AsyncIterator[_Worker]:
+    async def _worker(self) -> AsyncIterator[Worker]:
         """A worker for one request; afterwards it is idle again, or ended if it did not answer."""
         worker = await self._taken()
         try:
@@ -121,7 +92,7 @@ class WorkerRenderer:
         finally:
             await self._given_back(worker)
 
-    async def _taken(self) -> _Worker:
+    async def _taken(self) -> Worker:
         with suppress(TimeoutError):
             async with asyncio.timeout(_PATIENCE_S):
                 await self._until(lambda: bool(self._idle) or not self._count)
@@ -137,17 +108,17 @@ class WorkerRenderer:
     def _count(self) -> int:
         return len(self._alive) + self._starting
 
-    async def _started(self) -> _Worker:
+    async def _started(self) -> Worker:
         self._starting += 1
         try:
-            worker = await _Worker.started()
+            worker = await Worker.started()
             self._alive.add(worker)
         finally:
             self._starting -= 1
             self._freed.set()
         return worker
 
-    async def _given_back(self, worker: _Worker) -> None:
+    async def _given_back(self, worker: Worker) -> None:
         kept = worker.in_step and not self._idle
         if kept:
             self._idle.append(worker)
@@ -156,67 +127,3 @@ class WorkerRenderer:
         self._freed.set()
         if not kept:
             await worker.end()
-
-
-class _Worker:
-    """One process; `in_step` while every request has had its whole answer."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-        self._stdin = cast(asyncio.StreamWriter, process.stdin)  # both are pipes, see below
-        self._stdout = cast(asyncio.StreamReader, process.stdout)
-        self.in_step = True
-
-    @classmethod
-    async def started(cls) -> _Worker:
-        """A worker that is ready; raises `Failed` when there is none within ten seconds."""
-        try:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                *("-I", "-m", _MODULE),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                env={},
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise Failed(f"cannot start the process that renders templates: {error.strerror}") from error
-        worker = cls(process)
-        try:
-            async with asyncio.timeout(_START_S):
-                await worker.answer()
-        except (TimeoutError, _Gone) as error:
-            await worker.end()
-            raise Failed(
-                "the process that renders templates does not start; its reason is on standard error"
-            ) from error
-        except BaseException:
-            await worker.end()
-            raise
-        return worker
-
-    async def ask(self, request: bytes) -> _Answer:
-        """Send a request and wait for its answer; raises `_Gone` when the process ends instead."""
-        self.in_step = False
-        try:
-            self._stdin.write(_LENGTH.pack(len(request)) + request)
-            await self._stdin.drain()
-        except ConnectionError as error:
-            raise _Gone from error
-        answer = await self.answer()
-        self.in_step = True
-        return answer
-
-    async def answer(self) -> _Answer:
-        """The next message of the process."""
-        try:
-            (length,) = _LENGTH.unpack(await self._stdout.readexactly(_LENGTH.size))
-            return msgspec.json.decode(await self._stdout.readexactly(length), type=_Answer)
-        except (asyncio.IncompleteReadError, ConnectionError, msgspec.DecodeError) as error:
-            raise _Gone from error
-
-    async def end(self) -> None:
-        """Kill the process, which has nothing to lose, and wait until it is gone."""
-        with suppress(ProcessLookupError):
-            self._process.kill()
-        await self._process.wait()

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from relocd import __version__
@@ -67,13 +68,14 @@ class Agent:
         self._connection = Connection("connecting", time.time(), "")
         self._considered: Snapshot | None = None
         self._problems: tuple[Problem, ...] = ()
+        self._missing: frozenset[EntryUUID] = frozenset()
         self._incomplete = asyncio.Event()
         self._dirty = asyncio.Event()
 
     async def run(self) -> None:
         """Keep this server as the directory wishes it."""
         self._host.addresses.watch(self._crew.nudge_drifted)
-        self._host.units.watch(self._crew.nudge_all)
+        self._host.units.watch(self._crew.nudge_units)
         self._host.sets.watch(self._sets_changed)
         self._outlets.notifier.ready("connecting to the directory")
         try:
@@ -125,8 +127,10 @@ class Agent:
     def _consider(self) -> None:
         """Give every worker its wish from the latest snapshot; nothing happens while the snapshot is the same."""
         snapshot = self._mirror.snapshot
-        if self._mirror.missing:
+        missing = frozenset(record.uuid for record in self._mirror.missing)
+        if missing - self._missing:
             self._incomplete.set()
+        self._missing = missing
         if snapshot is None or snapshot is self._considered:
             return
         self._considered = snapshot
@@ -140,7 +144,11 @@ class Agent:
 
     async def _is_gone(self, me: EntryUUID, goal: GoalId) -> bool:
         service = service_of(goal)
-        return service is None or await is_unlinked(self._directory.reader, me, service)
+        if service is not None:
+            return await is_unlinked(self._directory.reader, me, service)
+        if self._crew.doubting:
+            raise Unavailable("a service that may want it seems not to be linked any more, which is not confirmed yet")
+        return True
 
     def _log_problems(self, problems: tuple[Problem, ...]) -> None:
         for problem in problems:
@@ -150,21 +158,26 @@ class Agent:
         self._problems = problems
 
     async def _complete(self) -> None:
-        """Read directly what came to be of concern after it was sent."""
-        delay_s = self._settings.directory.retry_min_s
+        """Read directly what came to be of concern after it was sent; what is not found is asked for again."""
+        pace, delay_s = self._settings.directory, None
         while True:
-            await self._incomplete.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(delay_s):
+                    await self._incomplete.wait()
             self._incomplete.clear()
-            try:
-                filled = await fill(self._mirror, self._directory.reader)
-            except Unavailable as error:
-                filled = False
-                _log.warning("cannot read", extra={"fields": {"problem": str(error)}})
+            filled = await self._fill()
             self._consider()
-            if self._mirror.missing:
-                delay_s = self._settings.directory.retry_min_s if filled else delay_s * 2
-                await asyncio.sleep(min(delay_s, self._settings.directory.retry_max_s))
-                self._incomplete.set()
+            if not self._missing:
+                delay_s = None
+            else:
+                delay_s = pace.retry_min_s if filled or not delay_s else min(delay_s * 2, pace.retry_max_s)
+
+    async def _fill(self) -> bool:
+        try:
+            return await fill(self._mirror, self._directory.reader)
+        except RelocdError as error:
+            _log.warning("cannot read", extra={"fields": {"problem": str(error)}})
+            return False
 
     def _sets_changed(self) -> None:
         """A template set changed on disk: its scope may be another, and what it renders."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from relocd.errors import Fatal, Invalid
 from relocd.model.dn import DN
-from relocd.model.settings import DirectorySettings, Settings
+from relocd.model.settings import DirectorySettings, GuardSettings, Settings
 from relocd.plan.guards import guards
 from relocd.toml_values import TomlText
 
@@ -39,12 +39,23 @@ def _check(text: TomlText, settings: Settings) -> None:
         _parsed(text, path, name)
     if not DN.parse(settings.server.dn).is_within(DN.parse(settings.directory.base)):
         raise text.error(("server", "dn"), "is not below [directory] base; the agent would never see its own entry")
-    guards(settings.guards)
+    _check_guards(text, settings.guards)
     for key, problem in _directory_problems(settings.directory):
         raise text.error(("directory", key), problem)
     for place, number in _durations(settings):
         if number < 0:
             raise text.error(place, "is negative; write 0 or more")
+
+
+def _check_guards(text: TomlText, asked: GuardSettings) -> None:
+    for key, part in (
+        ("networks", GuardSettings(networks=asked.networks)),
+        ("folders", GuardSettings(folders=asked.folders)),
+    ):
+        try:
+            guards(part)
+        except Invalid as error:
+            raise text.error(("guards", key), f"cannot be used: {error}") from error
 
 
 def _parsed(text: TomlText, path: tuple[str, str], value: str) -> None:

@@ -19,9 +19,13 @@ __all__ = ["fill", "is_unlinked"]
 
 
 async def fill(mirror: Mirror, reader: DirectoryReader) -> bool:
-    """Read what the mirror misses; whether anything was found. Raises `Unavailable` when nothing could be read."""
-    entries = await asyncio.gather(*(reader.by_dn(DN.parse(record.key)) for record in mirror.missing))
-    filled = [mirror.fill(entry) for entry in entries if entry is not None]
+    """Read what the mirror misses; whether anything was found. Raises what failed when nothing was."""
+    reads = (reader.by_dn(DN.parse(record.key)) for record in mirror.missing)
+    answers = await asyncio.gather(*reads, return_exceptions=True)
+    filled = [mirror.fill(entry) for entry in answers if isinstance(entry, Entry)]
+    failed = next((error for error in answers if isinstance(error, BaseException)), None)
+    if failed is not None and not any(filled):
+        raise failed
     return any(filled)
 
 

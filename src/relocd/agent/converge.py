@@ -54,7 +54,7 @@ class Report:
 async def planned(host: Host, goal: Goal, footprint: Footprint) -> Plan:
     """The plan for a goal; nothing is changed by making it."""
     wanted, problems = await _wanted(host, goal)
-    chosen = wanted or fallback(goal.role, footprint)
+    chosen = wanted or fallback(goal, footprint)
     if chosen is None:
         return Plan(None, (), problems, footprint)
     observed = await _observed(host, chosen, footprint)

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable
 
 from relocd.agent.host import Host
 from relocd.agent.worker import Leave, Pace, Worker
-from relocd.errors import RelocdError, Unavailable
+from relocd.errors import RelocdError
 from relocd.model.entries import EntryUUID, Problem
 from relocd.model.settings import Settings
 from relocd.plan.desired import Footprint
@@ -46,6 +46,12 @@ class Crew:
         named = ((self._workers[goal].name, why) for goal, why in self._unconfirmed.items() if goal in self._workers)
         return tuple(Problem(name, f"seems not to be linked any more, but stays: {why}") for name, why in named)
 
+    @property
+    def doubting(self) -> bool:
+        """Whether a service that has something here seems not to be linked any more and that is not confirmed yet."""
+        absent = (self._workers[goal] for goal in self._absent if goal in self._workers and service_of(goal))
+        return any(not isinstance(worker.wish, Leave) for worker in absent)
+
     def begin(self, group: asyncio.TaskGroup) -> None:
         """Start the workers for what the ledger says was left here."""
         self._group = group
@@ -57,12 +63,15 @@ class Crew:
 
         `exists` says whether the directory has an entry of that identity.
         """
-        self._absent = frozenset(self._workers.keys() - goals.wanted.keys() - goals.unknown)
+        absent = self._workers.keys() - goals.wanted.keys()
+        self._absent = frozenset(goal_id for goal_id in absent if not goals.in_doubt(goal_id))
         for goal in goals.wanted.values():
-            self._worker(goal, exists).want(goal)
+            worker = self._worker(goal, exists)
+            if worker.footprint is None or not goals.in_doubt(goal.id):
+                worker.want(goal)
         for goal_id in self._unconfirmed.keys() - self._absent:
             del self._unconfirmed[goal_id]
-        if not self._adopted and not goals.unknown:
+        if not self._adopted and goals.complete:
             self._adopted = True
             self._start(self._drop_orphans(goals))
         return self._absent
@@ -77,6 +86,11 @@ class Crew:
         """Something changed that may concern any service."""
         for worker in self._workers.values():
             worker.nudge()
+
+    def nudge_units(self) -> None:
+        """A unit changed its state."""
+        for worker in self._workers.values():
+            worker.nudge_if_units_matter()
 
     def nudge_drifted(self) -> None:
         """Addresses or interfaces changed."""
@@ -178,5 +192,5 @@ async def _why_not(goal: GoalId, is_gone: Callable[[GoalId], Awaitable[bool]]) -
     """Why a goal may not be left, None when it may."""
     try:
         return None if await is_gone(goal) else "a direct read still finds the link"
-    except Unavailable as error:
+    except RelocdError as error:
         return str(error)

@@ -12,7 +12,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from relocd.agent.host import Host
-from relocd.errors import Busy, RelocdError
+from relocd.errors import Busy, Failed, RelocdError
+from relocd.model.entries import ServiceAddress
+from relocd.model.host import Interface
 from relocd.model.template_set import UnitAction
 from relocd.plan.actions import (
     Action,
@@ -95,6 +97,9 @@ async def _outcome(host: Host, action: Action) -> Outcome:
         await _carry_out(host, action)
     except RelocdError as error:
         problem, busy = str(error), isinstance(error, Busy)
+    except Exception as error:  # noqa: BLE001 - a defect met by one action must not lose what the others have done
+        _log.exception("this is a defect of relocd", extra={"fields": {"action": str(action)}})
+        problem = f"a defect of relocd, see its log: {type(error).__name__}"
     return Outcome(action, (time.monotonic() - started) * 1000, problem, busy)
 
 
@@ -133,11 +138,8 @@ async def _use_unit(host: Host, name: str, word: UnitAction) -> None:
 
 
 async def _probe(host: Host, addresses: Iterable[Placed]) -> None:
-    groups = _by_interface(addresses)
-    interfaces = {interface.name: interface for interface in host.addresses.interfaces()}
-    found = await asyncio.gather(
-        *(host.wire.probe(interfaces[name], [p.address for p in group]) for name, group in groups.items())
-    )
+    groups = _by_interface(host, addresses)
+    found = await asyncio.gather(*(host.wire.probe(interface, group) for interface, group in groups))
     answered = [probe for probes in found for probe in probes if probe.answered_by]
     if answered:
         who = ", ".join(f"{probe.address.ip} is answered by {probe.answered_by}" for probe in answered)
@@ -147,18 +149,20 @@ async def _probe(host: Host, addresses: Iterable[Placed]) -> None:
 async def announce(host: Host, addresses: Iterable[Placed]) -> None:
     """Announce once those of the addresses that are really here."""
     here = {Placed(held.interface, held.address) for held in host.addresses.held() if held.ours}
-    interfaces = {interface.name: interface for interface in host.addresses.interfaces()}
-    groups = _by_interface(placed for placed in addresses if placed in here)
-    await asyncio.gather(
-        *(host.wire.announce(interfaces[name], [p.address for p in group]) for name, group in groups.items())
-    )
+    groups = _by_interface(host, (placed for placed in addresses if placed in here))
+    await asyncio.gather(*(host.wire.announce(interface, group) for interface, group in groups))
 
 
-def _by_interface(addresses: Iterable[Placed]) -> dict[str, list[Placed]]:
-    groups: dict[str, list[Placed]] = {}
+def _by_interface(host: Host, addresses: Iterable[Placed]) -> list[tuple[Interface, list[ServiceAddress]]]:
+    """The addresses of each interface; raises `Failed` for one that is not there any more."""
+    groups: dict[str, list[ServiceAddress]] = {}
     for placed in addresses:
-        groups.setdefault(placed.interface, []).append(placed)
-    return groups
+        groups.setdefault(placed.interface, []).append(placed.address)
+    interfaces = {interface.name: interface for interface in host.addresses.interfaces()}
+    gone = ", ".join(groups.keys() - interfaces.keys())
+    if gone:
+        raise Failed(f"there is no interface {gone} here any more; bring it back, or correct relocInterface")
+    return [(interfaces[name], group) for name, group in groups.items()]
 
 
 def _report(outcome: Outcome, service: str, reason: str) -> None:

@@ -25,6 +25,8 @@ from relocd.sync.mirror import Mirror
 
 __all__ = ["Cycle", "Step", "apply_once", "plan_once"]
 
+_UNLINKED = "no longer linked"
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -49,23 +51,22 @@ async def plan_once(settings: Settings, host: Host, directory: Directory, timeou
     """What a cycle would do now; nothing is changed. Raises `Unavailable` when the directory does not answer."""
     known = await _known(settings, host, directory, timeout_s)
     ledger = host.ledger.all()
-    steps = [await _planned(host, goal, _footprint(ledger, goal)) for goal in known.goals.wanted.values()]
-    for goal_id in await _gone(known, directory, ledger):
+    steps = [await _planned(host, goal, _footprint(ledger, goal)) for goal in _due(known, ledger)]
+    gone, doubts = await _gone(known, directory, ledger)
+    for goal_id in gone:
         actions = await departure(host, ledger[goal_id])
-        steps.append(Step(ledger[goal_id].name, "no longer linked", actions))
-    return Cycle(tuple(steps), known.snapshot.problems)
+        steps.append(Step(ledger[goal_id].name, _UNLINKED, actions))
+    return Cycle((*steps, *doubts), known.snapshot.problems)
 
 
 async def apply_once(settings: Settings, host: Host, directory: Directory, timeout_s: float) -> Cycle:
     """Carry out one cycle; every goal is tried, whatever becomes of the others."""
     known = await _known(settings, host, directory, timeout_s)
     ledger = host.ledger.all()
-    gone = await _gone(known, directory, ledger)
+    gone, doubts = await _gone(known, directory, ledger)
     left = await asyncio.gather(*(_departed(host, goal_id, ledger[goal_id]) for goal_id in gone))
-    done = await asyncio.gather(
-        *(_converged(host, goal, _footprint(ledger, goal)) for goal in known.goals.wanted.values())
-    )
-    return Cycle((*left, *done), known.snapshot.problems)
+    done = await asyncio.gather(*(_converged(host, goal, _footprint(ledger, goal)) for goal in _due(known, ledger)))
+    return Cycle((*left, *done, *doubts), known.snapshot.problems)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +89,17 @@ async def _known(settings: Settings, host: Host, directory: Directory, timeout_s
 
 async def _snapshot(settings: Settings, directory: Directory) -> Snapshot:
     mirror = Mirror(DN.parse(settings.server.dn))
+    lost: list[str] = []
     async for batch in directory.feed.batches():
-        lost = next((event for event in batch if isinstance(event, Lost)), None)
-        if lost is not None:
-            raise Unavailable(lost.reason)
         mirror.apply(batch)
         if mirror.snapshot is not None:
             break
+        lost += [event.reason for event in batch if isinstance(event, Lost)]
+        if len(lost) >= len(settings.directory.uris):  # every one was tried
+            raise Unavailable("; ".join(lost))
     while mirror.missing:
-        await fill(mirror, directory.reader)
+        if not await fill(mirror, directory.reader):
+            await asyncio.sleep(settings.directory.retry_min_s)
     snapshot = mirror.snapshot
     if snapshot is None:
         raise Unavailable("the search ended before the directory was read")
@@ -107,16 +110,39 @@ def _footprint(ledger: Mapping[GoalId, Footprint], goal: Goal) -> Footprint:
     return ledger.get(goal.id) or Footprint(goal.name)
 
 
-async def _gone(known: _Known, directory: Directory, ledger: Mapping[GoalId, Footprint]) -> list[GoalId]:
-    """The goals of the ledger that the directory positively no longer links."""
-    if known.snapshot.me is None:
-        return []
-    gone = []
-    for goal_id in ledger.keys() - known.goals.wanted.keys() - known.goals.unknown:
-        service = service_of(goal_id)
-        if service is None or await is_unlinked(directory.reader, known.snapshot.me.uuid, service):
+def _due(known: _Known, ledger: Mapping[GoalId, Footprint]) -> list[Goal]:
+    """The goals to be brought about; what is here and in doubt stays as it is."""
+    wanted = known.goals.wanted.values()
+    return [goal for goal in wanted if goal.id not in ledger or not known.goals.in_doubt(goal.id)]
+
+
+async def _gone(
+    known: _Known, directory: Directory, ledger: Mapping[GoalId, Footprint]
+) -> tuple[list[GoalId], list[Step]]:
+    """The goals of the ledger that the directory positively no longer links, and those that only seem so."""
+    gone: list[GoalId] = []
+    doubts: list[Step] = []
+    absent = (goal for goal in ledger.keys() - known.goals.wanted.keys() if not known.goals.in_doubt(goal))
+    for goal_id in sorted(absent, key=lambda goal: (service_of(goal) is None, goal)):
+        doubt = await _doubt(known, directory, goal_id)
+        if doubt is None and (service_of(goal_id) is not None or not doubts):
             gone.append(goal_id)
-    return gone
+        else:
+            why = doubt or "a service that may want it is not confirmed to be gone"
+            doubts.append(Step(ledger[goal_id].name, "unknown", problems=(f"stays: {why}",)))
+    return gone, doubts
+
+
+async def _doubt(known: _Known, directory: Directory, goal_id: GoalId) -> str | None:
+    """Why a goal that seems not to be linked any more must stay, None when it may go."""
+    service = service_of(goal_id)
+    if service is None or known.snapshot.me is None:
+        return None
+    try:
+        unlinked = await is_unlinked(directory.reader, known.snapshot.me.uuid, service)
+    except RelocdError as error:
+        return str(error)
+    return None if unlinked else "a direct read still finds the link"
 
 
 async def _planned(host: Host, goal: Goal, footprint: Footprint) -> Step:
@@ -140,8 +166,11 @@ async def _converged(host: Host, goal: Goal, footprint: Footprint) -> Step:
 
 
 async def _departed(host: Host, goal_id: GoalId, footprint: Footprint) -> Step:
-    report = await departed(host, goal_id, footprint, "no longer linked")
-    return Step(footprint.name, "no longer linked", report.actions, problems=report.problems)
+    try:
+        report = await departed(host, goal_id, footprint, _UNLINKED)
+    except RelocdError as error:
+        return Step(footprint.name, _UNLINKED, problems=(str(error),))
+    return Step(footprint.name, _UNLINKED, report.actions, problems=report.problems)
 
 
 def difference(old: bytes | None, new: NewFile) -> str:

@@ -24,7 +24,7 @@ from relocd.plan.goals import Goal, GoalId
 __all__ = ["Leave", "Pace", "Worker"]
 
 _log = logging.getLogger(__name__)
-_BUSY_MAX_S = 1.0
+_BUSY_MIN_S, _BUSY_MAX_S = 0.01, 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,8 @@ class Pace:
         if not report.problems:
             return None
         if report.busy:
-            return min(self.wire.probe_interval_ms / 1000 * 2.0 ** min(attempt - 1, 16), _BUSY_MAX_S)
+            first_s = max(self.wire.probe_interval_ms / 1000, _BUSY_MIN_S)
+            return min(first_s * 2.0 ** min(attempt - 1, 16), _BUSY_MAX_S)
         return min(self.agent.retry_min_s * 2.0 ** min(attempt - 1, 16), self.agent.retry_max_s)
 
 
@@ -62,6 +63,7 @@ class Worker:
         self.report = Report(footprint)
         self.since = time.time()
         self.acting = False
+        self._acted_at = 0.0
         self._host = host
         self._pace = pace
         self._reported = reported
@@ -89,6 +91,14 @@ class Worker:
         if self.wish is not None:
             self._wake.set()
 
+    def nudge_if_units_matter(self) -> None:
+        """A unit changed its state: look again, but not where that follows from an attempt that failed just now."""
+        just_now = self.acting or time.monotonic() - self._acted_at < self._pace.agent.retry_min_s
+        if self.report.problems and just_now:
+            return
+        if self.acting or (self.footprint is not None and self.footprint.units):
+            self.nudge()
+
     def nudge_if_drifted(self) -> None:
         """Look again when an address is missing here, or when something could not be done before."""
         held = {Placed(each.interface, each.address) for each in self._host.addresses.held() if each.ours}
@@ -115,7 +125,8 @@ class Worker:
 
     async def _woken(self, retry_s: float | None) -> None:
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), retry_s)
+            async with asyncio.timeout(retry_s):  # not wait_for: on Python 3.11 that may swallow a cancellation
+                await self._wake.wait()
         self._wake.clear()
 
     async def _step(self) -> Report:
@@ -130,7 +141,7 @@ class Worker:
             _log.exception("this is a defect of relocd", extra={"fields": {"service": self.name}})
             report = Report(self.footprint, (f"a defect of relocd, see its log: {type(error).__name__}",))
         finally:
-            self.acting = False
+            self.acting, self._acted_at = False, time.monotonic()
         self.footprint, self.report = report.footprint, report
         self._announce(self._to_announce())
         if report != before:

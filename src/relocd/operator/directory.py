@@ -34,7 +34,7 @@ class Access:
     external: bool = False
     starttls: bool = False
     ca_file: Path | None = None
-    timeout_s: float = 10.0
+    timeout_s: int = 10
 
 
 def entries(access: Access) -> tuple[Entry, ...]:
@@ -59,7 +59,7 @@ def _connection(access: Access) -> Iterator[ldap3.Connection]:
         _server(access),
         read_only=True,
         raise_exceptions=True,
-        receive_timeout=access.timeout_s,
+        receive_timeout=access.timeout_s,  # ldap3 packs it as whole seconds
         auto_bind=ldap3.AUTO_BIND_NONE,
         **_identity(access),
     )

@@ -41,10 +41,18 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Goals:
-    """Goals by identity; about those that are `unknown` nothing may be concluded; all others have no link here."""
+    """Goals by identity; about those that are `unknown` nothing may be concluded; all others have no link here.
+
+    `complete` says that everything this server is linked to is understood.
+    """
 
     wanted: Mapping[GoalId, Goal]
     unknown: frozenset[GoalId] = frozenset()
+    complete: bool = True
+
+    def in_doubt(self, goal: GoalId) -> bool:
+        """Whether what is here of a goal stays as it is; a set of scope `server` needs all links to be understood."""
+        return goal in self.unknown or (service_of(goal) is None and not self.complete)
 
 
 def goal_id(service: EntryUUID) -> GoalId:
@@ -72,9 +80,11 @@ def goals(snapshot: Snapshot, scope_of: ScopeOf, server_sets: Iterable[str] = ()
     whole = frozenset(name for name in named if scopes[name] is Scope.SERVER).union(server_sets)
     found = [*_service_goals(snapshot, me, services, whole), *_server_goals(snapshot, me, whole)]
     unread = [GoalId(_SERVER + name) for name in named - whole if scopes[name] is None]
+    unknown = snapshot.unknown & (snapshot.targets(me.cluster_links) | snapshot.linked(me))
     return Goals(
-        {goal.id: goal for goal in found},
-        frozenset((*unread, *(goal_id(uuid) for uuid in linked if uuid in snapshot.unknown))),
+        wanted={goal.id: goal for goal in found},
+        unknown=frozenset((*unread, *(goal_id(uuid) for uuid in linked if uuid in unknown))),
+        complete=not unknown,
     )
 
 

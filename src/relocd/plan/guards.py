@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 
 from relocd.errors import Invalid
 from relocd.model.entries import ServiceAddress
+from relocd.model.host import Interface
 from relocd.model.settings import GuardSettings
 
 __all__ = ["Guards", "guards"]
@@ -24,11 +25,21 @@ class Guards:
     folders: tuple[PurePosixPath, ...]
 
     def check_address(self, address: ServiceAddress) -> None:
-        """An address must lie in an allowed network."""
+        """An address must lie in an allowed network; `check_route` says how much more its prefix may take."""
         if not any(address.ip in network for network in self.networks):
             raise Invalid(
                 f"address {address} is in none of the allowed networks ({_listed(self.networks)}); "
                 "[guards] networks of this server's configuration would have to allow it"
+            )
+
+    def check_route(self, address: ServiceAddress, interface: Interface) -> None:
+        """The kernel routes the whole network of an address to its interface: an allowed one, or one that is there."""
+        network = address.network
+        allowed = any(network[0] in each and network[-1] in each for each in self.networks)
+        if not allowed and network not in {own.network for own in interface.addresses}:
+            raise Invalid(
+                f"address {address} would take the route to all of {network}, beyond the allowed networks "
+                f"({_listed(self.networks)}); write it with the prefix length of {interface.name}'s network"
             )
 
     def check_unit(self, name: str) -> None:
@@ -54,11 +65,11 @@ def guards(settings: GuardSettings) -> Guards:
     try:
         networks = tuple(ip_network(text) for text in settings.networks)
     except ValueError as error:
-        raise Invalid(f"[guards] networks: {error}; write for example 192.0.2.0/24") from error
+        raise Invalid(f"{error}; write a network, for example 192.0.2.0/24") from error
     folders = tuple(PurePosixPath(text) for text in settings.folders)
     for folder in folders:
         if not folder.is_absolute() or ".." in folder.parts:
-            raise Invalid(f"[guards] folders: {folder} is not an absolute path without '..'")
+            raise Invalid(f"{folder} is not an absolute path without '..'")
     return Guards(networks, settings.units, folders)
 
 

@@ -67,16 +67,15 @@ def desired(sketch: Outline, files: tuple[NewFile, ...]) -> Desired:
     return replace(sketch.rest, files=files)
 
 
-def fallback(role: Role, footprint: Footprint) -> Desired | None:
+def fallback(goal: Goal, footprint: Footprint) -> Desired | None:
     """What to do while a goal cannot be prepared: keep what serves, let go of what shall not serve, begin nothing."""
-    if role is Role.ACTIVE:
-        if footprint.role is not Role.ACTIVE:
-            return None
-        return Desired(role, None, tuple(footprint.addresses), footprint.units, (), footprint.first, probe=True)
-    if not footprint.addresses and not footprint.units:
+    if footprint.role is goal.role:
+        kept = tuple(sorted(footprint.addresses, key=str))
+        return Desired(goal.role, None, kept, footprint.units, (), footprint.first, goal.exclusive)
+    if goal.role is Role.ACTIVE or not (footprint.addresses or footprint.units):
         return None
     units = tuple(replace(unit, enter=_without(unit), change=UnitAction.NONE) for unit in footprint.units)
-    return Desired(role, None, (), units, (), footprint.first)
+    return Desired(goal.role, None, (), units, (), footprint.first)
 
 
 def _without(unit: DesiredUnit) -> UnitAction:
@@ -114,4 +113,6 @@ def _unit(goal: Goal, spec: UnitSpec, guards: Guards) -> DesiredUnit:
 
 def _placed(goal: Goal, address: ServiceAddress, guards: Guards, interfaces: Sequence[Interface]) -> Placed:
     guards.check_address(address)
-    return Placed(interface_for(address, goal.interface, interfaces).name, address)
+    interface = interface_for(address, goal.interface, interfaces)
+    guards.check_route(address, interface)
+    return Placed(interface.name, address)

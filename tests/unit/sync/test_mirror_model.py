@@ -150,4 +150,4 @@ def _bare(record):
 
 
 TestMirrorOfADirectory = MirrorOfADirectory.TestCase
-TestMirrorOfADirectory.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)
+TestMirrorOfADirectory.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)

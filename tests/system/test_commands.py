@@ -1,0 +1,166 @@
+"""The commands as a person runs them: what they print, and their exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.lab.ldif import service_dn
+from tests.lab.node import Node
+from tests.system.conftest import PLAIN, Pair, has, linked, state, until
+
+RELOCD = str(Path(sys.executable).with_name("relocd"))
+
+
+def relocd(*arguments: str, node: Node | None = None) -> subprocess.CompletedProcess[str]:
+    argv = [RELOCD, *arguments]
+    argv = argv if node is None else node.host.command([*argv, "--config", str(node.config)])
+    return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.fixture
+def quiet(pair: Pair) -> Node:
+    """A server whose agent does not run, linked to a service with a secret."""
+    pair.template_set(
+        "keyed",
+        PLAIN.format(folder=pair.files),
+        {"plain.j2": "word={{ parameters.word }}\n{% if 'key' in secrets %}key={{ secrets.key }}\n{% endif %}"},
+    )
+    pair.service("web", template_sets=["keyed"])
+    pair.add(linked("node1", "web"))
+    node = pair.node("node1")
+    until(lambda: has(node))
+    node.stop()
+    return node
+
+
+def change(pair: Pair, lines: str) -> None:
+    pair.slapd.modify(f"dn: {service_dn('web')}\nchangetype: modify\n{lines}\n")
+
+
+def test_apply_shows_first_and_then_does(pair: Pair, quiet: Node) -> None:
+    change(pair, "replace: relocParameter\nrelocParameter: word=new")
+    shown = relocd("apply", "--dry-run", node=quiet)
+    assert shown.returncode == 0, shown.stderr
+    assert "-word=hello\n+word=new\n" in shown.stdout
+    assert "would install" in shown.stdout
+    assert pair.said("web") == "word=hello"
+    done = relocd("apply", node=quiet)
+    assert done.returncode == 0, done.stderr
+    assert "  install " in done.stdout
+    assert pair.said("web") == "word=new"
+    again = relocd("apply", "--dry-run", node=quiet)
+    assert "nothing to do" in again.stdout
+
+
+def test_apply_never_shows_a_secret(pair: Pair, quiet: Node) -> None:
+    change(pair, "add: relocSecret\nrelocSecret: key=hunter2")
+    shown = relocd("apply", "--dry-run", node=quiet)
+    assert "hunter2" not in shown.stdout + shown.stderr
+    assert "not shown" in shown.stdout
+    relocd("apply", node=quiet)
+    assert "key=hunter2" in (pair.said("web") or "")
+
+
+def test_apply_leaves_what_is_no_longer_linked(pair: Pair, quiet: Node) -> None:
+    pair.slapd.modify(
+        "dn: cn=node1,ou=servers,ou=relocd,dc=example,dc=org\nchangetype: modify\ndelete: relocServiceLink\n"
+    )
+    assert "would drop" in relocd("apply", "--dry-run", node=quiet).stdout
+    assert has(quiet)
+    assert relocd("apply", node=quiet).returncode == 0
+    assert not has(quiet)
+    assert pair.said("web") is None
+
+
+def test_apply_reports_what_it_cannot_do(pair: Pair, quiet: Node) -> None:
+    change(pair, "add: relocAddress\nrelocAddress: 198.51.100.9/24")
+    done = relocd("apply", node=quiet)
+    assert done.returncode == 1
+    assert "allowed networks" in done.stdout
+    assert has(quiet)
+
+
+def test_apply_without_a_directory_changes_nothing(pair: Pair, quiet: Node) -> None:
+    pair.slapd.kill()
+    done = relocd("apply", node=quiet)
+    assert done.returncode == 3
+    assert "Can't contact" in done.stderr
+    assert has(quiet)
+    pair.slapd.start()
+
+
+def test_apply_and_a_running_agent_exclude_each_other(pair: Pair) -> None:
+    pair.add(linked("node1"))
+    one = pair.node("node1")
+    done = relocd("apply", node=one)
+    assert done.returncode == 2
+    assert str(one.agent.pid) in done.stderr
+
+
+def test_check_names_what_is_wrong(pair: Pair, quiet: Node) -> None:
+    fine = relocd("check", node=quiet)
+    assert fine.returncode == 0, fine.stdout
+    assert "template set nginx" in fine.stdout
+    pair.template_set("bad", '[[file]]\nsorce = "x"\n', {})
+    wrong = relocd("check", node=quiet)
+    assert wrong.returncode == 1
+    assert "unknown key 'sorce'" in wrong.stdout
+    assert "line 2" in wrong.stdout
+
+
+@pytest.mark.parametrize("command", ["agent", "apply", "check"])
+def test_wrong_configuration_is_refused_with_its_line(tmp_path: Path, command: str) -> None:
+    config = tmp_path / "relocd.toml"
+    config.write_text('[server]\ndn = "cn=a,dc=b"\n\n[directory]\nbase = "dc=b"\nuris = ["ldapi:///"]\ntimeout = 3\n')
+    done = relocd(command, "--config", str(config))
+    assert done.returncode == (1 if command == "check" else 2)
+    assert "line 7" in done.stdout + done.stderr
+    assert "timeout" in done.stdout + done.stderr
+
+
+def test_show_says_who_runs_what_and_what_is_wrong(pair: Pair) -> None:
+    pair.service("web")
+    pair.service("mail", addresses=["192.0.2.51/24"])
+    pair.add(linked("node1", "web", "gone"))
+    one = pair.node("node1")
+    until(lambda: state(one, "web") == "active")
+    access = ["--uri", pair.slapd.ldapi_uri, "--base", "ou=relocd,dc=example,dc=org", "--external"]
+    status = ["--status", str(one.folder / "run" / "status.json")]
+    done = relocd("show", *access, *status, "--json")
+    assert done.returncode == 1
+    shown = json.loads(done.stdout)
+    services = {service["name"]: service for service in shown["directory"]["services"]}
+    assert services["web"]["servers"] == [{"server": "node1", "role": "active", "reason": "linked directly"}]
+    assert services["mail"]["servers"] == []
+    assert "does not exist" in shown["directory"]["problems"][0]["message"]
+    assert shown["here"]["services"][0]["state"] == "active"
+    tables = relocd("show", *access, *status)
+    assert "no server is linked to it" in tables.stdout
+    assert "Traceback" not in tables.stderr
+
+
+def test_show_without_anything_to_show_says_what_to_do(tmp_path: Path) -> None:
+    done = relocd("show", "--status", str(tmp_path / "none"))
+    assert done.returncode == 2
+    assert "--uri" in done.stderr
+
+
+def test_show_without_a_directory_says_so(tmp_path: Path) -> None:
+    status = ["--status", str(tmp_path / "none")]
+    done = relocd("show", "--uri", "ldap://127.0.0.1:9", "--base", "dc=example,dc=org", *status)
+    assert done.returncode == 3
+    assert "does not answer" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("form", "begin"), [("schema", "attributetype"), ("ldif", "dn: cn=relocd,cn=schema,cn=config")]
+)
+def test_schema_is_printed(form: str, begin: str) -> None:
+    done = relocd("schema", "--format", form)
+    assert done.returncode == 0
+    assert begin in done.stdout
