@@ -38,7 +38,7 @@ def csn(number: int) -> str:
 
 def entry(name: str, kind: str, *, uuid: EntryUUID | None = None, at: int = 0, **attributes: Values) -> Entry:
     """An entry of one class, changed last with change number `at`."""
-    values = {"objectclass": (kind.encode(),), "cn": (name.encode(),)}
+    values: dict[str, tuple[bytes, ...]] = {"objectclass": (kind.encode(),), "cn": (name.encode(),)}
     values |= {key.lower(): _values(value) for key, value in attributes.items()}
     return Entry(uuid or uuid_of(name), DN.parse(dn(name)), csn(at), values)
 

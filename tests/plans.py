@@ -20,7 +20,9 @@ __all__ = ["ETH0", "GUARDS", "goal", "interface", "new_file", "placed", "templat
 GUARDS = guards(GuardSettings(networks=("192.0.2.0/24", "2001:db8::/32"), units=("web*", "db*"), folders=("/etc/app",)))
 
 
-def interface(name: str = "eth0", *, up: bool = True, addresses: tuple[str, ...] = ("192.0.2.1/24", "2001:db8::1/64")):
+def interface(
+    name: str = "eth0", *, up: bool = True, addresses: tuple[str, ...] = ("192.0.2.1/24", "2001:db8::1/64")
+) -> Interface:
     """An interface with its own addresses."""
     return Interface(2, name, b"\x02\0\0\0\0\1", up, tuple(map(ip_interface, addresses)))
 
@@ -59,7 +61,7 @@ def template_set(name: str = "web", *, files: tuple[FileSpec, ...] | None = None
 
 def goal(name: str = "web", role: Role = Role.ACTIVE, *addresses: str, **more: Any) -> Goal:
     """A goal of a service with the set `web`, exclusive where it has addresses."""
-    fields = {
+    fields: dict[str, Any] = {
         "reason": "linked directly",
         "sets": ("web",),
         "context": {"name": name, "role": str(role)},

@@ -187,6 +187,10 @@ class Ledger(Protocol):
         """Every footprint, as of the start; a damaged one is set aside and logged, not trusted."""
         ...
 
+    async def intend(self, goal: GoalId, footprint: Footprint) -> None:
+        """Keep what is about to be left here. It survives the agent's crash; the disk is not waited for."""
+        ...
+
     async def save(self, goal: GoalId, footprint: Footprint) -> None:
         """Keep a footprint; it is on disk when this returns, and nothing is written when it is already."""
         ...

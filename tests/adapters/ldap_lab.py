@@ -12,6 +12,7 @@ from relocd.model.settings import DirectorySettings
 from relocd.sync.events import Cookie, Deleted, Lost, Present, RefreshDone, Started, Upsert
 from tests.lab.slapd import SUFFIX
 
+UNLIMITED = ["limits anonymous size=unlimited"]  # slapd's own limit is 500 entries
 SERVICES = "(objectClass=relocService)"
 DEADLINE_S = 15.0
 
@@ -20,7 +21,7 @@ def settings_for(*uris, **more):
     """Settings for anonymous access with short times, unless told otherwise."""
     times = {"connect_timeout_s": 1.0, "operation_timeout_s": 1.0, "silence_timeout_s": 5.0}
     paces = {"retry_min_s": 0.02, "retry_max_s": 0.2}
-    return DirectorySettings(uris=uris, base=SUFFIX, **(times | paces | more))
+    return DirectorySettings(uris=uris, **({"base": SUFFIX} | times | paces | more))
 
 
 class Followed:
@@ -102,3 +103,19 @@ async def following(settings, filter_=SERVICES, cookie=""):
         finally:
             await feed.aclose()
             await task
+
+
+def replaced(dn, name, value):
+    return f"dn: {dn}\nchangetype: modify\nreplace: {name}\n{name}: {value}\n"
+
+
+def renamed(dn, rdn):
+    return f"dn: {dn}\nchangetype: modrdn\nnewrdn: {rdn}\ndeleteoldrdn: 1\n"
+
+
+def deleted(dn):
+    return f"dn: {dn}\nchangetype: delete\n"
+
+
+async def change(slapd, *ldifs):
+    await asyncio.to_thread(slapd.modify, "\n".join(ldifs))

@@ -24,6 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.lab.hosts import Lan
+from tests.lab.interrupts import INTERRUPTED, Interrupts
 from tests.lab.node import Node
 from tests.lab.slapd import Slapd, server_dn, server_ldif, service_dn, service_ldif
 from tests.lab.usage import Usage, settled, usage
@@ -59,10 +60,16 @@ def main() -> int:
     """Measure and print; the exit code is 1 when a figure is not what it should be."""
     chosen = _arguments().parse_args()
     console = Console()
-    figures = []
-    for figure in chain(_scale(chosen, console), _idle(chosen, console)):
-        figures.append(figure)
-        console.print(f"  {figure.name}: {figure.value:,.2f} {figure.unit}", highlight=False)
+    interrupts = Interrupts()
+    interrupts.begin()
+    figures: list[Figure] = []
+    try:
+        for figure in chain(_scale(chosen, console, interrupts), _idle(chosen, console, interrupts)):
+            figures.append(figure)
+            console.print(f"  {figure.name}: {figure.value:,.2f} {figure.unit}", highlight=False)
+    except KeyboardInterrupt:
+        console.print("interrupted; everything is removed")
+        return INTERRUPTED
     console.print(_table(figures))
     if chosen.json:
         chosen.json.write_text(json.dumps([asdict(figure) for figure in figures], indent=1) + "\n")
@@ -102,9 +109,9 @@ def _agent(content: Callable[[Path], None]) -> Iterator[tuple[Node, Slapd]]:
                 yield node, slapd
 
 
-def _scale(chosen: argparse.Namespace, console: Console) -> Iterator[Figure]:
+def _scale(chosen: argparse.Namespace, console: Console, interrupts: Interrupts) -> Iterator[Figure]:
     console.print(f"{chosen.servers:,} servers and {chosen.services:,} services", highlight=False)
-    with _agent(lambda path: _write_many(path, chosen)) as (node, slapd):
+    with interrupts.around(_agent(lambda path: _write_many(path, chosen))) as (node, slapd):
         lines = list(node.lines())
         started = next(line for line in lines if line.message == "search started")
         complete = next(line for line in lines if line.message == "refresh complete")
@@ -119,9 +126,9 @@ def _scale(chosen: argparse.Namespace, console: Console) -> Iterator[Figure]:
         yield Figure("memory after all changes", usage(node.agent.pid).rss_mb, "MB", most=120)
 
 
-def _idle(chosen: argparse.Namespace, console: Console) -> Iterator[Figure]:
+def _idle(chosen: argparse.Namespace, console: Console, interrupts: Interrupts) -> Iterator[Figure]:
     console.print("idle, in a directory of two servers and one service")
-    with _agent(_write_few) as (node, _):
+    with interrupts.around(_agent(_write_few)) as (node, _):
         before = settled(node.agent.pid)
         time.sleep(chosen.idle_seconds)  # not a synchronisation: the time that is measured
         after = usage(node.agent.pid)

@@ -11,7 +11,6 @@ import json
 import os
 import platform
 import shutil
-import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -22,13 +21,13 @@ from typing import Final
 from rich.console import Console
 
 from tests.lab.figures import ELSEWHERE, Figures, as_json, judged
+from tests.lab.interrupts import INTERRUPTED, Interrupts
 from tests.lab.pair import SERVICES, Pair, ServicePlan
 from tests.lab.show import Screen
 
 __all__ = ["main"]
 
 _PROBES: Final = 3
-_INTERRUPTED: Final = 130
 _READY_S: Final = 20.0
 
 
@@ -52,15 +51,15 @@ class Series:
 def main() -> int:
     """Run the demo; the exit code is 0, 1 when a move was never answered, 130 when interrupted."""
     chosen = _arguments().parse_args()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
+    interrupts = Interrupts()
+    interrupts.begin()
     screen = Screen(Console())
     results: dict[str, list[Figures]] = {}
     try:
-        results.update(_all_series(chosen, screen))
+        results.update(_all_series(chosen, screen, interrupts))
     except KeyboardInterrupt:
         screen.say("\ninterrupted; everything is removed")
-        return _INTERRUPTED
+        return INTERRUPTED
     screen.close(results)
     if chosen.json:
         chosen.json.write_text(json.dumps(_document(results), indent=1) + "\n")
@@ -80,21 +79,16 @@ def _arguments() -> argparse.ArgumentParser:
     return parser
 
 
-def _interrupt(number: int, _: object) -> None:
-    """End by an exception, so that everything is removed on the way out; no further signal disturbs that."""
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, signal.SIG_IGN)
-    raise KeyboardInterrupt(signal.Signals(number).name)
-
-
-def _all_series(chosen: argparse.Namespace, screen: Screen) -> Iterator[tuple[str, list[Figures]]]:
+def _all_series(
+    chosen: argparse.Namespace, screen: Screen, interrupts: Interrupts
+) -> Iterator[tuple[str, list[Figures]]]:
     services = tuple(SERVICES.values())
     if not shutil.which("nginx"):
         screen.say("nginx is not installed: only the echo service moves")
         services = (SERVICES["echo"],)
     for probes in _probe_counts(chosen.probe):
         screen.say(f"\nbuilding two servers, a client and a directory; {probes or 'no'} wire probes")
-        with Pair(services, probes=probes) as pair:
+        with interrupts.around(Pair(services, probes=probes)) as pair:
             for service in services:
                 series = Series(service, probes)
                 yield series.title, _moved(pair, series, chosen.moves, screen)

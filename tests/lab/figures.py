@@ -32,8 +32,9 @@ ELSEWHERE: Final[Mapping[str, float]] = {
 class Figures:
     """One move: when each step was done and each client got its first answer, after the command was started.
 
-    `share` is the agent's own: from the change in its hands to the address raised, None where it waited for an
-    answer from the wire in between. `outage` and `overlap` are judged from the probes once all are there; a negative overlap is a time in which nobody had the address.
+    `share` is the agent's own: from the change in its hands to the address raised, None where it had to wait for the
+    wire in between. `outage` and `overlap` are judged from the probes once all are there; a negative overlap is a
+    time in which nobody had the address.
     """
 
     number: int

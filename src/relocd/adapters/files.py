@@ -59,6 +59,9 @@ class DiskFiles:
         if len({file.target for file in files}) < len(files):
             raise Invalid(f"two files have one target among {', '.join(sorted(file.target for file in files))}")
         installation = _Installation(files, self._folders)
+        if not any(file.checks for file in files):
+            await _in_thread(installation.at_once)  # each way into a thread and back costs as much as a small file
+            return
         try:
             await _in_thread(installation.stage)
             for replacement in installation.staged:
@@ -113,7 +116,11 @@ class _Installation:
                     self.staged.append(self._right.pop())
 
     def commit(self) -> None:
-        """Rename all; the old files are kept until the last one, after which nothing can fail that would need them."""
+        """Rename all; the old files are kept until the last one, after which nothing can fail that would need them.
+
+        The contents are on disk; the renames need not be: if the server crashes now, the next start finds the old
+        file or the new one and goes on from there.
+        """
         put: list[Replacement] = []
         try:
             for replacement in self.staged:
@@ -128,9 +135,14 @@ class _Installation:
         for replacement in self._right:
             with _translated(replacement.file.target):
                 replacement.correct()
-        for replacement in self.staged:
-            with _translated(replacement.file.target):
-                replacement.folder.sync()
+
+    def at_once(self) -> None:
+        """All steps, where nothing is to be checked in between."""
+        try:
+            self.stage()
+            self.commit()
+        finally:
+            self.close()
 
     def close(self) -> None:
         for replacement in (*self._right, *self.staged):

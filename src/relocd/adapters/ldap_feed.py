@@ -35,7 +35,7 @@ __all__ = ["LdapFeed"]
 
 _log = logging.getLogger(__name__)
 
-_LAG_S: Final = 3.0
+_LAG_S: Final = 2.0
 """How long a provider may know less than the cookie before what it knows is taken for the truth."""
 
 _END_S: Final = 1.0
@@ -141,7 +141,7 @@ class _Follower:
                 self._follow(connection, session, emit)
             reason = "the agent ends it"
         except RelocdError as error:
-            reason = str(error)
+            reason = str(error) if uri in str(error) else f"{uri}: {error}"
             self._cookie = self._cookie_after(error, session)
         else:
             self._cookie = session.cookie

@@ -3,6 +3,9 @@
 A service is stopped on the word of these reads, so that only a positive answer counts. None means that the server
 itself says that there is no such entry *and* has the base entry to show: one that is empty or not yet loaded has not,
 and gives the same answer for everything. Whatever else happens is `Unavailable`: nothing is known.
+
+One thing no client can tell apart: to an identity without the right to *disclose* an entry (slapd.access(5)) slapd says
+that there is none. The access rules must let the agent read all of relocd's entries but their secrets.
 """
 
 from __future__ import annotations

@@ -40,13 +40,20 @@ class JsonLedger:
         self._kept = dict(found)
         return found
 
+    async def intend(self, goal: GoalId, footprint: Footprint) -> None:
+        """Keep a footprint without waiting for the disk; raises `Failed` naming the file.
+
+        Written at once and not in a thread: the way there and back would take several times as long.
+        """
+        if self._kept.get(goal) != footprint:
+            self._kept.pop(goal, None)
+            replace_file(self._path(goal), _content(goal, footprint), durable=False)
+
     async def save(self, goal: GoalId, footprint: Footprint) -> None:
         """Keep a footprint, written only when it is another; raises `Failed` naming the file."""
-        if self._kept.get(goal) == footprint:
-            return
-        content = json.dumps({"id": goal} | footprint_json(footprint), indent=1).encode()
-        await asyncio.to_thread(replace_file, self._path(goal), content)
-        self._kept[goal] = footprint
+        if self._kept.get(goal) != footprint:
+            await asyncio.to_thread(replace_file, self._path(goal), _content(goal, footprint))
+            self._kept[goal] = footprint
 
     async def forget(self, goal: GoalId) -> None:
         """Drop a footprint; raises `Failed` naming the file."""
@@ -68,6 +75,10 @@ def _set_aside(path: Path, error: Exception) -> None:
         path.rename(path.with_suffix(".damaged"))
     except OSError as refused:
         _log.warning("it cannot be renamed", extra={"fields": {"file": str(path), "problem": str(refused)}})
+
+
+def _content(goal: GoalId, footprint: Footprint) -> bytes:
+    return json.dumps({"id": goal} | footprint_json(footprint), indent=1).encode()
 
 
 def footprint_json(footprint: Footprint) -> dict[str, Any]:

@@ -63,7 +63,7 @@ class Agent:
         self._host = host
         self._directory = directory
         self._outlets = outlets
-        self._mirror = Mirror(DN.parse(settings.server.dn), directory.saved)
+        self._mirror = Mirror(DN.parse(settings.server.dn), directory.saved, int(settings.agent.spare_mib * 2**20))
         self._crew = Crew(host, settings, self._changed)
         self._connection = Connection("connecting", time.time(), "")
         self._considered: Snapshot | None = None

@@ -1,13 +1,15 @@
 """One convergence of one goal: outline, render, observe, plan, act, and the footprint that is left.
 
 The order of writing keeps every crash recoverable: what the actions may leave behind is in the ledger before the first
-of them, and what they have reached only after the last.
+of them, and what they have reached only after the last. Only the last waits for the disk: the intent has to survive a
+crash of the agent, and after one of the whole server a new start finds no address and no unit of before.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
@@ -53,11 +55,15 @@ class Report:
 
 async def planned(host: Host, goal: Goal, footprint: Footprint) -> Plan:
     """The plan for a goal; nothing is changed by making it."""
-    wanted, problems = await _wanted(host, goal)
-    chosen = wanted or fallback(goal, footprint)
+    sketch, problems = _sketch(host, goal)
+    (files, unrendered), observed = await asyncio.gather(
+        _rendered(host, goal, () if sketch is None else sketch.files), _observed(host, sketch, footprint)
+    )
+    problems = (*problems, *unrendered)
+    chosen = fallback(goal, footprint) if sketch is None or problems else desired(sketch, files)
     if chosen is None:
         return Plan(None, (), problems, footprint)
-    observed = await _observed(host, chosen, footprint)
+    chosen = replace(chosen, probe=chosen.probe and host.probing)
     targets = () if chosen.files is None else (file.target for file in chosen.files)
     return Plan(chosen, actions(chosen, observed, footprint), problems, before(chosen, targets, footprint))
 
@@ -68,7 +74,7 @@ async def converged(host: Host, goal: Goal, footprint: Footprint) -> Report:
     if plan.desired is None:
         return Report(footprint, plan.problems)
     if plan.actions:
-        await _unkept(host, goal.id, plan.intent)
+        await _intend(host, goal.id, plan.intent)
     entering = footprint.role is not goal.role
     outcomes = await carried_out(host, plan.actions, entering=entering, service=goal.name, reason=goal.reason)
     reached = _reached(plan, footprint, goal.role, complete=not _problems(outcomes))
@@ -84,7 +90,7 @@ async def departure(host: Host, footprint: Footprint) -> tuple[Action, ...]:
 async def departed(host: Host, goal: GoalId, footprint: Footprint, reason: str) -> Report:
     """Leave: what cannot be undone now stays in the footprint and is tried again."""
     plan = await departure(host, footprint)
-    await _unkept(host, goal, replace(footprint, role=None))
+    await _intend(host, goal, replace(footprint, role=None))
     outcomes = await carried_out(host, plan, entering=False, service=footprint.name, reason=reason)
     problems = _problems(outcomes)
     if problems:
@@ -93,27 +99,28 @@ async def departed(host: Host, goal: GoalId, footprint: Footprint, reason: str) 
     return Report(None, actions=_done(outcomes))
 
 
-async def _wanted(host: Host, goal: Goal) -> tuple[Desired | None, tuple[str, ...]]:
-    """What a goal asks for with its files rendered, or None and why not."""
+def _sketch(host: Host, goal: Goal) -> tuple[Outline | None, tuple[str, ...]]:
+    """The outline of a goal, or None and why there is none that could be followed."""
     try:
-        sketch = _sketch(host, goal)
+        sets: Sequence[TemplateSet] = [host.sets.get(name) for name in goal.sets]
     except Invalid as error:
         return None, (str(error),)
+    sketch = outline(goal, sets, host.guards, host.addresses.interfaces())
     if sketch.problems:
         return None, sketch.problems
-    rendered = await asyncio.gather(*(_rendered(host, goal, file) for file in sketch.files))
-    problems = tuple(str(file) for file in rendered if isinstance(file, RelocdError))
-    files = tuple(file for file in rendered if isinstance(file, NewFile))
-    return (None, problems) if problems else (desired(sketch, files), ())
+    return sketch, ()
 
 
-def _sketch(host: Host, goal: Goal) -> Outline:
-    sets: Sequence[TemplateSet] = [host.sets.get(name) for name in goal.sets]
-    sketch = outline(goal, sets, host.guards, host.addresses.interfaces())
-    return sketch if host.probing else replace(sketch, rest=replace(sketch.rest, probe=False))
+async def _rendered(
+    host: Host, goal: Goal, files: Iterable[PlannedFile]
+) -> tuple[tuple[NewFile, ...], tuple[str, ...]]:
+    """The files with their content, and why those that are missing could not be rendered."""
+    done = await asyncio.gather(*(_rendered_file(host, goal, file) for file in files))
+    problems = tuple(str(file) for file in done if isinstance(file, RelocdError))
+    return tuple(file for file in done if isinstance(file, NewFile)), problems
 
 
-async def _rendered(host: Host, goal: Goal, file: PlannedFile) -> NewFile | RelocdError:
+async def _rendered_file(host: Host, goal: Goal, file: PlannedFile) -> NewFile | RelocdError:
     try:
         rendered = await host.renderer.render(file.template_set, file.spec.source, goal.context)
     except RelocdError as error:
@@ -132,17 +139,16 @@ async def _rendered(host: Host, goal: Goal, file: PlannedFile) -> NewFile | Relo
     )
 
 
-async def _observed(host: Host, wanted: Desired | None, footprint: Footprint) -> Observed:
-    files = () if wanted is None else wanted.files
-    targets = () if files is None else {*footprint.files, *(file.target for file in files)}
-    names = sorted({unit.name for unit in (*footprint.units, *(wanted.units if wanted else ()))})
-    held = host.addresses.held()
+async def _observed(host: Host, sketch: Outline | None, footprint: Footprint) -> Observed:
+    """What is here of all that a goal asks for or has left."""
+    targets = footprint.files.union(file.spec.target for file in (sketch.files if sketch else ()))
+    names = sorted({unit.name for unit in (*footprint.units, *(sketch.rest.units if sketch else ()))})
     states, units = await asyncio.gather(
         host.files.states(targets), asyncio.gather(*(_unit_state(host, name) for name in names))
     )
     return Observed(
         files=states,
-        addresses=frozenset(Placed(each.interface, each.address) for each in held if each.ours),
+        addresses=frozenset(Placed(each.interface, each.address) for each in host.addresses.held() if each.ours),
         units={name: state for name, state in zip(names, units, strict=True) if state is not None},
     )
 
@@ -162,6 +168,12 @@ def _reached(plan: Plan, footprint: Footprint, role: Role, *, complete: bool) ->
         return plan.intent
     reached = after(plan.desired, plan.intent)
     return replace(reached, role=footprint.role if footprint.role is role else None) if plan.problems else reached
+
+
+async def _intend(host: Host, goal: GoalId, footprint: Footprint) -> None:
+    """Note what may be left behind; that it cannot be noted is reported when the end cannot be kept either."""
+    with suppress(Failed):
+        await host.ledger.intend(goal, footprint)
 
 
 async def _unkept(host: Host, goal: GoalId, footprint: Footprint) -> tuple[str, ...]:

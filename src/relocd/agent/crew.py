@@ -71,6 +71,8 @@ class Crew:
                 worker.want(goal)
         for goal_id in self._unconfirmed.keys() - self._absent:
             del self._unconfirmed[goal_id]
+        for goal_id in self._confirming.keys() - self._absent:
+            self._confirming.pop(goal_id).cancel()  # so that the next absence is asked about at once
         if not self._adopted and goals.complete:
             self._adopted = True
             self._start(self._drop_orphans(goals))
@@ -140,6 +142,9 @@ class Crew:
             await self._inherit(worker, heir_of)
         await worker.run()
         del self._workers[worker.goal], self._tasks[worker.goal]
+        for other in self._workers.values():
+            if other.name == worker.name:  # added anew while this one left: what it removed was the other's too
+                other.nudge()
         self._changed()
 
     async def _inherit(self, worker: Worker, heir_of: GoalId) -> None:
@@ -164,7 +169,8 @@ class Crew:
                 await asyncio.sleep(delay_s)
                 delay_s = min(delay_s * 2, self._settings.directory.retry_max_s)
         finally:
-            del self._confirming[goal]
+            if self._confirming.get(goal) is asyncio.current_task():
+                del self._confirming[goal]
 
     def _leave(self, goal: GoalId) -> None:
         """The link is gone, unless it came back while the directory was asked."""

@@ -25,6 +25,7 @@ __all__ = ["Leave", "Pace", "Worker"]
 
 _log = logging.getLogger(__name__)
 _BUSY_MIN_S, _BUSY_MAX_S = 0.01, 1.0
+_BUSY_ATTEMPTS = 16  # at the distance of probes: what stops over there does so within moments, as a rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class Pace:
             return None
         if report.busy:
             first_s = max(self.wire.probe_interval_ms / 1000, _BUSY_MIN_S)
-            return min(first_s * 2.0 ** min(attempt - 1, 16), _BUSY_MAX_S)
+            return min(first_s * 2.0 ** min(max(attempt - _BUSY_ATTEMPTS, 0), 16), _BUSY_MAX_S)
         return min(self.agent.retry_min_s * 2.0 ** min(attempt - 1, 16), self.agent.retry_max_s)
 
 

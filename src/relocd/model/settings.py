@@ -126,13 +126,16 @@ class AgentSettings:
     """`[agent]`: the pace of the agent.
 
     `settle_ms` is the least time between two convergences of one service (the first is immediate). What failed is
-    tried again after `retry_min_s`, doubling up to `retry_max_s`. A template may take `render_timeout_s`.
+    tried again after `retry_min_s`, doubling up to `retry_max_s`. A template may take `render_timeout_s`. About
+    `spare_mib` of memory hold entries of the directory that do not concern this server yet, so that they are here
+    when they do.
     """
 
     settle_ms: float = 100.0
     retry_min_s: float = 1.0
     retry_max_s: float = 60.0
     render_timeout_s: float = 2.0
+    spare_mib: float = 8.0
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 

@@ -7,8 +7,8 @@ each provider that ever took a write. Three things follow, and only a client tha
   it came forgets all the others: merge, the newest of each provider.
 - slapd does not refuse a cookie that it cannot read. It sends everything, and ends as if it had also sent all
   deletions. So a cookie that is not understood here must never be sent.
-- `sid` names the provider that wrote the cookie. Sent back it would say that this *is* that provider, to whom its own
-  changes need not be told. It is left out.
+- `sid` names the provider that wrote the cookie. Sent on to another one it says that this *is* the first, who need not
+  be told its own changes; and so slapd 2.5 does not tell them. It is left out.
 """
 
 from __future__ import annotations

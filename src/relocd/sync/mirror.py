@@ -10,8 +10,8 @@ Invariants.
   the first one is complete. So no decision sees half a directory.
 - The cookie that `saved` gives belongs to exactly the content that it gives.
 - A link whose target was renamed still finds it (`Content`); the snapshot says so as a problem.
-- Entries of concern are whole. Those that came to be of concern after they were sent are `missing` until `fill` brings
-  what a direct read found; until then they are unknown in the snapshot.
+- Entries of concern are whole. Those that came to be of concern after they were sent are taken from the spare ones, or
+  are `missing` until `fill` brings what a direct read found; until then they are unknown in the snapshot.
 
 What is not here: the connection (`relocd.adapters.ldap_feed`), and the proof that something absent is really gone
 (`relocd.agent`): a refresh of an empty or half loaded server would otherwise stop everything.
@@ -38,6 +38,7 @@ from relocd.sync.events import (
     SyncEvent,
     Upsert,
 )
+from relocd.sync.spare import Spare
 from relocd.sync.view import snapshot_of
 
 __all__ = ["Mirror", "Saved"]
@@ -60,13 +61,17 @@ class _Refresh:
 
 
 class Mirror:
-    """What the directory says, kept current by `apply`; `my_dn` is the configured name of this server's entry."""
+    """What the directory says, kept current by `apply`; `my_dn` is the configured name of this server's entry.
 
-    def __init__(self, my_dn: DN, saved: Saved | None = None) -> None:
+    Up to `spare_bytes` are spent on entries that are of no concern yet.
+    """
+
+    def __init__(self, my_dn: DN, saved: Saved | None = None, spare_bytes: int = 0) -> None:
         self._my_dn = my_dn
         self._me = saved.me if saved else None
         self._cookie = saved.cookie if saved else ""
         self._content = Content(saved.records, saved.former) if saved else Content()
+        self._spare = Spare(spare_bytes)
         self._refresh: _Refresh | None = None
         self._refreshed = False  # at least one refresh is complete
         self._concern = concern_of(self._content, self._my_record(), my_dn.key)
@@ -156,6 +161,7 @@ class Mirror:
             self._reconsider()
 
     def _put(self, entry: Entry) -> None:
+        self._spare.keep(entry)
         before, record = self._content.get(entry.uuid), reduced(entry)
         if not (self._concern.touches(before) or self._concern.touches(record)):
             self._content.put(record)
@@ -172,6 +178,7 @@ class Mirror:
         for uuid in uuids:
             touched |= self._concern.touches(self._content.get(uuid))
             self._content.remove(uuid)
+            self._spare.drop(uuid)
         if touched:
             self._reconsider()
 
@@ -186,6 +193,10 @@ class Mirror:
             record = self._content.get(uuid)
             if record is not None:
                 self._content.put(replace(record, whole=None))
+        for record in self.missing:
+            entry = self._spare.get(record.uuid)
+            if entry is not None:
+                self._content.put(whole(entry))
         self._changed = True
 
     def _my_record(self) -> Record | None:

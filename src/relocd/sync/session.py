@@ -4,7 +4,9 @@ Invariants.
 - A cookie is given out only with the content it belongs to. While a refresh runs, cookies are withheld: OpenLDAP
   sends entries in no order of time, so a cookie from the middle of a refresh that is cut short would claim changes
   that were never sent. The next search starts from `cookie`, which is that of the last completed content.
-- The end of a refresh is always followed by its cookie, an empty one where the provider keeps none.
+- The end of a refresh is always followed by its cookie, an empty one where it cannot be understood.
+- A refresh from nothing that ends without any cookie does not count. slapd ends so when it has no state: a replica
+  that is not loaded yet has nothing to name, and everything would look deleted.
 - A search without a cookie starts the merging of cookies anew: what a former database knew does not count.
 """
 
@@ -12,7 +14,7 @@ from __future__ import annotations
 
 import logging
 
-from relocd.errors import Invalid
+from relocd.errors import Invalid, Unavailable
 from relocd.model.entries import Entry
 from relocd.sync.cookie import SyncCookie
 from relocd.sync.events import Cookie, Deleted, Present, PresentPhaseEnd, RefreshDone, SyncEvent, Upsert
@@ -30,6 +32,7 @@ class Session:
         self.cookie = cookie
         self.refreshing = True
         self._known = cookie  # also what the refresh has promised so far
+        self._stateless = cookie is None
 
     def entry(self, state: SyncState, entry: Entry | None) -> list[SyncEvent]:
         """What an entry's message means; `entry` is None where it could not be understood.
@@ -46,7 +49,7 @@ class Session:
         return [event, *self._took(state.cookie)]
 
     def info(self, info: SyncInfo) -> list[SyncEvent]:
-        """What a Sync Info message means."""
+        """What a Sync Info message means; raises `Unavailable` at the end of a refresh that does not count."""
         match info:
             case NewCookie(cookie):
                 return self._took(cookie)
@@ -60,6 +63,8 @@ class Session:
         if not end.refresh_done:
             return [*events, *self._took(end.cookie)]
         self._take(end.cookie)
+        if self._stateless:
+            raise Unavailable("the server has no synchronisation state: it is not loaded yet")
         self.refreshing = False
         return [*events, RefreshDone(), self._given()]
 
@@ -70,6 +75,7 @@ class Session:
     def _take(self, text: str | None) -> bool:
         if text is None:
             return False
+        self._stateless = False
         try:
             cookie = SyncCookie.parse(text)
         except Invalid as error:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from relocd.errors import Unavailable
 from relocd.model.dn import DN
 from relocd.model.entries import Entry
 from relocd.sync.cookie import SyncCookie
@@ -84,7 +85,15 @@ def test_a_refresh_from_nothing_forgets_what_a_former_database_knew():
     assert session.info(PhaseEnd(True, True, A1)) == [RefreshDone(), Cookie(A1)]
 
 
-def test_a_provider_without_a_state_leaves_no_cookie():
+def test_a_refresh_without_a_state_does_not_count():
     session = Session(None)
-    assert session.info(PhaseEnd(True, True, None)) == [RefreshDone(), Cookie("")]
+    assert session.info(PhaseEnd(False, False, None)) == [PresentPhaseEnd()]
+    with pytest.raises(Unavailable, match="not loaded yet"):
+        session.info(PhaseEnd(True, True, None))
+    assert session.refreshing
+
+
+def test_a_state_that_is_not_understood_leaves_an_empty_cookie():
+    session = Session(None)
+    assert session.info(PhaseEnd(True, True, "another server's")) == [RefreshDone(), Cookie("")]
     assert session.cookie is None

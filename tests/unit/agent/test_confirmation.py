@@ -1,0 +1,114 @@
+"""Direct reads: what completes the mirror, and the proof that a link is really gone."""
+
+from __future__ import annotations
+
+import pytest
+
+from relocd.agent.confirmation import fill, is_unlinked
+from relocd.errors import Failed, Unavailable
+from relocd.model.dn import DN
+from relocd.sync.mirror import Mirror
+from tests.directory import ModelDirectory
+from tests.entries import ME, cluster, server, service, uuid_of
+from tests.fake_directory import FakeReader
+
+WEB = service("web")
+
+
+def reader_of(*entries):
+    return FakeReader(ModelDirectory(entries))
+
+
+async def unlinked(*entries):
+    return await is_unlinked(reader_of(*entries), uuid_of("me"), uuid_of("web"))
+
+
+@pytest.mark.parametrize(
+    ("entries", "expected"),
+    [
+        pytest.param([server("me"), WEB], True, id="no link"),
+        pytest.param([server("me", services=["web"]), WEB], False, id="a direct link"),
+        pytest.param([server("me", services=["ntp"]), WEB], True, id="a link to another"),
+        pytest.param([server("me", services=["web"])], True, id="the service is gone"),
+        pytest.param(
+            [server("me", clusters=["pair"]), cluster("pair", services=["web"]), WEB], False, id="through a cluster"
+        ),
+        pytest.param([server("me", clusters=["pair"]), cluster("pair"), WEB], True, id="not through the cluster"),
+        pytest.param([server("me", clusters=["gone"]), WEB], True, id="a cluster that is gone"),
+        pytest.param([server("me"), cluster("pair", services=["web"]), WEB], True, id="a cluster of others"),
+        pytest.param([server("me", relocServiceLink="CN = WEB , " + ME.partition(",")[2]), WEB], False, id="spelling"),
+        pytest.param([server("myself", uuid=uuid_of("me")), WEB], True, id="my entry renamed"),
+        pytest.param(
+            [server("me", services=["www"]), service("www", uuid=uuid_of("web"))], False, id="the service renamed"
+        ),
+    ],
+)
+async def test_a_link_is_gone_when_the_directory_says_so(entries, expected):
+    assert await unlinked(*entries) is expected
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        pytest.param([], id="an empty directory"),
+        pytest.param([WEB, server("twin")], id="my entry is not there"),
+        pytest.param([WEB, server("me", relocFenced="?")], id="my entry cannot be understood"),
+        pytest.param([WEB, service("me")], id="my entry is no server"),
+        pytest.param(
+            [WEB, server("me", clusters=["pair"]), cluster("pair", relocFailover="?")],
+            id="my cluster cannot be understood",
+        ),
+    ],
+)
+async def test_on_doubt_nothing_is_known(entries):
+    with pytest.raises(Unavailable, match="nothing is stopped on that"):
+        await unlinked(*entries)
+
+
+@pytest.mark.parametrize("error", [Unavailable("silent"), Failed("refused")])
+async def test_a_reader_that_cannot_read_proves_nothing(error):
+    reader = reader_of(server("me"), WEB)
+    reader.refusal = error
+    with pytest.raises(type(error)):
+        await is_unlinked(reader, uuid_of("me"), uuid_of("web"))
+
+
+class TestFill:
+    @pytest.fixture
+    def directory(self):
+        return ModelDirectory([server("me", services=["web", "ntp"]), service("web"), service("ntp")])
+
+    @pytest.fixture
+    def mirror(self, directory):
+        """One that knows my entry and misses both services."""
+        mirror = Mirror(DN.parse(ME))
+        me, *services = directory.refresh()[1:4]
+        started, *end = directory.refresh()[0:1] + directory.refresh()[4:]
+        mirror.apply([started, *services, me, *end])
+        return mirror
+
+    async def test_what_is_missing_is_read(self, mirror, directory):
+        assert len(mirror.missing) == 2
+        assert await fill(mirror, FakeReader(directory))
+        assert mirror.missing == ()
+        assert len(mirror.snapshot.services) == 2
+
+    async def test_what_is_not_found_stays_missing(self, mirror):
+        assert not await fill(mirror, reader_of())
+        assert len(mirror.missing) == 2
+
+    async def test_nothing_read_raises_why(self, mirror, directory):
+        reader = FakeReader(directory)
+        reader.refusal = Failed("insufficient access")
+        with pytest.raises(Failed):
+            await fill(mirror, reader)
+
+    async def test_one_that_cannot_be_read_does_not_keep_the_other_from_being_filled(self, mirror, directory):
+        class HalfBlind(FakeReader):
+            async def by_dn(self, dn):
+                if dn.name == "ntp":
+                    raise Failed("insufficient access")
+                return await super().by_dn(dn)
+
+        assert await fill(mirror, HalfBlind(directory))
+        assert [record.uuid for record in mirror.missing] == [uuid_of("ntp")]
