@@ -32,26 +32,30 @@ class FakeFeed:
 
 
 class FakeReader:
-    """Direct reads of a model directory, ahead of the feed perhaps; while it is not `open` they wait."""
+    """Direct reads of a model directory, ahead of the feed perhaps; while it is not `open` they wait.
+
+    `refusal` is what every read meets, `refused` what a read of one entry meets, by its identity.
+    """
 
     def __init__(self, directory: ModelDirectory) -> None:
         self.directory = directory
         self.refusal: RelocdError | None = None
+        self.refused: dict[EntryUUID, RelocdError] = {}
         self.open = asyncio.Event()
         self.open.set()
 
     async def by_dn(self, dn: DN) -> Entry | None:
-        await self._answer()
-        return self.directory.named(dn)
+        return await self._answer(self.directory.named(dn))
 
     async def by_uuid(self, uuid: EntryUUID) -> Entry | None:
-        await self._answer()
-        return self.directory.entries.get(uuid)
+        return await self._answer(self.directory.entries.get(uuid), uuid)
 
-    async def _answer(self) -> None:
+    async def _answer(self, entry: Entry | None, uuid: EntryUUID | None = None) -> Entry | None:
         await self.open.wait()
-        if self.refusal is not None:
-            raise self.refusal
+        refusal = self.refusal or self.refused.get(uuid or (entry.uuid if entry else EntryUUID("")))
+        if refusal is not None:
+            raise refusal
+        return entry
 
 
 class FakeCache:
@@ -75,7 +79,11 @@ class FakeDirectory:
         self.feed = FakeFeed()
         self.reader = FakeReader(self.model)
         self.cache = FakeCache()
-        self.ways = Directory(self.feed, self.reader, self.cache)
+
+    @property
+    def ways(self) -> Directory:
+        """For an agent that starts now, with what an earlier one has stored."""
+        return Directory(self.feed, self.reader, self.cache, self.cache.saved)
 
     def refresh(self, *, whole: bool = True) -> None:
         """A refresh of everything, or one that is cut off before its end."""

@@ -21,7 +21,7 @@ from relocd.wiring import running_agent, service_manager, sole_actor
 
 __all__ = ["main"]
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("relocd.daemon")  # its __name__ is __main__
 
 
 def main() -> int:

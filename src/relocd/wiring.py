@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from relocd.adapters.cache import FileCache
@@ -18,6 +19,7 @@ from relocd.adapters.lock import sole
 from relocd.adapters.netlink import NetlinkAddresses
 from relocd.adapters.notify import SystemdNotifier
 from relocd.adapters.renderer import WorkerRenderer
+from relocd.adapters.scheduling import make_loop_urgent, make_thread_urgent
 from relocd.adapters.script_units import ScriptUnits
 from relocd.adapters.status_file import JsonStatusFile
 from relocd.adapters.systemd import SystemdUnits
@@ -92,6 +94,7 @@ async def connected(settings: Settings, *, resuming: bool = False) -> AsyncItera
 @asynccontextmanager
 async def running_agent(settings: Settings, notifier: SystemdNotifier) -> AsyncIterator[asyncio.Task[None]]:
     """An agent at work, as a task; it is ended on the way out and everything stays as it is."""
+    make_loop_urgent(settings.agent.realtime_priority)
     outlets = Outlets(JsonStatusFile(Path(settings.paths.run) / "status.json"), notifier, notifier.alive_s)
     async with connected(settings, resuming=True) as parts:
         task = asyncio.create_task(Agent(settings, parts.host, parts.directory, outlets).run())
@@ -112,7 +115,8 @@ async def _directory(settings: Settings, stack: AsyncExitStack, *, resuming: boo
     search = (settings.directory.base, _FILTER, settings.server.dn)
     cache = FileCache(Path(settings.paths.state) / "cache", search)
     saved = cache.load() if resuming else None
-    feed = LdapFeed(settings.directory, _FILTER, saved.cookie if saved else "")
+    urgent = partial(make_thread_urgent, settings.agent.realtime_priority if resuming else 0)
+    feed = LdapFeed(settings.directory, _FILTER, saved.cookie if saved else "", urgent)
     await stack.enter_async_context(feed)
     reader = await stack.enter_async_context(LdapReader(settings.directory, lambda: feed.current_uri))
     return Directory(feed, reader, cache, saved)

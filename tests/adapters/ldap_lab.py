@@ -12,7 +12,7 @@ from relocd.model.settings import DirectorySettings
 from relocd.sync.events import Cookie, Deleted, Lost, Present, RefreshDone, Started, Upsert
 from tests.lab.slapd import SUFFIX
 
-UNLIMITED = ["limits anonymous size=unlimited"]  # slapd's own limit is 500 entries
+UNLIMITED = ["limits * size=unlimited"]  # slapd's own limit is 500 entries
 SERVICES = "(objectClass=relocService)"
 DEADLINE_S = 15.0
 

@@ -109,15 +109,18 @@ def has(node: Node, address: str = ADDRESS) -> bool:
     return ip_address(address) in node.host.addresses()
 
 
+NOTHING_YET = {"services": [], "problems": [], "directory": {"state": "", "detail": ""}}
+
+
 def status(node: Node) -> dict[str, Any]:
     """The agent's status file."""
     path = node.folder / "run" / "status.json"
-    return json.loads(path.read_text()) if path.exists() else {"services": [], "problems": [], "directory": {}}
+    return json.loads(path.read_text()) if path.exists() else NOTHING_YET
 
 
 def directory(node: Node) -> str:
     """How the agent stands to the directory."""
-    return str(status(node)["directory"].get("state", ""))
+    return str(status(node)["directory"]["state"])
 
 
 def state(node: Node, service: str) -> str:

@@ -14,7 +14,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from random import SystemRandom
 from types import TracebackType
 from typing import Final, Self
@@ -45,10 +45,13 @@ _END_S: Final = 1.0
 class LdapFeed:
     """The search below the base for what matches a filter; `cookie` belongs to content that was kept, empty for none.
 
-    It ends with its `async with` block, or with the iteration over `batches`.
+    It ends with its `async with` block, or with the iteration over `batches`. `begin` is called first in its thread.
     """
 
-    def __init__(self, settings: DirectorySettings, filter_: str, cookie: str = "") -> None:
+    def __init__(
+        self, settings: DirectorySettings, filter_: str, cookie: str = "", begin: Callable[[], object] = bool
+    ) -> None:
+        self._begin = begin
         self._stop = StopSignal()
         self._follower = _Follower(Plan(settings, filter_), _usable(cookie), self._stop)
         self._inbox: Inbox | None = None
@@ -94,6 +97,7 @@ class LdapFeed:
 
     def _work(self, inbox: Inbox) -> None:
         try:
+            self._begin()
             self._follower.run(inbox.put)
             inbox.end()
         except Exception as error:  # noqa: BLE001 - whatever ends the thread is raised in the loop, not lost

@@ -74,7 +74,6 @@ class PersistentSearch:
         self._plan = plan
         self._session = session
         self._stop = stop
-        self._search = -1
         self._probe: int | None = None
         self._heard_at = time.monotonic()
 
@@ -82,7 +81,7 @@ class PersistentSearch:
         """Send the request, with the session's cookie."""
         control = RequestControl(SYNC_REQUEST, True, sync_request(str(self._session.cookie or "")))
         with translated(self._doing):
-            self._search = self._connection.handle.search_ext(
+            self._connection.handle.search_ext(
                 self._plan.settings.base,
                 ldap.SCOPE_SUBTREE,
                 self._plan.filter,

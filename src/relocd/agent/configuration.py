@@ -21,7 +21,7 @@ _SCHEMES = ("ldap://", "ldaps://", "ldapi://")
 def read_settings(path: Path) -> Settings:
     """The settings in a file; raises `Fatal` naming file, line and key for anything that is wrong."""
     try:
-        text = TomlText(str(path), path.read_text())
+        text = TomlText(str(path), path.read_text(encoding="utf-8"))
     except OSError as error:
         raise Fatal(f"{path}: cannot be read ({error.strerror}); name another with --config") from error
     except UnicodeDecodeError as error:
@@ -42,9 +42,13 @@ def _check(text: TomlText, settings: Settings) -> None:
     _check_guards(text, settings.guards)
     for key, problem in _directory_problems(settings.directory):
         raise text.error(("directory", key), problem)
+    if not 0 <= settings.agent.realtime_priority <= 99:
+        raise text.error(("agent", "realtime_priority"), "must be from 1 to 99, or 0 for ordinary scheduling")
     for place, number in _durations(settings):
         if number < 0:
             raise text.error(place, "is negative; write 0 or more")
+        if number == 0 and _is_pause_or_limit(place[-1]):
+            raise text.error(place, "is 0, which would leave no time at all; write more")
 
 
 def _check_guards(text: TomlText, asked: GuardSettings) -> None:
@@ -75,6 +79,10 @@ def _directory_problems(directory: DirectorySettings) -> Iterator[tuple[str, str
         yield "bind", 'is "simple", which needs bind_dn and password_file'
     if bool(directory.cert_file) != bool(directory.key_file):
         yield "cert_file", "and key_file belong together; give both or neither"
+
+
+def _is_pause_or_limit(key: str) -> bool:
+    return key.startswith("retry_") or key.endswith("timeout_s") or key == "poll_s"
 
 
 def _durations(settings: Settings) -> Iterator[tuple[tuple[str, ...], float]]:

@@ -59,6 +59,7 @@ class Worker:
         self, host: Host, goal: GoalId, footprint: Footprint | None, pace: Pace, reported: Callable[[], None]
     ) -> None:
         self.goal = goal
+        self.name = footprint.name if footprint else str(goal)
         self.footprint = footprint
         self.wish: Goal | Leave | None = None
         self.report = Report(footprint)
@@ -73,16 +74,10 @@ class Worker:
         self._announcing: asyncio.Task[None] | None = None
         self._announced: frozenset[Placed] = frozenset()
 
-    @property
-    def name(self) -> str:
-        """The service's name, for people."""
-        if isinstance(self.wish, Goal):
-            return self.wish.name
-        return self.footprint.name if self.footprint else self.goal
-
     def want(self, wish: Goal | Leave) -> None:
         """Take a wish; the latest counts."""
         if wish != self.wish:
+            self.name = wish.name if isinstance(wish, Goal) else self.name
             self.wish = wish
             self._new_wish = True
             self._wake.set()
@@ -119,7 +114,7 @@ class Worker:
                 retry_s = self._pace.retry_s(report, attempt)
                 if isinstance(self.wish, Leave) and report.footprint is None:
                     return
-                if fresh:
+                if fresh and not report.busy:
                     await asyncio.sleep(self._pace.agent.settle_ms / 1000)
         finally:
             self._announce(frozenset())

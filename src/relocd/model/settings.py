@@ -128,7 +128,7 @@ class AgentSettings:
     `settle_ms` is the least time between two convergences of one service (the first is immediate). What failed is
     tried again after `retry_min_s`, doubling up to `retry_max_s`. A template may take `render_timeout_s`. About
     `spare_mib` of memory hold entries of the directory that do not concern this server yet, so that they are here
-    when they do.
+    when they do. The agent's own threads run at `realtime_priority` (1 to 99, 0 for ordinary scheduling).
     """
 
     settle_ms: float = 100.0
@@ -136,6 +136,7 @@ class AgentSettings:
     retry_max_s: float = 60.0
     render_timeout_s: float = 2.0
     spare_mib: float = 8.0
+    realtime_priority: int = 1
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 

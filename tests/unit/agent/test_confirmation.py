@@ -104,11 +104,7 @@ class TestFill:
             await fill(mirror, reader)
 
     async def test_one_that_cannot_be_read_does_not_keep_the_other_from_being_filled(self, mirror, directory):
-        class HalfBlind(FakeReader):
-            async def by_dn(self, dn):
-                if dn.name == "ntp":
-                    raise Failed("insufficient access")
-                return await super().by_dn(dn)
-
-        assert await fill(mirror, HalfBlind(directory))
+        reader = FakeReader(directory)
+        reader.refused = {uuid_of("ntp"): Failed("insufficient access")}
+        assert await fill(mirror, reader)
         assert [record.uuid for record in mirror.missing] == [uuid_of("ntp")]

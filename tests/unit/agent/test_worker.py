@@ -106,12 +106,12 @@ class TestWishes:
             await until(lambda: worker.footprint and worker.footprint.role is Role.STANDBY)
             assert server.addresses.ours == set()
 
-    async def test_the_name_is_that_of_the_wish_then_of_the_footprint_then_the_identity(self, server):
-        worker = Worker(server.host, ACTIVE.id, None, pace(), lambda: None)
-        assert worker.name == ACTIVE.id
-        worker.footprint = Footprint("former")
+    async def test_the_name_is_that_of_the_last_wish_or_of_the_footprint(self, server):
+        assert Worker(server.host, ACTIVE.id, None, pace(), lambda: None).name == ACTIVE.id
+        worker = Worker(server.host, ACTIVE.id, Footprint("former"), pace(), lambda: None)
         assert worker.name == "former"
         worker.want(ACTIVE)
+        worker.want(LEAVE)
         assert worker.name == "one"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, precondition, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, precondition, rule
 
 from relocd.model.dn import DN
 from relocd.model.entries import EntryUUID
@@ -49,6 +49,12 @@ class MirrorOfADirectory(RuleBasedStateMachine):
         self.listening = False
         self.frozen = None  # the snapshot that must not change while a refresh is incomplete
         self.added = 0
+
+    @initialize(spare_bytes=st.sampled_from([0, 3000, 10**6]))
+    def begin(self, spare_bytes):
+        self.spare_bytes = spare_bytes
+        self.mirror = Mirror(DN.parse(ME), None, spare_bytes)
+        self.has_all_in_stock = spare_bytes == 10**6
 
     @rule(target=existing, data=st.data(), name=_name)
     def add(self, data, name):
@@ -103,7 +109,8 @@ class MirrorOfADirectory(RuleBasedStateMachine):
     def restart(self):
         self.listening = False
         self.frozen = None
-        self.mirror = Mirror(DN.parse(ME), self.mirror.saved)
+        self.mirror = Mirror(DN.parse(ME), self.mirror.saved, self.spare_bytes)
+        self.has_all_in_stock = False
 
     @invariant()
     def the_snapshot_is_frozen_while_a_refresh_is_incomplete(self):
@@ -114,6 +121,7 @@ class MirrorOfADirectory(RuleBasedStateMachine):
     def what_is_listened_to_is_what_is_there(self):
         if not self.listening:
             return
+        assert not (self.has_all_in_stock and self.mirror.missing)
         for record in self.mirror.missing:
             self.mirror.fill(self.directory.entries[record.uuid])
         content = self.mirror._content

@@ -1,0 +1,403 @@
+"""The whole agent on a server and a directory in memory: what it does, and above all what it leaves alone."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+
+from relocd.agent.agent import Agent
+from relocd.errors import Failed, Unavailable
+from relocd.model.settings import AgentSettings, DirectorySettings, ServerSettings, Settings, WireSettings
+from relocd.model.template_set import FileSpec, Role, Scope
+from relocd.sync.events import Lost
+from tests.directory import ModelDirectory
+from tests.entries import BASE, ME, cluster, server, service, uuid_of
+from tests.fake_directory import FakeDirectory, FakeOutlets
+from tests.fakes import FakeServer, until
+from tests.plans import template_set
+
+SETTINGS = Settings(
+    ServerSettings(ME),
+    DirectorySettings(("ldap://localhost",), BASE, retry_min_s=0.005, retry_max_s=0.01),
+    wire=WireSettings(announce_burst=1, announce_refresh_s=0),
+    agent=AgentSettings(settle_ms=0, retry_min_s=0.005, retry_max_s=0.01),
+)
+# One that keeps nothing in stock, so that what comes to be of concern is read directly; and one that asks again late.
+SPARELESS = replace(SETTINGS, agent=replace(SETTINGS.agent, spare_mib=0))
+PATIENT = replace(SPARELESS, directory=replace(SETTINGS.directory, retry_min_s=600, retry_max_s=600))
+HELD = "192.0.2.10/24 on eth0"
+
+
+def web(name="web", **more):
+    return service(name, relocAddress="192.0.2.10/24", relocTemplateSet="web", **more)
+
+
+class Lab:
+    """A server, the directory and what the agent says; `agent()` runs one."""
+
+    def __init__(self, *entries):
+        self.server = FakeServer()
+        self.server.install_set(template_set(), "conf of {service[name]}, {role}")
+        self.directory = FakeDirectory(*entries)
+        self.said = FakeOutlets()
+
+    @asynccontextmanager
+    async def agent(self, settings=SETTINGS):
+        agent = Agent(settings, self.server.host, self.directory.ways, self.said.outlets)
+        task = asyncio.create_task(agent.run())
+        try:
+            yield task
+            assert not task.done(), task.exception()
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def serving(self):
+        await until(lambda: self.state_of("web") == "active")
+
+    def state_of(self, name):
+        return next((each["state"] for each in self.said.status.get("services", ()) if each["name"] == name), None)
+
+    async def says(self, text):
+        """Wait for a problem with that text."""
+        await until(lambda: any(text in problem for problem in self.problems()))
+
+    def problems(self):
+        services = [problem for each in self.said.status.get("services", ()) for problem in each["problems"]]
+        return [problem["message"] for problem in self.said.status.get("problems", ())] + services
+
+
+@pytest.fixture
+def lab():
+    return Lab(server("me", services=["web"]), web())
+
+
+async def a_while():
+    await asyncio.sleep(0.04)
+
+
+async def test_a_linked_service_is_activated_after_the_refresh(lab):
+    async with lab.agent():
+        await a_while()
+        assert lab.server.world.effects == []
+        lab.directory.refresh()
+        await lab.serving()
+        assert lab.server.addresses.ours == {HELD}
+        assert lab.said.is_ready
+
+
+async def test_a_refresh_that_is_cut_off_starts_and_stops_nothing(lab):
+    async with lab.agent():
+        lab.directory.refresh(whole=False)
+        await a_while()
+        assert lab.server.world.effects == []
+        lab.directory.refresh()
+        await lab.serving()
+        lab.server.take_effects()
+        lab.directory.model.put(server("me"))
+        lab.directory.refresh(whole=False)
+        await a_while()
+        assert lab.server.take_effects() == []
+
+
+async def test_a_service_moves_with_its_link(lab):
+    async with lab.agent():
+        lab.directory.refresh()
+        await lab.serving()
+        lab.directory.put(server("me"))
+        await until(lambda: not lab.server.addresses.ours)
+        await until(lambda: lab.said.status["services"] == [])
+        assert lab.server.state() == ({}, set(), set(), {})
+        lab.directory.put(server("me", services=["web"]))
+        await lab.serving()
+
+
+async def test_a_failover_is_one_modify_of_the_active_server():
+    lab = Lab(server("me", clusters=["pair"]), server("twin", clusters=["pair"]), web())
+    lab.directory.model.put(cluster("pair", services=["web"], active="twin"))
+    async with lab.agent():
+        lab.directory.refresh()
+        await until(lambda: lab.state_of("web") == "standby")
+        lab.directory.put(cluster("pair", services=["web"], active="me"))
+        await lab.serving()
+        assert lab.server.addresses.ours == {HELD}
+        lab.directory.put(cluster("pair", services=["web"], active="twin"))
+        await until(lambda: lab.state_of("web") == "standby")
+        assert lab.server.addresses.ours == set()
+
+
+class TestNothingActsOnDoubt:
+    async def remains(self, lab):
+        await a_while()
+        assert lab.server.take_effects() == []
+        assert lab.server.addresses.ours == {HELD}
+
+    @asynccontextmanager
+    async def served(self, lab):
+        async with lab.agent() as task:
+            lab.directory.refresh()
+            await lab.serving()
+            lab.server.take_effects()
+            yield task
+
+    async def test_an_empty_directory(self, lab):
+        async with self.served(lab):
+            lab.directory.feed.tell(ModelDirectory().refresh())
+            await self.remains(lab)
+            await lab.says("no such entry")
+
+    async def test_my_entry_gone(self, lab):
+        async with self.served(lab):
+            lab.directory.delete(uuid_of("me"))
+            await self.remains(lab)
+
+    async def test_my_entry_broken(self, lab):
+        async with self.served(lab):
+            lab.directory.put(server("me", relocFenced="?"))
+            await self.remains(lab)
+
+    async def test_the_service_broken(self, lab):
+        async with self.served(lab):
+            lab.directory.put(web(relocInterface="?/?"))
+            await self.remains(lab)
+            await lab.says("relocInterface")
+
+    async def test_the_cluster_broken(self):
+        lab = Lab(server("me", clusters=["pair"]), web(), cluster("pair", services=["web"], active="me"))
+        async with self.served(lab):
+            lab.directory.put(cluster("pair", services=["web"], active="me", relocFailover="?"))
+            await self.remains(lab)
+            await lab.says("relocFailover")
+
+    async def test_an_absence_that_a_direct_read_does_not_confirm(self, lab):
+        async with self.served(lab):
+            lab.directory.feed.tell(ModelDirectory([server("me")]).refresh())
+            await self.remains(lab)
+            await lab.says("a direct read still finds the link")
+
+    @pytest.mark.parametrize("error", [Unavailable("silent"), Failed("insufficient access")])
+    async def test_an_absence_while_nothing_can_be_read(self, lab, error):
+        async with self.served(lab) as task:
+            lab.directory.reader.refusal = error
+            lab.directory.put(server("me"))
+            await self.remains(lab)
+            assert not task.done()
+            lab.directory.reader.refusal = None
+            await until(lambda: not lab.server.addresses.ours)
+
+    async def test_the_directory_lost(self, lab):
+        async with self.served(lab):
+            lab.directory.feed.tell([Lost("connection refused")])
+            await self.remains(lab)
+            await until(lambda: lab.said.status["directory"]["state"] == "lost")
+            assert "connection refused" in lab.said.status["directory"]["detail"]
+            assert "lost" in lab.said.line
+
+    async def test_the_service_renamed_before_its_link_is(self, lab):
+        files = (FileSpec("conf.j2", "/etc/app/fixed.conf"),)
+        lab.server.install_set(template_set(files=files), "the same for any name")
+        async with self.served(lab):
+            lab.directory.feed.tell(lab.directory.model.rename(uuid_of("web"), "www"))
+            await self.remains(lab)
+            await lab.says("correct the link")
+            lab.directory.put(server("me", services=["web", "absent"]))
+            await self.remains(lab)
+            lab.directory.put(server("me", services=["www"]))
+            await self.remains(lab)
+            await until(lambda: not lab.problems())
+
+    async def test_my_entry_renamed(self, lab):
+        async with self.served(lab):
+            lab.directory.feed.tell(lab.directory.model.rename(uuid_of("me"), "myself"))
+            await self.remains(lab)
+
+    async def test_the_active_server_renamed(self):
+        lab = Lab(server("me", clusters=["pair"]), web(), cluster("pair", services=["web"], active="me"))
+        async with self.served(lab):
+            lab.directory.feed.tell(lab.directory.model.rename(uuid_of("me"), "myself"))
+            await self.remains(lab)
+
+    async def test_the_agent_ended_and_started(self, lab):
+        async with self.served(lab):
+            pass
+        assert lab.directory.cache.saved.cookie == lab.directory.model.cookie
+        await self.remains(lab)
+        lab.said = FakeOutlets()
+        async with lab.agent():
+            await self.remains(lab)
+            lab.directory.feed.tell(lab.directory.model.refresh(lab.directory.cache.saved.cookie))
+            await until(lambda: lab.said.status.get("directory", {}).get("state") == "current")
+            await lab.serving()
+            await self.remains(lab)
+
+
+async def test_a_set_of_the_whole_server_outlives_a_service_that_only_seems_gone():
+    lab = Lab(server("me", services=["web"]), web())
+    lab.server.sets.sets["web"] = _of_scope_server(lab.server.sets.sets["web"])
+    lab.server.renderer.templates["web", "conf.j2"] = "for all of {server[name]}"
+    async with lab.agent():
+        lab.directory.refresh()
+        await lab.serving()
+        await until(lambda: lab.server.files.contents)
+        lab.directory.feed.tell(ModelDirectory([server("me")]).refresh())
+        await a_while()
+        assert lab.server.files.contents
+        lab.directory.put(server("me"))
+        await until(lambda: not lab.server.files.contents)
+
+
+async def test_a_set_of_the_whole_server_does_not_change_for_a_typo_in_one_service():
+    lab = Lab(server("me", services=["web", "db"]), web(), service("db", relocTemplateSet="web"))
+    lab.server.sets.sets["web"] = _of_scope_server(lab.server.sets.sets["web"])
+    lab.server.renderer.templates["web", "conf.j2"] = "{services}"
+    async with lab.agent():
+        lab.directory.refresh()
+        await lab.serving()
+        await until(lambda: "192.0.2.10" in (lab.server.files.text("/etc/app/web.conf") or ""))
+        lab.server.take_effects()
+        lab.directory.put(web(relocExclusive="?"))
+        await a_while()
+        assert lab.server.take_effects() == []
+
+
+def _of_scope_server(found):
+    return replace(found, scope=Scope.SERVER, units=())
+
+
+class TestCompletion:
+    async def test_a_link_to_a_service_in_stock_needs_no_read(self):
+        lab = Lab(web(), server("me"))
+        lab.directory.reader.refusal = Unavailable("silent")
+        async with lab.agent():
+            lab.directory.refresh()
+            lab.directory.put(server("me", services=["web"]))
+            await lab.serving()
+
+    async def test_a_link_to_a_service_that_was_sent_before_is_read_directly(self):
+        lab = Lab(web(), server("me"))
+        async with lab.agent(PATIENT):
+            lab.directory.refresh()
+            await until(lambda: lab.said.status.get("directory", {}).get("state") == "current")
+            lab.directory.put(server("me", services=["web"]))
+            await lab.serving()
+
+    async def test_one_that_cannot_be_read_does_not_delay_the_others(self):
+        """Failover must not wait for the retry of something else."""
+        lab = Lab(web(), service("odd"), server("me", services=["odd"]))
+
+        lab.directory.reader.refused = {uuid_of("odd"): Failed("insufficient access")}
+        async with lab.agent(PATIENT):
+            lab.directory.refresh()
+            await a_while()
+            lab.directory.put(server("me", services=["odd", "web"]))
+            await lab.serving()
+
+    async def test_it_is_tried_until_it_can_be_read(self):
+        lab = Lab(web(), server("me", services=["web"]))
+        lab.directory.reader.refusal = Failed("insufficient access")
+        async with lab.agent(SPARELESS):
+            lab.directory.refresh()
+            await a_while()
+            assert lab.server.world.effects == []
+            lab.directory.reader.refusal = None
+            await lab.serving()
+
+    async def test_a_link_to_what_does_not_exist_is_a_problem_until_it_appears(self, lab):
+        async with lab.agent():
+            lab.directory.put(server("me", services=["web", "later"]))
+            lab.directory.refresh()
+            await lab.serving()
+            await lab.says("does not exist")
+            lab.directory.put(service("later"))
+            await until(lambda: lab.state_of("later") == "active")
+            await until(lambda: not lab.problems())
+
+
+async def test_changes_of_others_concern_nobody_here(lab):
+    async with lab.agent():
+        lab.directory.refresh()
+        await lab.serving()
+        before = lab.said.status
+        for number in range(50):
+            lab.directory.put(service(f"far{number}"), server("stranger", services=[f"far{number}"]))
+        await a_while()
+        assert lab.said.status is before
+
+
+async def test_two_hundred_modifies_in_a_burst_end_on_the_last(lab):
+    lab.server.renderer.templates["web", "conf.j2"] = "{parameters[number]}"
+    async with lab.agent(replace(SETTINGS, agent=AgentSettings(settle_ms=30))):
+        lab.directory.model.put(web(relocParameter="number=0"))
+        lab.directory.refresh()
+        await lab.serving()
+        lab.server.take_effects()
+        for number in range(1, 201):
+            lab.directory.put(web(relocParameter=f"number={number}"))
+        await until(lambda: lab.server.files.text("/etc/app/web.conf") == "200")
+        await a_while()
+        assert len([effect for effect in lab.server.take_effects() if effect.startswith("install")]) <= 4
+
+
+async def test_a_changed_template_set_is_rendered_anew(lab):
+    async with lab.agent():
+        lab.directory.refresh()
+        await lab.serving()
+        lab.server.renderer.templates["web", "conf.j2"] = "new"
+        lab.server.sets.tell()
+        await until(lambda: lab.server.files.text("/etc/app/web.conf") == "new")
+
+
+async def test_a_removed_address_comes_back(lab):
+    async with lab.agent():
+        lab.directory.refresh()
+        await lab.serving()
+        lab.server.addresses.remove_by_hand(next(iter(lab.server.addresses.there)))
+        await until(lambda: lab.server.addresses.ours == {HELD})
+
+
+class TestStatus:
+    async def test_it_says_what_runs_and_why(self, lab):
+        async with lab.agent():
+            lab.directory.refresh()
+            await lab.serving()
+            (found,) = lab.said.status["services"]
+            assert lab.said.status["server"] == ME
+            assert {
+                key: found[key] for key in ("name", "wish", "reason", "addresses", "files", "units", "problems")
+            } == {
+                "name": "web",
+                "wish": Role.ACTIVE,
+                "reason": "linked directly",
+                "addresses": [HELD],
+                "files": ["/etc/app/web.conf"],
+                "units": ["web"],
+                "problems": [],
+            }
+            await until(lambda: lab.said.line == "directory current; 1 active")
+            json.dumps(lab.said.status)
+
+    async def test_it_says_what_failed_and_what_waits(self):
+        lab = Lab(server("me", services=["web", "db"]), web(), service("db", relocTemplateSet="gone"))
+        lab.server.wire.answering["192.0.2.10"] = "02:00:00:00:00:99"
+        async with lab.agent():
+            lab.directory.refresh()
+            await until(lambda: lab.state_of("web") == "waiting" and lab.state_of("db") == "failed")
+            await lab.says("is answered by 02:00:00:00:00:99")
+            await lab.says("no template set gone")
+            await until(lambda: lab.said.line == "directory current; 1 failed, 1 waiting")
+
+    async def test_no_secret_is_in_it_or_in_the_log(self, lab, caplog):
+        caplog.set_level("DEBUG")
+        lab.directory.model.put(web(relocSecret=["token=s3cret", "s3cret without a key"]))
+        lab.directory.model.put(service("db", relocSecret="token=s3cret", relocTemplateSet="gone"))
+        lab.directory.model.put(server("me", services=["web", "db"]))
+        async with lab.agent():
+            lab.directory.refresh()
+            await until(lambda: lab.state_of("db") == "failed")
+            await lab.says("relocSecret a value cannot be used")
+            fields = "".join(str(getattr(record, "fields", "")) for record in caplog.records)
+            assert "s3cret" not in json.dumps(lab.said.status) + lab.said.line + caplog.text + fields
