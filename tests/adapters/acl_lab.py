@@ -1,7 +1,7 @@
 """What the tests of the access rules share: a directory in which everybody is somebody, and acts to try there."""
 
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import ldap
 import ldap.modlist
@@ -58,7 +58,7 @@ CLUSTERS = {
     "auto": {"relocFailover": "automatic", "relocActive": server_dn("node2")},
     "idle": {"relocFailover": "automatic"},
 }
-# He has links in his own entry, which is in another database, under other rules.
+# Somebody with links in their own entry, which is in another database, under other rules.
 OUTSIDER = f"cn=outsider,{PEOPLE}"
 STATES = {
     "web": {},
@@ -89,7 +89,10 @@ def content():
     services = [
         service_ldif(name, addresses=["192.0.2.10/24"], relocSecret=f"password={name}") for name in sorted(ALL_SERVICES)
     ]
-    states = [record(state_dn(service), {"objectClass": STATE, **who}) for service, who in STATES.items()]
+    states = [
+        record(state_dn(service), {"objectClass": STATE, "relocGeneration": "7", **who})
+        for service, who in STATES.items()
+    ]
     links = {LINK: [service_dn("mail"), service_dn("fax")]}
     clusters = [
         record(cluster_dn(name), {"objectClass": "relocCluster", **attributes, **links})
@@ -119,7 +122,7 @@ def account_ldif(dn):
 
 
 def people_ldif():
-    """The other database: the administrator, and one who has written links into his own entry."""
+    """The other database: the administrator, and somebody who has written links into their own entry."""
     people = record(PEOPLE, {"objectClass": "organizationalUnit"})
     links = {LINK: ["web"], "relocClusterLink": ["auto", "idle"]}
     return people + account_ldif(ACCOUNTS["admins"]) + server_ldif(OUTSIDER, **links)
@@ -175,23 +178,13 @@ def restored(slapd):
                 root.modify_s(dn, ldap.modlist.modifyModlist(after[dn], before[dn]))
 
 
-@dataclass(frozen=True)
-class Modify:
-    """One modify of several changes, such as `("add", "relocFenced", "TRUE")` or, of all values, `("delete", LINK)`."""
-
-    dn: str
-    changes: tuple[tuple[str, ...], ...]
-
-    def __call__(self, connection):
-        connection.modify_s(self.dn, [self._change(*change) for change in self.changes])
-
-    def _change(self, kind, name, *values):
-        kinds = {"add": ldap.MOD_ADD, "delete": ldap.MOD_DELETE, "set": ldap.MOD_REPLACE, "grow": ldap.MOD_INCREMENT}
-        return kinds[kind], name, [value.encode() for value in values] or None
+_KINDS = {"add": ldap.MOD_ADD, "delete": ldap.MOD_DELETE, "set": ldap.MOD_REPLACE, "grow": ldap.MOD_INCREMENT}
 
 
 def modify(dn, *changes):
-    return Modify(dn, changes)
+    """One modify of several changes, such as `("add", "relocFenced", "TRUE")` or, of all values, `("delete", LINK)`."""
+    listed = [(_KINDS[kind], name, [each.encode() for each in values] or None) for kind, name, *values in changes]
+    return lambda connection: connection.modify_s(dn, listed)
 
 
 ADDRESS = ("set", "relocAddress", "192.0.2.11/24")

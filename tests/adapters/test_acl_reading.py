@@ -23,6 +23,7 @@ from tests.adapters.acl_lab import (
     everything,
     guarded,
     modify,
+    restored,
     state_dn,
     status_dn,
 )
@@ -118,7 +119,7 @@ async def test_an_agent_follows_the_directory_and_its_secrets(slapd, tmp_path):
         assert last("web").attributes["relocsecret"] == (b"password=web",)
         assert last("web").csn
         assert "relocsecret" not in last("db").attributes
-        with bound(slapd, "heartbeat") as trigger, bound(slapd, "anna") as administrator:
+        with restored(slapd), bound(slapd, "heartbeat") as trigger, bound(slapd, "anna") as administrator:
             await asyncio.to_thread(modify(NODE1, ("add", LINK, service_dn("db"))), trigger)
             read = await reader.by_uuid(last("db").uuid)
             assert read.attributes["relocsecret"] == (b"password=db",)

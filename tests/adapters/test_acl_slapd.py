@@ -34,10 +34,8 @@ def slapd(request, tmp_path_factory):
 
 
 def create(dn, *classes, **attributes):
-    values = {"objectClass": classes} | {name: (value,) for name, value in attributes.items()}
-    return lambda connection: connection.add_s(
-        dn, [(name, [v.encode() for v in all_]) for name, all_ in values.items()]
-    )
+    named = [(name, [value.encode()]) for name, value in attributes.items()]
+    return lambda connection: connection.add_s(dn, [("objectClass", [each.encode() for each in classes]), *named])
 
 
 def delete(dn):
@@ -57,12 +55,18 @@ def unlink(server, service):
 
 
 def take(service, server):
-    return modify(state_dn(service), ("add", "relocHolder", server_dn(server)), ("add", "relocGeneration", "1"))
+    return modify(state_dn(service), ("add", "relocHolder", server_dn(server)), ("grow", "relocGeneration", "1"))
 
 
 def swap(service, old, new):
-    holder = (("delete", "relocHolder", server_dn(old)), ("add", "relocHolder", server_dn(new)))
-    return modify(state_dn(service), *holder, ("set", "relocCandidate"), ("set", "relocPrevious", server_dn(old)))
+    return modify(
+        state_dn(service),
+        ("delete", "relocHolder", server_dn(old)),
+        ("add", "relocHolder", server_dn(new)),
+        ("set", "relocPrevious", server_dn(old)),
+        ("set", "relocCandidate"),
+        ("grow", "relocGeneration", "1"),
+    )
 
 
 def activate(cluster, new):
@@ -94,6 +98,7 @@ PERMITTED = {
     "node1": {
         "create its status": create(status_dn("node1"), STATUS, cn="status", relocHeartbeat=NOON),
         "create the state of a linked service": create(state_dn("new"), STATE, cn="state", relocHolder=NODE1),
+        "take a linked service": take("web", "node1"),
         "create the state of a service of its cluster": create(state_dn("fax"), STATE),
         "write the state of a linked service": write_all(state_dn("web"), STATE),
         "take a service of its cluster": swap("mail", "node2", "node1"),
@@ -195,7 +200,7 @@ REFUSED = {
         "take a service": take("web", "stranger"),
         "take a service from another": swap("mail", "node2", "stranger"),
         "become a candidate": modify(state_dn("web"), ("add", "relocCandidate", STRANGER)),
-        "write a generation": modify(state_dn("web"), ("add", "relocGeneration", "9")),
+        "count a generation": modify(state_dn("web"), ("grow", "relocGeneration", "1")),
         "become active": activate("auto", STRANGER),
         "clear the active member": modify(cluster_dn("auto"), ("delete", "relocActive", NODE2)),
     },
