@@ -13,7 +13,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from relocd import __version__
+from relocd import __version__, acl
+from relocd.acl import EXAMPLE
+from relocd.acl_rules import Roles
 from relocd.errors import Failed, Fatal, Invalid, RelocdError, Unavailable
 from relocd.operator.directory import Access, entries
 from relocd.operator.overview import overview
@@ -64,13 +66,22 @@ def version() -> None:
 @app.command()
 def schema(
     form: Annotated[str, typer.Option("--format", help="schema (slapd.conf) or ldif (cn=config).")] = "schema",
+    access: Annotated[bool, typer.Option("--acl", help="The access rules instead of the schema.")] = False,
+    suffix: Annotated[str, typer.Option(help="With --acl: where relocd's entries begin.")] = EXAMPLE.suffix,
+    admins: Annotated[str, typer.Option(help="With --acl: the group or entry of administrators.")] = "",
+    triggers: Annotated[str, typer.Option(help="With --acl: the group or entry that may move services.")] = "",
+    database: Annotated[str, typer.Option(help="With --acl: the database's entry in cn=config.")] = EXAMPLE.database,
 ) -> None:
-    """Print the directory schema."""
-    for known in FORMS:
-        if form == known:
-            print(text(known), end="")
-            return
-    raise typer.BadParameter(f"{form!r} is not one of {', '.join(FORMS)}", param_hint="--format")
+    """Print the directory schema, or access rules for OpenLDAP."""
+    known = next((known for known in FORMS if form == known), None)
+    if known is None:
+        raise typer.BadParameter(f"{form!r} is not one of {', '.join(FORMS)}", param_hint="--format")
+    if not access:
+        print(text(known), end="")
+        return
+    if not admins:
+        raise Invalid("--acl needs --admins, the name of a group or an entry; nobody else could change anything")
+    print(acl.text(known, Roles(suffix, admins, triggers, database)), end="")
 
 
 @app.command()

@@ -164,3 +164,13 @@ def test_schema_is_printed(form: str, begin: str) -> None:
     done = relocd("schema", "--format", form)
     assert done.returncode == 0
     assert begin in done.stdout
+
+
+def test_access_rules_are_printed_for_a_suffix_and_need_administrators():
+    done = relocd("schema", "--acl", "--suffix", "o=x", "--admins", "cn=us,o=x", "--format", "ldif")
+    assert done.returncode == 0
+    assert "o=x" in done.stdout
+    assert "olcAccess" in done.stdout
+    without = relocd("schema", "--acl")
+    assert without.returncode == 2
+    assert "--admins" in without.stderr
