@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.ldif import service_dn
+from tests.lab.ldif import server_dn, service_dn
 from tests.system.conftest import ADDRESS, PLAIN, Pair, actions, has, linked, problems, state, status, until
 
 OTHER = "192.0.2.51"
@@ -150,6 +150,16 @@ def test_unit_that_does_not_start_is_reported_and_delays_no_other(pair: Pair, un
     one = pair.node("node1", {"units": {"timeout_s": 1.0}})
     until(lambda: has(one) and has(one, OTHER) and said in problems(one, "web"))
     until(lambda: state(one, "mail") == "active")
+
+
+def test_unit_that_hangs_on_its_start_keeps_no_service_from_leaving(pair: Pair) -> None:
+    pair.template_set("slow", PLAIN.format(folder=pair.files) + '[[unit]]\nname = "u-hangs"\n', {"plain.j2": "x"})
+    pair.service("web", template_sets=["slow"])
+    pair.add(linked("node1", "web"))
+    one = pair.node("node1", {"units": {"timeout_s": 60.0}})
+    until(lambda: has(one))
+    pair.slapd.modify(f"dn: {server_dn('node1')}\nchangetype: modify\ndelete: relocServiceLink\n")
+    until(lambda: not has(one) and pair.said("web") is None)
 
 
 def test_address_that_another_host_has_is_waited_for(pair: Pair) -> None:

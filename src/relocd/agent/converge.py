@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
-from relocd.agent.execution import Outcome, carried_out
+from relocd.agent.execution import Mandate, Outcome, carried_out
 from relocd.agent.host import Host
 from relocd.errors import Failed, Invalid, RelocdError, Unavailable
 from relocd.model.host import NewFile, UnitState
@@ -68,15 +68,16 @@ async def planned(host: Host, goal: Goal, footprint: Footprint) -> Plan:
     return Plan(chosen, actions(chosen, observed, footprint), problems, before(chosen, targets, footprint))
 
 
-async def converged(host: Host, goal: Goal, footprint: Footprint) -> Report:
-    """Bring a goal about as far as it goes now."""
+async def converged(host: Host, goal: Goal, footprint: Footprint, revoked: asyncio.Event | None = None) -> Report:
+    """Bring a goal about as far as it goes now, and no further once its serving is `revoked`."""
     plan = await planned(host, goal, footprint)
     if plan.desired is None:
         return Report(footprint, plan.problems)
     if plan.actions:
         await _intend(host, goal.id, plan.intent)
     entering = footprint.role is not goal.role
-    outcomes = await carried_out(host, plan.actions, entering=entering, service=goal.name, reason=goal.reason)
+    mandate = Mandate(goal.name, goal.reason, entering, revoked or asyncio.Event())
+    outcomes = await carried_out(host, plan.actions, mandate)
     reached = _reached(plan, footprint, goal.role, complete=not _problems(outcomes))
     problems = (*plan.problems, *_problems(outcomes), *await _unkept(host, goal.id, reached))
     return Report(reached, problems, any(outcome.busy for outcome in outcomes), _done(outcomes))
@@ -91,7 +92,7 @@ async def departed(host: Host, goal: GoalId, footprint: Footprint, reason: str) 
     """Leave: what cannot be undone now stays in the footprint and is tried again."""
     plan = await departure(host, footprint)
     await _intend(host, goal, replace(footprint, role=None))
-    outcomes = await carried_out(host, plan, entering=False, service=footprint.name, reason=reason)
+    outcomes = await carried_out(host, plan, Mandate(footprint.name, reason))
     problems = _problems(outcomes)
     if problems:
         return Report(replace(footprint, role=None), problems, actions=_done(outcomes))

@@ -110,6 +110,8 @@ class Crew:
 
         Its footprint goes over, so that a directory that was loaded again with new identities interrupts nothing.
         """
+        if service_of(goal.id) is None:
+            return None
         for goal_id in self._absent:
             worker, service = self._workers[goal_id], service_of(goal_id)
             if service is not None and not exists(service) and worker.name == goal.name and not worker.acting:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Coroutine, Iterable, Sequence
+from dataclasses import dataclass, field
 
 from relocd.agent.host import Host
 from relocd.errors import Busy, Failed, RelocdError
@@ -29,7 +29,7 @@ from relocd.plan.actions import (
 )
 from relocd.plan.desired import Placed
 
-__all__ = ["Outcome", "announce", "carried_out"]
+__all__ = ["Mandate", "Outcome", "announce", "carried_out"]
 
 _log = logging.getLogger(__name__)
 
@@ -47,18 +47,30 @@ class Outcome:
     busy: bool = False
 
 
-async def carried_out(
-    host: Host, actions: Sequence[Action], *, entering: bool, service: str, reason: str
-) -> list[Outcome]:
-    """The outcomes of a plan's actions, done in order and each logged with the reason for the plan."""
+@dataclass(frozen=True, slots=True)
+class Mandate:
+    """For which service and why a plan is carried out, and the word that its serving is not wanted any more."""
+
+    service: str
+    reason: str
+    entering: bool = False
+    revoked: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+async def carried_out(host: Host, actions: Sequence[Action], mandate: Mandate) -> list[Outcome]:
+    """The outcomes of a plan's actions, done in order and each logged with the reason for the plan.
+
+    A unit that hangs on its start keeps nobody: once the mandate is revoked, what serves is waited for no longer.
+    """
     outcomes: list[Outcome] = []
     for action in actions:
-        if _is_blocked(action, outcomes, entering=entering):
-            _log.debug("action skipped", extra={"fields": {"service": service, "action": str(action)}})
+        if _is_blocked(action, outcomes, entering=mandate.entering):
+            fields = {"service": mandate.service, "action": str(action)}
+            _log.debug("action skipped", extra={"fields": fields})
             continue
-        outcome = await _outcome(host, action)
+        outcome = await _outcome(host, action, mandate.revoked)
         outcomes.append(outcome)
-        _report(outcome, service, reason)
+        _report(outcome, mandate)
     return outcomes
 
 
@@ -90,17 +102,34 @@ def _refreshes(action: Action) -> bool:
     return isinstance(action, RunCommand) or (isinstance(action, UseUnit) and action.action is not UnitAction.START)
 
 
-async def _outcome(host: Host, action: Action) -> Outcome:
+async def _outcome(host: Host, action: Action, revoked: asyncio.Event) -> Outcome:
     started = time.monotonic()
     problem, busy = None, False
     try:
-        await _carry_out(host, action)
+        if isinstance(action, UseUnit | RunCommand) and not _lets_go(action):
+            await _unless(revoked, _carry_out(host, action))
+        else:
+            await _carry_out(host, action)
     except RelocdError as error:
         problem, busy = str(error), isinstance(error, Busy)
     except Exception as error:  # noqa: BLE001 - a defect met by one action must not lose what the others have done
         _log.exception("this is a defect of relocd", extra={"fields": {"action": str(action)}})
         problem = f"a defect of relocd, see its log: {type(error).__name__}"
     return Outcome(action, (time.monotonic() - started) * 1000, problem, busy)
+
+
+async def _unless(revoked: asyncio.Event, work: Coroutine[None, None, None]) -> None:
+    """Do the work, but give it up when the mandate is revoked; raises `Failed` then."""
+    working, waiting = asyncio.create_task(work), asyncio.create_task(revoked.wait())
+    try:
+        await asyncio.wait((working, waiting), return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise Failed("given up, because the service shall leave")
+        await working
+    finally:
+        working.cancel()
+        waiting.cancel()
+        await asyncio.gather(working, waiting, return_exceptions=True)
 
 
 async def _carry_out(host: Host, action: Action) -> None:
@@ -165,12 +194,12 @@ def _by_interface(host: Host, addresses: Iterable[Placed]) -> list[tuple[Interfa
     return [(interfaces[name], group) for name, group in groups.items()]
 
 
-def _report(outcome: Outcome, service: str, reason: str) -> None:
+def _report(outcome: Outcome, mandate: Mandate) -> None:
     fields = {
-        "service": service,
+        "service": mandate.service,
         "action": str(outcome.action),
         "took_ms": round(outcome.took_ms, 2),
-        "reason": reason,
+        "reason": mandate.reason,
     }
     if outcome.problem is None:
         _log.info("action done", extra={"fields": fields})

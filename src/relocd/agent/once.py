@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import unified_diff
 
 from relocd.agent.agent import Directory, scope_of
@@ -152,7 +152,7 @@ async def _planned(host: Host, goal: Goal, footprint: Footprint) -> Step:
     except RelocdError as error:
         return Step(goal.name, wish, problems=(str(error),))
     files = [file for action in plan.actions if isinstance(action, InstallFiles) for file in action.files]
-    differences = [difference(await host.files.content(file.target), file) for file in files]
+    differences = [_difference(await host.files.content(file.target), file, goal) for file in files]
     return Step(goal.name, wish, plan.actions, tuple(differences), plan.problems)
 
 
@@ -171,6 +171,14 @@ async def _departed(host: Host, goal_id: GoalId, footprint: Footprint) -> Step:
     except RelocdError as error:
         return Step(footprint.name, _UNLINKED, problems=(str(error),))
     return Step(footprint.name, _UNLINKED, report.actions, problems=report.problems)
+
+
+def _difference(old: bytes | None, new: NewFile, goal: Goal) -> str:
+    """A difference; also the old content may hold a secret that the template does not look at any more."""
+    contexts = (goal.context, *goal.context["services"])
+    secrets = [secret.encode() for context in contexts for secret in context["secrets"].values() if secret]
+    held = old is not None and any(secret in old for secret in secrets)
+    return difference(old, replace(new, secret=new.secret or held))
 
 
 def difference(old: bytes | None, new: NewFile) -> str:

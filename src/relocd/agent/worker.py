@@ -71,6 +71,7 @@ class Worker:
         self._reported = reported
         self._wake = asyncio.Event()
         self._new_wish = False
+        self._revoked = asyncio.Event()
         self._announcing: asyncio.Task[None] | None = None
         self._announced: frozenset[Placed] = frozenset()
 
@@ -81,6 +82,8 @@ class Worker:
             self.wish = wish
             self._new_wish = True
             self._wake.set()
+            if not (isinstance(wish, Goal) and wish.role is Role.ACTIVE):
+                self._revoked.set()
 
     def nudge(self) -> None:
         """Something on this server changed: look again."""
@@ -150,7 +153,8 @@ class Worker:
         if isinstance(wish, Goal):
             if wish.role is not Role.ACTIVE:
                 self._announce(frozenset())
-            return await converged(self._host, wish, self.footprint or Footprint(wish.name))
+            self._revoked.clear()
+            return await converged(self._host, wish, self.footprint or Footprint(wish.name), self._revoked)
         if isinstance(wish, Leave) and self.footprint is not None:
             self._announce(frozenset())
             return await departed(self._host, self.goal, self.footprint, wish.reason)

@@ -3,72 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
 
-from relocd.agent.agent import Agent
 from relocd.errors import Failed, Unavailable
-from relocd.model.settings import AgentSettings, DirectorySettings, ServerSettings, Settings, WireSettings
-from relocd.model.template_set import FileSpec, Role, Scope
+from relocd.model.settings import AgentSettings
+from relocd.model.template_set import FileSpec, Scope
 from relocd.sync.events import Lost
 from tests.directory import ModelDirectory
-from tests.entries import BASE, ME, cluster, server, service, uuid_of
-from tests.fake_directory import FakeDirectory, FakeOutlets
-from tests.fakes import FakeServer, until
+from tests.entries import cluster, server, service, uuid_of
+from tests.fake_directory import FakeOutlets
+from tests.fakes import until
 from tests.plans import template_set
+from tests.unit.agent.lab import HELD, SETTINGS, Lab, web
 
-SETTINGS = Settings(
-    ServerSettings(ME),
-    DirectorySettings(("ldap://localhost",), BASE, retry_min_s=0.005, retry_max_s=0.01),
-    wire=WireSettings(announce_burst=1, announce_refresh_s=0),
-    agent=AgentSettings(settle_ms=0, retry_min_s=0.005, retry_max_s=0.01),
-)
 # One that keeps nothing in stock, so that what comes to be of concern is read directly; and one that asks again late.
 SPARELESS = replace(SETTINGS, agent=replace(SETTINGS.agent, spare_mib=0))
 PATIENT = replace(SPARELESS, directory=replace(SETTINGS.directory, retry_min_s=600, retry_max_s=600))
-HELD = "192.0.2.10/24 on eth0"
-
-
-def web(name="web", **more):
-    return service(name, relocAddress="192.0.2.10/24", relocTemplateSet="web", **more)
-
-
-class Lab:
-    """A server, the directory and what the agent says; `agent()` runs one."""
-
-    def __init__(self, *entries):
-        self.server = FakeServer()
-        self.server.install_set(template_set(), "conf of {service[name]}, {role}")
-        self.directory = FakeDirectory(*entries)
-        self.said = FakeOutlets()
-
-    @asynccontextmanager
-    async def agent(self, settings=SETTINGS):
-        agent = Agent(settings, self.server.host, self.directory.ways, self.said.outlets)
-        task = asyncio.create_task(agent.run())
-        try:
-            yield task
-            assert not task.done(), task.exception()
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-    async def serving(self):
-        await until(lambda: self.state_of("web") == "active")
-
-    def state_of(self, name):
-        return next((each["state"] for each in self.said.status.get("services", ()) if each["name"] == name), None)
-
-    async def says(self, text):
-        """Wait for a problem with that text."""
-        await until(lambda: any(text in problem for problem in self.problems()))
-
-    def problems(self):
-        services = [problem for each in self.said.status.get("services", ()) for problem in each["problems"]]
-        return [problem["message"] for problem in self.said.status.get("problems", ())] + services
 
 
 @pytest.fixture
@@ -357,47 +310,3 @@ async def test_a_removed_address_comes_back(lab):
         await lab.serving()
         lab.server.addresses.remove_by_hand(next(iter(lab.server.addresses.there)))
         await until(lambda: lab.server.addresses.ours == {HELD})
-
-
-class TestStatus:
-    async def test_it_says_what_runs_and_why(self, lab):
-        async with lab.agent():
-            lab.directory.refresh()
-            await lab.serving()
-            (found,) = lab.said.status["services"]
-            assert lab.said.status["server"] == ME
-            assert {
-                key: found[key] for key in ("name", "wish", "reason", "addresses", "files", "units", "problems")
-            } == {
-                "name": "web",
-                "wish": Role.ACTIVE,
-                "reason": "linked directly",
-                "addresses": [HELD],
-                "files": ["/etc/app/web.conf"],
-                "units": ["web"],
-                "problems": [],
-            }
-            await until(lambda: lab.said.line == "directory current; 1 active")
-            json.dumps(lab.said.status)
-
-    async def test_it_says_what_failed_and_what_waits(self):
-        lab = Lab(server("me", services=["web", "db"]), web(), service("db", relocTemplateSet="gone"))
-        lab.server.wire.answering["192.0.2.10"] = "02:00:00:00:00:99"
-        async with lab.agent():
-            lab.directory.refresh()
-            await until(lambda: lab.state_of("web") == "waiting" and lab.state_of("db") == "failed")
-            await lab.says("is answered by 02:00:00:00:00:99")
-            await lab.says("no template set gone")
-            await until(lambda: lab.said.line == "directory current; 1 failed, 1 waiting")
-
-    async def test_no_secret_is_in_it_or_in_the_log(self, lab, caplog):
-        caplog.set_level("DEBUG")
-        lab.directory.model.put(web(relocSecret=["token=s3cret", "s3cret without a key"]))
-        lab.directory.model.put(service("db", relocSecret="token=s3cret", relocTemplateSet="gone"))
-        lab.directory.model.put(server("me", services=["web", "db"]))
-        async with lab.agent():
-            lab.directory.refresh()
-            await until(lambda: lab.state_of("db") == "failed")
-            await lab.says("relocSecret a value cannot be used")
-            fields = "".join(str(getattr(record, "fields", "")) for record in caplog.records)
-            assert "s3cret" not in json.dumps(lab.said.status) + lab.said.line + caplog.text + fields

@@ -50,9 +50,9 @@ class Directory:
 
 
 @asynccontextmanager
-async def at_work(server):
+async def at_work(server, settings=SETTINGS):
     """A crew in a task group of its own; whatever ends the group ends the test."""
-    crew = Crew(server.host, SETTINGS, lambda: None)
+    crew = Crew(server.host, settings, lambda: None)
     begun = asyncio.Event()
 
     async def work():
@@ -178,14 +178,14 @@ class TestAbsence:
             assert server.take_effects() == []
             assert (len(crew.workers), crew.problems) == (1, ())
 
-    async def test_the_next_absence_is_asked_about_anew(self, server, directory):
-        async with at_work(server) as crew:
+    async def test_the_next_absence_is_asked_about_at_once(self, server, directory):
+        patient = replace(SETTINGS, directory=replace(SETTINGS.directory, retry_min_s=600, retry_max_s=600))
+        async with at_work(server, patient) as crew:
             await serving(crew, directory, WEB)
-            directory.open.clear()
             consider(crew, directory, wanted())
-            await asyncio.sleep(0)
+            await until(lambda: crew.problems)
             consider(crew, directory, wanted(WEB))
-            directory.open.set()
+            assert crew.problems == ()
             directory.gone[WEB.id] = True
             consider(crew, directory, wanted())
             await until(lambda: not crew.workers)
@@ -263,6 +263,11 @@ class TestOrphans:
         assert await self.dropped(server, directory, wanted())
         assert server.addresses.there == {placed("192.0.2.77/24"): False}
 
+    async def test_one_that_cannot_be_dropped_is_said_and_ends_nothing(self, server, directory, caplog):
+        server.addresses.refused.add(self.ORPHAN)
+        assert not await self.dropped(server, directory, wanted())
+        assert "cannot drop it" in caplog.text
+
     async def test_not_while_anything_is_in_doubt(self, server, directory):
         assert not await self.dropped(server, directory, wanted(complete=False))
 
@@ -300,6 +305,19 @@ class TestAddedAnew:
             assert [worker.goal for worker in crew.workers] == [self.AGAIN.id]
             assert server.ledger.stored.keys() == {self.AGAIN.id}
 
+    async def test_that_the_ledger_cannot_be_kept_does_not_hold_it_up(self, server, directory, caplog):
+        async with at_work(server) as crew:
+            await serving(crew, directory, WEB)
+            server.ledger.refusal = "no space left"
+            server.take_effects()
+            consider(crew, directory, wanted(self.AGAIN), deleted=[WEB.id])
+            await until(lambda: any(worker.report.problems for worker in crew.workers))
+            assert "cannot keep the ledger" in caplog.text
+            assert server.take_effects() == []
+            server.ledger.refusal = ""
+            await until(lambda: not any(worker.report.problems for worker in crew.workers))
+            assert self.AGAIN.id in server.ledger.stored
+
     async def test_while_the_old_one_is_acting_the_new_one_ends_up_whole(self, server, directory):
         directory.gone[WEB.id] = True
         server.units.slow.clear()
@@ -312,6 +330,15 @@ class TestAddedAnew:
             (worker,) = crew.workers
             await until(lambda: server.addresses.ours and "/etc/app/one.conf" in server.files.contents)
             await until(lambda: not worker.acting and worker.footprint.role is Role.ACTIVE)
+
+    async def test_a_set_of_the_whole_server_takes_nothing_over(self, server, directory):
+        named_alike = replace(HOSTS, name="one")
+        async with at_work(server) as crew:
+            await serving(crew, directory, WEB)
+            consider(crew, directory, wanted(named_alike), deleted=[WEB.id])
+            await a_while()
+            assert len(crew.workers) == 2
+            assert server.addresses.ours
 
     async def test_two_of_one_name_are_two(self, server, directory):
         async with at_work(server) as crew:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from relocd.agent.execution import announce, carried_out
+from relocd.agent.execution import Mandate, announce, carried_out
 from relocd.model.template_set import Command, Moment, UnitAction
 from relocd.plan.actions import (
     AddAddress,
@@ -43,7 +43,7 @@ def server():
 
 
 async def outcomes_of(server, actions, *, entering=True):
-    return await carried_out(server.host, actions, entering=entering, service="web", reason="a test")
+    return await carried_out(server.host, actions, Mandate("web", "a test", entering))
 
 
 def done(outcomes):

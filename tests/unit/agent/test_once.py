@@ -113,6 +113,20 @@ async def test_a_set_of_the_whole_server_does_not_change_for_a_typo_in_one_servi
     assert host.take_effects() == []
 
 
+async def test_a_set_of_the_whole_server_goes_after_its_services(host):
+    host.install_set(template_set(scope=Scope.SERVER, units=()), "x")
+    await cycle(host, server("me", services=["web"]), web())
+    assert host.files.contents
+    directory = FakeDirectory(server("me"), web())
+    directory.reader.refused = {uuid_of("web"): Unavailable("silent")}
+    found = await cycle(host, directory=directory)
+    assert {step.name: step.wish for step in found.steps} == {"web": "unknown"}
+    assert host.files.contents
+    host.ledger.stored = {goal: kept for goal, kept in host.ledger.stored.items() if goal.startswith("server:")}
+    await cycle(host, server("me"), web())
+    assert not host.files.contents
+
+
 class TestWithoutAnAnswer:
     async def test_when_every_server_was_tried_it_says_why(self, host):
         directory = FakeDirectory()
@@ -161,6 +175,13 @@ class TestDifference:
         assert "s3cret" not in shown
         assert "/etc/app/x" in shown
         assert "not shown" in shown
+
+    async def test_nor_is_one_that_held_a_secret_before(self, host):
+        host.renderer.templates["web", "conf.j2"] = "{secrets[token]}"
+        entries = [server("me", services=["web"]), web(relocSecret="token=s3cret")]
+        await cycle(host, *entries)
+        host.renderer.templates["web", "conf.j2"] = "nothing secret any more"
+        assert "s3cret" not in repr(await cycle(host, *entries, how=plan_once))
 
     async def test_also_in_a_plan(self, host):
         host.renderer.templates["web", "conf.j2"] = "{secrets[token]}"

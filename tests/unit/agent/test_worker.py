@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -99,12 +100,22 @@ class TestWishes:
         async with at_work(server) as (worker, _):
             worker.want(ACTIVE)
             await until(lambda: server.addresses.ours)
-            worker.want(STANDBY)
+            later = replace(ACTIVE, reason="chosen in another way")
+            worker.want(later)
             await a_while()
-            assert server.addresses.ours
+            assert worker.footprint is None
+            server.units.slow.set()
+            await until(lambda: is_active(worker))
+
+    async def test_a_start_that_hangs_is_given_up_when_the_service_shall_not_be_active_here(self, server):
+        server.units.slow.clear()
+        async with at_work(server) as (worker, _):
+            worker.want(ACTIVE)
+            await until(lambda: server.addresses.ours)
+            worker.want(STANDBY)
+            await until(lambda: not server.addresses.ours)
             server.units.slow.set()
             await until(lambda: worker.footprint and worker.footprint.role is Role.STANDBY)
-            assert server.addresses.ours == set()
 
     async def test_the_name_is_that_of_the_last_wish_or_of_the_footprint(self, server):
         assert Worker(server.host, ACTIVE.id, None, pace(), lambda: None).name == ACTIVE.id
@@ -171,6 +182,15 @@ class TestRetry:
             worker.want(STANDBY)
             await until(lambda: worker.footprint.role is Role.STANDBY)
             assert server.addresses.ours == set()
+
+    async def test_a_new_wish_begins_the_pace_anew(self, server):
+        server.units.broken.add("web")
+        async with at_work(server, paced=pace(retry_max_s=NEVER_S)) as (worker, _):
+            worker.want(ACTIVE)
+            await until(lambda: server.world.effects.count("web fails") >= 6)
+            worker.want(goal("one", Role.ACTIVE, "192.0.2.11/24"))
+            failed = server.world.effects.count("web fails")
+            await until(lambda: server.world.effects.count("web fails") >= failed + 3, 0.5)
 
     async def test_a_defect_is_a_problem_and_not_the_end(self, server, caplog):
         good, server.sets.sets["web"] = server.sets.sets["web"], None

@@ -1,0 +1,62 @@
+"""A server and a directory in memory with an agent between them, and what the agent says."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+
+from relocd.agent.agent import Agent
+from relocd.model.settings import AgentSettings, DirectorySettings, ServerSettings, Settings, WireSettings
+from tests.entries import BASE, ME, service
+from tests.fake_directory import FakeDirectory, FakeOutlets
+from tests.fakes import FakeServer, until
+from tests.plans import template_set
+
+__all__ = ["HELD", "SETTINGS", "Lab", "web"]
+
+SETTINGS = Settings(
+    ServerSettings(ME),
+    DirectorySettings(("ldap://localhost",), BASE, retry_min_s=0.005, retry_max_s=0.01),
+    wire=WireSettings(announce_burst=1, announce_refresh_s=0),
+    agent=AgentSettings(settle_ms=0, retry_min_s=0.005, retry_max_s=0.01),
+)
+HELD = "192.0.2.10/24 on eth0"
+
+
+def web(name="web", **more):
+    return service(name, relocAddress="192.0.2.10/24", relocTemplateSet="web", **more)
+
+
+class Lab:
+    """A server, the directory and what the agent says; `agent()` runs one."""
+
+    def __init__(self, *entries):
+        self.server = FakeServer()
+        self.server.install_set(template_set(), "conf of {service[name]}, {role}")
+        self.directory = FakeDirectory(*entries)
+        self.said = FakeOutlets()
+
+    @asynccontextmanager
+    async def agent(self, settings=SETTINGS):
+        agent = Agent(settings, self.server.host, self.directory.ways, self.said.outlets)
+        task = asyncio.create_task(agent.run())
+        try:
+            yield task
+            assert not task.done(), task.exception()
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def serving(self):
+        await until(lambda: self.state_of("web") == "active")
+
+    def state_of(self, name):
+        return next((each["state"] for each in self.said.status.get("services", ()) if each["name"] == name), None)
+
+    async def says(self, text):
+        """Wait for a problem with that text."""
+        await until(lambda: any(text in problem for problem in self.problems()))
+
+    def problems(self):
+        services = [problem for each in self.said.status.get("services", ()) for problem in each["problems"]]
+        return [problem["message"] for problem in self.said.status.get("problems", ())] + services

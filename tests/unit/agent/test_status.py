@@ -1,0 +1,60 @@
+"""What the agent says about itself: for each service its state and why, problems, and no secret."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from relocd.model.template_set import Role
+from tests.entries import ME, server, service
+from tests.fakes import until
+from tests.unit.agent.lab import HELD, Lab, web
+
+
+@pytest.fixture
+def lab():
+    return Lab(server("me", services=["web"]), web())
+
+
+async def test_it_says_what_runs_and_why(lab):
+    async with lab.agent():
+        lab.directory.refresh()
+        await lab.serving()
+        (found,) = lab.said.status["services"]
+        assert lab.said.status["server"] == ME
+        assert {key: found[key] for key in ("name", "wish", "reason", "addresses", "files", "units", "problems")} == {
+            "name": "web",
+            "wish": Role.ACTIVE,
+            "reason": "linked directly",
+            "addresses": [HELD],
+            "files": ["/etc/app/web.conf"],
+            "units": ["web"],
+            "problems": [],
+        }
+        await until(lambda: lab.said.line == "directory current; 1 active")
+        json.dumps(lab.said.status)
+
+
+async def test_it_says_what_failed_and_what_waits():
+    lab = Lab(server("me", services=["web", "db"]), web(), service("db", relocTemplateSet="gone"))
+    lab.server.wire.answering["192.0.2.10"] = "02:00:00:00:00:99"
+    async with lab.agent():
+        lab.directory.refresh()
+        await until(lambda: lab.state_of("web") == "waiting" and lab.state_of("db") == "failed")
+        await lab.says("is answered by 02:00:00:00:00:99")
+        await lab.says("no template set gone")
+        await until(lambda: lab.said.line == "directory current; 1 failed, 1 waiting")
+
+
+async def test_no_secret_is_in_it_or_in_the_log(lab, caplog):
+    caplog.set_level("DEBUG")
+    lab.directory.model.put(web(relocSecret=["token=s3cret", "s3cret without a key"]))
+    lab.directory.model.put(service("db", relocSecret="token=s3cret", relocTemplateSet="gone"))
+    lab.directory.model.put(server("me", services=["web", "db"]))
+    async with lab.agent():
+        lab.directory.refresh()
+        await until(lambda: lab.state_of("db") == "failed")
+        await lab.says("relocSecret a value cannot be used")
+        fields = "".join(str(getattr(record, "fields", "")) for record in caplog.records)
+        assert "s3cret" not in json.dumps(lab.said.status) + lab.said.line + caplog.text + fields
