@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from relocd.model.dn import DN
-from relocd.model.entries import Entry, EntryUUID, ServiceAddress
+from relocd.model.entries import Attributes, Entry, EntryUUID, ServiceAddress
 from relocd.model.host import FileState, HeldAddress, Interface, NewFile, Probe, UnitState
 from relocd.model.template_set import TemplateSet
+from relocd.model.writes import Modification, Outcome
 from relocd.plan.desired import Footprint
 from relocd.plan.goals import GoalId
 from relocd.sync.events import SyncEvent
@@ -24,6 +25,7 @@ __all__ = [
     "Cache",
     "Commands",
     "DirectoryReader",
+    "DirectoryWriter",
     "Feed",
     "Files",
     "Ledger",
@@ -54,6 +56,22 @@ class DirectoryReader(Protocol):
 
     async def by_uuid(self, uuid: EntryUUID) -> Entry | None:
         """The entry of that identity below the base, or None when the directory says that there is none."""
+        ...
+
+
+class DirectoryWriter(Protocol):
+    """Writes on a connection of their own, each sent once at most and never again: the caller decides that.
+
+    `Unavailable` and `Failed` mean that nothing is written: it could not be sent, or the server refused it for good.
+    A write that is cancelled may be written all the same, as after `Unknown`.
+    """
+
+    async def apply(self, write: Modification) -> Outcome:
+        """Make all changes, or none; raises `Invalid` for an assertion that is no filter."""
+        ...
+
+    async def create(self, dn: DN, attributes: Attributes) -> Outcome:
+        """Add an entry; `Exists` when there is one of that name, `Lost` when there is none above it."""
         ...
 
 

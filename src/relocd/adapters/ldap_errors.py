@@ -14,7 +14,7 @@ import ldap
 
 from relocd.errors import Failed, Invalid, RelocdError, Unavailable
 
-__all__ = ["ERRORS", "NotFound", "Refused", "StaleCookie", "translated"]
+__all__ = ["ADVICE", "ERRORS", "NotFound", "Refused", "StaleCookie", "described", "translated"]
 
 _SYNC_REFRESH_REQUIRED: Final = 4096
 """e-syncRefreshRequired (RFC 4533, section 2.6), for which python-ldap has no class."""
@@ -110,7 +110,7 @@ ERRORS: Final[Mapping[type[ldap.LDAPError], type[RelocdError]]] = {
 }
 """Every exception class of python-ldap; a test proves that none is missing."""
 
-_ADVICE: Final[Mapping[type[ldap.LDAPError], str]] = {
+ADVICE: Final[Mapping[type[ldap.LDAPError], str]] = {
     ldap.AUTH_METHOD_NOT_SUPPORTED: "the server does not offer this way to bind; change `bind`",
     ldap.CONFIDENTIALITY_REQUIRED: "the server wants TLS; set `starttls = true` or use ldaps://",
     ldap.INAPPROPRIATE_AUTH: "the server refuses this way to bind; change `bind`",
@@ -134,22 +134,23 @@ def translated(doing: str) -> Iterator[None]:
     try:
         yield
     except ldap.LDAPError as error:
-        raise _kind(error)(_message(doing, error)) from error
+        raise _kind(error)(described(doing, error)) from error
+
+
+def described(doing: str, error: ldap.LDAPError, advice: Mapping[type[ldap.LDAPError], str] = ADVICE) -> str:
+    """What was done, what server and library say to it, and what to do."""
+    details = _details(error)
+    what = details.get("desc") or type(error).__name__.replace("_", " ").lower()
+    silent = isinstance(error, ldap.TIMEOUT) or details.get("info") in _NOTHING
+    why = "" if silent else f" ({' '.join(str(details['info']).split())})"
+    remedy = f"; {advice[type(error)]}" if type(error) in advice else ""
+    return f"{doing}: {what}{why}{remedy}"
 
 
 def _kind(error: ldap.LDAPError) -> type[RelocdError]:
     if _details(error).get("result") == _SYNC_REFRESH_REQUIRED:
         return StaleCookie
     return ERRORS[type(error)]
-
-
-def _message(doing: str, error: ldap.LDAPError) -> str:
-    details = _details(error)
-    what = details.get("desc") or type(error).__name__.replace("_", " ").lower()
-    silent = isinstance(error, ldap.TIMEOUT) or details.get("info") in _NOTHING
-    why = "" if silent else f" ({details['info']})"
-    advice = f"; {_ADVICE[type(error)]}" if type(error) in _ADVICE else ""
-    return f"{doing}: {what}{why}{advice}"
 
 
 def _details(error: ldap.LDAPError) -> Mapping[str, object]:

@@ -10,9 +10,7 @@ that there is none. The access rules must let the agent read all of relocd's ent
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
@@ -20,9 +18,10 @@ from uuid import UUID
 
 import ldap
 
-from relocd.adapters.ldap_connection import Connection, Found, connect
+from relocd.adapters.ldap_connection import Connection, Found
 from relocd.adapters.ldap_entry import ATTRIBUTES, entry_of
 from relocd.adapters.ldap_errors import NotFound
+from relocd.adapters.ldap_kept import KeptConnection
 from relocd.errors import RelocdError, Unavailable
 from relocd.model.dn import DN
 from relocd.model.entries import Entry, EntryUUID
@@ -44,16 +43,11 @@ class _Question:
 
 
 class LdapReader:
-    """Reads from the server that `current_uri` names, or else from the first one that answers.
-
-    It asks the server whose search is followed: another may lag behind, and know less.
-    """
+    """Reads from the server that `current_uri` names, or else from the first one that answers."""
 
     def __init__(self, settings: DirectorySettings, current_uri: Callable[[], str | None]) -> None:
-        self._settings = settings
-        self._current_uri = current_uri
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="ldap-reader")
-        self._connection: Connection | None = None  # of the pool's one thread
+        self._base = settings.base
+        self._kept = KeptConnection(settings, current_uri, "ldap-reader")
 
     async def __aenter__(self) -> Self:
         return self
@@ -65,8 +59,7 @@ class LdapReader:
 
     async def aclose(self) -> None:
         """Close the connection once a read that is under way has ended; nothing waits for that."""
-        self._pool.submit(self._drop)
-        self._pool.shutdown(wait=False)
+        await self._kept.aclose()
 
     async def by_dn(self, dn: DN) -> Entry | None:
         """The entry of that name, or None when the directory says that there is none."""
@@ -74,17 +67,15 @@ class LdapReader:
 
     async def by_uuid(self, uuid: EntryUUID) -> Entry | None:
         """The entry of that identity below the base, or None when the directory says that there is none."""
-        question = _Question(
-            self._settings.base, ldap.SCOPE_SUBTREE, f"(entryUUID={UUID(uuid)})", proof="(entryUUID=*)"
-        )
+        question = _Question(self._base, ldap.SCOPE_SUBTREE, f"(entryUUID={UUID(uuid)})", proof="(entryUUID=*)")
         return await self._answer(question)
 
     async def _answer(self, question: _Question) -> Entry | None:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._asked, question)
+        return await self._kept.run(lambda: self._asked(question))
 
     def _asked(self, question: _Question) -> Entry | None:
         """Ask, and once more on a new connection when the one kept from before turns out to be dead."""
-        kept = self._connection is not None
+        kept = self._kept.is_open
         try:
             return self._ask(question)
         except Unavailable:
@@ -94,13 +85,13 @@ class LdapReader:
 
     def _ask(self, question: _Question) -> Entry | None:
         try:
-            connection = self._connected()
+            connection = self._kept.get()
             found = self._found(connection, question)
             if found is None:
                 self._prove(connection, question.proof)
             return None if found is None else entry_of(*found)
         except RelocdError as error:
-            self._drop()
+            self._kept.drop()
             raise Unavailable(str(error)) from error
 
     def _found(self, connection: Connection, question: _Question) -> Found | None:
@@ -114,7 +105,7 @@ class LdapReader:
 
     def _prove(self, connection: Connection, proof: str) -> None:
         """Raise `Unavailable` unless the server has the base entry to show."""
-        base = self._settings.base
+        base = self._base
         try:
             shown = connection.search(base, ldap.SCOPE_BASE, proof, ["1.1"])
         except NotFound as error:
@@ -123,25 +114,3 @@ class LdapReader:
             ) from error
         if not shown:
             raise Unavailable(f"{connection.uri}: this identity must be allowed to search {base} for {proof}")
-
-    def _connected(self) -> Connection:
-        current = self._current_uri()
-        if self._connection and current not in {None, self._connection.uri}:
-            self._drop()
-        if self._connection is None:
-            self._connection = self._first([current] if current else self._settings.uris)
-        return self._connection
-
-    def _first(self, uris: tuple[str, ...] | list[str]) -> Connection:
-        reasons = []
-        for uri in uris:
-            try:
-                return connect(uri, self._settings)
-            except RelocdError as error:
-                reasons.append(str(error))
-        raise Unavailable("; ".join(reasons))
-
-    def _drop(self) -> None:
-        if self._connection:
-            self._connection.close()
-        self._connection = None
