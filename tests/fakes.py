@@ -106,7 +106,7 @@ class FakeFiles:
 
 
 class FakeAddresses(Watched):
-    """Addresses on interfaces, each ours or not; those in `refused` the kernel does not take."""
+    """Addresses on interfaces, each ours or not; those in `refused` the kernel neither takes nor gives."""
 
     def __init__(self, world: World, interfaces: Iterable[Interface]) -> None:
         super().__init__()
@@ -135,8 +135,8 @@ class FakeAddresses(Watched):
 
     async def drop(self, interface: str, address: ServiceAddress) -> None:
         placed = Placed(interface, address)
-        if self.there.get(placed) is False:
-            raise Failed(f"drop {placed}: it is not ours")
+        if self.there.get(placed) is False or placed in self.refused:
+            raise Failed(f"drop {placed}: it is not ours, or the kernel refuses")
         if placed in self.there:
             self._world.happen(f"drop {placed}", lambda: self.there.pop(placed))
             self.tell()

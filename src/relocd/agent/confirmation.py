@@ -7,10 +7,11 @@ service at once. Only a positive answer counts; whatever raises `Unavailable` le
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 from relocd.errors import Unavailable
 from relocd.model.dn import DN
-from relocd.model.entries import Cluster, Entry, EntryUUID, Server
+from relocd.model.entries import Cluster, Entry, EntryUUID, Server, Service
 from relocd.model.parse import parsed
 from relocd.ports import DirectoryReader
 from relocd.sync.mirror import Mirror
@@ -30,25 +31,35 @@ async def fill(mirror: Mirror, reader: DirectoryReader) -> bool:
 
 
 async def is_unlinked(reader: DirectoryReader, me: EntryUUID, service: EntryUUID) -> bool:
-    """Whether the directory positively says that nothing links the server to the service, or that it is gone.
+    """Whether the directory positively says that nothing links the server to the service.
 
-    Raises `Unavailable` when the server's own entry is not there or cannot be understood: then nothing is known.
+    A service whose entry cannot be seen is no proof while any link here leads to nothing: that link may be its own, and
+    the entry hidden or not loaded yet. Raises `Unavailable` then, and when an entry that links is not there or cannot
+    be understood.
     """
-    mine = await reader.by_uuid(me)
-    value = None if mine is None else parsed(mine)[0]
-    if not isinstance(value, Server):
-        raise Unavailable("the directory does not show this server's own entry; nothing is stopped on that")
+    mine = _understood(await reader.by_uuid(me), "this server's own entry")
+    if not isinstance(mine, Server):
+        raise Unavailable("this server's own entry is no server any more; nothing is stopped on that")
+    clusters = await asyncio.gather(*(reader.by_dn(link) for link in mine.cluster_links))
+    found = [_understood(cluster, "a linked cluster") for cluster in clusters if cluster is not None]
+    links = mine.service_links.union(*(each.service_links for each in found if isinstance(each, Cluster)))
     entry = await reader.by_uuid(service)
-    if entry is None:
-        return True
-    if entry.dn in value.service_links:
-        return False
-    clusters = await asyncio.gather(*(reader.by_dn(link) for link in value.cluster_links))
-    return not any(_links_to(cluster, entry.dn) for cluster in clusters if cluster is not None)
+    if entry is not None:
+        return entry.dn not in links
+    await _check_visible(reader, links)
+    return True
 
 
-def _links_to(entry: Entry, service: DN) -> bool:
-    value = parsed(entry)[0]
+async def _check_visible(reader: DirectoryReader, links: Iterable[DN]) -> None:
+    for link in links:
+        if await reader.by_dn(link) is None:
+            raise Unavailable(f"{link} is linked and cannot be seen; if that service is gone, remove the link")
+
+
+def _understood(entry: Entry | None, what: str) -> Server | Cluster | Service:
+    value = None if entry is None else parsed(entry)[0]
     if value is None:
-        raise Unavailable(f"{entry.dn} cannot be understood; nothing is stopped on that")
-    return isinstance(value, Cluster) and service in value.service_links
+        raise Unavailable(
+            f"the directory does not show {what} so that it can be understood; nothing is stopped on that"
+        )
+    return value

@@ -3,66 +3,64 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from relocd.model.entries import Attributes, Cluster, EntryUUID, Server, Service
 from relocd.model.snapshot import Snapshot
 from relocd.model.template_set import Role
-from relocd.plan.holder import Decision, decision
+from relocd.plan.holder import Decision
 
-__all__ = ["server_context", "service_context"]
+__all__ = ["Contexts", "Json"]
 
 Json = dict[str, Any]
 
 
-def service_context(snapshot: Snapshot, me: Server, service: Service, decided: Decision) -> Json:
-    """The context of a set of scope `service`."""
-    cluster = None if decided.cluster is None else snapshot.clusters[decided.cluster]
-    return {
-        "server": _server(me),
-        "service": _service(service),
-        "role": str(decided.role),
-        "cluster": None if cluster is None else _cluster(snapshot, cluster),
-        "peers": [_server(peer) for peer in _peers(snapshot, me, service.uuid)],
-        "parameters": dict(service.parameters),
-        "secrets": _secrets(service),
-        "services": _services(snapshot, me),
-    }
+class Contexts:
+    """The contexts of one snapshot for the server `me`; what they have in common is made once and shared.
+
+    `decisions` are those about every service that `me` is linked to and that is understood.
+    """
+
+    def __init__(self, snapshot: Snapshot, me: Server, decisions: Mapping[EntryUUID, Decision]) -> None:
+        others = sorted((each for each in snapshot.servers.values() if each.uuid != me.uuid), key=_name_key)
+        linked = sorted((snapshot.services[uuid] for uuid in decisions), key=_name_key)
+        self._me = _server(me)
+        self._others = [(_server(other), snapshot.linked(other)) for other in others]
+        self._clusters = {each.uuid: _cluster(snapshot, each) for each in snapshot.clusters_of(me)}
+        self._secrets = {each.uuid: _secrets(each) for each in linked}
+        self._services = [_service(each) | {"role": str(decisions[each.uuid].role), "secrets": {}} for each in linked]
+
+    def of_service(self, service: Service, decided: Decision) -> Json:
+        """The context of a set of scope `service`."""
+        return {
+            "server": self._me,
+            "service": _service(service),
+            "role": str(decided.role),
+            "cluster": None if decided.cluster is None else self._clusters[decided.cluster],
+            "peers": [other for other, linked in self._others if service.uuid in linked],
+            "parameters": dict(service.parameters),
+            "secrets": self._secrets[service.uuid],
+            "services": self._services,
+        }
+
+    def of_server(self) -> Json:
+        """The context of a set of scope `server`: all links, no service of its own."""
+        return {
+            "server": self._me,
+            "service": None,
+            "role": str(Role.ACTIVE),
+            "cluster": None,
+            "clusters": list(self._clusters.values()),
+            "peers": [other for other, _ in self._others],
+            "parameters": {},
+            "secrets": {},
+            "services": [shown | {"secrets": self._secrets[shown["uuid"]]} for shown in self._services],
+        }
 
 
-def server_context(snapshot: Snapshot, me: Server) -> Json:
-    """The context of a set of scope `server`: all links, no service of its own."""
-    return {
-        "server": _server(me),
-        "service": None,
-        "role": str(Role.ACTIVE),
-        "cluster": None,
-        "clusters": [_cluster(snapshot, cluster) for cluster in snapshot.clusters_of(me)],
-        "peers": [_server(peer) for peer in _others(snapshot.servers.values(), me)],
-        "parameters": {},
-        "secrets": {},
-        "services": _services(snapshot, me, secrets=True),
-    }
-
-
-def _services(snapshot: Snapshot, me: Server, *, secrets: bool = False) -> list[Json]:
-    linked = (snapshot.services[uuid] for uuid in snapshot.linked(me) if uuid in snapshot.services)
-    found = []
-    for service in sorted(linked, key=lambda service: service.dn.key):
-        decided = decision(snapshot, me, service)
-        role = None if decided is None else str(decided.role)
-        found.append(_service(service) | {"role": role, "secrets": _secrets(service) if secrets else {}})
-    return found
-
-
-def _peers(snapshot: Snapshot, me: Server, service: EntryUUID) -> list[Server]:
-    sharing = (server for server in snapshot.servers.values() if service in snapshot.linked(server))
-    return _others(sharing, me)
-
-
-def _others(servers: Iterable[Server], me: Server) -> list[Server]:
-    return sorted((server for server in servers if server.uuid != me.uuid), key=lambda server: server.dn.key)
+def _name_key(value: Server | Service) -> str:
+    return value.dn.key
 
 
 def _server(server: Server) -> Json:
@@ -80,11 +78,19 @@ def _cluster(snapshot: Snapshot, cluster: Cluster) -> Json:
         "name": cluster.name,
         "dn": str(cluster.dn),
         "uuid": cluster.uuid,
-        "active": None if cluster.active is None else cluster.active.name,
+        "active": _active_name(snapshot, cluster),
         "failover": str(cluster.failover),
         "members": [_server(member) for member in snapshot.members(cluster)],
         "attributes": _attributes(cluster.attributes),
     }
+
+
+def _active_name(snapshot: Snapshot, cluster: Cluster) -> str | None:
+    """The name that the active server has now, whatever name it had when the cluster was written."""
+    if cluster.active is None:
+        return None
+    found = (snapshot.servers[uuid] for uuid in snapshot.targets((cluster.active,)) if uuid in snapshot.servers)
+    return next((server.name for server in found), cluster.active.name)
 
 
 def _service(service: Service) -> Json:

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NewType
 
-from relocd.model.entries import EntryUUID, Server, Service, ServiceAddress
+from relocd.model.entries import EntryUUID, Service, ServiceAddress
 from relocd.model.snapshot import Snapshot
 from relocd.model.template_set import Role, Scope
-from relocd.plan.context import Json, server_context, service_context
-from relocd.plan.holder import decision
+from relocd.plan.context import Contexts, Json
+from relocd.plan.holder import Decision, decision
 
 __all__ = ["Goal", "GoalId", "Goals", "ScopeOf", "goal_id", "goals", "service_of"]
 
@@ -78,7 +78,10 @@ def goals(snapshot: Snapshot, scope_of: ScopeOf, server_sets: Iterable[str] = ()
     named = {name for service in services for name in service.template_sets}
     scopes = {name: scope_of(name) for name in named}
     whole = frozenset(name for name in named if scopes[name] is Scope.SERVER).union(server_sets)
-    found = [*_service_goals(snapshot, me, services, whole), *_server_goals(snapshot, me, whole)]
+    decided = {each.uuid: role for each in services if (role := decision(snapshot, me, each)) is not None}
+    contexts = Contexts(snapshot, me, decided)
+    found = [_service_goal(snapshot.services[uuid], role, whole, contexts) for uuid, role in decided.items()]
+    found += _server_goals(contexts, whole)
     unread = [GoalId(_SERVER + name) for name in named - whole if scopes[name] is None]
     unknown = snapshot.unknown & (snapshot.targets(me.cluster_links) | snapshot.linked(me))
     return Goals(
@@ -88,27 +91,21 @@ def goals(snapshot: Snapshot, scope_of: ScopeOf, server_sets: Iterable[str] = ()
     )
 
 
-def _service_goals(
-    snapshot: Snapshot, me: Server, services: Iterable[Service], whole: frozenset[str]
-) -> Iterator[Goal]:
-    for service in services:
-        decided = decision(snapshot, me, service)
-        if decided is not None:
-            yield Goal(
-                id=goal_id(service.uuid),
-                name=service.name,
-                role=decided.role,
-                reason=decided.reason,
-                sets=tuple(name for name in service.template_sets if name not in whole),
-                context=service_context(snapshot, me, service, decided),
-                addresses=service.addresses,
-                interface=service.interface,
-                exclusive=service.exclusive,
-                files_only=decided.files_only,
-            )
+def _service_goal(service: Service, decided: Decision, whole: frozenset[str], contexts: Contexts) -> Goal:
+    return Goal(
+        id=goal_id(service.uuid),
+        name=service.name,
+        role=decided.role,
+        reason=decided.reason,
+        sets=tuple(name for name in service.template_sets if name not in whole),
+        context=contexts.of_service(service, decided),
+        addresses=service.addresses,
+        interface=service.interface,
+        exclusive=service.exclusive,
+        files_only=decided.files_only,
+    )
 
 
-def _server_goals(snapshot: Snapshot, me: Server, whole: Iterable[str]) -> Iterator[Goal]:
+def _server_goals(contexts: Contexts, whole: Iterable[str]) -> Iterator[Goal]:
     for name in sorted(whole):
-        context = server_context(snapshot, me)
-        yield Goal(GoalId(_SERVER + name), name, Role.ACTIVE, "for the whole server", (name,), context)
+        yield Goal(GoalId(_SERVER + name), name, Role.ACTIVE, "for the whole server", (name,), contexts.of_server())

@@ -136,16 +136,12 @@ class Content:
         """The entries with a link to this normalised name."""
         return self._linking.of(key)
 
-    def put(self, record: Record) -> None:
-        """Add or replace; an entry that had the name before under another identity is gone."""
+    def put(self, record: Record) -> EntryUUID | None:
+        """Add or replace; an entry that had the name before under another identity is gone, and returned."""
         before = self._records.get(record.uuid)
-        if before is not None and (before.key, before.links, before.active) == (
-            record.key,
-            record.links,
-            record.active,
-        ):
+        if before is not None and replace(before, csn=record.csn, whole=record.whole) == record:
             self._records[record.uuid] = record
-            return
+            return None
         self._detach(before)
         replaced = self._named.get(record.key)
         if replaced is not None:
@@ -155,6 +151,7 @@ class Content:
             if before.key != record.key:
                 self._former[before.key] = record.uuid
             self._forget_unused((before.key, *before.uses))
+        return replaced
 
     def remove(self, uuid: EntryUUID) -> None:
         """Forget an entry; nothing happens where there is none."""

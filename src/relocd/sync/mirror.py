@@ -164,14 +164,19 @@ class Mirror:
         self._spare.keep(entry)
         before, record = self._content.get(entry.uuid), reduced(entry)
         if not (self._concern.touches(before) or self._concern.touches(record)):
-            self._content.put(record)
+            self._take(record)
             return
         record = whole(entry)
-        self._content.put(record)
+        self._take(record)
         if before is None or replace(before, csn=record.csn) != record:
             self._reconsider()
         if record.uuid not in self._concern.uuids:
             self._content.put(reduced(entry))
+
+    def _take(self, record: Record) -> None:
+        replaced = self._content.put(record)
+        if replaced is not None:
+            self._spare.drop(replaced)
 
     def _remove(self, uuids: Iterable[EntryUUID]) -> None:
         touched = False

@@ -29,7 +29,12 @@ async def unlinked(*entries):
         pytest.param([server("me"), WEB], True, id="no link"),
         pytest.param([server("me", services=["web"]), WEB], False, id="a direct link"),
         pytest.param([server("me", services=["ntp"]), WEB], True, id="a link to another"),
-        pytest.param([server("me", services=["web"])], True, id="the service is gone"),
+        pytest.param([server("me")], True, id="the service is gone and nothing links to it"),
+        pytest.param(
+            [server("me", services=["ntp"]), service("ntp")],
+            True,
+            id="the service is gone and the links lead elsewhere",
+        ),
         pytest.param(
             [server("me", clusters=["pair"]), cluster("pair", services=["web"]), WEB], False, id="through a cluster"
         ),
@@ -62,6 +67,18 @@ async def test_a_link_is_gone_when_the_directory_says_so(entries, expected):
 )
 async def test_on_doubt_nothing_is_known(entries):
     with pytest.raises(Unavailable, match="nothing is stopped on that"):
+        await unlinked(*entries)
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        pytest.param([server("me", services=["web"])], id="a direct link"),
+        pytest.param([server("me", clusters=["pair"]), cluster("pair", services=["web"])], id="through a cluster"),
+    ],
+)
+async def test_a_service_that_cannot_be_seen_is_not_gone_while_a_link_leads_to_nothing(entries):
+    with pytest.raises(Unavailable, match="remove the link"):
         await unlinked(*entries)
 
 

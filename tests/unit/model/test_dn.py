@@ -111,6 +111,10 @@ def test_is_within(text, base, within):
     assert DN.parse(text).is_within(DN.parse(base)) is within
 
 
+def test_no_value_in_a_key_looks_like_ber_or_like_several():
+    assert DN.parse("cn=\\#a\\,b").key == "cn=\\23a\\2cb"
+
+
 def test_the_text_is_kept_as_written():
     assert str(DN.parse("CN = Web , dc=org")) == "CN = Web , dc=org"
 

@@ -6,10 +6,12 @@ import json
 
 import pytest
 
-from relocd.plan.context import server_context, service_context
+from relocd.model.dn import DN
+from relocd.plan.context import Contexts
 from relocd.plan.holder import decision
-from tests.directory import snapshot
-from tests.entries import cluster, dn, server, service, uuid_of
+from relocd.sync.mirror import Mirror
+from tests.directory import ModelDirectory, snapshot
+from tests.entries import ME, cluster, dn, server, service, uuid_of
 
 
 @pytest.fixture
@@ -30,9 +32,14 @@ def seen():
     )
 
 
+def contexts_of(seen):
+    decisions = {uuid: decision(seen, seen.me, found) for uuid, found in seen.services.items()}
+    return Contexts(seen, seen.me, decisions), decisions
+
+
 def context_of(seen, name):
-    found = seen.services[uuid_of(name)]
-    return service_context(seen, seen.me, found, decision(seen, seen.me, found))
+    contexts, decisions = contexts_of(seen)
+    return contexts.of_service(seen.services[uuid_of(name)], decisions[uuid_of(name)])
 
 
 def test_the_service_and_its_role(seen):
@@ -69,6 +76,17 @@ def test_the_cluster_through_which_the_service_is_linked(seen):
     assert context_of(seen, "ntp")["cluster"] is None
 
 
+def test_the_active_server_goes_by_the_name_that_it_has_now():
+    directory = ModelDirectory([server("me", clusters=["pair"]), server("twin", clusters=["pair"]), service("web")])
+    directory.put(cluster("pair", services=["web"], active="twin"))
+    mirror = Mirror(DN.parse(ME), None, 10**6)
+    mirror.apply(directory.refresh())
+    mirror.apply(directory.rename(uuid_of("twin"), "sister"))
+    pair = context_of(mirror.snapshot, "web")["cluster"]
+    assert pair["active"] == "sister"
+    assert [member["name"] for member in pair["members"]] == ["me", "sister"]
+
+
 def test_peers_are_the_others_that_are_linked_to_the_same_service(seen):
     assert [peer["name"] for peer in context_of(seen, "web")["peers"]] == ["twin"]
     assert [peer["name"] for peer in context_of(seen, "ntp")["peers"]] == ["clock"]
@@ -95,7 +113,7 @@ def test_all_services_of_the_server_with_their_roles(seen):
 
 
 def test_a_set_for_the_whole_server_sees_every_service_with_its_secrets(seen):
-    context = server_context(seen, seen.me)
+    context = contexts_of(seen)[0].of_server()
     assert (context["service"], context["cluster"], context["role"]) == (None, None, "active")
     assert [cluster["name"] for cluster in context["clusters"]] == ["pair"]
     assert [(each["name"], each["secrets"]) for each in context["services"]] == [

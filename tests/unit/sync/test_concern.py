@@ -53,7 +53,7 @@ def test_without_my_entry_only_my_name_is_of_concern():
         pytest.param(cluster("new", services=["ntp"]), id="a cluster linked to a service of mine"),
         pytest.param(server("new", services=["gone"]), id="a server linked to a service that is not there yet"),
         pytest.param(server("new", clusters=["trio"]), id="a member of a cluster that shares a service with me"),
-        pytest.param(service("twin", uuid=uuid_of("new")), id="an entry that takes the name of one of concern"),
+        pytest.param(service("third", uuid=uuid_of("new")), id="an entry that takes the name of one of concern"),
         pytest.param(server("hero", at=1), id="the active server that my cluster names"),
     ],
 )

@@ -75,7 +75,7 @@ def test_links_follow_a_change():
 
 def test_an_entry_that_takes_a_name_replaces_the_one_that_had_it():
     found = content(service("web"))
-    found.put(reduced(service("web", uuid=uuid_of("new web"))))
+    assert found.put(reduced(service("web", uuid=uuid_of("new web")))) == uuid_of("web")
     assert uuid_of("web") not in found
     assert found.named(key("web")).uuid == uuid_of("new web")
 

@@ -75,6 +75,26 @@ class TestInTheMirror:
         mirror.apply(directory.put(server("me", services=["web"])))
         assert mirror.snapshot.services[uuid_of("web")].parameters == {"a": "2"}
 
+    def test_what_was_deleted_makes_room(self):
+        directory = ModelDirectory([server("me"), service("web")])
+        mirror = Mirror(DN.parse(ME), None, 2500)
+        mirror.apply(directory.refresh())
+        mirror.apply(directory.delete(uuid_of("web")))
+        mirror.apply(directory.put(service("ntp")))
+        mirror.apply(directory.put(server("me", services=["ntp"])))
+        assert mirror.missing == ()
+
+    def test_what_lost_its_name_to_another_makes_room(self):
+        directory = ModelDirectory([server("me"), service("web")])
+        mirror = Mirror(DN.parse(ME), None, 2500)
+        mirror.apply(directory.refresh())
+        directory.delete(uuid_of("web"))
+        again = directory.put(service("web", uuid=uuid_of("again")))
+        mirror.apply(again)
+        mirror.apply(directory.put(service("web", uuid=uuid_of("again"))))
+        mirror.apply(directory.put(server("me", services=["web"])))
+        assert mirror.missing == ()
+
     def test_nothing_that_was_deleted_comes_back(self):
         directory = ModelDirectory([service("web"), server("me")])
         mirror = self.mirror_of(directory)
