@@ -18,8 +18,8 @@ from relocd.acl import EXAMPLE
 from relocd.acl_rules import Roles
 from relocd.errors import Failed, Fatal, Invalid, RelocdError, Unavailable
 from relocd.operator.directory import Access, entries
-from relocd.operator.overview import overview
-from relocd.operator.show import is_troubled, overview_json, read_status, show_overview, show_status
+from relocd.operator.overview import Overview, overview
+from relocd.operator.show import agent_runs, is_troubled, overview_json, read_status, show_overview, show_status
 from relocd.schema import FORMS, text
 
 __all__ = ["main"]
@@ -100,26 +100,38 @@ def show(
 ) -> None:
     """Show who runs what and why, everything that is wrong in the directory, and the agent's status on this machine.
 
-    Exits with 1 when there is a problem.
+    Exits with 1 when there is a problem, or no agent runs here although one has left its status.
     """
     here = read_status(status)
     if not uri and here is None:
         raise Invalid(f"nothing to show: no agent has left a status in {status}; name a directory by --uri and --base")
     if bool(uri) != bool(base):
         raise Invalid("--uri and --base belong together")
-    view = None
-    if uri:
-        access = Access(uri, base, bind_dn, password_file, external, starttls, ca_file)
-        view = overview(entries(access))
-    console = Console(soft_wrap=False)
+    runs = here is not None and agent_runs(status)
+    view, unread = _read_overview(Access(uri, base, bind_dn, password_file, external, starttls, ca_file))
     if as_json:
-        print(json.dumps({"directory": None if view is None else overview_json(view), "here": here}, indent=1))
-    if view is not None and not as_json:
-        show_overview(console, view)
-    if here is not None and not as_json:
-        show_status(console, here)
-    if (view is not None and view.problems) or (here is not None and is_troubled(here)):
+        directory = None if view is None else overview_json(view)
+        print(json.dumps({"directory": directory, "here": here, "agent_runs": runs}, indent=1))
+    else:
+        console = Console(soft_wrap=False)
+        if view is not None:
+            show_overview(console, view)
+        if here is not None:
+            show_status(console, here, runs=runs)
+    if unread is not None:
+        raise unread
+    if (view is not None and view.problems) or (here is not None and (is_troubled(here) or not runs)):
         raise typer.Exit(EXIT_PROBLEMS)
+
+
+def _read_overview(access: Access) -> tuple[Overview | None, RelocdError | None]:
+    """The overview, or why there is none: what is known of this machine is shown all the same."""
+    if not access.uri:
+        return None, None
+    try:
+        return overview(entries(access)), None
+    except (Unavailable, Failed) as error:
+        return None, error
 
 
 @app.command()

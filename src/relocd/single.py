@@ -7,8 +7,17 @@ from pathlib import Path
 
 from relocd.agent.configuration import read_settings
 from relocd.agent.once import Cycle, apply_once, plan_once
-from relocd.errors import Fatal, Invalid
-from relocd.wiring import connected, sole_actor, template_sets
+from relocd.errors import RelocdError
+from relocd.model.settings import Settings
+from relocd.wiring import (
+    FolderTemplateSets,
+    check_password,
+    check_template,
+    connected,
+    owner_ids,
+    sole_actor,
+    template_sets,
+)
 
 __all__ = ["Finding", "apply_now", "checked", "plan_now"]
 
@@ -38,17 +47,33 @@ async def apply_now(config: Path, timeout_s: float) -> Cycle:
 
 
 def checked(config: Path) -> tuple[Finding, ...]:
-    """The configuration and every template set that it can find, each well or with its problem."""
-    try:
-        settings = read_settings(config)
-    except Fatal as error:
-        return (Finding(str(config), problem=str(error)),)
-    findings = [Finding(str(config), "valid")]
+    """The configuration and every template set that it can find, each well or with its problem.
+
+    Raises `Fatal` for a configuration that cannot be used.
+    """
+    settings = read_settings(config)
     sets = template_sets(settings)
-    for name in sets.names():
-        try:
-            found = sets.get(name)
-            findings.append(Finding(f"template set {name}", f"{len(found.files)} files, {len(found.units)} units"))
-        except Invalid as error:
-            findings.append(Finding(f"template set {name}", problem=str(error)))
+    findings = [Finding(str(config), "valid"), *(_checked_set(sets, name) for name in sets.names())]
+    if settings.directory.bind == "simple":
+        findings.append(_checked_password(settings))
     return tuple(findings)
+
+
+def _checked_set(sets: FolderTemplateSets, name: str) -> Finding:
+    subject = f"template set {name}"
+    try:
+        found = sets.get(name)
+        for file in found.files:
+            check_template(found, file.source)
+            owner_ids(file.owner, file.group, file.target)
+    except RelocdError as error:
+        return Finding(subject, problem=str(error).removeprefix(f"{subject}: "))
+    return Finding(subject, f"{len(found.files)} files, {len(found.units)} units")
+
+
+def _checked_password(settings: Settings) -> Finding:
+    try:
+        check_password(settings)
+    except RelocdError as error:
+        return Finding("password", problem=str(error))
+    return Finding("password", "can be read")

@@ -12,13 +12,16 @@ from pathlib import Path
 from relocd.adapters.cache import FileCache
 from relocd.adapters.commands import ProcessCommands
 from relocd.adapters.files import DiskFiles
+from relocd.adapters.ldap_connection import password
 from relocd.adapters.ldap_feed import LdapFeed
 from relocd.adapters.ldap_reader import LdapReader
 from relocd.adapters.ledger import JsonLedger
 from relocd.adapters.lock import sole
 from relocd.adapters.netlink import NetlinkAddresses
 from relocd.adapters.notify import SystemdNotifier
+from relocd.adapters.render_worker import syntax_error
 from relocd.adapters.renderer import WorkerRenderer
+from relocd.adapters.replacement import owner_ids
 from relocd.adapters.scheduling import make_loop_urgent, make_thread_urgent
 from relocd.adapters.script_units import ScriptUnits
 from relocd.adapters.status_file import JsonStatusFile
@@ -27,12 +30,25 @@ from relocd.adapters.template_sets import FolderTemplateSets
 from relocd.adapters.wire import PacketWire
 from relocd.agent.agent import Agent, Directory, Outlets
 from relocd.agent.host import Host
+from relocd.errors import Invalid
 from relocd.model.settings import Settings
+from relocd.model.template_set import TemplateSet
 from relocd.plan.guards import guards
 from relocd.ports import Units
 from relocd.shipped import shipped_template_sets
 
-__all__ = ["Parts", "connected", "running_agent", "service_manager", "sole_actor", "template_sets"]
+__all__ = [
+    "FolderTemplateSets",
+    "Parts",
+    "check_password",
+    "check_template",
+    "connected",
+    "owner_ids",
+    "running_agent",
+    "service_manager",
+    "sole_actor",
+    "template_sets",
+]
 
 _CLASSES = ("relocServer", "relocCluster", "relocService")
 _FILTER = "(|" + "".join(f"(objectClass={name})" for name in _CLASSES) + ")"
@@ -49,6 +65,18 @@ class Parts:
 def template_sets(settings: Settings) -> FolderTemplateSets:
     """The template sets that a configuration can find."""
     return FolderTemplateSets([Path(folder) for folder in settings.paths.template_sets], shipped_template_sets())
+
+
+def check_template(template_set: TemplateSet, source: str) -> None:
+    """Raise `Invalid` when the syntax of a template is wrong."""
+    problem = syntax_error(str(template_set.folder), source)
+    if problem is not None:
+        raise Invalid(problem)
+
+
+def check_password(settings: Settings) -> None:
+    """Raise `Invalid` when the password of a simple bind cannot be used."""
+    password(settings.directory)
 
 
 def service_manager() -> SystemdNotifier:

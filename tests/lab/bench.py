@@ -1,7 +1,7 @@
-"""`./dev bench scale`: one agent against a large directory, and one that has nothing to do.
+"""The command line of `./dev bench`, and `./dev bench scale`: an agent before a large directory, and one without work.
 
-Measured: how fast it takes in a large directory, the memory that this leaves it with, the processor time of a change
-that concerns other servers only, and what it costs when idle.
+Measured by `scale`: how fast it takes in a large directory, the memory that this leaves it with, the processor time of
+a change that concerns other servers only, and what it costs when idle.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from ldap import sasl
 from rich.console import Console
 from rich.table import Table
 
+from tests.lab import bench_move
 from tests.lab.hosts import Lan
 from tests.lab.interrupts import INTERRUPTED, Interrupts
 from tests.lab.node import Node
@@ -57,8 +58,14 @@ class Figure:
 
 
 def main() -> int:
-    """Measure and print; the exit code is 1 when a figure is not what it should be."""
+    """Run the benchmark that was asked for and return its exit code."""
     chosen = _arguments().parse_args()
+    code: int = chosen.run(chosen)
+    return code
+
+
+def _run_scale(chosen: argparse.Namespace) -> int:
+    """Measure and print; the exit code is 1 when a figure is not what it should be."""
     console = Console()
     interrupts = Interrupts()
     interrupts.begin()
@@ -78,14 +85,23 @@ def main() -> int:
 
 def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="./dev bench", description="measure the agent")
-    parser.add_argument("what", choices=["scale"])
+    kinds = parser.add_subparsers(required=True, metavar="scale|move")
+    move = kinds.add_parser("move", help="a planned move by hand, by relocd and by keepalived")
+    bench_move.add_arguments(move)
+    move.set_defaults(run=bench_move.run)
+    scale = kinds.add_parser("scale", help="one agent before a large directory")
+    _add_scale_arguments(scale)
+    scale.set_defaults(run=_run_scale)
+    return parser
+
+
+def _add_scale_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--servers", type=int, default=10_000)
     parser.add_argument("--services", type=int, default=20_000)
     parser.add_argument("--parameters", type=int, default=5, help="of each service [5]")
     parser.add_argument("--changes", type=int, default=1_000, help="foreign changes of each kind [1000]")
     parser.add_argument("--idle-seconds", type=float, default=20.0)
     parser.add_argument("--json", type=Path, metavar="FILE")
-    return parser
 
 
 @contextmanager

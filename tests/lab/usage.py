@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Usage", "settled", "usage"]
+__all__ = ["Usage", "family_rss_mb", "settled", "usage"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,11 @@ def usage(pid: int) -> Usage:
         family_mb=sum(_kilobytes(each, "smaps_rollup")["Pss"] for each in family) / 1000,
         cpu_ms=sum(_cpu_ms(each) for each in family),
     )
+
+
+def family_rss_mb(pid: int) -> float:
+    """The resident memory of a process and its descendants together; pages that they share count for each of them."""
+    return sum(_kilobytes(each, "status")["VmRSS"] for each in _family(pid)) / 1000
 
 
 def settled(pid: int, quiet_s: float = 0.5, timeout_s: float = 60.0) -> Usage:

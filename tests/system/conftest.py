@@ -64,7 +64,7 @@ class Pair:
             "paths": {"template_sets": [str(self.sets)]},
             "wire": {"probes": 0},
             "agent": {"log_level": "debug", "retry_min_s": 0.2, "retry_max_s": 1.0},
-            **{f"units.script.{key}": value for key, value in UNITS.items()},
+            **{f"units.script.{key}": value for key, value in units(self.folder).items()},
         }
         for table, keys in (tables or {}).items():
             more[table] = more.get(table, {}) | dict(keys)
@@ -87,11 +87,14 @@ class Pair:
         return path.read_text().strip() if path.exists() else None
 
 
-UNITS = {
-    "u-good": {"start": ["true"], "stop": ["true"], "status": ["true"]},
-    "u-hangs": {"start": ["sleep", "600"], "stop": ["true"], "status": ["false"]},
-    "u-fails": {"start": ["false"], "stop": ["true"], "status": ["false"]},
-}
+def units(folder: Path) -> dict[str, dict[str, list[str]]]:
+    """A unit that runs while its marker exists, one that hangs on its start, and one that fails to."""
+    marker = str(folder / "u-good")
+    return {
+        "u-good": {"start": ["touch", marker], "stop": ["rm", marker], "status": ["test", "-e", marker]},
+        "u-hangs": {"start": ["sleep", "600"], "stop": ["true"], "status": ["false"]},
+        "u-fails": {"start": ["false"], "stop": ["true"], "status": ["false"]},
+    }
 
 
 @pytest.fixture

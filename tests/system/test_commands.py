@@ -110,6 +110,13 @@ def test_check_names_what_is_wrong(pair: Pair, quiet: Node) -> None:
     wrong = relocd("check", node=quiet)
     assert wrong.returncode == 1
     assert "unknown key 'sorce'" in wrong.stdout
+    pair.template_set("syntax", PLAIN.format(folder=pair.files), {"plain.j2": "a\n{% endfr %}\n"})
+    pair.template_set("owner", PLAIN.format(folder=pair.files) + 'owner = "nosuch"\n', {"plain.j2": "a"})
+    (quiet.folder / "password").chmod(0o644)
+    more = relocd("check", node=quiet)
+    assert "plain.j2 line 2" in more.stdout
+    assert "no user 'nosuch'" in more.stdout
+    assert "chmod o-rwx" in more.stdout
     assert "line 2" in wrong.stdout
 
 
@@ -118,7 +125,7 @@ def test_wrong_configuration_is_refused_with_its_line(tmp_path: Path, command: s
     config = tmp_path / "relocd.toml"
     config.write_text('[server]\ndn = "cn=a,dc=b"\n\n[directory]\nbase = "dc=b"\nuris = ["ldapi:///"]\ntimeout = 3\n')
     done = relocd(command, "--config", str(config))
-    assert done.returncode == (1 if command == "check" else 2)
+    assert done.returncode == 2
     assert "line 7" in done.stdout + done.stderr
     assert "timeout" in done.stdout + done.stderr
 
@@ -139,7 +146,15 @@ def test_show_says_who_runs_what_and_what_is_wrong(pair: Pair) -> None:
     assert services["mail"]["servers"] == []
     assert "does not exist" in shown["directory"]["problems"][0]["message"]
     assert shown["here"]["services"][0]["state"] == "active"
+    pair.add(linked("node2", "web"))
     tables = relocd("show", *access, *status)
+    assert "is exclusive and wished for on node1 and node2" in " ".join(tables.stdout.split())
+    one.stop()
+    pair.slapd.kill()
+    left = relocd("show", *access, *status)
+    assert left.returncode == 3
+    assert "No agent runs here" in left.stdout
+    assert "web" in left.stdout
     assert "no server is linked to it" in tables.stdout
     assert "Traceback" not in tables.stderr
 

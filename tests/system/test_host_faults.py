@@ -152,6 +152,17 @@ def test_unit_that_does_not_start_is_reported_and_delays_no_other(pair: Pair, un
     until(lambda: state(one, "mail") == "active")
 
 
+def test_failing_command_does_not_restart_what_serves(pair: Pair) -> None:
+    command = '[[unit]]\nname = "u-good"\n[[command]]\nwhen = "activate"\nrun = ["false"]\n'
+    pair.template_set("sour", PLAIN.format(folder=pair.files) + command, {"plain.j2": "x"})
+    pair.service("web", template_sets=["sour"])
+    pair.add(linked("node1", "web"))
+    one = pair.node("node1")
+    until(lambda: sum("action failed" in line.message for line in one.lines()) >= 3)
+    assert has(one)
+    assert not any(action.startswith(("restart", "reload")) for action in actions(one))
+
+
 def test_unit_that_hangs_on_its_start_keeps_no_service_from_leaving(pair: Pair) -> None:
     pair.template_set("slow", PLAIN.format(folder=pair.files) + '[[unit]]\nname = "u-hangs"\n', {"plain.j2": "x"})
     pair.service("web", template_sets=["slow"])

@@ -165,24 +165,24 @@ def _bind(uri: str, handle: Any, settings: DirectorySettings) -> None:
             handle.sasl_bind_s("", "EXTERNAL", "")
         return
     # RFC 4513, section 5.1.2: a name without a password would be taken for an anonymous bind.
-    dn, password = (settings.bind_dn, _password(settings)) if settings.bind == "simple" else ("", "")
+    dn, secret = (settings.bind_dn, password(settings)) if settings.bind == "simple" else ("", "")
     with translated(f"{uri}: bind as {dn or 'anonymous'}{suffix}"):
-        message = handle.simple_bind(dn, password)
+        message = handle.simple_bind(dn, secret)
         handle.result3(message, timeout=settings.operation_timeout_s)
 
 
-def _password(settings: DirectorySettings) -> str:
-    """The first line of the password file."""
+def password(settings: DirectorySettings) -> str:
+    """The first line of the password file; raises `Invalid` when it is missing, empty or open to everyone."""
     name = settings.password_file
     if not name:
         raise Invalid("bind = 'simple' needs `password_file`")
     _require_readable(name)
     if Path(name).stat().st_mode & stat.S_IRWXO:
         raise Invalid(f"{name} is open to everyone; run: chmod o-rwx {name}")
-    password = Path(name).read_text(encoding="utf-8").partition("\n")[0]
-    if not password:
+    first = Path(name).read_text(encoding="utf-8").partition("\n")[0]
+    if not first:
         raise Invalid(f"the first line of {name} is empty; it must hold the password")
-    return password
+    return first
 
 
 def _require_readable(name: str) -> None:

@@ -174,6 +174,15 @@ class Worker:
         return environment
 
 
+def syntax_error(folder: str, source: str) -> str | None:
+    """What is wrong with the syntax of a template, with its file and line; None when nothing is."""
+    try:
+        Sandbox(folder).get_template(source)
+    except (TemplateError, OSError, UnicodeDecodeError) as error:
+        return _told(error, Path(folder), secret=False)
+    return None
+
+
 def _told(error: Exception, folder: Path, *, secret: bool) -> str:
     """What may be told of an error: the place, the kind, and its message where that holds no secret."""
     told = type(error).__name__

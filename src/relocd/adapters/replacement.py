@@ -12,7 +12,7 @@ import grp
 import os
 import pwd
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -21,7 +21,7 @@ from typing import Final
 from relocd.errors import Invalid
 from relocd.model.host import FileState, NewFile
 
-__all__ = ["Replacement", "TargetFolder", "content", "state"]
+__all__ = ["Replacement", "TargetFolder", "content", "owner_ids", "state"]
 
 # Hidden, so that programs which read a whole folder pass them by; the end stays, for checks that look at it.
 _NEW: Final = ".relocd-new."
@@ -83,7 +83,7 @@ class Replacement:
 
     def __init__(self, file: NewFile, allowed: Sequence[Path]) -> None:
         self.file = file
-        self._owner, self._group = _uid(file), _gid(file)
+        self._owner, self._group = owner_ids(file.owner, file.group, file.target)
         self.folder = TargetFolder(file.target, allowed)
         self._old_kept: bool | None = None
 
@@ -210,20 +210,26 @@ def _digest(fd: int) -> str:
     return digest.hexdigest()
 
 
-def _uid(file: NewFile) -> int:
+def owner_ids(owner: str, group: str, target: str) -> tuple[int, int]:
+    """The numbers of a user and a group; raises `Invalid` naming the target when this server has none of that name."""
+    return _number(target, "owner", owner, _user_number), _number(target, "group", group, _group_number)
+
+
+def _number(target: str, key: str, name: str, find: Callable[[str], int]) -> int:
     try:
-        return pwd.getpwnam(file.owner).pw_uid
+        return find(name)
     except KeyError as error:
-        message = f"{file.target}: this server has no user {file.owner!r}; create it or correct owner in the manifest"
+        kind = "user" if key == "owner" else "group"
+        message = f"{target}: this server has no {kind} {name!r}; create it or correct {key} in the manifest"
         raise Invalid(message) from error
 
 
-def _gid(file: NewFile) -> int:
-    try:
-        return grp.getgrnam(file.group).gr_gid
-    except KeyError as error:
-        message = f"{file.target}: this server has no group {file.group!r}; create it or correct group in the manifest"
-        raise Invalid(message) from error
+def _user_number(name: str) -> int:
+    return pwd.getpwnam(name).pw_uid
+
+
+def _group_number(name: str) -> int:
+    return grp.getgrnam(name).gr_gid
 
 
 def _user(uid: int) -> str:

@@ -155,6 +155,10 @@ class Agent:
             if problem not in self._problems:
                 fields = {"subject": problem.subject, "problem": problem.message}
                 _log.warning("directory has a problem", extra={"fields": fields})
+        for problem in self._problems:
+            if problem not in problems:
+                fields = {"subject": problem.subject, "problem": problem.message}
+                _log.info("directory has a problem no more", extra={"fields": fields})
         self._problems = problems
 
     async def _complete(self) -> None:

@@ -18,7 +18,7 @@ from relocd.agent.host import Host
 from relocd.errors import Failed, Invalid, RelocdError, Unavailable
 from relocd.model.host import NewFile, UnitState
 from relocd.model.template_set import Role, TemplateSet
-from relocd.plan.actions import Action
+from relocd.plan.actions import Action, RunCommand
 from relocd.plan.desired import Desired, Footprint, Observed, Placed
 from relocd.plan.diff import actions, after, before, leaving
 from relocd.plan.goals import Goal, GoalId
@@ -55,7 +55,7 @@ class Report:
 
 async def planned(host: Host, goal: Goal, footprint: Footprint) -> Plan:
     """The plan for a goal; nothing is changed by making it."""
-    sketch, problems = _sketch(host, goal)
+    sketch, problems = _sketch(host, goal, footprint.name)
     (files, unrendered), observed = await asyncio.gather(
         _rendered(host, goal, () if sketch is None else sketch.files), _observed(host, sketch, footprint)
     )
@@ -78,7 +78,7 @@ async def converged(host: Host, goal: Goal, footprint: Footprint, revoked: async
     entering = footprint.role is not goal.role
     mandate = Mandate(goal.name, goal.reason, entering, revoked or asyncio.Event())
     outcomes = await carried_out(host, plan.actions, mandate)
-    reached = _reached(plan, footprint, goal.role, complete=not _problems(outcomes))
+    reached = _reached(plan, footprint, goal.role, outcomes)
     problems = (*plan.problems, *_problems(outcomes), *await _unkept(host, goal.id, reached))
     return Report(reached, problems, any(outcome.busy for outcome in outcomes), _done(outcomes))
 
@@ -100,13 +100,16 @@ async def departed(host: Host, goal: GoalId, footprint: Footprint, reason: str) 
     return Report(None, actions=_done(outcomes))
 
 
-def _sketch(host: Host, goal: Goal) -> tuple[Outline | None, tuple[str, ...]]:
-    """The outline of a goal, or None and why there is none that could be followed."""
+def _sketch(host: Host, goal: Goal, name: str) -> tuple[Outline | None, tuple[str, ...]]:
+    """The outline of a goal, or None and why there is none that could be followed.
+
+    Files and units are called by the `name` that the service had when it came here: a rename restarts nothing.
+    """
     try:
         sets: Sequence[TemplateSet] = [host.sets.get(name) for name in goal.sets]
     except Invalid as error:
         return None, (str(error),)
-    sketch = outline(goal, sets, host.guards, host.addresses.interfaces())
+    sketch = outline(replace(goal, name=name), sets, host.guards, host.addresses.interfaces())
     if sketch.problems:
         return None, sketch.problems
     return sketch, ()
@@ -161,13 +164,19 @@ async def _unit_state(host: Host, name: str) -> UnitState | None:
         return None
 
 
-def _reached(plan: Plan, footprint: Footprint, role: Role, *, complete: bool) -> Footprint:
-    """The footprint after acting: whole success reaches the role; a fallback reaches no role that it did not have."""
+def _reached(plan: Plan, footprint: Footprint, role: Role, outcomes: Sequence[Outcome]) -> Footprint:
+    """The footprint after acting: whole success reaches the role; a fallback reaches no role that it did not have.
+
+    Where only a command failed, the units run with the new files: they are not restarted for the next attempt.
+    """
     if plan.desired is None:
         return footprint
-    if not complete:
-        return plan.intent
     reached = after(plan.desired, plan.intent)
+    failed = [outcome.action for outcome in outcomes if outcome.problem]
+    if any(not isinstance(action, RunCommand) for action in failed):
+        return plan.intent
+    if failed:
+        return replace(plan.intent, applied=reached.applied)
     return replace(reached, role=footprint.role if footprint.role is role else None) if plan.problems else reached
 
 

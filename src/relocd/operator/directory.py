@@ -50,7 +50,16 @@ def entries(access: Access) -> tuple[Entry, ...]:
             paged_size=_PAGE,
             generator=True,
         )
-        return tuple(_entry(item) for item in found if item["type"] == "searchResEntry")
+        read = tuple(_entry(item) for item in found if item["type"] == "searchResEntry")
+        _check_whole(access, connection)
+        return read
+
+
+def _check_whole(access: Access, connection: ldap3.Connection) -> None:
+    """A part of the directory would show links to entries that are only missing here."""
+    if connection.result["result"] != ldap3.core.results.RESULT_SUCCESS:
+        what = connection.result["description"]
+        raise Failed(f"{access.uri} gave only a part ({what}); raise the size limit for the identity you bind with")
 
 
 @contextmanager

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from relocd.model.entries import Cluster, Entry, Problem, Server, Service
+from relocd.model.entries import Cluster, Entry, EntryUUID, Problem, Server, Service
+from relocd.model.template_set import Role
 from relocd.plan.holder import decision
 from relocd.sync.concern import concern_of
 from relocd.sync.content import Content, whole
@@ -51,6 +52,7 @@ def overview(entries: Iterable[Entry]) -> Overview:
             decided = decision(snapshot, server, service)
             if decided is not None:
                 runs.append(Run(service, server, str(decided.role), decided.reason))
+    problems |= dict.fromkeys(_contested(runs))
     return Overview(
         servers=tuple(value for value in values if isinstance(value, Server)),
         clusters=tuple(value for value in values if isinstance(value, Cluster)),
@@ -58,3 +60,16 @@ def overview(entries: Iterable[Entry]) -> Overview:
         runs=tuple(runs),
         problems=tuple(problems),
     )
+
+
+def _contested(runs: Iterable[Run]) -> Iterator[Problem]:
+    """Exclusive services that more than one server is to run: the others wait until the first lets go."""
+    active: dict[EntryUUID, list[Run]] = {}
+    for run in runs:
+        if run.service.exclusive and run.role == Role.ACTIVE:
+            active.setdefault(run.service.uuid, []).append(run)
+    for contenders in active.values():
+        if len(contenders) > 1:
+            names = " and ".join(run.server.name for run in contenders)
+            what = f"is exclusive and wished for on {names}: one runs it and the others wait; leave one link"
+            yield Problem(str(contenders[0].service.dn), what)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from rich.text import Text
 from relocd.errors import Invalid
 from relocd.operator.overview import Overview, Run
 
-__all__ = ["is_troubled", "overview_json", "read_status", "show_overview", "show_status"]
+__all__ = ["agent_runs", "is_troubled", "overview_json", "read_status", "show_overview", "show_status"]
 
 
 def overview_json(view: Overview) -> dict[str, Any]:
@@ -50,7 +52,7 @@ def _run_json(run: Run) -> dict[str, str]:
 
 def show_overview(console: Console, view: Overview) -> None:
     """Print who runs what and what is wrong."""
-    table = _table("Services", "service", "addresses", "server", "role", "why")
+    table = _table("Services as the directory wishes them", "service", "addresses", "server", "role", "why")
     for service in view.services:
         addresses = "\n".join(str(address) for address in service.addresses)
         runs = [run for run in view.runs if run.service.uuid == service.uuid]
@@ -78,8 +80,25 @@ def is_troubled(status: dict[str, Any]) -> bool:
     return bool(status["problems"]) or any(service["problems"] for service in status["services"])
 
 
-def show_status(console: Console, status: dict[str, Any]) -> None:
-    """Print what the agent on this machine does."""
+def agent_runs(status: Path) -> bool:
+    """Whether an agent holds the lock beside its status, and so keeps that status current."""
+    try:
+        descriptor = os.open(status.with_name("lock"), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def show_status(console: Console, status: dict[str, Any], *, runs: bool) -> None:
+    """Print what the agent on this machine does, or did when it last wrote its status."""
+    if not runs:
+        console.print(Text("No agent runs here; this is what the last one left:", style="bold red"))
     directory = status["directory"]
     console.print(
         Text(f"This server: {status['server']}, directory {directory['state']} since {directory['since']}"),

@@ -162,7 +162,7 @@ def _unit_actions(desired: Desired, observed: Observed, footprint: Footprint) ->
         running = _runs(unit.name, observed)
         if unit.enter is UnitAction.START and not running:
             yield UseUnit(unit.name, UnitAction.START)
-        elif unit.enter in _REFRESHING and entering:
+        elif unit.enter in _REFRESHING and entering and (changed or not desired.files):
             yield UseUnit(unit.name, unit.enter)
         elif changed and running and unit.enter is not UnitAction.STOP and unit.change in _REFRESHING:
             yield UseUnit(unit.name, unit.change)
