@@ -68,9 +68,7 @@ def _problems(content: Content, me: Record | None, my_dn: DN, records: Iterable[
 def _link_problems(content: Content, value: Server | Cluster, link: DN) -> Iterator[Problem]:
     target = content.named(link.key)
     if target is None:
-        yield Problem(
-            str(value.dn), f"links to {link}, which does not exist; add that entry, correct the link, or remove it"
-        )
+        yield Problem(str(value.dn), f"links to {link}, which does not exist; add it, correct the link, or remove it")
         return
     if target.key != link.key:
         yield Problem(str(value.dn), f"links to {link}, which was renamed to {target.key}; correct the link")

@@ -78,17 +78,17 @@ def test_an_entry_that_is_not_read_yet_is_unknown_and_no_problem():
     [
         pytest.param(
             [server("me", services=["gone"])],
-            f"{ME}: links to {dn('gone')}, which does not exist; add that entry, correct the link, or remove it",
+            f"{ME}: links to {dn('gone')}, which does not exist; add it, correct the link, or remove it",
             id="my link leads nowhere",
         ),
         pytest.param(
             [server("me", clusters=["pair"]), cluster("pair", services=["gone"])],
-            f"{dn('pair')}: links to {dn('gone')}, which does not exist; add that entry, correct the link, or remove it",
+            f"{dn('pair')}: links to {dn('gone')}, which does not exist; add it, correct the link, or remove it",
             id="my cluster's link leads nowhere",
         ),
         pytest.param(
             [server("me", clusters=["pair"]), cluster("pair", active="gone")],
-            f"{dn('pair')}: links to {dn('gone')}, which does not exist; add that entry, correct the link, or remove it",
+            f"{dn('pair')}: links to {dn('gone')}, which does not exist; add it, correct the link, or remove it",
             id="my cluster's active server does not exist",
         ),
         pytest.param(
