@@ -17,6 +17,7 @@ from relocd import __version__, acl
 from relocd.acl import EXAMPLE
 from relocd.acl_rules import Roles
 from relocd.errors import Failed, Fatal, Invalid, RelocdError, Unavailable
+from relocd.model.settings import DEFAULT_CONFIG, STATUS_NAME, PathSettings
 from relocd.operator.directory import Access, entries
 from relocd.operator.overview import Overview, overview
 from relocd.operator.show import agent_runs, is_troubled, overview_json, read_status, show_overview, show_status
@@ -36,8 +37,8 @@ directory does not answer.
 app = typer.Typer(help=_HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 _CONFIG = typer.Option("--config", help="The agent's configuration file.", envvar="RELOCD_CONFIG")
 Config = Annotated[Path, _CONFIG]
-_DEFAULT_CONFIG = Path("/etc/relocd/relocd.toml")
-_DEFAULT_STATUS = Path("/run/relocd/status.json")
+_DEFAULT_CONFIG = Path(DEFAULT_CONFIG)
+_DEFAULT_STATUS = Path(PathSettings().run) / STATUS_NAME
 
 
 def main() -> None:

@@ -13,10 +13,10 @@ import signal
 import sys
 from pathlib import Path
 
-from relocd.agent.configuration import DEFAULT, read_settings
+from relocd.agent.configuration import read_settings
 from relocd.agent.logs import begin_logging
 from relocd.errors import Fatal, RelocdError
-from relocd.model.settings import Settings
+from relocd.model.settings import DEFAULT_CONFIG, Settings
 from relocd.wiring import running_agent, service_manager, sole_actor
 
 __all__ = ["main"]
@@ -27,7 +27,9 @@ _log = logging.getLogger("relocd.daemon")  # its __name__ is __main__
 def main() -> int:
     """Run the agent; the exit code is 0 after SIGTERM, 2 for a wrong configuration, 1 when it could not go on."""
     parser = argparse.ArgumentParser(prog="relocd agent", description="Keep this server as the directory wishes it.")
-    parser.add_argument("--config", type=Path, default=DEFAULT, help="the configuration file [%(default)s]")
+    parser.add_argument(
+        "--config", type=Path, default=Path(DEFAULT_CONFIG), help="the configuration file [%(default)s]"
+    )
     path: Path = parser.parse_args().config
     try:
         settings = read_settings(path)

@@ -31,7 +31,8 @@ from relocd.adapters.wire import PacketWire
 from relocd.agent.agent import Agent, Directory, Outlets
 from relocd.agent.host import Host
 from relocd.errors import Invalid
-from relocd.model.settings import Settings
+from relocd.model.parse import SEARCH_FILTER
+from relocd.model.settings import STATUS_NAME, Settings
 from relocd.model.template_set import TemplateSet
 from relocd.plan.guards import guards
 from relocd.ports import Units
@@ -49,9 +50,6 @@ __all__ = [
     "sole_actor",
     "template_sets",
 ]
-
-_CLASSES = ("relocServer", "relocCluster", "relocService")
-_FILTER = "(|" + "".join(f"(objectClass={name})" for name in _CLASSES) + ")"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +121,7 @@ async def connected(settings: Settings, *, resuming: bool = False) -> AsyncItera
 async def running_agent(settings: Settings, notifier: SystemdNotifier) -> AsyncIterator[asyncio.Task[None]]:
     """An agent at work, as a task; it is ended on the way out and everything stays as it is."""
     make_loop_urgent(settings.agent.realtime_priority)
-    outlets = Outlets(JsonStatusFile(Path(settings.paths.run) / "status.json"), notifier, notifier.alive_s)
+    outlets = Outlets(JsonStatusFile(Path(settings.paths.run) / STATUS_NAME), notifier, notifier.alive_s)
     async with connected(settings, resuming=True) as parts:
         task = asyncio.create_task(Agent(settings, parts.host, parts.directory, outlets).run())
         try:
@@ -140,11 +138,11 @@ def _units(settings: Settings) -> SystemdUnits | ScriptUnits:
 
 
 async def _directory(settings: Settings, stack: AsyncExitStack, *, resuming: bool) -> Directory:
-    search = (settings.directory.base, _FILTER, settings.server.dn)
+    search = (settings.directory.base, SEARCH_FILTER, settings.server.dn)
     cache = FileCache(Path(settings.paths.state) / "cache", search)
     saved = cache.load() if resuming else None
     urgent = partial(make_thread_urgent, settings.agent.realtime_priority if resuming else 0)
-    feed = LdapFeed(settings.directory, _FILTER, saved.cookie if saved else "", urgent)
+    feed = LdapFeed(settings.directory, SEARCH_FILTER, saved.cookie if saved else "", urgent)
     await stack.enter_async_context(feed)
     reader = await stack.enter_async_context(LdapReader(settings.directory, lambda: feed.current_uri))
     return Directory(feed, reader, cache, saved)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import time
 import tomllib
 from dataclasses import fields, replace
 from hashlib import sha256
@@ -26,6 +25,7 @@ from relocd.model.settings import ScriptUnit, UnitSettings
 from relocd.model.template_set import Command, FileSpec, Role, UnitSpec
 from relocd.plan.expand import expanded
 from relocd.shipped import shipped_template_sets
+from tests.lab.deadline import until
 from tests.lab.hosts import Lan, entered
 
 PATIENCE_S = 10.0
@@ -246,13 +246,6 @@ def as_in_readme(node, folder: Path, names: list[str]) -> UnitSettings:
         (commands,) = tomllib.loads(moved)["units"]["script"].values()
         script[name] = ScriptUnit(**{word: tuple(node.command(argv)) for word, argv in commands.items()})
     return UnitSettings("script", timeout_s=PATIENCE_S, script=script)
-
-
-def until(condition) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_nginx_is_configured_in_both_roles_and_runs_in_one():

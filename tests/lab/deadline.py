@@ -6,8 +6,20 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
-__all__ = ["eventually"]
+__all__ = ["eventually", "until"]
+
+_T = TypeVar("_T")
+
+
+def until(condition: Callable[[], _T], timeout_s: float = 10.0) -> _T:
+    """The first true value of a condition; fail after the deadline. Blocks."""
+    deadline = time.monotonic() + timeout_s
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"{condition} did not come true within {timeout_s:g} s"
+        time.sleep(0.005)
+    return found
 
 
 async def eventually(holds: Callable[[], object | Awaitable[object]], timeout_s: float = 5.0) -> None:

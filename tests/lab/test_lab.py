@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.deadline import until
 from tests.lab.folders import with_folders
 from tests.lab.hosts import Lan, entered
 from tests.lab.judgement import first_answer, outage_ns, overlap_ns
@@ -16,15 +17,6 @@ from tests.lab.slapd import SUFFIX, Slapd, cluster_ldif, move_ldif, server_dn, s
 from tests.lab.watch import Watch, program
 
 SERVICE = {"192.0.2.10": "192.0.2.10/24", "2001:db8::10": "2001:db8::10/64"}
-
-
-def eventually(condition, seconds=5.0):
-    """The first true value of a condition, before a deadline."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.002)
-    return value
 
 
 def search(slapd, base, *attributes):
@@ -72,9 +64,9 @@ class TestHosts:
             return "LOWER_UP" in lan["node1"].run(["ip", "link", "show", "eth0"]).stdout
 
         lan["node1"].cut()
-        eventually(lambda: not carrier())
+        until(lambda: not carrier())
         lan["node1"].heal()
-        eventually(carrier)
+        until(carrier)
 
     def test_programs_end_with_the_lab_also_those_that_have_left_their_parent(self):
         with Lan(["a"]) as lan:
@@ -82,7 +74,7 @@ class TestHosts:
             orphan = int(lan["a"].run(["sh", "-c", "setsid sleep 60 >/dev/null 2>&1 & echo $!"]).stdout)
             assert running(orphan)
         assert child.returncode == -15
-        eventually(lambda: not running(orphan))
+        until(lambda: not running(orphan))
 
     def test_a_lab_is_removed_when_it_is_interrupted(self):
         lan = Lan(["a"])

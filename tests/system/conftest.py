@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from ipaddress import ip_address
 from pathlib import Path
@@ -134,15 +133,6 @@ def state(node: Node, service: str) -> str:
 def problems(node: Node, service: str) -> str:
     """What the status says is wrong with a service, as one text."""
     return " ".join(text for each in status(node)["services"] if each["name"] == service for text in each["problems"])
-
-
-def until(condition: Callable[[], object], timeout_s: float = 10.0) -> None:
-    """Wait for a condition, with a deadline."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        if time.monotonic() > deadline:
-            pytest.fail(f"did not come true within {timeout_s:g} s")
-        time.sleep(0.01)
 
 
 def actions(node: Node) -> list[str]:

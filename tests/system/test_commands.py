@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.deadline import until
 from tests.lab.ldif import service_dn
 from tests.lab.node import Node
-from tests.system.conftest import PLAIN, Pair, has, linked, state, until
+from tests.system.conftest import PLAIN, Pair, has, linked, state
 
 RELOCD = str(Path(sys.executable).with_name("relocd"))
 

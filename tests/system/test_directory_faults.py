@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from tests.lab.deadline import until
 from tests.lab.ldif import base_ldif, move_ldif, server_dn, service_dn, service_ldif
-from tests.system.conftest import ADDRESS, Pair, actions, directory, has, linked, problems, state, status, until
+from tests.system.conftest import ADDRESS, Pair, actions, directory, has, linked, problems, state, status
 
 
 def test_service_follows_its_link(pair: Pair) -> None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from relocd.errors import Fatal
+from relocd.model.settings import LOCK_NAME
 
 __all__ = ["sole"]
 
@@ -16,7 +17,7 @@ __all__ = ["sole"]
 @contextmanager
 def sole(folder: Path) -> Iterator[None]:
     """Be the only one that acts on this server; raises `Fatal` naming the process that already does."""
-    path = folder / "lock"
+    path = folder / LOCK_NAME
     try:
         folder.mkdir(mode=0o755, parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)

@@ -12,9 +12,8 @@ from relocd.model.settings import DirectorySettings, GuardSettings, Settings
 from relocd.plan.guards import guards
 from relocd.toml_values import TomlText
 
-__all__ = ["DEFAULT", "read_settings"]
+__all__ = ["read_settings"]
 
-DEFAULT = Path("/etc/relocd/relocd.toml")
 _SCHEMES = ("ldap://", "ldaps://", "ldapi://")
 
 

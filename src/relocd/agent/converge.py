@@ -106,7 +106,7 @@ def _sketch(host: Host, goal: Goal, name: str) -> tuple[Outline | None, tuple[st
     Files and units are called by the `name` that the service had when it came here: a rename restarts nothing.
     """
     try:
-        sets: Sequence[TemplateSet] = [host.sets.get(name) for name in goal.sets]
+        sets: Sequence[TemplateSet] = [host.sets.get(each) for each in goal.sets]
     except Invalid as error:
         return None, (str(error),)
     sketch = outline(replace(goal, name=name), sets, host.guards, host.addresses.interfaces())

@@ -26,7 +26,7 @@ from relocd.model.entries import (
     ServiceAddress,
 )
 
-__all__ = ["CLASSES", "kinds", "parsed"]
+__all__ = ["CLASSES", "SEARCH_FILTER", "kinds", "parsed"]
 
 Model = Server | Cluster | Service
 _T = TypeVar("_T")
@@ -143,6 +143,9 @@ CLASSES: Final[Mapping[str, Callable[[Entry, _Attributes], Model]]] = {
     "reloccluster": _cluster,
     "relocservice": _service,
 }
+
+SEARCH_FILTER: Final = "(|" + "".join(f"(objectClass={name})" for name in CLASSES) + ")"
+"""What the agent and the operator search for; status and state entries, which change often, are left out."""
 
 
 def _address(text: str) -> ServiceAddress:

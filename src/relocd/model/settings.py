@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 __all__ = [
+    "DEFAULT_CONFIG",
+    "LOCK_NAME",
+    "STATUS_NAME",
     "AgentSettings",
     "DirectorySettings",
     "GuardSettings",
@@ -17,6 +20,12 @@ __all__ = [
     "UnitSettings",
     "WireSettings",
 ]
+
+DEFAULT_CONFIG: Final = "/etc/relocd/relocd.toml"
+STATUS_NAME: Final = "status.json"
+"""The agent's status, in the folder of the running system."""
+LOCK_NAME: Final = "lock"
+"""The lock that a running agent holds, beside its status."""
 
 
 @dataclass(frozen=True, slots=True)

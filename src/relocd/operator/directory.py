@@ -15,11 +15,10 @@ from ldap3.core.exceptions import LDAPException
 from relocd.errors import Failed, Invalid, Unavailable
 from relocd.model.dn import DN
 from relocd.model.entries import Entry, EntryUUID
+from relocd.model.parse import SEARCH_FILTER
 
 __all__ = ["Access", "entries"]
 
-_CLASSES = ("relocServer", "relocCluster", "relocService")
-_FILTER = "(|" + "".join(f"(objectClass={name})" for name in _CLASSES) + ")"
 _PAGE = 500
 
 
@@ -45,7 +44,7 @@ def entries(access: Access) -> tuple[Entry, ...]:
     with _translated(access), _connection(access) as connection:
         found = connection.extend.standard.paged_search(
             access.base,
-            _FILTER,
+            SEARCH_FILTER,
             attributes=["*", "entryUUID", "entryCSN"],
             paged_size=_PAGE,
             generator=True,

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from relocd.errors import Invalid
+from relocd.model.settings import LOCK_NAME
 from relocd.operator.overview import Overview, Run
 
 __all__ = ["agent_runs", "is_troubled", "overview_json", "read_status", "show_overview", "show_status"]
@@ -83,7 +84,7 @@ def is_troubled(status: dict[str, Any]) -> bool:
 def agent_runs(status: Path) -> bool:
     """Whether an agent holds the lock beside its status, and so keeps that status current."""
     try:
-        descriptor = os.open(status.with_name("lock"), os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(status.with_name(LOCK_NAME), os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return False
     try:
