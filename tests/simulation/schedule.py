@@ -143,7 +143,7 @@ def _fail(world: World, server: Server) -> None:
 
 def _recover(world: World, server: Server) -> None:
     world.note(f"{server.name} can be activated")
-    server.failing = False
+    server.failing = server.sulks = False
 
 
 def _rest(world: World) -> None:

@@ -26,6 +26,8 @@ HESITATION = 4
 SETTLING = 3
 """How long a candidacy stands before a takeover."""
 
+NAMES = tuple(map(EntryUUID, "abc"))
+
 Rules = Callable[[rules.Sight, rules.Here], rules.Step]
 
 
@@ -39,8 +41,9 @@ class Content:
 
     @property
     def choice(self) -> rules.Choice:
-        by_cluster = frozenset() if self.cluster_active is None else frozenset({self.cluster_active})
-        return rules.Choice(self.direct, by_cluster)
+        if self.cluster_active is None:
+            return rules.Choice(self.direct)
+        return rules.Choice(self.direct, frozenset({self.cluster_active}), frozenset(NAMES) - {self.cluster_active})
 
 
 @dataclass(slots=True)
@@ -77,6 +80,7 @@ class Server:
     failing: bool = False
     active: bool = False
     failed_in: int | None = None
+    sulks: bool = False
     seen: int = 0
     heard_at: int = 0
     back_at: int = -LEASE
@@ -97,7 +101,7 @@ class World:
         self.confirms = confirms
         self.now = 0
         self.directory = Directory()
-        self.servers = {EntryUUID(name): Server(EntryUUID(name)) for name in ("a", "b", "c")}
+        self.servers = {name: Server(name) for name in NAMES}
         self.trace: list[str] = []
         self.unready_asked: EntryUUID | None = None
 
@@ -137,12 +141,14 @@ class World:
         """Power on: the agent refreshes, and so sees the directory as it is now."""
         server.up, server.seen = True, len(self.directory.versions) - 1
         server.failed_in = server.settled_at = None
+        server.sulks = False
 
     def restart_agent(self, server: Server) -> None:
         """Only the agent ends and starts again: nothing changes on the wire."""
         if server.acts and not server.cut:
             server.parts, server.seen = None, len(self.directory.versions) - 1
             server.failed_in = server.settled_at = None
+            server.sulks = False
 
     def lives(self, viewer: Server) -> dict[EntryUUID, rules.Life]:
         """The two witnesses: the heartbeat in the directory, and the address on the wire."""
@@ -156,6 +162,7 @@ class World:
     def _parts(self, server: Server) -> Iterator[None]:
         """One step, in parts between which anything may happen."""
         content = self.directory.versions[server.seen]
+        server.sulks = server.sulks and server.name in content.choice.all
         sight = rules.Sight(server.name, content.state, content.choice, self.lives(server))
         step = self.decide(sight, self._here(server, content.state))
         if isinstance(step, rules.BecomeCandidate | rules.SwapIn) and not server.ready:
@@ -176,8 +183,10 @@ class World:
             server.settled_at = self.now + SETTLING
         return rules.Here(
             active=server.active,
+            up=server.active,
             ready=server.ready,
             failed=server.failed_in == state.generation,
+            sulks=server.sulks,
             settled=server.settled_at is not None and self.now >= server.settled_at,
             steady=self.now - server.back_at > HESITATION and self.now - server.heard_at < LEASE,
         )
@@ -200,6 +209,7 @@ def _activate(world: World, server: Server, step: rules.Activate) -> Iterator[No
             return
     if server.failing or not server.ready:
         server.failed_in = step.generation
+        server.sulks = True
         world.note(f"{server.name} could not be activated")
         return
     server.active = True

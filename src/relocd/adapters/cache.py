@@ -21,7 +21,7 @@ from relocd.sync.mirror import Saved
 __all__ = ["FileCache"]
 
 _log = logging.getLogger(__name__)
-_VERSION = 1
+_VERSION = 2
 
 
 class FileCache:
@@ -54,7 +54,7 @@ class FileCache:
             "cookie": saved.cookie,
             "me": saved.me,
             "former": dict(saved.former),
-            "records": [[each.uuid, each.key, each.csn, each.links, each.active] for each in saved.records],
+            "records": [_listed(record) for record in saved.records],
         }
         body = json.dumps(content).encode()
         replace_file(self._path, body + b"\n" + sha256(body).hexdigest().encode())
@@ -63,11 +63,15 @@ class FileCache:
         if (content["version"], content["search"]) != (_VERSION, self._search):
             raise ValueError("it belongs to another version, base or server")
         records = (
-            Record(EntryUUID(uuid), key, csn, tuple(links), tuple(active))
-            for uuid, key, csn, links, active in content["records"]
+            Record(EntryUUID(uuid), key, csn, tuple(links), tuple(servers), is_state)
+            for uuid, key, csn, links, servers, is_state in content["records"]
         )
         former = {key: EntryUUID(uuid) for key, uuid in content["former"].items()}
         return Saved(content["cookie"], content["me"], former, tuple(records))
+
+
+def _listed(record: Record) -> list[object]:
+    return [record.uuid, record.key, record.csn, record.links, record.servers, record.is_state]
 
 
 def _verified(body: bytes, digest: bytes) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 
 from relocd.errors import Unavailable
 from relocd.model.dn import DN
-from relocd.model.entries import Cluster, Entry, EntryUUID, Server, Service
-from relocd.model.parse import parsed
+from relocd.model.entries import Cluster, Entry, EntryUUID, Server
+from relocd.model.parse import Model, parsed
 from relocd.ports import DirectoryReader
 from relocd.sync.mirror import Mirror
 
@@ -56,7 +56,7 @@ async def _check_visible(reader: DirectoryReader, links: Iterable[DN]) -> None:
             raise Unavailable(f"{link} is linked and cannot be seen; if that service is gone, remove the link")
 
 
-def _understood(entry: Entry | None, what: str) -> Server | Cluster | Service:
+def _understood(entry: Entry | None, what: str) -> Model:
     value = None if entry is None else parsed(entry)[0]
     if value is None:
         raise Unavailable(

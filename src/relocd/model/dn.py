@@ -60,6 +60,18 @@ class DN:
         pairs = _parsed(self.text)
         return pairs[0][0][1] if pairs else ""
 
+    @property
+    def parent(self) -> DN:
+        """The name of the entry above this one; the empty name above the top."""
+        reader = _Reader(self.text)
+        if not reader.at_end():
+            reader.rdn()
+        return DN.parse(reader.rest())
+
+    def below(self, rdn: str) -> DN:
+        """The name of a child by its written RDN: `state_dn = service.dn.below("cn=state")`."""
+        return DN.parse(f"{rdn},{self.text}" if self.text.strip() else rdn)
+
     def is_within(self, base: DN) -> bool:
         """Whether this is `base` itself or lies below it."""
         return self.key == base.key or not base.key or self.key.endswith("," + base.key)
@@ -106,6 +118,10 @@ class _Reader:
         if self.at_end() or self._text[self._at] not in characters:
             raise self._error(f"expected one of {characters!r}")
         self._at += 1
+
+    def rest(self) -> str:
+        """What follows the separator here; empty at the end."""
+        return self._text[self._at + 1 :]
 
     def rdn(self) -> tuple[tuple[str, str], ...]:
         pairs = [self._pair()]

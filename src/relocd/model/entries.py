@@ -22,6 +22,7 @@ __all__ = [
     "Server",
     "Service",
     "ServiceAddress",
+    "ServiceState",
 ]
 
 EntryUUID = NewType("EntryUUID", str)
@@ -137,3 +138,20 @@ class Service:
     isolation: Isolation
     displaces: frozenset[DN]
     attributes: Attributes
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceState:
+    """An entry of class `relocServiceState`: `cn=state` below the service it is about; servers by their names there.
+
+    `generation` is None where it has never changed hands.
+    """
+
+    uuid: EntryUUID
+    dn: DN
+    csn: str
+    service: DN
+    holder: DN | None
+    candidate: DN | None
+    previous: DN | None
+    generation: int | None

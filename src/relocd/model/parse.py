@@ -24,11 +24,19 @@ from relocd.model.entries import (
     Server,
     Service,
     ServiceAddress,
+    ServiceState,
 )
 
-__all__ = ["CLASSES", "SEARCH_FILTER", "kinds", "parsed"]
+__all__ = ["CLASSES", "SEARCH_FILTER", "STATE_RDN", "STATUS_CLASS", "STATUS_RDN", "Model", "kinds", "parsed"]
 
-Model = Server | Cluster | Service
+Model = Server | Cluster | Service | ServiceState
+
+STATE_RDN: Final = "cn=state"
+"""The state of a service, below it."""
+STATUS_CLASS: Final = "relocServerStatus"
+STATUS_RDN: Final = "cn=status"
+"""The status of a server, below it."""
+
 _T = TypeVar("_T")
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -81,6 +89,10 @@ class _Attributes:
         if len(values) > 1:
             self.problems.append(Problem(str(self._entry.dn), f"{name} has {len(values)} values; leave one"))
         return values[0] if values else None
+
+    def require_rdn(self, rdn: str) -> None:
+        if not self._entry.dn.key.startswith(rdn + ","):
+            self.problems.append(Problem(str(self._entry.dn), f"is not named {rdn}; only an entry of that name counts"))
 
     def links(self, name: str) -> frozenset[DN]:
         return frozenset(self.all(name, DN.parse))
@@ -138,14 +150,29 @@ def _service(entry: Entry, read: _Attributes) -> Service:
     )
 
 
+def _state(entry: Entry, read: _Attributes) -> ServiceState:
+    read.require_rdn(STATE_RDN)
+    return ServiceState(
+        uuid=entry.uuid,
+        dn=entry.dn,
+        csn=entry.csn,
+        service=entry.dn.parent,
+        holder=read.one("relocHolder", DN.parse),
+        candidate=read.one("relocCandidate", DN.parse),
+        previous=read.one("relocPrevious", DN.parse),
+        generation=read.one("relocGeneration", _generation),
+    )
+
+
 CLASSES: Final[Mapping[str, Callable[[Entry, _Attributes], Model]]] = {
     "relocserver": _server,
     "reloccluster": _cluster,
     "relocservice": _service,
+    "relocservicestate": _state,
 }
 
 SEARCH_FILTER: Final = "(|" + "".join(f"(objectClass={name})" for name in CLASSES) + ")"
-"""What the agent and the operator search for; status and state entries, which change often, are left out."""
+"""What the agent and the operator search for; the status of servers, which changes all the time, is left out."""
 
 
 def _address(text: str) -> ServiceAddress:
@@ -165,6 +192,12 @@ def _boolean(text: str) -> bool:
     if text.upper() not in {"TRUE", "FALSE"}:
         raise Invalid("write TRUE or FALSE")
     return text.upper() == "TRUE"
+
+
+def _generation(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise Invalid("write a whole number, 0 or more")
+    return int(text)
 
 
 def _interface(text: str) -> str:

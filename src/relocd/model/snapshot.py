@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from relocd.model.dn import DN
-from relocd.model.entries import Cluster, EntryUUID, Problem, Server, Service
+from relocd.model.entries import Cluster, EntryUUID, Problem, Server, Service, ServiceState
 
 __all__ = ["Snapshot"]
 
@@ -16,14 +16,16 @@ class Snapshot:
     """The server `me`, what it is linked to, and who else is linked to that.
 
     `me` is None when the directory has no readable entry for this server. `names` resolves the names that the links
-    above use; one that is not in it points to nothing, or to nothing that concerns this server. `unknown` are entries
-    that exist but could not be read or understood: nothing may be concluded about them.
+    above use; one that is not in it points to nothing, or to nothing that concerns this server. `states` are by
+    service; one that has no state yet is not in it, one whose state cannot be understood has None. `unknown` are
+    entries that exist but could not be read or understood: nothing may be concluded about them.
     """
 
     me: Server | None
     servers: Mapping[EntryUUID, Server] = field(default_factory=dict)
     clusters: Mapping[EntryUUID, Cluster] = field(default_factory=dict)
     services: Mapping[EntryUUID, Service] = field(default_factory=dict)
+    states: Mapping[EntryUUID, ServiceState | None] = field(default_factory=dict)
     names: Mapping[DN, EntryUUID] = field(default_factory=dict)
     unknown: frozenset[EntryUUID] = frozenset()
     problems: tuple[Problem, ...] = ()
@@ -41,6 +43,14 @@ class Snapshot:
         """The servers that are members of a cluster, in order of their names."""
         linked = (server for server in self.servers.values() if cluster.uuid in self.targets(server.cluster_links))
         return tuple(sorted(linked, key=lambda server: server.dn.key))
+
+    def held_by(self, server: Server) -> frozenset[EntryUUID]:
+        """The services whose state names a server as holder or candidate, linked or not."""
+        return frozenset(
+            service
+            for service, state in self.states.items()
+            if state is not None and server.uuid in self.targets(filter(None, (state.holder, state.candidate)))
+        )
 
     def linked(self, server: Server) -> frozenset[EntryUUID]:
         """The services that a server is linked to, directly or through its clusters."""

@@ -11,7 +11,7 @@ from. Before an address is raised the state is read directly (R4): a view may be
 | R2 | chosen, not holder | another holder, no live candidate | once ready become candidate; else withdraw |
 | R3 | holder | a live candidate that is chosen, no previous waiting | let go in order, then swap it in |
 | R4 | holder, not active | me | confirm by a direct read, activate; then clean up behind the previous |
-| R5 | holder, activation failed | a live previous, still linked | give back; else to a candidate; else keep trying |
+| R5 | holder, activation failed | a live previous, still there | give back; else to a candidate; else keep trying |
 | R6 | holder, not chosen | previous or candidate / another chosen / nobody | give back, hand over / serve on / let go |
 | R7 | not holder | another | stop at once what still runs here |
 | R8 | chosen and ready | a holder that is dead | become candidate, settle, delete its link, swap myself in |
@@ -20,14 +20,18 @@ from. Before an address is raised the state is read directly (R4): a view may be
 A direct link outranks a cluster's: who is chosen only through a cluster yields to a directly linked candidate. It may
 be candidate while the holder is linked directly, in case that one fails, but a holder that serves does not yield to it.
 
-Who is dead is decided by witnesses, not here: see `Life`. The rules run in `tests/simulation`; the agent does not
-follow them yet: `relocd.plan.holder` decides until the writes and the witnesses are there.
+A server may be chosen and yet give way (`GivesWay`): drained, it hands over and serves until it can; displaced by what
+it holds, or declared fenced, it steps down. A service given back after a failed activation goes to a previous holder
+that is linked or a member of the cluster; whoever failed asks for it again only when something has changed (`sulks`).
+
+Who is dead is decided by witnesses (`relocd.agent.witnesses`), and only about the servers of `watched`. The rules run
+in `tests/simulation`; `relocd.agent.contender` carries them out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from relocd.model.entries import EntryUUID
@@ -40,6 +44,7 @@ __all__ = [
     "ClearPrevious",
     "DeleteLink",
     "GiveBack",
+    "GivesWay",
     "HandOver",
     "Here",
     "Keep",
@@ -48,10 +53,12 @@ __all__ = [
     "Sight",
     "State",
     "Step",
+    "StepDown",
     "Stop",
     "SwapIn",
     "Withdraw",
     "next_step",
+    "watched",
 ]
 
 
@@ -61,6 +68,14 @@ class Life(StrEnum):
     ALIVE = "alive"
     SILENT = "silent"
     DEAD = "dead"
+
+
+class GivesWay(StrEnum):
+    """Why a server lets a service go although it is linked to it."""
+
+    DRAINED = "drained"
+    DISPLACED = "displaced"
+    FENCED = "fenced"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +90,14 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The servers that shall run a service: linked directly, or the active one of a cluster that links it."""
+    """The servers that shall run a service: linked directly, or the active one of a cluster that links it.
+
+    `standby` are the other members of such clusters: they may have it back, and ask for nothing.
+    """
 
     direct: frozenset[EntryUUID] = frozenset()
     by_cluster: frozenset[EntryUUID] = frozenset()
+    standby: frozenset[EntryUUID] = frozenset()
 
     @property
     def all(self) -> frozenset[EntryUUID]:
@@ -104,18 +123,24 @@ class Sight:
 class Here:
     """What is so on this server.
 
-    `ready`: everything that the service needs is here and passes its checks. `failed`: an activation in this
-    generation has failed. `settled`: the candidacy stands for as long as two providers may disagree. `steady`: my own
-    heartbeat has stood in the directory, since it was last missing for a lease, for longer than another server takes
-    from finding me dead to acting on it. Without that a server that hung could read that it is the holder, and
-    activate just when another one swaps itself in.
+    `active`: the service was brought up whole and runs. `up`: something of it may be up here. `ready`: everything that
+    the service needs is here and passes its checks. `failed`: an activation in this generation has failed. `sulks`: one
+    has failed, and nothing has changed since. `settled`: the candidacy stands for as long as two providers may
+    disagree. `steady`: my own heartbeat has stood in the directory, since it was last missing for a lease, for longer
+    than another server takes from finding me dead to acting on it, or since before I became holder. Without that a
+    server that hung could read that it is the holder, and activate just when another one swaps itself in. `expired`: my
+    heartbeat has been missing for a lease, and the service is one that is released then.
     """
 
     active: bool
+    up: bool
     ready: bool
     steady: bool
     failed: bool = False
+    sulks: bool = False
     settled: bool = False
+    expired: bool = False
+    gives_way: GivesWay | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +225,14 @@ class LetGo:
 
 
 @dataclass(frozen=True, slots=True)
+class StepDown:
+    """Stop, drop, and clear the holder (generation + 1), whoever is chosen: somebody else may take it."""
+
+    state: State
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class DeleteLink:
     """Delete a server's direct link to the service."""
 
@@ -226,6 +259,7 @@ Step = (
     | HandOver
     | GiveBack
     | LetGo
+    | StepDown
     | DeleteLink
     | ClearPrevious
 )
@@ -234,11 +268,27 @@ Step = (
 def next_step(sight: Sight, here: Here) -> Step:
     """What this server does now about a service, and why; `Keep` when there is nothing to do or nothing is known."""
     state = sight.state
+    if here.up and here.expired:
+        return Stop("its own lease has run out")
     if state is None:
         return Keep("the state is unknown")
+    if here.gives_way is not None:
+        sight = replace(sight, choice=_without(sight.choice, sight.me))
     if state.holder == sight.me:
         return _as_holder(sight, state, here)
     return _as_other(sight, state, here)
+
+
+def watched(sight: Sight, here: Here) -> frozenset[EntryUUID]:
+    """The other servers whose life the next step depends on; none for a holder that has yet to try."""
+    state = sight.state
+    if state is None or (state.holder is None and state.candidate is None):
+        return frozenset()
+    trying = state.holder == sight.me and sight.me in sight.choice.all and not (here.active or here.failed)
+    if trying and here.gives_way is None:
+        return frozenset()
+    named = (state.holder, state.candidate, state.previous)
+    return frozenset(server for server in named if server is not None and server != sight.me)
 
 
 def _as_holder(sight: Sight, state: State, here: Here) -> Step:
@@ -271,16 +321,22 @@ def _inactive_holder(sight: Sight, state: State, here: Here) -> Step:
 
 def _unchosen_holder(sight: Sight, state: State, here: Here) -> Step:
     """R6."""
-    if _waits(sight, state.previous):
+    if here.gives_way in {GivesWay.FENCED, GivesWay.DISPLACED}:
+        return StepDown(state, f"{here.gives_way} here")
+    if _waits(sight, state.previous) and state.previous in sight.choice.all:
         return GiveBack(state, _given(state.previous), "not chosen any more, and the previous holder waits")
     to = _successor(sight, state)
     if to is not None:
-        return HandOver(state, to, "not chosen any more, and a candidate is ready")
+        return HandOver(state, to, f"{_unchosen(here)}, and a candidate is ready")
     if not sight.choice.all:
-        return LetGo(state, "nobody is chosen any more")
+        return LetGo(state, "nobody is chosen any more") if here.gives_way is None else StepDown(state, _unchosen(here))
     if not here.active and here.steady:
-        return Activate(state.generation, "not chosen any more, but no other is ready")
-    return Keep("not chosen any more, but keeps serving until another is ready")
+        return Activate(state.generation, f"{_unchosen(here)}, but no other is ready")
+    return Keep(f"{_unchosen(here)}, but keeps serving until another is ready")
+
+
+def _unchosen(here: Here) -> str:
+    return "not chosen any more" if here.gives_way is None else str(here.gives_way)
 
 
 def _clean_up(sight: Sight, previous: EntryUUID) -> Step:
@@ -291,7 +347,7 @@ def _clean_up(sight: Sight, previous: EntryUUID) -> Step:
 
 
 def _as_other(sight: Sight, state: State, here: Here) -> Step:
-    if here.active and state.holder is not None:  # R7
+    if here.up and state.holder is not None:  # R7
         return Stop("another server is the holder")
     if sight.me not in sight.choice.all or not here.ready:
         return _unfit(sight, state, here)
@@ -300,6 +356,8 @@ def _as_other(sight: Sight, state: State, here: Here) -> Step:
     dead = sight.life(state.holder) is Life.DEAD
     if not dead and state.previous == sight.me:
         return Keep("the previous holder waits for the new one")
+    if not dead and here.sulks:
+        return Withdraw("failed here") if state.candidate == sight.me else Keep("failed here, and nothing has changed")
     if state.candidate == sight.me:
         return _as_candidate(sight, state, here, dead=dead)
     if not _is_ready(sight, state.candidate) or _outranks(sight, sight.me, state.candidate):  # R2
@@ -311,7 +369,7 @@ def _unfit(sight: Sight, state: State, here: Here) -> Step:
     why = "not chosen" if sight.me not in sight.choice.all else "not ready"
     if state.candidate == sight.me:  # R2
         return Withdraw(why)
-    if here.active and sight.me not in sight.choice.all:
+    if here.up and sight.me not in sight.choice.all:
         return Stop("no holder, and not chosen")
     return Keep(why)
 
@@ -344,7 +402,12 @@ def _outranks(sight: Sight, server: EntryUUID, other: EntryUUID | None) -> bool:
 
 def _waits(sight: Sight, previous: EntryUUID | None) -> bool:
     """Whether the previous holder is there to take the service back."""
-    return previous is not None and previous in sight.choice.all and sight.life(previous) is Life.ALIVE
+    there = sight.choice.all | sight.choice.standby
+    return previous is not None and previous in there and sight.life(previous) is Life.ALIVE
+
+
+def _without(choice: Choice, server: EntryUUID) -> Choice:
+    return replace(choice, direct=choice.direct - {server}, by_cluster=choice.by_cluster - {server})
 
 
 def _given(server: EntryUUID | None) -> EntryUUID:

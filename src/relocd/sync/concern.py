@@ -1,4 +1,4 @@
-"""Which entries concern a server: itself, what it is linked to, and who else is linked to that.
+"""Which entries concern a server: itself, what it is linked to or holds, who else is linked to that, and the state.
 
 Pure over the content's links, and its cost depends only on what concerns the server, not on the size of the directory.
 """
@@ -32,20 +32,26 @@ def concern_of(content: Content, me: Record | None, my_key: str) -> Concern:
     """The concern of the server `me`, or of the name `my_key` while no such entry exists."""
     if me is None:
         return Concern(frozenset(), frozenset({my_key}))
-    linked = _records(content, me.links)
-    beyond = [link for record in linked for link in record.links]  # services of my clusters
+    linked = [*_records(content, me.links), *_states_naming(content, _names(content, [me]))]
+    beyond = [link for record in linked for link in record.links]  # services of my clusters, and those I hold
     targets = [*linked, *_records(content, beyond)]
     keys = frozenset((*me.links, *beyond, *_names(content, targets)))
-    sharing = _linking(content, keys)  # servers and clusters that are linked to the same
+    sharing = _linking(content, keys)  # servers and clusters that are linked to the same, and states
     members = _linking(content, _names(content, sharing))  # servers of those clusters
-    records = (me, *targets, *sharing, *members)
-    active = [key for record in (me, *linked) for key in record.active]
+    called = [key for record in (*linked, *(each for each in sharing if each.is_state)) for key in record.servers]
+    holders = _records(content, (key for record in sharing if record.is_state for key in record.servers))
+    records = (me, *targets, *sharing, *members, *holders)
     uuids = frozenset(record.uuid for record in records)
-    return Concern(uuids, keys.union((my_key,), active, _names(content, records)))
+    return Concern(uuids, keys.union((my_key,), called, _names(content, records)))
 
 
 def _records(content: Content, keys: Iterable[str]) -> list[Record]:
     return [record for key in keys if (record := content.named(key)) is not None]
+
+
+def _states_naming(content: Content, keys: Iterable[str]) -> list[Record]:
+    records = (content.get(uuid) for key in keys for uuid in content.naming(key))
+    return [record for record in records if record is not None and record.is_state]
 
 
 def _names(content: Content, records: Iterable[Record]) -> frozenset[str]:

@@ -4,7 +4,7 @@ What is kept of an entry that does not concern this server is its `Record` witho
 CSN. So memory grows with the number of entries, and not with the parameters of other servers' services.
 
 An entry is its entryUUID: one that was renamed is still found by its former name, as long as something uses that
-name, by a link or as a cluster's active server, and no other entry has taken it.
+name, by a link or as a server of a cluster or a state, and no other entry has taken it.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from typing import Final
 from relocd.errors import Invalid
 from relocd.model.dn import DN
 from relocd.model.entries import Entry, EntryUUID, Problem
-from relocd.model.parse import Model, kinds, parsed
+from relocd.model.parse import STATE_RDN, Model, kinds, parsed
 
 __all__ = ["Content", "Record", "Whole", "reduced", "whole"]
 
 _LINKS: Final = ("relocservicelink", "relocclusterlink")
-_ACTIVE: Final = ("relocactive",)
+_SERVERS: Final = ("relocactive", "relocholder", "reloccandidate", "relocprevious")
+_STATE_CLASS: Final = "relocservicestate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +35,24 @@ class Whole:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One entry: `key`, `links` and `active` are normalised names (`DN.key`).
+    """One entry: `key`, `links` and `servers` are normalised names (`DN.key`).
 
-    `active` is what a cluster names its active server; `whole` is there only where the entry concerns this server.
+    The state of a service links to that service (`is_state`). `servers` are those that a cluster names active, or a
+    state holder, candidate or previous; `whole` is there only where the entry concerns this server.
     """
 
     uuid: EntryUUID
     key: str
     csn: str
     links: tuple[str, ...]
-    active: tuple[str, ...] = ()
+    servers: tuple[str, ...] = ()
+    is_state: bool = False
     whole: Whole | None = None
 
     @property
     def uses(self) -> tuple[str, ...]:
         """Every name in this entry that means another one."""
-        return self.links + self.active
+        return self.links + self.servers
 
 
 def whole(entry: Entry) -> Record:
@@ -59,9 +62,9 @@ def whole(entry: Entry) -> Record:
 
 def reduced(entry: Entry) -> Record:
     """The record of an entry that does not concern this server."""
-    return Record(
-        entry.uuid, entry.dn.key, entry.csn, tuple(_names_in(entry, _LINKS)), tuple(_names_in(entry, _ACTIVE))
-    )
+    is_state = _STATE_CLASS in kinds(entry.attributes) and entry.dn.key.startswith(STATE_RDN + ",")
+    links = (entry.dn.parent.key,) if is_state else tuple(_names_in(entry, _LINKS))
+    return Record(entry.uuid, entry.dn.key, entry.csn, links, tuple(_names_in(entry, _SERVERS)), is_state)
 
 
 def _names_in(entry: Entry, attributes: Iterable[str]) -> Iterator[str]:
@@ -103,7 +106,7 @@ class Content:
         self._records: dict[EntryUUID, Record] = {}
         self._named: dict[str, EntryUUID] = {}
         self._linking = _Users()
-        self._calling_active = _Users()
+        self._naming = _Users()
         self._former: dict[str, EntryUUID] = {}
         for record in records:
             self.put(record)
@@ -136,6 +139,10 @@ class Content:
         """The entries with a link to this normalised name."""
         return self._linking.of(key)
 
+    def naming(self, key: str) -> frozenset[EntryUUID]:
+        """The entries that name a server by this normalised name."""
+        return self._naming.of(key)
+
     def put(self, record: Record) -> EntryUUID | None:
         """Add or replace; an entry that had the name before under another identity is gone, and returned."""
         before = self._records.get(record.uuid)
@@ -166,16 +173,16 @@ class Content:
         self._named[record.key] = record.uuid
         self._former.pop(record.key, None)
         self._linking.add(record.links, record.uuid)
-        self._calling_active.add(record.active, record.uuid)
+        self._naming.add(record.servers, record.uuid)
 
     def _detach(self, record: Record | None) -> None:
         if record is None:
             return
         del self._records[record.uuid], self._named[record.key]
         self._linking.discard(record.links, record.uuid)
-        self._calling_active.discard(record.active, record.uuid)
+        self._naming.discard(record.servers, record.uuid)
 
     def _forget_unused(self, keys: Iterable[str]) -> None:
         for key in keys:
-            if key not in self._linking and key not in self._calling_active:
+            if key not in self._linking and key not in self._naming:
                 self._former.pop(key, None)

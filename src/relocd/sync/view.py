@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from relocd.model.dn import DN
-from relocd.model.entries import Cluster, Problem, Server, Service
+from relocd.model.entries import Cluster, EntryUUID, Problem, Server, Service, ServiceState
+from relocd.model.parse import Model
 from relocd.model.snapshot import Snapshot
 from relocd.sync.concern import Concern
 from relocd.sync.content import Content, Record
@@ -20,14 +21,14 @@ def snapshot_of(content: Content, me: Record | None, my_dn: DN, concern: Concern
     known = {value.uuid for value in values}
     servers = {value.uuid: value for value in values if isinstance(value, Server)}
     clusters = {value.uuid: value for value in values if isinstance(value, Cluster)}
-    owners: list[Server | Cluster] = [*servers.values(), *clusters.values()]
-    links = {link for owner in owners for link in _links(owner)}
+    links = {link for value in values for link in _names_used(value)}
     mine = None if me is None else servers.get(me.uuid)
     return Snapshot(
         me=mine,
         servers=servers,
         clusters=clusters,
         services={value.uuid: value for value in values if isinstance(value, Service)},
+        states=_states(content, records),
         names={
             link: record.uuid
             for link in links
@@ -36,6 +37,27 @@ def snapshot_of(content: Content, me: Record | None, my_dn: DN, concern: Concern
         unknown=frozenset(record.uuid for record in records if record.uuid not in known),
         problems=tuple(_problems(content, me, my_dn, records)),
     )
+
+
+def _states(content: Content, records: Iterable[Record]) -> dict[EntryUUID, ServiceState | None]:
+    """The states by the services they are about."""
+    found: dict[EntryUUID, ServiceState | None] = {}
+    for record in records:
+        service = content.named(record.links[0]) if record.is_state else None
+        if service is not None:
+            value = record.whole.value if record.whole else None
+            found[service.uuid] = value if isinstance(value, ServiceState) else None
+    return found
+
+
+def _names_used(value: Model) -> Iterator[DN]:
+    match value:
+        case Service():
+            yield from value.displaces
+        case ServiceState():
+            yield from filter(None, (value.holder, value.candidate, value.previous))
+        case _:
+            yield from _links(value)
 
 
 def _links(value: Server | Cluster) -> Iterator[DN]:

@@ -154,7 +154,7 @@ class MirrorOfADirectory(RuleBasedStateMachine):
 
 
 def _bare(record):
-    return type(record)(record.uuid, record.key, record.csn, record.links, record.active)
+    return type(record)(record.uuid, record.key, record.csn, record.links, record.servers)
 
 
 TestMirrorOfADirectory = MirrorOfADirectory.TestCase
