@@ -106,12 +106,16 @@ class FakeFiles:
 
 
 class FakeAddresses(Watched):
-    """Addresses on interfaces, each ours or not; those in `refused` the kernel neither takes nor gives."""
+    """Addresses on interfaces, each ours or not; those in `refused` the kernel neither takes nor gives.
+
+    `lifetimes` are those of our addresses; none runs out by itself here: a test removes the address.
+    """
 
     def __init__(self, world: World, interfaces: Iterable[Interface]) -> None:
         super().__init__()
         self.links = list(interfaces)
         self.there: dict[Placed, bool] = {}
+        self.lifetimes: dict[Placed, int | None] = {}
         self.refused: set[Placed] = set()
         self._world = world
 
@@ -125,26 +129,40 @@ class FakeAddresses(Watched):
     def held(self) -> Sequence[HeldAddress]:
         return [HeldAddress(placed.interface, placed.address, ours) for placed, ours in self.there.items()]
 
-    async def add(self, interface: str, address: ServiceAddress) -> None:
+    async def add(self, interface: str, address: ServiceAddress, lifetime_s: int | None = None) -> None:
         placed = Placed(interface, address)
         if self.there.get(placed) is False or placed in self.refused:
             raise Failed(f"raise {placed}: the kernel refuses")
         if placed not in self.there:
-            self._world.happen(f"raise {placed}", lambda: self.there.update({placed: True}))
+            self._world.happen(f"raise {placed}", lambda: self._put(placed, lifetime_s))
             self.tell()
+
+    async def extend(self, interface: str, address: ServiceAddress, lifetime_s: int | None) -> None:
+        placed = Placed(interface, address)
+        if not self.there.get(placed) or placed in self.refused:
+            raise Failed(f"extend {placed}: it is not there, not ours, or the kernel refuses")
+        self._world.happen(f"extend {placed}", lambda: self._put(placed, lifetime_s))
 
     async def drop(self, interface: str, address: ServiceAddress) -> None:
         placed = Placed(interface, address)
         if self.there.get(placed) is False or placed in self.refused:
             raise Failed(f"drop {placed}: it is not ours, or the kernel refuses")
         if placed in self.there:
-            self._world.happen(f"drop {placed}", lambda: self.there.pop(placed))
+            self._world.happen(f"drop {placed}", lambda: self._take(placed))
             self.tell()
 
     def remove_by_hand(self, placed: Placed) -> None:
-        """Somebody else removes an address."""
-        del self.there[placed]
+        """Somebody else removes an address, or its lifetime has run out."""
+        self._take(placed)
         self.tell()
+
+    def _put(self, placed: Placed, lifetime_s: int | None) -> None:
+        self.there[placed] = True
+        self.lifetimes[placed] = lifetime_s
+
+    def _take(self, placed: Placed) -> None:
+        del self.there[placed]
+        self.lifetimes.pop(placed, None)
 
 
 class FakeWire:

@@ -138,10 +138,18 @@ class Addresses(Protocol):
         """Call `changed` in the event loop after any address or interface changed."""
         ...
 
-    async def add(self, interface: str, address: ServiceAddress) -> None:
-        """Raise an address and mark it as ours; nothing happens when it is there and ours.
+    async def add(self, interface: str, address: ServiceAddress, lifetime_s: int | None = None) -> None:
+        """Raise an address and mark it as ours; nothing happens when it is there and ours, whatever its lifetime.
 
-        Raises `Failed` when somebody else's address is in the way or the kernel refuses.
+        With a lifetime in whole seconds, at least 1, the kernel drops it by itself when that has run out. Raises
+        `Failed` when somebody else's address is in the way or the kernel refuses.
+        """
+        ...
+
+    async def extend(self, interface: str, address: ServiceAddress, lifetime_s: int | None) -> None:
+        """Let an address of ours that is there stay for that long from now, or for ever with None.
+
+        Raises `Failed` when it is not there or not ours; it is not raised anew.
         """
         ...
 

@@ -8,6 +8,10 @@ Ours is an address that carries our protocol number (IFA_PROTO, Linux 5.18). On 
 numbers, it is one that the record in the run folder names; it is written before an address is raised. So an agent
 that starts again knows its addresses. A foreign address is never touched.
 
+An address with a lifetime goes by itself, also when the agent hangs or is dead: mostly 0.1 s after it has run out, but
+up to 1.5 s, because the kernel looks at most once a second. What else is on the interface must not go with it. The
+kernel's ways to take more are closed when the address gets its lifetime: `_outlived` for IPv4, `_terms` for IPv6.
+
 `rtnetlink` speaks with the kernel, `address_picture` holds what it told.
 """
 
@@ -24,6 +28,7 @@ from typing import Final, Self
 from relocd.adapters.address_picture import Assigned, Change, Link, Picture
 from relocd.adapters.address_record import AddressRecord
 from relocd.adapters.rtnetlink import RouteSocket, translated
+from relocd.adapters.rtnetlink_messages import Terms
 from relocd.errors import Failed, Unavailable
 from relocd.model.entries import ServiceAddress
 from relocd.model.host import HeldAddress, Interface
@@ -97,8 +102,10 @@ class NetlinkAddresses:
         """Call `changed` in the event loop after any change, also after one of ours."""
         self._watchers.append(changed)
 
-    async def add(self, interface: str, address: ServiceAddress) -> None:
-        """Raise an address and mark it as ours; nothing happens when it is there and ours.
+    async def add(self, interface: str, address: ServiceAddress, lifetime_s: int | None = None) -> None:
+        """Raise an address and mark it as ours; nothing happens when it is there and ours, whatever its lifetime.
+
+        After `lifetime_s` whole seconds, at least 1, the kernel drops it, unless it was extended.
 
         Raises `Failed` when the interface is missing or not up, the same address of somebody else is on it, or the
         kernel refuses; `Unavailable` when the kernel's answer was lost, so that nobody knows.
@@ -106,7 +113,22 @@ class NetlinkAddresses:
         async with self._one_change:
             link = self._usable(interface, address)
             if not self._has_ours(link, address):
-                await self._raise(link, address)
+                await self._raise(link, address, lifetime_s)
+
+    async def extend(self, interface: str, address: ServiceAddress, lifetime_s: int | None) -> None:
+        """Let an address of ours that is there stay for whole seconds, at least 1, from now; with None for ever.
+
+        Raises `Failed` when it is not there or not ours, `Unavailable` when nobody knows that now. An address that
+        went is not raised anew: that would be the kernel's way (RTM_NEWADDR does it without NLM_F_CREATE too), so
+        everything that it has told is heard right before it is asked, in one turn of the event loop; an agent that
+        was stopped for longer than the lifetime hears first what it has lost. What remains is an address that goes
+        in the microseconds between: that one is raised anew, and marked, for the lifetime.
+        """
+        async with self._one_change:
+            await self._outlived(interface, address, lifetime_s)
+            self._socket.catch_up()
+            link = self._extensible(interface, address)
+            await self._socket.extend(link, address, self._terms(link, address, lifetime_s))
 
     async def drop(self, interface: str, address: ServiceAddress) -> None:
         """Drop an address of ours, and no other; nothing happens when it is gone. Raises `Failed` for a foreign one."""
@@ -119,11 +141,12 @@ class NetlinkAddresses:
                 await self._remove(link, found)
             self._record.forget(interface, address)
 
-    async def _raise(self, link: Link, address: ServiceAddress) -> None:
+    async def _raise(self, link: Link, address: ServiceAddress, lifetime_s: int | None) -> None:
         if not self._picture.shows_protocols:
             self._record.add(link.name, address)
         try:
-            await self._socket.assign(link, address, PROTOCOL)
+            await self._outlived(link.name, address, lifetime_s)
+            await self._socket.assign(link, address, self._terms(link, address, lifetime_s))
             await self._shown(f"raise {address} on {link.name}", lambda: self._picture.find(link, address) is not None)
         except Failed:
             self._record.forget(link.name, address)
@@ -162,6 +185,45 @@ class NetlinkAddresses:
             yield
         finally:
             await self._socket.promote(link, wanted=before)
+
+    async def _outlived(self, interface: str, address: ServiceAddress, lifetime_s: int | None) -> None:
+        """See to it that no other IPv4 address goes with this one: its end comes when nobody can look after them.
+
+        Where it is the first of its network, the interface keeps promote_secondaries set.
+        """
+        link = self._picture.link(interface)
+        if lifetime_s is None or address.version == 6 or link is None or link.promotes:
+            return
+        if not any(not each.secondary for each in self._beside(link, address)):
+            await self._socket.promote(link, wanted=True)
+            await self._socket.look_at(link)
+
+    def _terms(self, link: Link, address: ServiceAddress, lifetime_s: int | None) -> Terms:
+        """The terms of an address of ours; with a lifetime it leaves the route of its network to the host's own.
+
+        The kernel gives an IPv6 network one route for all its addresses, and would let that route end with ours.
+        """
+        hosts = any(not self._is_ours(link, each) for each in self._beside(link, address))
+        return Terms(PROTOCOL, lifetime_s, routed=lifetime_s is not None and hosts)
+
+    def _beside(self, link: Link, address: ServiceAddress) -> Sequence[Assigned]:
+        """The other addresses of an address's network on that link."""
+        return [
+            each
+            for each in self._picture.on(link)
+            if each.address.network == address.network and each.address != address
+        ]
+
+    def _extensible(self, interface: str, address: ServiceAddress) -> Link:
+        if self._reading is None or not self._reading.done():
+            raise Unavailable(f"extend {address} on {interface}: the addresses are read anew; it is worth another try")
+        link = self._picture.link(interface)
+        found = None if link is None else self._picture.find(link, address)
+        if link is None or found is None:
+            raise Failed(f"extend {address} on {interface}: it is not there any more; raise it if it belongs there")
+        if not self._is_ours(link, found):
+            raise Failed(f"extend {address} on {interface}: relocd has not raised it, so it stays as it is")
+        return link
 
     def _usable(self, interface: str, address: ServiceAddress) -> Link:
         link = self._picture.link(interface)

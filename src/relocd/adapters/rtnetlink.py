@@ -113,10 +113,20 @@ class RouteSocket:
         with translated(f"read interface {link.name}"):
             await self._ask(messages.link_request(link))
 
-    async def assign(self, link: Link, address: ServiceAddress, protocol: int) -> None:
+    def catch_up(self) -> None:
+        """Hear everything that the kernel has told so far, without a turn of the event loop."""
+        while self._take():
+            pass
+
+    async def assign(self, link: Link, address: ServiceAddress, terms: messages.Terms) -> None:
         """Put an address on a link."""
         with translated(f"raise {address} on {link.name}"):
-            await self._ask(messages.assignment(link, address, protocol))
+            await self._ask(messages.assignment(link, address, terms))
+
+    async def extend(self, link: Link, address: ServiceAddress, terms: messages.Terms) -> None:
+        """Give an address new terms. It is sent at once, before any turn of the event loop."""
+        with translated(f"extend {address} on {link.name}"):
+            await self._ask(messages.extension(link, address, terms))
 
     async def remove(self, link: Link, address: ServiceAddress) -> None:
         """Take an address from a link."""

@@ -19,6 +19,7 @@ from pyroute2.netlink import (
     NLM_F_DUMP,
     NLM_F_DUMP_INTR,
     NLM_F_EXCL,
+    NLM_F_REPLACE,
     NLM_F_REQUEST,
     NLMSG_DONE,
     NLMSG_ERROR,
@@ -33,7 +34,7 @@ from pyroute2.netlink.rtnl import (
     RTM_NEWLINK,
     RTM_SETLINK,
 )
-from pyroute2.netlink.rtnl.ifaddrmsg import IFA_F_NODAD, IFA_F_SECONDARY, ifaddrmsg
+from pyroute2.netlink.rtnl.ifaddrmsg import IFA_F_NODAD, IFA_F_NOPREFIXROUTE, IFA_F_SECONDARY, ifaddrmsg
 from pyroute2.netlink.rtnl.ifinfmsg import IFF_LOWER_UP, IFF_UP, ifinfmsg
 from pyroute2.netlink.rtnl.marshal import MarshalRtnl
 
@@ -43,8 +44,10 @@ from relocd.model.entries import ServiceAddress
 __all__ = [
     "Answer",
     "Interrupted",
+    "Terms",
     "address_dump",
     "assignment",
+    "extension",
     "link_dump",
     "link_request",
     "numbered",
@@ -80,6 +83,18 @@ class Interrupted:
     number: int
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How an address is put on a link: marked with `protocol`, for whole seconds from now or, with None, for ever.
+
+    `routed` says that the IPv6 route of its network is there without it, and is to outlive it.
+    """
+
+    protocol: int
+    lifetime_s: int | None = None
+    routed: bool = False
+
+
 def numbered(request: bytes, number: int) -> bytes:
     """The request with its sequence number."""
     return request[:_NUMBER_OFFSET] + struct.pack("=I", number) + request[_NUMBER_OFFSET + 4 :]
@@ -102,19 +117,19 @@ def link_request(link: Link) -> bytes:
     return _encoded(message, RTM_GETLINK, NLM_F_ACK)
 
 
-def assignment(link: Link, address: ServiceAddress, protocol: int) -> bytes:
+def assignment(link: Link, address: ServiceAddress, terms: Terms) -> bytes:
     """The request to put an address on a link; refused when it is there.
 
     IPv6: without the kernel's duplicate address detection (the wire was probed before), and with a preferred lifetime
     of 0, so that no connection of this host starts from an address that may leave (RFC 6724, rule 3). IPv4: without
     a broadcast address, as `ip address add` and keepalived do; the kernel makes the broadcast route from the prefix.
     """
-    message = _address_message(link, address)
-    message["attrs"].append(("IFA_PROTO", protocol))
-    if address.version == 6:
-        lifetimes = {"ifa_preferred": 0, "ifa_valid": _FOREVER}
-        message["attrs"] += [("IFA_FLAGS", IFA_F_NODAD), ("IFA_CACHEINFO", lifetimes)]
-    return _encoded(message, RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL)
+    return _encoded(_assigning(link, address, terms), RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL)
+
+
+def extension(link: Link, address: ServiceAddress, terms: Terms) -> bytes:
+    """The request to give an address new terms, all of them; the kernel would put it there if it were not."""
+    return _encoded(_assigning(link, address, terms), RTM_NEWADDR, NLM_F_ACK | NLM_F_REPLACE)
 
 
 def removal(link: Link, address: ServiceAddress) -> bytes:
@@ -144,6 +159,19 @@ def _encoded(message: nlmsg, kind: int, flags: int) -> bytes:
     message["header"]["flags"] = NLM_F_REQUEST | flags
     message.encode()
     return bytes(message.data)
+
+
+def _assigning(link: Link, address: ServiceAddress, terms: Terms) -> nlmsg:
+    valid_s = _FOREVER if terms.lifetime_s is None else terms.lifetime_s
+    flags = IFA_F_NODAD | (IFA_F_NOPREFIXROUTE if terms.routed else 0)
+    ipv6 = address.version == 6
+    message = _address_message(link, address)
+    message["attrs"] += [
+        ("IFA_PROTO", terms.protocol),
+        ("IFA_FLAGS", flags if ipv6 else 0),
+        ("IFA_CACHEINFO", {"ifa_preferred": 0 if ipv6 else valid_s, "ifa_valid": valid_s}),
+    ]
+    return message
 
 
 def _address_message(link: Link, address: ServiceAddress) -> nlmsg:
