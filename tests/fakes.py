@@ -63,11 +63,15 @@ class Watched:
 
 
 class FakeFiles:
-    """Files by target; one whose content contains BAD does not pass its check. `refusal` is a read-only folder."""
+    """Files by target; one whose content contains BAD does not pass its check. `refusal` is a read-only folder.
+
+    `prepared` are the files that lie ready beside their targets, by those that were prepared together.
+    """
 
     def __init__(self, world: World) -> None:
         self.contents: dict[str, bytes] = {}
         self.attributes: dict[str, tuple[str, str, int]] = {}
+        self.prepared: set[frozenset[NewFile]] = set()
         self.refusal = ""
         self._world = world
 
@@ -78,11 +82,24 @@ class FakeFiles:
         return self.contents.get(target)
 
     async def install(self, files: Sequence[NewFile]) -> None:
-        self._check()
-        for file in files:
-            if b"BAD" in file.content:
-                raise Invalid(f"{file.target}: its check says that it is bad; correct the template")
+        self._withdraw(file.target for file in files)
+        self._check(files)
         self._world.happen(f"install {' '.join(file.target for file in files)}", lambda: self._put(files))
+
+    async def prepare(self, files: Sequence[NewFile]) -> None:
+        wanted = frozenset(files)
+        if wanted in self.prepared:
+            return
+        self._withdraw(file.target for file in files)
+        self._check(files)
+        new = [file.target for file in files if self.contents.get(file.target) != file.content]
+        if new:
+            self._world.happen(f"prepare {' '.join(new)}", lambda: self.prepared.add(wanted))
+
+    async def discard(self, targets: Iterable[str]) -> None:
+        wanted = sorted(targets)
+        if self._with(wanted):
+            self._world.happen(f"discard {' '.join(wanted)}", lambda: self._withdraw(wanted))
 
     async def remove(self, target: str) -> None:
         self._check()
@@ -92,9 +109,19 @@ class FakeFiles:
         """What a person would read at a target."""
         return self.contents[target].decode() if target in self.contents else None
 
-    def _check(self) -> None:
+    def _check(self, files: Sequence[NewFile] = ()) -> None:
         if self.refusal:
             raise Failed(self.refusal)
+        for file in files:
+            if b"BAD" in file.content:
+                raise Invalid(f"{file.target}: its check says that it is bad; correct the template")
+
+    def _with(self, targets: Iterable[str]) -> set[frozenset[NewFile]]:
+        wanted = frozenset(targets)
+        return {files for files in self.prepared if any(file.target in wanted for file in files)}
+
+    def _withdraw(self, targets: Iterable[str]) -> None:
+        self.prepared -= self._with(targets)
 
     def _put(self, files: Sequence[NewFile]) -> None:
         self.contents |= {file.target: file.content for file in files}

@@ -115,7 +115,22 @@ class Files(Protocol):
         ...
 
     async def install(self, files: Sequence[NewFile]) -> None:
-        """Write all beside their targets, check all, then rename all; an error leaves every old file in place."""
+        """Write all beside their targets, check all, then rename all; an error leaves every old file in place.
+
+        What was prepared exactly so is only renamed; where anything of it does not fit any more, all is done anew.
+        """
+        ...
+
+    async def prepare(self, files: Sequence[NewFile]) -> None:
+        """Write and check as `install` does, and leave the files beside their targets; an error leaves none there.
+
+        Doing it again for the same files does nothing while all is as it was left. It replaces what was prepared for
+        any of the targets before.
+        """
+        ...
+
+    async def discard(self, targets: Iterable[str]) -> None:
+        """Remove what was prepared for any of these targets, with all that was prepared along with it; no errors."""
         ...
 
     async def remove(self, target: str) -> None:

@@ -2,40 +2,28 @@
 
 All new files are written beside their targets, with their owner and mode, and made to last; all checks run on them;
 then all are renamed. What already has the wanted content, owner and mode is not touched.
+
+The first two steps can be taken ahead (`prepare`). What was prepared is only remembered here: nothing is kept open, and
+all of it is looked at again before it is used, the folders and where they really are too.
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
-import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TypeVar
 
-from relocd.adapters.replacement import Replacement, TargetFolder, content, state
+from relocd.adapters.installation import Installation, Marks, clean, translated
+from relocd.adapters.replacement import TargetFolder, content, state
 from relocd.errors import Failed, Invalid
 from relocd.model.host import FileState, NewFile
 from relocd.ports import Commands
 
 __all__ = ["DiskFiles"]
 
-_log = logging.getLogger(__name__)
-
 _T = TypeVar("_T")
-
-_MOUNTED: Final = "it is a mount point; mount its folder instead of the file"
-_ADVICE: Final[Mapping[int, str]] = {
-    errno.EROFS: "the file system is read-only; mount it writable",
-    errno.ENOSPC: "the file system is full; make room",
-    errno.EDQUOT: "the quota is used up; make room",
-    errno.EACCES: "permission denied; the agent needs to be root for this",
-    errno.EPERM: "not permitted; the agent needs to be root, and the file must not be immutable (see lsattr)",
-    errno.EBUSY: _MOUNTED,
-    errno.EXDEV: _MOUNTED,
-}
 
 
 class DiskFiles:
@@ -44,6 +32,7 @@ class DiskFiles:
     def __init__(self, commands: Commands, folders: Sequence[str]) -> None:
         self._commands = commands
         self._folders = tuple(Path(folder) for folder in folders)
+        self._prepared: dict[frozenset[NewFile], Marks] = {}
 
     async def states(self, targets: Iterable[str]) -> Mapping[str, FileState | None]:
         """What is at each target now; None where there is no file."""
@@ -51,33 +40,99 @@ class DiskFiles:
 
     async def content(self, target: str) -> bytes | None:
         """The content at a target, for showing a difference; None where there is no file."""
-        with _translated(target):
+        with translated(target):
             return await asyncio.to_thread(content, target)
 
     async def install(self, files: Sequence[NewFile]) -> None:
-        """Write all beside their targets, check all, then rename all; an error leaves every old file in place."""
-        if len({file.target for file in files}) < len(files):
-            raise Invalid(f"two files have one target among {', '.join(sorted(file.target for file in files))}")
-        installation = _Installation(files, self._folders)
+        """Write all beside their targets, check all, then rename all; an error leaves every old file in place.
+
+        What was prepared exactly so, and still fits, is only renamed.
+        """
+        _refuse_twins(files)
+        marks = self._prepared.pop(frozenset(files), None)
+        if marks is not None and await _in_thread(lambda: self._put_prepared(files, marks)):
+            return
+        await self._withdraw(file.target for file in files)
+        installation = Installation(files, self._folders)
         if not any(file.checks for file in files):
             await _in_thread(installation.at_once)  # each way into a thread and back costs as much as a small file
             return
         try:
-            await _in_thread(installation.stage)
-            for replacement in installation.staged:
-                await self._check(replacement.file, replacement.staged_path)
+            await self._stage(installation)
             await _in_thread(installation.commit)
         finally:
             await _in_thread(installation.close)
+
+    async def prepare(self, files: Sequence[NewFile]) -> None:
+        """Write all beside their targets and check all, and leave them there; an error leaves none.
+
+        Nothing is written or checked when these are prepared already. It replaces what was prepared for any of the
+        targets before.
+        """
+        _refuse_twins(files)
+        marks = self._prepared.get(frozenset(files))
+        if marks is not None and await _in_thread(lambda: self._is_prepared(files, marks)):
+            return
+        await self._withdraw(file.target for file in files)
+        installation = Installation(files, self._folders)
+        try:
+            await self._stage(installation)
+            self._prepared[frozenset(files)] = await _in_thread(installation.marks)
+            installation.keeps_staged = True
+        finally:
+            await _in_thread(installation.close)
+
+    async def discard(self, targets: Iterable[str]) -> None:
+        """Remove what was prepared for any of these targets, together with what was prepared along with it.
+
+        Never an error: what cannot be removed now is hidden, and removed by the next installation of that target.
+        """
+        targets = frozenset(targets)
+        await self._withdraw(targets)
+        await _in_thread(lambda: clean(targets, self._folders))  # also what an agent before this one has prepared
 
     async def remove(self, target: str) -> None:
         """Remove the file; nothing happens where there is none."""
         await _in_thread(lambda: self._remove(target))
 
+    async def _stage(self, installation: Installation) -> None:
+        await _in_thread(installation.stage)
+        for replacement in installation.staged:
+            await self._check(replacement.file, replacement.staged_path)
+
+    def _put_prepared(self, files: Sequence[NewFile], marks: Marks) -> bool:
+        """Put in place what was prepared; False, and nothing of it left, when it does not fit any more."""
+        installation = Installation(files, self._folders)
+        try:
+            fits = installation.resume(marks)
+            if fits:
+                installation.commit()
+        finally:
+            installation.close()
+        if not fits:
+            clean(marks, self._folders)
+        return fits
+
+    def _is_prepared(self, files: Sequence[NewFile], marks: Marks) -> bool:
+        installation = Installation(files, self._folders)
+        installation.keeps_staged = True
+        try:
+            return installation.resume(marks)
+        finally:
+            installation.close()
+
+    async def _withdraw(self, targets: Iterable[str]) -> None:
+        """Forget and remove all that was prepared together with any of these targets."""
+        wanted = frozenset(targets)
+        stale = [files for files, marks in self._prepared.items() if not wanted.isdisjoint(marks)]
+        if stale:
+            gone = [target for files in stale for target in self._prepared.pop(files)]
+            await _in_thread(lambda: clean(gone, self._folders))
+
     def _remove(self, target: str) -> None:
         if not os.path.lexists(target):
             return
-        with _translated(target):
+        with translated(target):
             folder = TargetFolder(target, self._folders)
             try:
                 folder.clean()
@@ -98,82 +153,17 @@ class DiskFiles:
                 raise Failed(f"{refused}: {error}") from error
 
 
-class _Installation:
-    """The replacements of one `install`, each step for all of them."""
-
-    def __init__(self, files: Sequence[NewFile], folders: Sequence[Path]) -> None:
-        self._files = files
-        self._folders = folders
-        self._right: list[Replacement] = []
-        self.staged: list[Replacement] = []
-
-    def stage(self) -> None:
-        for file in self._files:
-            with _translated(file.target):
-                replacement = Replacement(file, self._folders)
-                self._right.append(replacement)
-                if replacement.stage():
-                    self.staged.append(self._right.pop())
-
-    def commit(self) -> None:
-        """Rename all; the old files are kept until the last one, after which nothing can fail that would need them.
-
-        The contents are on disk; the renames need not be: if the server crashes now, the next start finds the old
-        file or the new one and goes on from there.
-        """
-        put: list[Replacement] = []
-        try:
-            for replacement in self.staged:
-                with _translated(replacement.file.target):
-                    if replacement is not self.staged[-1]:
-                        replacement.keep_old()
-                    replacement.put()
-                put.append(replacement)
-        except Failed:
-            _undo(put)
-            raise
-        for replacement in self._right:
-            with _translated(replacement.file.target):
-                replacement.correct()
-
-    def at_once(self) -> None:
-        """All steps, where nothing is to be checked in between."""
-        try:
-            self.stage()
-            self.commit()
-        finally:
-            self.close()
-
-    def close(self) -> None:
-        for replacement in (*self._right, *self.staged):
-            replacement.close()
-
-
-def _undo(put: Sequence[Replacement]) -> None:
-    """Bring every old file back; one that cannot be brought back does not keep the others."""
-    for replacement in reversed(put):
-        try:
-            with _translated(replacement.file.target):
-                replacement.undo()
-        except Failed as error:
-            _log.error("an old file could not be put back", extra={"fields": {"problem": str(error)}})
+def _refuse_twins(files: Sequence[NewFile]) -> None:
+    if len({file.target for file in files}) < len(files):
+        raise Invalid(f"two files have one target among {', '.join(sorted(file.target for file in files))}")
 
 
 def _states(targets: Iterable[str]) -> Mapping[str, FileState | None]:
     states = {}
     for target in targets:
-        with _translated(target):
+        with translated(target):
             states[target] = state(target)
     return states
-
-
-@contextmanager
-def _translated(target: str) -> Iterator[None]:
-    """`OSError` as `Failed`, naming the target and what to do."""
-    try:
-        yield
-    except OSError as error:
-        raise Failed(f"{target}: {_ADVICE.get(error.errno or 0, error.strerror)}") from error
 
 
 async def _in_thread(work: Callable[[], _T]) -> _T:

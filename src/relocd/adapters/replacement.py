@@ -16,18 +16,27 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from relocd.errors import Invalid
 from relocd.model.host import FileState, NewFile
 
-__all__ = ["Replacement", "TargetFolder", "content", "owner_ids", "state"]
+__all__ = ["Mark", "Replacement", "TargetFolder", "content", "owner_ids", "state"]
 
 # Hidden, so that programs which read a whole folder pass them by; the end stays, for checks that look at it.
 _NEW: Final = ".relocd-new."
 _OLD: Final = ".relocd-old."
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Mark(NamedTuple):
+    """What tells a staged file from another one and from itself when it was altered (in any way: its ctime)."""
+
+    device: int
+    inode: int
+    size: int
+    changed_ns: int
 
 
 class TargetFolder:
@@ -106,6 +115,16 @@ class Replacement:
             os.fsync(fd)
         return True
 
+    def mark(self) -> Mark:
+        """The staged file as it is now."""
+        found = os.stat(_NEW + self.folder.name, dir_fd=self.folder.fd, follow_symlinks=False)
+        return Mark(found.st_dev, found.st_ino, found.st_size, found.st_ctime_ns)
+
+    def is_as_left(self, mark: Mark | None) -> bool:
+        """Whether the staged file is still that one or, without a mark, the target still has the content."""
+        self._check_replaceable()
+        return self._has_content() if mark is None else self.mark() == mark
+
     def correct(self) -> None:
         """Set owner and mode of a target whose content is right."""
         with os.fdopen(os.open(self.folder.name, _READ, dir_fd=self.folder.fd), "rb") as stream:
@@ -131,10 +150,11 @@ class Replacement:
         elif self._old_kept is False:
             self.folder.remove(self.folder.name)
 
-    def close(self) -> None:
-        """Remove what is not in place and close the folder."""
-        with suppress(OSError):  # what cannot be removed now is removed by the next installation
-            self.folder.clean()
+    def close(self, *, keep: bool = False) -> None:
+        """Remove what is not in place, unless it is to be kept, and close the folder."""
+        if not keep:
+            with suppress(OSError):  # what cannot be removed now is removed by the next installation
+                self.folder.clean()
         self.folder.close()
 
     def _rename(self, old: str, new: str) -> None:
