@@ -7,7 +7,6 @@ import grp
 import os
 import pwd
 import stat
-import subprocess
 from hashlib import sha256
 from pathlib import Path
 
@@ -17,22 +16,12 @@ from relocd.adapters.commands import ProcessCommands
 from relocd.adapters.files import DiskFiles
 from relocd.errors import Failed, Invalid
 from relocd.model.host import FileState, NewFile
-
-PATIENCE_S = 10.0
+from tests.adapters.files_lab import PATIENCE_S, names, run
 
 
 def new(target: Path | str, content: str = "new", **more) -> NewFile:
     data = content.encode()
     return NewFile(str(target), data, sha256(data).hexdigest(), **more)
-
-
-def names(folder: Path) -> list[str]:
-    """Everything in a folder, with what is hidden."""
-    return sorted(entry.name for entry in folder.iterdir())
-
-
-def run(*argv: object) -> None:
-    subprocess.run([str(argument) for argument in argv], check=True, timeout=PATIENCE_S)
 
 
 @pytest.fixture

@@ -140,6 +140,21 @@ class TestWatch:
         (folder / "a" / "sub" / "c.j2").write_text("c")
         await changes.until(lambda: sets.get("a").digest != first)
 
+    async def test_folders_within_another_hide_none_of_its_changes(self, folder, shipped):
+        """The kernel keeps one mask a folder: the watch of `a`, for entries only, would narrow that of all sets."""
+        paths = [write_set(folder / name) for name in "abcdef"]
+        for path in paths:
+            (path / "sub").mkdir()
+        sets = FolderTemplateSets([folder, *(path / "sub" for path in paths)], shipped)
+        changes = Changes(sets)
+        try:
+            for path in paths:
+                first = sets.get(path.name).digest
+                (path / "a.j2").write_text("changed")
+                await changes.until(lambda path=path, first=first: sets.get(path.name).digest != first)
+        finally:
+            sets.close()
+
     async def test_a_folder_that_does_not_exist_yet(self, shipped, tmp_path):
         sets = FolderTemplateSets([tmp_path / "etc" / "relocd" / "sets"], shipped)
         changes = Changes(sets)

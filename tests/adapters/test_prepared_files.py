@@ -6,7 +6,6 @@ import asyncio
 import os
 import pwd
 import stat
-import subprocess
 from hashlib import sha256
 from pathlib import Path
 
@@ -16,8 +15,7 @@ from relocd.adapters.commands import ProcessCommands
 from relocd.adapters.files import DiskFiles
 from relocd.errors import Failed, Invalid
 from relocd.model.host import NewFile
-
-PATIENCE_S = 10.0
+from tests.adapters.files_lab import PATIENCE_S, names, run
 
 
 @pytest.fixture
@@ -56,15 +54,6 @@ def checks(tmp_path):
         return [Path(run).name for run in runs]
 
     return since
-
-
-def names(folder: Path) -> list[str]:
-    """Everything in a folder, with what is hidden."""
-    return sorted(entry.name for entry in folder.iterdir())
-
-
-def run(*argv: object) -> None:
-    subprocess.run([str(argument) for argument in argv], check=True, timeout=PATIENCE_S)
 
 
 def traces(folder: Path) -> dict[str, tuple[int, int]]:

@@ -3,12 +3,16 @@
 A folder is watched with everything in it, and so is the nearest existing folder above it, for entries only: that is
 where it appears, goes or is replaced. After every change the watches are compared with what is wanted now. Watchdog
 calls from a thread of its own; what it says reaches the event loop as one call when things have calmed down.
+
+No folder has two watches: from version 7 on watchdog has one inotify instance for all, where the kernel keeps for each
+folder only the kinds of event that were asked for last.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -66,6 +70,9 @@ class FolderWatch:
     def start(self) -> None:
         """Begin, inside the event loop; raises `Failed` when the kernel has no watch left."""
         self._loop = asyncio.get_running_loop()
+        # Watchdog 7 meets a folder twice that appears while its parent, new too, is walked through, and warns that it
+        # replaces a callback: by the same one, so nothing is lost. Were it an error, it would end watchdog's thread.
+        warnings.filterwarnings("ignore", "Callback with id .* already exists", RuntimeWarning, r"watchdog\.")
         self._observer.start()
         self._arm()
 
@@ -97,7 +104,8 @@ class FolderWatch:
                 identity = _identity(path, deep=deep)
                 if identity is not None and not wanted.get(path, (0, 0, False))[2]:
                     wanted[path] = identity
-        return wanted
+        whole = {path for path, identity in wanted.items() if identity[2]}
+        return {path: identity for path, identity in wanted.items() if whole.isdisjoint(path.parents)}
 
     def _ways(self) -> Iterator[Path]:
         """The folders as they are named, and where their names lead through symbolic links."""
