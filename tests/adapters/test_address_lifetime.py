@@ -181,6 +181,13 @@ async def test_a_foreign_address_gets_no_lifetime(addresses, host, address):
     assert await kernels(address) == before
 
 
+async def test_what_cannot_be_extended_changes_no_setting_of_the_interface(addresses, host):
+    host.run(["sysctl", "-q", "net.ipv4.conf.eth0.promote_secondaries=0"])
+    with pytest.raises(Failed, match="it is not there any more"):
+        await addresses.extend("eth0", FIRST, 1)
+    assert host.run(["sysctl", "-n", "net.ipv4.conf.eth0.promote_secondaries"]).stdout.strip() == "0"
+
+
 async def test_no_such_interface(addresses):
     with pytest.raises(Failed, match=f"extend {IPV4} on eth9: it is not there any more"):
         await addresses.extend("eth9", IPV4, 1)

@@ -125,8 +125,7 @@ class NetlinkAddresses:
         in the microseconds between: that one is raised anew, and marked, for the lifetime.
         """
         async with self._one_change:
-            await self._outlived(interface, address, lifetime_s)
-            self._socket.catch_up()
+            await self._outlived(self._extensible(interface, address), address, lifetime_s)
             link = self._extensible(interface, address)
             await self._socket.extend(link, address, self._terms(link, address, lifetime_s))
 
@@ -145,7 +144,7 @@ class NetlinkAddresses:
         if not self._picture.shows_protocols:
             self._record.add(link.name, address)
         try:
-            await self._outlived(link.name, address, lifetime_s)
+            await self._outlived(link, address, lifetime_s)
             await self._socket.assign(link, address, self._terms(link, address, lifetime_s))
             await self._shown(f"raise {address} on {link.name}", lambda: self._picture.find(link, address) is not None)
         except Failed:
@@ -186,13 +185,12 @@ class NetlinkAddresses:
         finally:
             await self._socket.promote(link, wanted=before)
 
-    async def _outlived(self, interface: str, address: ServiceAddress, lifetime_s: int | None) -> None:
+    async def _outlived(self, link: Link, address: ServiceAddress, lifetime_s: int | None) -> None:
         """See to it that no other IPv4 address goes with this one: its end comes when nobody can look after them.
 
         Where it is the first of its network, the interface keeps promote_secondaries set.
         """
-        link = self._picture.link(interface)
-        if lifetime_s is None or address.version == 6 or link is None or link.promotes:
+        if lifetime_s is None or address.version == 6 or link.promotes:
             return
         if not any(not each.secondary for each in self._beside(link, address)):
             await self._socket.promote(link, wanted=True)
@@ -215,6 +213,8 @@ class NetlinkAddresses:
         ]
 
     def _extensible(self, interface: str, address: ServiceAddress) -> Link:
+        """The link of an address that is there and ours, by all that the kernel has told up to now."""
+        self._socket.catch_up()
         if self._reading is None or not self._reading.done():
             raise Unavailable(f"extend {address} on {interface}: the addresses are read anew; it is worth another try")
         link = self._picture.link(interface)
