@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from relocd.model.dn import DN
-from relocd.model.entries import Entry, EntryUUID
+from relocd.model.entries import Entry, EntryUUID, ServiceState
+from relocd.model.parse import parsed
 from relocd.model.snapshot import Snapshot
 from relocd.sync.events import Cookie, Deleted, Present, PresentPhaseEnd, RefreshDone, Started, SyncEvent, Upsert
 from relocd.sync.mirror import Mirror
@@ -37,6 +38,16 @@ class ModelDirectory:
         """The entry of a name, a short one or a DN."""
         key = DN.parse(dn(name)).key if isinstance(name, str) else name.key
         return next((entry for entry in self.entries.values() if entry.dn.key == key), None)
+
+    def named_state(self, service: str) -> tuple[str | None, str | None, str | None, int]:
+        """Holder, candidate, previous (by short names) and generation of a service."""
+        entry = self.named(DN.parse(f"cn=state,{dn(service)}"))
+        found = parsed(entry)[0] if entry else None
+        if not isinstance(found, ServiceState):
+            return None, None, None, 0
+        names = (None if each is None else each.name for each in (found.holder, found.candidate, found.previous))
+        holder, candidate, previous = names
+        return holder, candidate, previous, found.generation or 0
 
     def put(self, entry: Entry) -> list[SyncEvent]:
         """Add or replace an entry; what a persistent search says of that."""

@@ -6,13 +6,14 @@ An entry's identity follows from its short name unless it is given, so a renamed
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from uuid import UUID, uuid5
 
 from relocd.model.dn import DN
-from relocd.model.entries import Cluster, Entry, EntryUUID, Server, Service
-from relocd.model.parse import parsed
+from relocd.model.entries import Entry, EntryUUID
+from relocd.model.parse import Model, parsed
 
-__all__ = ["ME", "cluster", "csn", "dn", "entry", "server", "service", "understood", "uuid_of"]
+__all__ = ["ME", "cluster", "csn", "dn", "entry", "server", "service", "state", "status", "understood", "uuid_of"]
 
 BASE = "ou=relocd,dc=example,dc=org"
 ME = f"cn=me,{BASE}"
@@ -76,7 +77,33 @@ def service(name: str, *, uuid: EntryUUID | None = None, at: int = 0, **attribut
     return entry(name, "relocService", uuid=uuid, at=at, **attributes)
 
 
-def understood(found: Entry) -> Server | Cluster | Service:
+def state(
+    name: str,
+    *,
+    holder: str | None = None,
+    candidate: str | None = None,
+    previous: str | None = None,
+    generation: int | None = 1,
+    at: int = 0,
+) -> Entry:
+    """The state of a service, servers by their short names."""
+    named = {"relocHolder": holder, "relocCandidate": candidate, "relocPrevious": previous}
+    values = {key: dn(server) for key, server in named.items() if server is not None}
+    if generation is not None:
+        values["relocGeneration"] = str(generation)
+    below = f"cn=state,{dn(name)}"
+    found = entry("state", "relocServiceState", uuid=uuid_of(f"state of {name}"), at=at, **values)
+    return replace(found, dn=DN.parse(below))
+
+
+def status(name: str, *, heartbeat: str = "20260101000000.0Z", at: int = 0, **attributes: Values) -> Entry:
+    """The status of a server."""
+    uuid = uuid_of(f"status of {name}")
+    found = entry("status", "relocServerStatus", uuid=uuid, at=at, relocHeartbeat=heartbeat, **attributes)
+    return replace(found, dn=DN.parse(f"cn=status,{dn(name)}"))
+
+
+def understood(found: Entry) -> Model:
     """The value of an entry that has no problem."""
     value, problems = parsed(found)
     assert value is not None, problems

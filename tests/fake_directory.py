@@ -4,27 +4,38 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 
 from relocd.agent.agent import Directory, Outlets
 from relocd.errors import RelocdError
 from relocd.model.dn import DN
-from relocd.model.entries import Entry, EntryUUID
-from relocd.sync.events import Lost, SyncEvent
+from relocd.model.entries import Attributes, Entry, EntryUUID
+from relocd.model.mode import Mode
+from relocd.model.writes import Add, Conflict, Delete, Done, Exists, Lost, Modification, Outcome, Replace, Unknown
+from relocd.schema import ATTRIBUTES
+from relocd.sync.events import Lost as FeedLost
+from relocd.sync.events import SyncEvent
 from relocd.sync.mirror import Saved
 from tests.directory import ModelDirectory
+from tests.entries import uuid_of
 
-__all__ = ["FakeDirectory", "FakeFeed", "FakeOutlets", "FakeReader"]
+__all__ = ["FakeDirectory", "FakeFeed", "FakeOrders", "FakeOutlets", "FakeReader", "FakeWriter"]
 
 
 class FakeFeed:
     """The persistent search: what the test tells it, in order."""
 
     def __init__(self) -> None:
+        self.filter = ""
         self._told: asyncio.Queue[Sequence[SyncEvent]] = asyncio.Queue()
 
     def tell(self, events: Sequence[SyncEvent]) -> None:
         """Events that arrive together."""
         self._told.put_nowait(events)
+
+    def restart(self, filter_: str) -> None:
+        """The search begins anew; what a test tells is what it finds."""
+        self.filter = filter_
 
     async def batches(self) -> AsyncIterator[Sequence[SyncEvent]]:
         while True:
@@ -50,12 +61,104 @@ class FakeReader:
     async def by_uuid(self, uuid: EntryUUID) -> Entry | None:
         return await self._answer(self.directory.entries.get(uuid), uuid)
 
+    async def linking_to(self, service: DN) -> Sequence[Entry]:
+        await self._answer(None)
+        links = {DN.parse(service.text)}
+        return [
+            entry
+            for entry in self.directory.entries.values()
+            if links & {DN.parse(value.decode()) for value in entry.attributes.get("relocservicelink", ())}
+        ]
+
     async def _answer(self, entry: Entry | None, uuid: EntryUUID | None = None) -> Entry | None:
         await self.open.wait()
         refusal = self.refusal or self.refused.get(uuid or (entry.uuid if entry else EntryUUID("")))
         if refusal is not None:
             raise refusal
         return entry
+
+
+class FakeWriter:
+    """Writes to a model directory, each change told to the feed; `refusal` is what every write meets.
+
+    While `lost_answers` is set a write is carried out and nobody hears of it.
+    """
+
+    def __init__(self, directory: FakeDirectory) -> None:
+        self._directory = directory
+        self.refusal: RelocdError | None = None
+        self.lost_answers = False
+        self.written: list[str] = []
+
+    async def apply(self, write: Modification) -> Outcome:
+        await asyncio.sleep(0)
+        if self.refusal is not None:
+            raise self.refusal
+        entry = self._directory.model.named(write.dn)
+        if entry is None:
+            return Lost(Conflict.NO_SUCH_OBJECT, f"{write.dn} does not exist")
+        changed = _changed(entry, write)
+        if isinstance(changed, Lost):
+            return changed
+        return self._done(str(write), replace(entry, attributes=changed))
+
+    async def create(self, dn: DN, attributes: Attributes) -> Outcome:
+        await asyncio.sleep(0)
+        if self.refusal is not None:
+            raise self.refusal
+        if self._directory.model.named(dn) is not None:
+            return Exists()
+        if self._directory.model.named(dn.parent) is None:
+            return Lost(Conflict.NO_SUCH_OBJECT, f"{dn.parent} does not exist")
+        content = {name.lower(): values for name, values in attributes.items()}
+        return self._done(f"create {dn}", Entry(uuid_of(f"{dn.name} of {dn.parent.name}"), dn, "", content))
+
+    def _done(self, what: str, entry: Entry) -> Outcome:
+        self._directory.put(entry)
+        self.written.append(what)
+        return Unknown("no answer") if self.lost_answers else Done()
+
+
+def _changed(entry: Entry, write: Modification) -> Attributes | Lost:
+    """The attributes after a modify, which is done whole or not at all."""
+    content = dict(entry.attributes)
+    if write.assertion is not None and not _holds(write.assertion, content):
+        return Lost(Conflict.ASSERTION_FAILED, write.assertion)
+    for change in write.changes:
+        name = change.attribute.lower()
+        values = content.get(name, ())
+        match change:
+            case Replace():
+                content[name] = change.values
+            case Delete():
+                if any(value not in values for value in change.values):
+                    return Lost(Conflict.NO_SUCH_ATTRIBUTE, str(change))
+                content[name] = tuple(value for value in values if value not in change.values)
+            case Add():
+                if any(value in values for value in change.values) or (values and name in _SINGLE):
+                    return Lost(Conflict.VALUE_EXISTS, str(change))
+                content[name] = (*values, *change.values)
+    return {name: values for name, values in content.items() if values}
+
+
+_SINGLE = {attribute.name.lower() for attribute in ATTRIBUTES if attribute.single}
+
+
+def _holds(assertion: str, content: Attributes) -> bool:
+    """Whether an entry is as a filter of the forms `(name=value)` and `(!(name=*))` says."""
+    name, _, value = assertion.strip("(!)").partition("=")
+    values = content.get(name.lower(), ())
+    return not values if assertion.startswith("(!") else value.encode() in values
+
+
+class FakeOrders:
+    """What a person has told the agent."""
+
+    def __init__(self) -> None:
+        self.word = Mode.NORMAL
+
+    def mode(self) -> Mode:
+        return self.word
 
 
 class FakeCache:
@@ -72,23 +175,24 @@ class FakeCache:
 
 
 class FakeDirectory:
-    """A model directory, a feed that listens to it and a reader on it."""
+    """A model directory, a feed that listens to it, a reader and a writer on it."""
 
     def __init__(self, *entries: Entry) -> None:
         self.model = ModelDirectory(entries)
         self.feed = FakeFeed()
         self.reader = FakeReader(self.model)
+        self.writer = FakeWriter(self)
         self.cache = FakeCache()
 
     @property
     def ways(self) -> Directory:
         """For an agent that starts now, with what an earlier one has stored."""
-        return Directory(self.feed, self.reader, self.cache, self.cache.saved)
+        return Directory(self.feed, self.reader, self.writer, self.cache, self.cache.saved)
 
     def refresh(self, *, whole: bool = True) -> None:
         """A refresh of everything, or one that is cut off before its end."""
         events = self.model.refresh()
-        self.feed.tell(events if whole else [*events[:-2], Lost("cut off")])
+        self.feed.tell(events if whole else [*events[:-2], FeedLost("cut off")])
 
     def put(self, *entries: Entry) -> None:
         """Add or replace entries, each told as it happens."""

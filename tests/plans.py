@@ -65,7 +65,7 @@ def goal(name: str = "web", role: Role = Role.ACTIVE, *addresses: str, **more: A
         "reason": "linked directly",
         "sets": ("web",),
         "context": {"name": name, "role": str(role)},
-        "exclusive": bool(addresses),
+        "probe": bool(addresses),
     }
     return Goal(
         goal_id(EntryUUID(f"uuid of {name}")),

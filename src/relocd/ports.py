@@ -13,6 +13,7 @@ from typing import Protocol
 from relocd.model.dn import DN
 from relocd.model.entries import Attributes, Entry, EntryUUID, ServiceAddress
 from relocd.model.host import FileState, HeldAddress, Interface, NewFile, Probe, UnitState
+from relocd.model.mode import Mode
 from relocd.model.template_set import TemplateSet
 from relocd.model.writes import Modification, Outcome
 from relocd.plan.desired import Footprint
@@ -30,6 +31,7 @@ __all__ = [
     "Files",
     "Ledger",
     "Notifier",
+    "Orders",
     "Rendered",
     "Renderer",
     "StatusFile",
@@ -46,6 +48,10 @@ class Feed(Protocol):
         """Events in the order the directory sent them; those that arrived together make one batch."""
         ...
 
+    def restart(self, filter_: str) -> None:
+        """End the search that runs, if one does, and begin anew with that filter."""
+        ...
+
 
 class DirectoryReader(Protocol):
     """Direct reads on a connection of their own."""
@@ -56,6 +62,10 @@ class DirectoryReader(Protocol):
 
     async def by_uuid(self, uuid: EntryUUID) -> Entry | None:
         """The entry of that identity below the base, or None when the directory says that there is none."""
+        ...
+
+    async def linking_to(self, service: DN) -> Sequence[Entry]:
+        """Every server and cluster below the base with a direct link to that name."""
         ...
 
 
@@ -266,6 +276,14 @@ class Notifier(Protocol):
 
     def alive(self) -> None:
         """The agent's loop still turns."""
+        ...
+
+
+class Orders(Protocol):
+    """What a person has told the agent of this server."""
+
+    def mode(self) -> Mode:
+        """The mode now; cheap enough to be asked again and again."""
         ...
 
 

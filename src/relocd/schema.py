@@ -126,6 +126,7 @@ ATTRIBUTES: Final = (
     AttributeType(22, "relocFailedService", "A service that shall run here and does not", _DN),
     AttributeType(23, "relocProblem", "A problem on this server and what to do about it", _EXACT_TEXT),
     AttributeType(24, "relocActedOn", "Generation acted on: entryUUID of the service=number", _WORD),
+    AttributeType(25, "relocLease", "Seconds after which the silent server counts as such", _WORD, single=True),
 )
 
 CLASSES: Final = (
@@ -185,6 +186,7 @@ CLASSES: Final = (
             "relocFailedService",
             "relocProblem",
             "relocActedOn",
+            "relocLease",
             "description",
         ),
     ),

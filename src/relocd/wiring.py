@@ -15,8 +15,10 @@ from relocd.adapters.files import DiskFiles
 from relocd.adapters.ldap_connection import password
 from relocd.adapters.ldap_feed import LdapFeed
 from relocd.adapters.ldap_reader import LdapReader
+from relocd.adapters.ldap_writer import LdapWriter
 from relocd.adapters.ledger import JsonLedger
 from relocd.adapters.lock import sole
+from relocd.adapters.mode_file import ModeFile
 from relocd.adapters.netlink import NetlinkAddresses
 from relocd.adapters.notify import SystemdNotifier
 from relocd.adapters.render_worker import syntax_error
@@ -31,8 +33,9 @@ from relocd.adapters.wire import PacketWire
 from relocd.agent.agent import Agent, Directory, Outlets
 from relocd.agent.host import Host
 from relocd.errors import Invalid
-from relocd.model.parse import SEARCH_FILTER
-from relocd.model.settings import STATUS_NAME, Settings
+from relocd.model.dn import DN
+from relocd.model.parse import search_filter
+from relocd.model.settings import MODE_NAME, STATUS_NAME, Settings
 from relocd.model.template_set import TemplateSet
 from relocd.plan.guards import guards
 from relocd.ports import Units
@@ -122,8 +125,9 @@ async def running_agent(settings: Settings, notifier: SystemdNotifier) -> AsyncI
     """An agent at work, as a task; it is ended on the way out and everything stays as it is."""
     make_loop_urgent(settings.agent.realtime_priority)
     outlets = Outlets(JsonStatusFile(Path(settings.paths.run) / STATUS_NAME), notifier, notifier.alive_s)
+    orders = ModeFile(Path(settings.paths.run) / MODE_NAME)
     async with connected(settings, resuming=True) as parts:
-        task = asyncio.create_task(Agent(settings, parts.host, parts.directory, outlets).run())
+        task = asyncio.create_task(Agent(settings, parts.host, parts.directory, outlets, orders).run())
         try:
             yield task
         finally:
@@ -138,11 +142,13 @@ def _units(settings: Settings) -> SystemdUnits | ScriptUnits:
 
 
 async def _directory(settings: Settings, stack: AsyncExitStack, *, resuming: bool) -> Directory:
-    search = (settings.directory.base, SEARCH_FILTER, settings.server.dn)
+    filter_ = search_filter(DN.parse(settings.server.dn))
+    search = (settings.directory.base, filter_, settings.server.dn)
     cache = FileCache(Path(settings.paths.state) / "cache", search)
     saved = cache.load() if resuming else None
     urgent = partial(make_thread_urgent, settings.agent.realtime_priority if resuming else 0)
-    feed = LdapFeed(settings.directory, SEARCH_FILTER, saved.cookie if saved else "", urgent)
+    feed = LdapFeed(settings.directory, filter_, saved.cookie if saved else "", urgent)
     await stack.enter_async_context(feed)
-    reader = await stack.enter_async_context(LdapReader(settings.directory, lambda: feed.current_uri))
-    return Directory(feed, reader, cache, saved)
+    reader = await stack.enter_async_context(LdapReader(settings.directory, lambda: feed.current_uri, urgent))
+    writer = await stack.enter_async_context(LdapWriter(settings.directory, lambda: feed.current_uri, urgent))
+    return Directory(feed, reader, writer, cache, saved)

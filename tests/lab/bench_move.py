@@ -57,8 +57,7 @@ _YIELD: Final = "a watched file: priority"
 
 SERIES: Final = {
     "by-hand": Series("by hand", "a line to a running program", ByHand),
-    "relocd": Series("relocd", "ldapmodify, two records", partial(RelocdPair, probes=0)),
-    "relocd-probes": Series("relocd, 3 wire probes", "the same", partial(RelocdPair, probes=3)),
+    "relocd": Series("relocd", "ldapmodify, one link", RelocdPair),
     "keepalived-10ms": Series("keepalived 10 ms, aside", _ASIDE, partial(KeepalivedPair, advert_s=0.01, way=Way.ASIDE)),
     "keepalived-1s": Series("keepalived 1 s, aside", _ASIDE, partial(KeepalivedPair, advert_s=1, way=Way.ASIDE)),
     "keepalived-10ms-yield": Series(

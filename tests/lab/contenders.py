@@ -22,7 +22,7 @@ from tests.lab.byhand import NOWHERE
 from tests.lab.hosts import Lan
 from tests.lab.keepalived import Keepalived, Way
 from tests.lab.node import Node
-from tests.lab.slapd import Slapd, base_ldif, move_ldif, server_ldif, service_ldif
+from tests.lab.slapd import Slapd, base_ldif, link_ldif, server_ldif, service_ldif
 from tests.lab.watch import REPOSITORY, Watch, program
 
 __all__ = ["ADDRESS", "NODES", "ByHand", "Contender", "KeepalivedPair", "RelocdPair", "Route", "Scene"]
@@ -150,10 +150,9 @@ class ByHand:
 
 @dataclass(eq=False)
 class RelocdPair:
-    """Two agents and a directory of their own; a move is the plain `ldapmodify` command with two records."""
+    """Two agents and a directory of their own; a move is the plain `ldapmodify` command that links the new server."""
 
     scene: Scene
-    probes: int
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -169,7 +168,7 @@ class RelocdPair:
 
     def move(self, route: Route) -> None:
         command = self._slapd.command("ldapmodify")
-        ldif = move_ldif("echo", route.old, route.new)
+        ldif = link_ldif("echo", route.new)
         subprocess.run(command, input=ldif, text=True, check=True, capture_output=True, timeout=_COMMAND_S)
 
     def settle(self, route: Route) -> None:
@@ -186,7 +185,7 @@ class RelocdPair:
             self.scene.lan[name],
             folder,
             [self._slapd.uri],
-            tables={"guards": {"folders": ["/etc/relocd"]}, "wire": {"probes": self.probes}},
+            tables={"guards": {"folders": ["/etc/relocd"]}},
             folders=("/etc/relocd",),
         )
         node.place("/etc/relocd/echo").mkdir(parents=True)

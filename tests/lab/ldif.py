@@ -7,15 +7,18 @@ from typing import Final
 
 __all__ = [
     "SUFFIX",
+    "activate_ldif",
     "base_ldif",
     "cluster_dn",
     "cluster_ldif",
-    "move_ldif",
+    "fence_ldif",
+    "link_ldif",
     "record",
     "server_dn",
     "server_ldif",
     "service_dn",
     "service_ldif",
+    "state_dn",
 ]
 
 SUFFIX: Final = "ou=relocd,dc=example,dc=org"
@@ -97,10 +100,25 @@ def service_ldif(
     )
 
 
-def move_ldif(service: str, old: str, new: str) -> str:
-    """The two records of a move: unlink the old server, link the new one."""
-    link = f"relocServiceLink: {service_dn(service)}"
-    return "\n".join(
-        f"dn: {server_dn(server)}\nchangetype: modify\n{verb}: relocServiceLink\n{link}\n-\n"
-        for server, verb in ((old, "delete"), (new, "add"))
-    )
+def link_ldif(service: str, server: str, *, verb: str = "add") -> str:
+    """The one record of a move: link the new server. With the verb `delete`: unlink it."""
+    return _modify(server_dn(server), verb, "relocServiceLink", service_dn(service))
+
+
+def activate_ldif(cluster: str, server: str) -> str:
+    """The one record of a cluster's failover."""
+    return _modify(cluster_dn(cluster), "replace", "relocActive", server_dn(server))
+
+
+def fence_ldif(server: str) -> str:
+    """The word that a server is off for certain."""
+    return _modify(server_dn(server), "replace", "relocFenced", "TRUE")
+
+
+def state_dn(service: str) -> str:
+    """The name of a service's state."""
+    return f"cn=state,{service_dn(service)}"
+
+
+def _modify(dn: str, verb: str, attribute: str, value: str) -> str:
+    return f"dn: {dn}\nchangetype: modify\n{verb}: {attribute}\n{attribute}: {value}\n-\n"

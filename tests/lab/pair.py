@@ -20,7 +20,7 @@ from typing import Final, Self
 from tests.lab.figures import Figures, measured
 from tests.lab.hosts import Lan
 from tests.lab.node import Node, Tables
-from tests.lab.slapd import Slapd, base_ldif, move_ldif, server_dn, server_ldif, service_ldif
+from tests.lab.slapd import Slapd, base_ldif, link_ldif, server_dn, server_ldif, service_ldif
 from tests.lab.trace import steps
 from tests.lab.watch import Watch, program
 
@@ -98,7 +98,7 @@ class Pair:
     def move(self, service: ServicePlan, number: int, watches: Mapping[str, Watch]) -> Figures:
         """Move a service to the other server by one plain ldapmodify, and see what that does."""
         old, new = _NODES if number % 2 else _NODES[::-1]
-        command, ldif = self.slapd.command("ldapmodify"), move_ldif(service.name, old, new)
+        command, ldif = self.slapd.command("ldapmodify"), link_ldif(service.name, new)
         sent_ns = time.monotonic_ns()
         subprocess.run(command, input=ldif, text=True, check=True, capture_output=True, timeout=_ANSWER_S)
         accepted_ns = time.monotonic_ns()

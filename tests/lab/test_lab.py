@@ -13,7 +13,7 @@ from tests.lab.deadline import until
 from tests.lab.folders import with_folders
 from tests.lab.hosts import Lan, entered
 from tests.lab.judgement import first_answer, outage_ns, overlap_ns
-from tests.lab.slapd import SUFFIX, Slapd, cluster_ldif, move_ldif, server_dn, server_ldif, service_dn, service_ldif
+from tests.lab.slapd import SUFFIX, Slapd, cluster_ldif, link_ldif, server_dn, server_ldif, service_dn, service_ldif
 from tests.lab.watch import Watch, program
 
 SERVICE = {"192.0.2.10": "192.0.2.10/24", "2001:db8::10": "2001:db8::10/64"}
@@ -104,8 +104,7 @@ class TestSlapd:
             slapd.add(service_ldif("web", addresses=["192.0.2.10/24"], template_sets=["nginx"], parameters={"a": "b"}))
             slapd.add(server_ldif("node1", services=["web"], clusters=["pair"]) + server_ldif("node2"))
             slapd.add(cluster_ldif("pair", services=["web"], active="node1", relocFailover="manual"))
-            slapd.modify(move_ldif("web", "node1", "node2"))
-            assert service_dn("web") not in search(slapd, server_dn("node1"), "relocServiceLink")
+            slapd.modify(link_ldif("web", "node2"))
             assert service_dn("web") in search(slapd, server_dn("node2"), "relocServiceLink")
 
     def test_it_stops_crashes_pauses_and_comes_back_with_its_content(self):

@@ -68,9 +68,12 @@ def test_apply_never_shows_a_secret(pair: Pair, quiet: Node) -> None:
 
 
 def test_apply_leaves_what_is_no_longer_linked(pair: Pair, quiet: Node) -> None:
-    pair.slapd.modify(
-        "dn: cn=node1,ou=servers,ou=relocd,dc=example,dc=org\nchangetype: modify\ndelete: relocServiceLink\n"
-    )
+    """A shared service; of an exclusive one the holder is for the agents to change."""
+    unlink = "dn: cn=node1,ou=servers,ou=relocd,dc=example,dc=org\nchangetype: modify\ndelete: relocServiceLink\n"
+    pair.slapd.modify(unlink)
+    assert "not linked any more" in relocd("apply", node=quiet).stdout
+    assert has(quiet)
+    change(pair, "replace: relocExclusive\nrelocExclusive: FALSE")
     assert "would drop" in relocd("apply", "--dry-run", node=quiet).stdout
     assert has(quiet)
     assert relocd("apply", node=quiet).returncode == 0

@@ -35,6 +35,7 @@ GIVEN_ATTRIBUTES = {
     22: "relocFailedService",
     23: "relocProblem",
     24: "relocActedOn",
+    25: "relocLease",
 }
 GIVEN_CLASSES = {
     1: "relocServer",

@@ -25,12 +25,27 @@ class StopSignal:
 
     def __init__(self) -> None:
         self._set = threading.Event()
+        self._interrupted = threading.Event()
         self._descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
     def set(self) -> None:
         """Ask the thread to end; called from any thread, before `close`."""
         self._set.set()
         os.eventfd_write(self._descriptor, 1)
+
+    def interrupt(self) -> None:
+        """Ask the thread to leave off what it does and begin anew; called from any thread, before `close`."""
+        self._interrupted.set()
+        os.eventfd_write(self._descriptor, 1)
+
+    def take_interrupt(self) -> bool:
+        """Whether `interrupt` was called since the last time, from the thread."""
+        if not self._interrupted.is_set():
+            return False
+        self._interrupted.clear()
+        if not self._set.is_set():
+            os.eventfd_read(self._descriptor)
+        return True
 
     def is_set(self) -> bool:
         """Whether the thread shall end."""

@@ -15,6 +15,7 @@ import logging
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import replace
 from random import SystemRandom
 from types import TracebackType
 from typing import Final, Self
@@ -61,6 +62,12 @@ class LdapFeed:
     def current_uri(self) -> str | None:
         """The server that carries the search now."""
         return self._follower.uri
+
+    def restart(self, filter_: str) -> None:
+        """End the search that runs, if one does, and begin anew with that filter."""
+        self._follower.plan = replace(self._follower.plan, filter=filter_)
+        if not self._stop.is_set():
+            self._stop.interrupt()
 
     async def __aenter__(self) -> Self:
         return self
@@ -109,23 +116,23 @@ class _Follower:
 
     def __init__(self, plan: Plan, cookie: SyncCookie | None, stop: StopSignal) -> None:
         self.uri: str | None = None
-        self._plan = plan
+        self.plan = plan
         self._cookie = cookie
         self._stop = stop
         self._lagging_since: float | None = None
 
     def run(self, emit: Emit) -> None:
         """Follow until asked to stop."""
-        delays = _delays(self._plan.settings)
+        delays = _delays(self.plan.settings)
         while not self._stop.is_set():
             if self._round(emit):
-                delays = _delays(self._plan.settings)
+                delays = _delays(self.plan.settings)
             self._stop.wait(next(delays))
 
     def _round(self, emit: Emit) -> bool:
         """Try the servers until one has carried a search, and wait for its end; whether there was one."""
         reasons: list[str] = []
-        for uri in self._plan.settings.uris:
+        for uri in self.plan.settings.uris:
             session = Session(self._cookie)
             reasons.append(self._attempt(uri, session, emit))
             if self._stop.is_set():
@@ -140,7 +147,7 @@ class _Follower:
     def _attempt(self, uri: str, session: Session, emit: Emit) -> str:
         """Follow one server's search to its end; the reason of the end."""
         try:
-            with connect(uri, self._plan.settings) as connection:
+            with connect(uri, self.plan.settings) as connection:
                 self._refuse_lagging(connection)
                 self._follow(connection, session, emit)
             reason = "the agent ends it"
@@ -154,7 +161,7 @@ class _Follower:
         return reason
 
     def _follow(self, connection: Connection, session: Session, emit: Emit) -> None:
-        search = PersistentSearch(connection, self._plan, session, self._stop)
+        search = PersistentSearch(connection, self.plan, session, self._stop)
         search.start()
         self.uri = connection.uri
         emit([Started(connection.uri, fresh=session.cookie is None)])
@@ -164,7 +171,7 @@ class _Follower:
         """Raise `Refused` when the provider says that it knows less than the cookie; many do not say anything."""
         if self._cookie is None:
             return
-        found = connection.search(self._plan.settings.base, ldap.SCOPE_BASE, "(objectClass=*)", ["contextCSN"])
+        found = connection.search(self.plan.settings.base, ldap.SCOPE_BASE, "(objectClass=*)", ["contextCSN"])
         csns = [value.decode("ascii", "replace") for _, values in found for value in values.get("contextCSN", ())]
         if csns and self._cookie.is_ahead_of(SyncCookie.of(csns)):
             raise Refused(f"{connection.uri}: the server lags behind what was read before; it must catch up")

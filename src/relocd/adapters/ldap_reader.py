@@ -17,6 +17,7 @@ from typing import Final, Self
 from uuid import UUID
 
 import ldap
+from ldap.filter import escape_filter_chars
 
 from relocd.adapters.ldap_connection import Connection, Found
 from relocd.adapters.ldap_entry import ATTRIBUTES, entry_of
@@ -43,11 +44,16 @@ class _Question:
 
 
 class LdapReader:
-    """Reads from the server that `current_uri` names, or else from the first one that answers."""
+    """Reads from the server that `current_uri` names, or else from the first one that answers.
 
-    def __init__(self, settings: DirectorySettings, current_uri: Callable[[], str | None]) -> None:
+    `begin` is called first in its thread.
+    """
+
+    def __init__(
+        self, settings: DirectorySettings, current_uri: Callable[[], str | None], begin: Callable[[], object] = bool
+    ) -> None:
         self._base = settings.base
-        self._kept = KeptConnection(settings, current_uri, "ldap-reader")
+        self._kept = KeptConnection(settings, current_uri, "ldap-reader", begin)
 
     async def __aenter__(self) -> Self:
         return self
@@ -69,6 +75,22 @@ class LdapReader:
         """The entry of that identity below the base, or None when the directory says that there is none."""
         question = _Question(self._base, ldap.SCOPE_SUBTREE, f"(entryUUID={UUID(uuid)})", proof="(entryUUID=*)")
         return await self._answer(question)
+
+    async def linking_to(self, service: DN) -> tuple[Entry, ...]:
+        """Every server and cluster below the base with a direct link to that name; raises `Unavailable`."""
+        filter_ = f"(relocServiceLink={escape_filter_chars(service.text)})"
+        return await self._kept.run(lambda: self._linking(filter_))
+
+    def _linking(self, filter_: str) -> tuple[Entry, ...]:
+        try:
+            connection = self._kept.get()
+            found = connection.search(self._base, ldap.SCOPE_SUBTREE, filter_, ATTRIBUTES)
+            if not found:
+                self._prove(connection, _ANY)
+            return tuple(entry_of(*each) for each in found)
+        except RelocdError as error:
+            self._kept.drop()
+            raise Unavailable(str(error)) from error
 
     async def _answer(self, question: _Question) -> Entry | None:
         return await self._kept.run(lambda: self._asked(question))

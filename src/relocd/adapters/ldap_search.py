@@ -95,6 +95,8 @@ class PersistentSearch:
         descriptor = self._connection.handle.fileno()
         try:
             while not self._stop.is_set():
+                if self._stop.take_interrupt():
+                    raise Unavailable(f"{self._doing}: begun anew, since it did not tell what it should")
                 idle = self._drain(held)
                 if held and (not self._session.refreshing or len(held) >= _CHUNK):
                     emit(held)

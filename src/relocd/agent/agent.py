@@ -14,18 +14,24 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from relocd import __version__
+from relocd.agent.clusters import Clusters, unfence
 from relocd.agent.confirmation import fill, is_unlinked
+from relocd.agent.contender import Agreement
 from relocd.agent.crew import Crew
 from relocd.agent.host import Host
-from relocd.agent.status import Connection, one_line, status
+from relocd.agent.pulse import Pulse
+from relocd.agent.status import Connection, one_line, status, status_entry
+from relocd.agent.vitals import Vitals
+from relocd.agent.witnesses import Witnesses
 from relocd.errors import Invalid, RelocdError, Unavailable
 from relocd.model.dn import DN
-from relocd.model.entries import EntryUUID, Problem
+from relocd.model.entries import Entry, EntryUUID, Problem
+from relocd.model.parse import STATUS_RDN, search_filter
 from relocd.model.settings import Settings
 from relocd.model.snapshot import Snapshot
 from relocd.model.template_set import Scope
 from relocd.plan.goals import GoalId, goals, service_of
-from relocd.ports import Cache, DirectoryReader, Feed, Notifier, StatusFile
+from relocd.ports import Cache, DirectoryReader, DirectoryWriter, Feed, Notifier, Orders, StatusFile
 from relocd.sync.events import Lost, RefreshDone, Started, SyncEvent, Upsert
 from relocd.sync.mirror import Mirror, Saved
 
@@ -34,6 +40,7 @@ __all__ = ["Agent", "Directory", "Outlets", "scope_of"]
 _log = logging.getLogger(__name__)
 _STORE_EVERY_S = 300.0
 _STATUS_DELAY_S = 0.05
+_MODE_EVERY_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +49,7 @@ class Directory:
 
     feed: Feed
     reader: DirectoryReader
+    writer: DirectoryWriter
     cache: Cache
     saved: Saved | None
 
@@ -58,16 +66,23 @@ class Outlets:
 class Agent:
     """One server's agent; `run` works until it is cancelled, and then leaves everything as it is."""
 
-    def __init__(self, settings: Settings, host: Host, directory: Directory, outlets: Outlets) -> None:
+    def __init__(self, settings: Settings, host: Host, directory: Directory, outlets: Outlets, orders: Orders) -> None:
         self._settings = settings
         self._host = host
         self._directory = directory
         self._outlets = outlets
         self._mirror = Mirror(DN.parse(settings.server.dn), directory.saved, int(settings.agent.spare_mib * 2**20))
-        self._crew = Crew(host, settings, self._changed)
+        self._orders = orders
+        self._mode = orders.mode()
+        self._pulse = Pulse(directory.writer, settings.handover)
+        self._agreement = self._agreed(settings, host, directory)
+        self._crew = Crew(host, settings, self._agreement, self._changed)
+        self._clusters = Clusters(self._agreement, self._crew)
         self._connection = Connection("connecting", time.time(), "")
         self._considered: Snapshot | None = None
+        self._name = DN.parse(settings.server.dn)
         self._problems: tuple[Problem, ...] = ()
+        self._said: dict[str, list[str]] = {}
         self._missing: frozenset[EntryUUID] = frozenset()
         self._incomplete = asyncio.Event()
         self._dirty = asyncio.Event()
@@ -82,6 +97,9 @@ class Agent:
             async with asyncio.TaskGroup() as group:
                 self._crew.begin(group)
                 group.create_task(self._follow())
+                group.create_task(self._pulse.run(self._my_dn, self._my_status, self._search_anew, self._changed))
+                group.create_task(self._look_after_myself())
+                group.create_task(self._obey())
                 group.create_task(self._complete())
                 group.create_task(self._tell())
                 group.create_task(self._store())
@@ -95,7 +113,21 @@ class Agent:
             started = time.monotonic_ns()
             self._mirror.apply(batch)
             self._note(batch, started)
+            await self._hear(batch)
             self._consider()
+
+    async def _hear(self, batch: Sequence[SyncEvent]) -> None:
+        """Take this server's own heartbeats out of a batch."""
+        for event in batch:
+            if isinstance(event, Upsert) and self._is_my_status(event.entry):
+                was_current = self._pulse.is_current(time.monotonic())
+                if self._pulse.heard(event.entry):
+                    await self._crew.renew(self._pulse.left_s(time.monotonic()))
+                    if not was_current:
+                        self._crew.nudge_contests()
+
+    def _is_my_status(self, entry: Entry) -> bool:
+        return entry.dn == self._name.below(STATUS_RDN)
 
     def _note(self, batch: Sequence[SyncEvent], started: int) -> None:
         """Log what happened to the connection, and keep it for the status."""
@@ -110,7 +142,7 @@ class Agent:
                 case Lost(reason):
                     if self._connected("lost", reason):
                         _log.warning("directory lost", extra={"fields": {"reason": reason}})
-                case Upsert(entry) if self._connection.state == "current":
+                case Upsert(entry) if self._connection.state == "current" and not self._is_my_status(entry):
                     fields = {"dn": str(entry.dn), "csn": entry.csn, "at_ns": started}
                     _log.debug("change seen", extra={"fields": fields})
                 case _:
@@ -133,6 +165,7 @@ class Agent:
         self._missing = missing
         if snapshot is None or snapshot is self._considered:
             return
+        self._take_name(snapshot)
         self._considered = snapshot
         self._log_problems(snapshot.problems)
         found = goals(snapshot, scope_of(self._host), self._settings.server.template_sets)
@@ -141,6 +174,54 @@ class Agent:
             absent = self._crew.want(found, self._mirror.__contains__)
             self._crew.confirm(absent, lambda goal: self._is_gone(me, goal))
         self._changed()
+
+    def _take_name(self, snapshot: Snapshot) -> None:
+        """Search for this server's own status by the name that it has now."""
+        if snapshot.me is not None and snapshot.me.dn != self._name:
+            self._name = snapshot.me.dn
+            self._search_anew()
+
+    def _my_dn(self) -> DN:
+        return self._name
+
+    def _search_anew(self) -> None:
+        self._directory.feed.restart(search_filter(self._name))
+
+    def _my_status(self) -> dict[str, list[str]]:
+        return status_entry(self._crew.workers, (*self._problems, *self._crew.problems))
+
+    def _agreed(self, settings: Settings, host: Host, directory: Directory) -> Agreement:
+        vitals = Vitals(directory.reader, settings.handover.lease_s)
+        return Agreement(
+            reader=directory.reader,
+            writer=directory.writer,
+            pulse=self._pulse,
+            witnesses=Witnesses(host, vitals, self._pulse, settings.handover),
+            settings=settings.handover,
+            providers=lambda: self._mirror.providers,
+            mode=lambda: self._mode,
+            is_up=lambda service: self._crew.is_up(service),
+        )
+
+    async def _look_after_myself(self) -> None:
+        """What nobody asks for: a fence that holds nothing any more is cleared, and clusters fail over."""
+        while True:
+            snapshot = self._considered
+            if snapshot is not None and self._connection.state == "current":
+                await unfence(self._agreement, snapshot)
+                await self._clusters.look(snapshot)
+            await asyncio.sleep(min(self._settings.handover.beat_s, 0.5))
+
+    async def _obey(self) -> None:
+        """Follow what a person tells this agent."""
+        while True:
+            mode = self._orders.mode()
+            if mode is not self._mode:
+                _log.info("mode", extra={"fields": {"was": self._mode, "now": mode}})
+                self._mode = mode
+                self._crew.nudge_all()
+                self._changed()
+            await asyncio.sleep(_MODE_EVERY_S)
 
     async def _is_gone(self, me: EntryUUID, goal: GoalId) -> bool:
         service = service_of(goal)
@@ -201,8 +282,12 @@ class Agent:
             workers = self._crew.workers
             self._outlets.notifier.status(one_line(self._connection, workers))
             me = self._settings.server.dn
-            problems = (*self._problems, *self._crew.problems)
-            await self._outlets.file.write(status(me, __version__, self._connection, workers, problems))
+            problems = (*self._problems, *self._crew.problems, *self._pulse.problems)
+            await self._outlets.file.write(status(me, __version__, self._connection, workers, problems, self._mode))
+            said = self._my_status()
+            if said != self._said:
+                self._said = said
+                self._pulse.beat_soon()
 
     async def _stay_alive(self) -> None:
         while True:

@@ -14,6 +14,7 @@ from relocd.toml_values import TomlText
 
 __all__ = ["read_settings"]
 
+_SHORTEST_LEASE_S = 2.0
 _SCHEMES = ("ldap://", "ldaps://", "ldapi://")
 
 
@@ -43,6 +44,8 @@ def _check(text: TomlText, settings: Settings) -> None:
         raise text.error(("directory", key), problem)
     if not 0 <= settings.agent.realtime_priority <= 99:
         raise text.error(("agent", "realtime_priority"), "must be from 1 to 99, or 0 for ordinary scheduling")
+    if settings.handover.lease_s < _SHORTEST_LEASE_S:
+        raise text.error(("handover", "lease_s"), f"must be {_SHORTEST_LEASE_S:g} or more: kernels count whole seconds")
     for place, number in _durations(settings):
         if number < 0:
             raise text.error(place, "is negative; write 0 or more")
@@ -85,7 +88,7 @@ def _is_pause_or_limit(key: str) -> bool:
 
 
 def _durations(settings: Settings) -> Iterator[tuple[tuple[str, ...], float]]:
-    for table in ("directory", "wire", "units", "agent"):
+    for table in ("directory", "wire", "units", "handover", "agent"):
         section = getattr(settings, table)
         for each in fields(section):
             value = getattr(section, each.name)

@@ -8,23 +8,26 @@ crash of the agent, and after one of the whole server a new start finds no addre
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
-from relocd.agent.execution import Mandate, Outcome, carried_out
+from relocd.agent.execution import Mandate, Outcome, Warrant, carried_out
 from relocd.agent.host import Host
 from relocd.errors import Failed, Invalid, RelocdError, Unavailable
 from relocd.model.host import NewFile, UnitState
-from relocd.model.template_set import Role, TemplateSet
-from relocd.plan.actions import Action, RunCommand
+from relocd.model.template_set import Role, TemplateSet, UnitAction
+from relocd.plan.actions import Action, AddAddress, DropAddress, InstallFiles, RunCommand, UseUnit
 from relocd.plan.desired import Desired, Footprint, Observed, Placed
 from relocd.plan.diff import actions, after, before, leaving
 from relocd.plan.goals import Goal, GoalId
 from relocd.plan.outline import Outline, PlannedFile, desired, fallback, outline
 
-__all__ = ["Plan", "Report", "converged", "departed", "departure", "planned"]
+__all__ = ["Permit", "Plan", "Report", "converged", "departed", "departure", "let_go", "planned", "prepared"]
+
+Permit = Callable[[], Awaitable[Warrant]]
+"""Asked before anything is raised that one server only may have; raises `Busy` or `Unavailable` when it may not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +47,16 @@ class Plan:
 class Report:
     """What a convergence has reached: the footprint left here (None: nothing), what failed, and whether it waits.
 
-    `actions` are those that succeeded.
+    `actions` are those that succeeded. `standing` says in words how this server stands to an exclusive service, and
+    `again_s` when to look again though nothing has happened.
     """
 
     footprint: Footprint | None
     problems: tuple[str, ...] = ()
     busy: bool = False
     actions: tuple[Action, ...] = ()
+    standing: str = ""
+    again_s: float | None = field(default=None, compare=False)
 
 
 async def planned(host: Host, goal: Goal, footprint: Footprint) -> Plan:
@@ -68,19 +74,61 @@ async def planned(host: Host, goal: Goal, footprint: Footprint) -> Plan:
     return Plan(chosen, actions(chosen, observed, footprint), problems, before(chosen, targets, footprint))
 
 
-async def converged(host: Host, goal: Goal, footprint: Footprint, revoked: asyncio.Event | None = None) -> Report:
-    """Bring a goal about as far as it goes now, and no further once its serving is `revoked`."""
+async def converged(
+    host: Host, goal: Goal, footprint: Footprint, revoked: asyncio.Event | None = None, permit: Permit | None = None
+) -> Report:
+    """Bring a goal about as far as it goes now, and no further once its serving is `revoked`.
+
+    Raises what `permit` raises, before anything is done, when something is to be raised.
+    """
     plan = await planned(host, goal, footprint)
     if plan.desired is None:
         return Report(footprint, plan.problems)
+    warrant = await permit() if permit is not None and _raises(plan) else Warrant()
     if plan.actions:
         await _intend(host, goal.id, plan.intent)
     entering = footprint.role is not goal.role
-    mandate = Mandate(goal.name, goal.reason, entering, revoked or asyncio.Event())
+    mandate = Mandate(goal.name, goal.reason, entering, revoked or asyncio.Event(), warrant)
     outcomes = await carried_out(host, plan.actions, mandate)
     reached = _reached(plan, footprint, goal.role, outcomes)
     problems = (*plan.problems, *_problems(outcomes), *await _unkept(host, goal.id, reached))
     return Report(reached, problems, any(outcome.busy for outcome in outcomes), _done(outcomes))
+
+
+async def prepared(host: Host, goal: Goal, footprint: Footprint) -> tuple[str, ...]:
+    """Make ready for a role without entering it: files are checked and lie beside their targets.
+
+    Returns what stands against entering it, nothing when all is well.
+    """
+    plan = await planned(host, goal, footprint)
+    if plan.problems or plan.desired is None:
+        return plan.problems or ("nothing is known of it here yet",)
+    missing = [unit.name for unit in plan.desired.units if await _unit_state(host, unit.name) is UnitState.UNKNOWN]
+    if missing:
+        return tuple(f"there is no unit {name} here; install it" for name in missing)
+    files = [file for action in plan.actions if isinstance(action, InstallFiles) for file in action.files]
+    try:
+        await host.files.prepare(files)
+    except RelocdError as error:
+        return (str(error),)
+    return ()
+
+
+async def let_go(host: Host, goal: Goal, footprint: Footprint) -> Report:
+    """Stop what another server is about to start: units and addresses, and all of the role that has commands.
+
+    Where the standby role takes no command and no running unit, the rest of it is left to the next convergence.
+    """
+    plan = await planned(host, goal, footprint)
+    if plan.desired is None:
+        return Report(footprint, plan.problems)
+    urgent = [action for action in plan.actions if _stops(action)]
+    if any(isinstance(action, RunCommand | UseUnit) and not _stops(action) for action in plan.actions):
+        urgent = list(plan.actions)
+    if urgent:
+        await _intend(host, goal.id, plan.intent)
+    outcomes = await carried_out(host, urgent, Mandate(goal.name, goal.reason))
+    return Report(plan.intent if urgent else footprint, _problems(outcomes), actions=_done(outcomes))
 
 
 async def departure(host: Host, footprint: Footprint) -> tuple[Action, ...]:
@@ -98,6 +146,21 @@ async def departed(host: Host, goal: GoalId, footprint: Footprint, reason: str) 
         return Report(replace(footprint, role=None), problems, actions=_done(outcomes))
     await host.ledger.forget(goal)
     return Report(None, actions=_done(outcomes))
+
+
+def _raises(plan: Plan) -> bool:
+    """Whether something is raised that one server only may have: an address, or units where there is no address.
+
+    While the addresses of a service are here, nobody else has them, and its units may start again without asking.
+    """
+    if plan.desired is None:
+        return False
+    starts = any(isinstance(action, UseUnit) and not _stops(action) for action in plan.actions)
+    return any(isinstance(action, AddAddress) for action in plan.actions) or (starts and not plan.desired.addresses)
+
+
+def _stops(action: Action) -> bool:
+    return isinstance(action, DropAddress) or (isinstance(action, UseUnit) and action.action is UnitAction.STOP)
 
 
 def _sketch(host: Host, goal: Goal, name: str) -> tuple[Outline | None, tuple[str, ...]]:

@@ -6,13 +6,14 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 
+from relocd.agent.contender import Agreement
 from relocd.agent.host import Host
 from relocd.agent.worker import Leave, Pace, Worker
 from relocd.errors import RelocdError
 from relocd.model.entries import EntryUUID, Problem
 from relocd.model.settings import Settings
 from relocd.plan.desired import Footprint
-from relocd.plan.goals import Goal, GoalId, Goals, service_of
+from relocd.plan.goals import Goal, GoalId, Goals, goal_id, service_of
 
 __all__ = ["Crew"]
 
@@ -22,9 +23,10 @@ _log = logging.getLogger(__name__)
 class Crew:
     """Workers by goal. Those for what an earlier run left here exist from the start, without a wish."""
 
-    def __init__(self, host: Host, settings: Settings, changed: Callable[[], None]) -> None:
+    def __init__(self, host: Host, settings: Settings, agreement: Agreement, changed: Callable[[], None]) -> None:
         self._host = host
         self._settings = settings
+        self._agreement = agreement
         self._pace = Pace(settings.agent, settings.wire)
         self._changed = changed
         self._workers: dict[GoalId, Worker] = {}
@@ -64,15 +66,15 @@ class Crew:
         `exists` says whether the directory has an entry of that identity.
         """
         absent = self._workers.keys() - goals.wanted.keys()
-        self._absent = frozenset(goal_id for goal_id in absent if not goals.in_doubt(goal_id))
+        self._absent = frozenset(here for here in absent if not goals.in_doubt(here))
         for goal in goals.wanted.values():
             worker = self._worker(goal, exists)
             if worker.footprint is None or not goals.in_doubt(goal.id):
                 worker.want(goal)
-        for goal_id in self._unconfirmed.keys() - self._absent:
-            del self._unconfirmed[goal_id]
-        for goal_id in self._confirming.keys() - self._absent:
-            self._confirming.pop(goal_id).cancel()  # so that the next absence is asked about at once
+        for here in self._unconfirmed.keys() - self._absent:
+            del self._unconfirmed[here]
+        for here in self._confirming.keys() - self._absent:
+            self._confirming.pop(here).cancel()  # so that the next absence is asked about at once
         if not self._adopted and goals.complete:
             self._adopted = True
             self._start(self._drop_orphans(goals))
@@ -87,7 +89,32 @@ class Crew:
     def nudge_all(self) -> None:
         """Something changed that may concern any service."""
         for worker in self._workers.values():
-            worker.nudge()
+            worker.nudge(at_all=True)
+
+    def wish(self, goal: GoalId) -> Goal | Leave | None:
+        """The latest wish for a goal, None where there is none."""
+        worker = self._workers.get(goal)
+        return None if worker is None else worker.wish
+
+    async def could_serve(self, goal: GoalId) -> bool:
+        """Whether nothing on this server stands against running a service."""
+        worker = self._workers.get(goal)
+        return worker is not None and await worker.could_serve()
+
+    def is_up(self, service: EntryUUID) -> bool:
+        """Whether something of a service may be up here."""
+        worker = self._workers.get(goal_id(service))
+        return worker is not None and worker.is_up
+
+    async def renew(self, left_s: float) -> None:
+        """The lease has been renewed and lasts that long."""
+        await asyncio.gather(*(worker.renew(left_s) for worker in self.workers))
+
+    def nudge_contests(self) -> None:
+        """The others hear of this server again."""
+        for worker in self._workers.values():
+            if isinstance(worker.wish, Goal) and worker.wish.contest is not None:
+                worker.nudge()
 
     def nudge_units(self) -> None:
         """A unit changed its state."""
@@ -112,8 +139,8 @@ class Crew:
         """
         if service_of(goal.id) is None:
             return None
-        for goal_id in self._absent:
-            worker, service = self._workers[goal_id], service_of(goal_id)
+        for absent in self._absent:
+            worker, service = self._workers[absent], service_of(absent)
             if service is not None and not exists(service) and worker.name == goal.name and not worker.acting:
                 return worker
         return None
@@ -134,7 +161,7 @@ class Crew:
         return self._group.create_task(work)
 
     def _hire(self, goal: GoalId, footprint: Footprint | None, heir_of: GoalId | None = None) -> Worker:
-        worker = Worker(self._host, goal, footprint, self._pace, self._changed)
+        worker = Worker(self._host, goal, footprint, self._pace, self._agreement, self._changed)
         self._workers[goal] = worker
         self._tasks[goal] = self._start(self._employ(worker, heir_of))
         return worker

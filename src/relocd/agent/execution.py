@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -29,7 +30,7 @@ from relocd.plan.actions import (
 )
 from relocd.plan.desired import Placed
 
-__all__ = ["Mandate", "Outcome", "announce", "carried_out"]
+__all__ = ["Mandate", "Outcome", "Warrant", "announce", "carried_out", "probe"]
 
 _log = logging.getLogger(__name__)
 
@@ -48,6 +49,17 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Warrant:
+    """The permission to raise what one server only may have: until when, by the monotonic clock, and for how long.
+
+    Of a service that a cut-off holder releases, the kernel itself drops the addresses after `lifetime_s`.
+    """
+
+    until: float = math.inf
+    lifetime_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Mandate:
     """For which service and why a plan is carried out, and the word that its serving is not wanted any more."""
 
@@ -55,6 +67,7 @@ class Mandate:
     reason: str
     entering: bool = False
     revoked: asyncio.Event = field(default_factory=asyncio.Event)
+    warrant: Warrant = Warrant()
 
 
 async def carried_out(host: Host, actions: Sequence[Action], mandate: Mandate) -> list[Outcome]:
@@ -68,17 +81,18 @@ async def carried_out(host: Host, actions: Sequence[Action], mandate: Mandate) -
             fields = {"service": mandate.service, "action": str(action)}
             _log.debug("action skipped", extra={"fields": fields})
             continue
-        outcome = await _outcome(host, action, mandate.revoked)
+        outcome = await _outcome(host, action, mandate)
         outcomes.append(outcome)
         _report(outcome, mandate)
     return outcomes
 
 
-def _is_blocked(action: Action, outcomes: Iterable[Outcome], *, entering: bool) -> bool:
+def _is_blocked(action: Action, outcomes: Sequence[Outcome], *, entering: bool) -> bool:
     """Whether an earlier failure forbids an action.
 
-    Nothing is raised or started on files that did not pass, no address while another host has it, no unit after one
-    that did not start: units are ordered because they need each other. Letting go is never blocked.
+    Nothing is raised or started on files that did not pass, while another host has an address, or once that is not
+    allowed any more; no unit after one that did not start: units are ordered because they need each other. Letting go
+    is never blocked.
     """
     failed = [outcome.action for outcome in outcomes if outcome.problem]
     if _lets_go(action):
@@ -86,7 +100,7 @@ def _is_blocked(action: Action, outcomes: Iterable[Outcome], *, entering: bool) 
     files_failed = any(isinstance(each, InstallFiles | RemoveFile) for each in failed)
     if files_failed and (entering or _refreshes(action)):
         return True
-    if any(isinstance(each, ProbeAddresses) for each in failed):
+    if any(isinstance(each, ProbeAddresses) for each in failed) or any(outcome.busy for outcome in outcomes):
         return True
     dependent = isinstance(action, UseUnit | RunCommand)
     return dependent and any(isinstance(each, UseUnit | RunCommand) and not _lets_go(each) for each in failed)
@@ -102,14 +116,14 @@ def _refreshes(action: Action) -> bool:
     return isinstance(action, RunCommand) or (isinstance(action, UseUnit) and action.action is not UnitAction.START)
 
 
-async def _outcome(host: Host, action: Action, revoked: asyncio.Event) -> Outcome:
+async def _outcome(host: Host, action: Action, mandate: Mandate) -> Outcome:
     started = time.monotonic()
     problem, busy = None, False
     try:
         if isinstance(action, UseUnit | RunCommand) and not _lets_go(action):
-            await _unless(revoked, _carry_out(host, action))
+            await _unless(mandate.revoked, _carry_out(host, action, mandate.warrant))
         else:
-            await _carry_out(host, action)
+            await _carry_out(host, action, mandate.warrant)
     except RelocdError as error:
         problem, busy = str(error), isinstance(error, Busy)
     except Exception as error:  # noqa: BLE001 - a defect met by one action must not lose what the others have done
@@ -132,16 +146,16 @@ async def _unless(revoked: asyncio.Event, work: Coroutine[None, None, None]) -> 
         await asyncio.gather(working, waiting, return_exceptions=True)
 
 
-async def _carry_out(host: Host, action: Action) -> None:
+async def _carry_out(host: Host, action: Action, warrant: Warrant) -> None:
     match action:
         case InstallFiles(files):
             await host.files.install(files)
         case RemoveFile(target):
             await host.files.remove(target)
         case ProbeAddresses(addresses):
-            await _probe(host, addresses)
+            await probe(host, addresses)
         case AddAddress(placed):
-            await host.addresses.add(placed.interface, placed.address)
+            await _raise(host, placed, warrant)
         case DropAddress(placed):
             await host.addresses.drop(placed.interface, placed.address)
         case UseUnit(name, word):
@@ -150,6 +164,13 @@ async def _carry_out(host: Host, action: Action) -> None:
             await host.commands.run(command.run, command.timeout_s)
         case Announce(addresses):
             await announce(host, addresses)
+
+
+async def _raise(host: Host, placed: Placed, warrant: Warrant) -> None:
+    """Raise an address while that is still allowed: a process that hung in between may come too late."""
+    if time.monotonic() > warrant.until:
+        raise Busy(f"{placed}: what allowed it to be raised is too old by now; asking again")
+    await host.addresses.add(placed.interface, placed.address, warrant.lifetime_s)
 
 
 async def _use_unit(host: Host, name: str, word: UnitAction) -> None:
@@ -166,7 +187,8 @@ async def _use_unit(host: Host, name: str, word: UnitAction) -> None:
             pass
 
 
-async def _probe(host: Host, addresses: Iterable[Placed]) -> None:
+async def probe(host: Host, addresses: Iterable[Placed]) -> None:
+    """Ask the wire for addresses; raises `Busy` when somebody has one."""
     groups = _by_interface(host, addresses)
     found = await asyncio.gather(*(host.wire.probe(interface, group) for interface, group in groups))
     answered = [probe for probes in found for probe in probes if probe.answered_by]

@@ -10,13 +10,16 @@ from difflib import unified_diff
 from relocd.agent.agent import Directory, scope_of
 from relocd.agent.confirmation import fill, is_unlinked
 from relocd.agent.converge import converged, departed, departure, planned
+from relocd.agent.execution import Warrant
 from relocd.agent.host import Host
 from relocd.errors import RelocdError, Unavailable
 from relocd.model.dn import DN
-from relocd.model.entries import Problem
+from relocd.model.entries import Problem, ServiceState
 from relocd.model.host import NewFile
+from relocd.model.parse import parsed
 from relocd.model.settings import Settings
 from relocd.model.snapshot import Snapshot
+from relocd.model.template_set import Role
 from relocd.plan.actions import Action, InstallFiles
 from relocd.plan.desired import Footprint
 from relocd.plan.goals import Goal, GoalId, Goals, goals, service_of
@@ -51,7 +54,7 @@ async def plan_once(settings: Settings, host: Host, directory: Directory, timeou
     """What a cycle would do now; nothing is changed. Raises `Unavailable` when the directory does not answer."""
     known = await _known(settings, host, directory, timeout_s)
     ledger = host.ledger.all()
-    steps = [await _planned(host, goal, _footprint(ledger, goal)) for goal in _due(known, ledger)]
+    steps = [await _planned(host, directory, goal, _footprint(ledger, goal)) for goal in _due(known, ledger)]
     gone, doubts = await _gone(known, directory, ledger)
     for goal_id in gone:
         actions = await departure(host, ledger[goal_id])
@@ -65,7 +68,8 @@ async def apply_once(settings: Settings, host: Host, directory: Directory, timeo
     ledger = host.ledger.all()
     gone, doubts = await _gone(known, directory, ledger)
     left = await asyncio.gather(*(_departed(host, goal_id, ledger[goal_id]) for goal_id in gone))
-    done = await asyncio.gather(*(_converged(host, goal, _footprint(ledger, goal)) for goal in _due(known, ledger)))
+    due = _due(known, ledger)
+    done = await asyncio.gather(*(_converged(host, directory, goal, _footprint(ledger, goal)) for goal in due))
     return Cycle((*left, *done, *doubts), known.snapshot.problems)
 
 
@@ -145,9 +149,12 @@ async def _doubt(known: _Known, directory: Directory, goal_id: GoalId) -> str | 
     return None if unlinked else "a direct read still finds the link"
 
 
-async def _planned(host: Host, goal: Goal, footprint: Footprint) -> Step:
-    wish = f"{goal.role}: {goal.reason}"
+async def _planned(host: Host, directory: Directory, goal: Goal, footprint: Footprint) -> Step:
+    wish = _wish(goal)
+    if _is_undecided(goal, footprint):
+        return Step(goal.name, wish)
     try:
+        await _permitted(directory, goal)
         plan = await planned(host, goal, footprint)
     except RelocdError as error:
         return Step(goal.name, wish, problems=(str(error),))
@@ -156,13 +163,40 @@ async def _planned(host: Host, goal: Goal, footprint: Footprint) -> Step:
     return Step(goal.name, wish, plan.actions, tuple(differences), plan.problems)
 
 
-async def _converged(host: Host, goal: Goal, footprint: Footprint) -> Step:
-    wish = f"{goal.role}: {goal.reason}"
+async def _converged(host: Host, directory: Directory, goal: Goal, footprint: Footprint) -> Step:
+    wish = _wish(goal)
+    if _is_undecided(goal, footprint):
+        return Step(goal.name, wish)
     try:
-        report = await converged(host, goal, footprint)
+        report = await converged(host, goal, footprint, permit=lambda: _permitted(directory, goal))
     except RelocdError as error:
         return Step(goal.name, wish, problems=(str(error),))
     return Step(goal.name, wish, report.actions, problems=report.problems)
+
+
+def _wish(goal: Goal) -> str:
+    if goal.contest is not None and (goal.contest.state is None or goal.contest.state.holder is None):
+        return f"{goal.role}: {goal.reason}; nobody holds it yet, which agents agree on"
+    return f"{goal.role}: {goal.reason}"
+
+
+def _is_undecided(goal: Goal, footprint: Footprint) -> bool:
+    """Whether something of an exclusive service is here and nobody holds it: only an agent may end that."""
+    contest = goal.contest
+    undecided = contest is not None and (contest.state is None or contest.state.holder is None)
+    return undecided and footprint.role is not Role.STANDBY and bool(footprint.addresses or footprint.units)
+
+
+async def _permitted(directory: Directory, goal: Goal) -> Warrant:
+    """The permission to serve an exclusive service: a direct read finds this server as its holder, too."""
+    contest = goal.contest
+    if contest is None or not contest.holds or contest.entry is None:
+        return Warrant()
+    entry = await directory.reader.by_dn(contest.entry.dn)
+    found = None if entry is None else parsed(entry)[0]
+    if not isinstance(found, ServiceState) or found.holder != contest.entry.holder:
+        raise Unavailable("a direct read does not find this server as its holder any more")
+    return Warrant()
 
 
 async def _departed(host: Host, goal_id: GoalId, footprint: Footprint) -> Step:

@@ -9,9 +9,13 @@ from typing import Any
 
 from relocd.agent.worker import Leave, Worker
 from relocd.model.entries import Problem
+from relocd.model.mode import Mode
 from relocd.plan.goals import Goal
 
-__all__ = ["Connection", "one_line", "status"]
+__all__ = ["Connection", "one_line", "status", "status_entry"]
+
+_MOST_PROBLEMS = 20
+_LONGEST = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +28,18 @@ class Connection:
 
 
 def status(
-    server: str, version: str, connection: Connection, workers: Iterable[Worker], problems: Iterable[Problem]
+    server: str,
+    version: str,
+    connection: Connection,
+    workers: Iterable[Worker],
+    problems: Iterable[Problem],
+    mode: Mode = Mode.NORMAL,
 ) -> dict[str, Any]:
     """The whole status; times in ISO 8601, no secret anywhere."""
     return {
         "server": server,
         "version": version,
+        "mode": str(mode),
         "directory": {
             "state": connection.state,
             "since": _time(connection.since),
@@ -47,15 +57,39 @@ def one_line(connection: Connection, workers: Iterable[Worker]) -> str:
     return f"directory {connection.state}; {counted}"
 
 
+def status_entry(workers: Iterable[Worker], problems: Iterable[Problem]) -> dict[str, list[str]]:
+    """The status as the directory keeps it, by attribute, for `cn=status` below the server."""
+    states: dict[str, list[str]] = {"active": [], "standby": [], "failed": []}
+    found, acted_on = [str(problem) for problem in problems], []
+    for worker in workers:
+        wish = worker.wish
+        found += [f"{worker.name}: {problem}" for problem in worker.report.problems]
+        if isinstance(wish, Goal) and wish.context["service"] is not None:
+            states.get(_state(worker), []).append(wish.context["service"]["dn"])
+            if wish.contest is not None and wish.contest.state is not None:
+                acted_on.append(f"{wish.id}={wish.contest.state.generation}")
+    return {
+        "relocActiveService": sorted(states["active"]),
+        "relocStandbyService": sorted(states["standby"]),
+        "relocFailedService": sorted(states["failed"]),
+        "relocProblem": sorted({problem[:_LONGEST] for problem in found})[:_MOST_PROBLEMS],
+        "relocActedOn": sorted(acted_on),
+    }
+
+
 def _service(worker: Worker) -> dict[str, Any]:
     footprint, wish = worker.footprint, worker.wish
+    contest = wish.contest if isinstance(wish, Goal) else None
     return {
         "name": worker.name,
         "id": worker.goal,
         "state": _state(worker),
         "since": _time(worker.since),
         "wish": str(wish.role) if isinstance(wish, Goal) else "unknown" if wish is None else "leave",
-        "reason": "" if wish is None else wish.reason,
+        "reason": worker.report.standing or ("" if wish is None else wish.reason),
+        "exclusive": contest is not None,
+        "holds": contest is not None and contest.holds,
+        "generation": None if contest is None or contest.state is None else contest.state.generation,
         "addresses": sorted(str(placed) for placed in footprint.addresses) if footprint else [],
         "files": sorted(footprint.files) if footprint else [],
         "units": [unit.name for unit in footprint.units] if footprint else [],

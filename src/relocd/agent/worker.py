@@ -12,14 +12,17 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from relocd.agent.converge import Report, converged, departed
+from relocd.agent.contender import Agreement, Contender
+from relocd.agent.converge import Report, converged, departed, prepared
 from relocd.agent.execution import announce
 from relocd.agent.host import Host
 from relocd.errors import RelocdError
+from relocd.model.entries import Isolation
 from relocd.model.settings import AgentSettings, WireSettings
 from relocd.model.template_set import Role
 from relocd.plan.desired import Footprint, Placed
-from relocd.plan.goals import Goal, GoalId
+from relocd.plan.goals import Goal, GoalId, in_role
+from relocd.plan.handover import State
 
 __all__ = ["Leave", "Pace", "Worker"]
 
@@ -43,20 +46,28 @@ class Pace:
     wire: WireSettings
 
     def retry_s(self, report: Report, attempt: int) -> float | None:
-        """The time until the next attempt after `attempt` failed ones, None when there is nothing to retry."""
+        """The time until the next look after `attempt` failed ones, None when there is nothing to look at."""
         if not report.problems:
-            return None
+            return report.again_s
         if report.busy:
             first_s = max(self.wire.probe_interval_ms / 1000, _BUSY_MIN_S)
-            return min(first_s * 2.0 ** min(max(attempt - _BUSY_ATTEMPTS, 0), 16), _BUSY_MAX_S)
-        return min(self.agent.retry_min_s * 2.0 ** min(attempt - 1, 16), self.agent.retry_max_s)
+            retry_s = min(first_s * 2.0 ** min(max(attempt - _BUSY_ATTEMPTS, 0), 16), _BUSY_MAX_S)
+        else:
+            retry_s = min(self.agent.retry_min_s * 2.0 ** min(attempt - 1, 16), self.agent.retry_max_s)
+        return retry_s if report.again_s is None else min(retry_s, report.again_s)
 
 
 class Worker:
     """Keeps one goal as wished. `reported` is called after each convergence that changed what there is to say."""
 
     def __init__(
-        self, host: Host, goal: GoalId, footprint: Footprint | None, pace: Pace, reported: Callable[[], None]
+        self,
+        host: Host,
+        goal: GoalId,
+        footprint: Footprint | None,
+        pace: Pace,
+        agreement: Agreement,
+        reported: Callable[[], None],
     ) -> None:
         self.goal = goal
         self.name = footprint.name if footprint else str(goal)
@@ -68,25 +79,41 @@ class Worker:
         self._acted_at = 0.0
         self._host = host
         self._pace = pace
+        self._contender = Contender(host, agreement)
         self._reported = reported
         self._wake = asyncio.Event()
         self._new_wish = False
         self._revoked = asyncio.Event()
+        self._urgent = asyncio.Event()
         self._announcing: asyncio.Task[None] | None = None
         self._announced: frozenset[Placed] = frozenset()
+        self._leased = False
 
     def want(self, wish: Goal | Leave) -> None:
         """Take a wish; the latest counts."""
         if wish != self.wish:
+            if _state_of(wish) != _state_of(self.wish):
+                self._urgent.set()
             self.name = wish.name if isinstance(wish, Goal) else self.name
             self.wish = wish
             self._new_wish = True
             self._wake.set()
-            if not (isinstance(wish, Goal) and wish.role is Role.ACTIVE):
+            if not _serves(wish):
                 self._revoked.set()
 
-    def nudge(self) -> None:
-        """Something on this server changed: look again."""
+    @property
+    def is_up(self) -> bool:
+        """Whether something of the goal may be up here."""
+        footprint = self.footprint
+        return (
+            footprint is not None
+            and footprint.role is not Role.STANDBY
+            and bool(footprint.addresses or footprint.units)
+        )
+
+    def nudge(self, *, at_all: bool = False) -> None:
+        """Something on this server changed: look again, `at_all` also at what has failed for good."""
+        self._contender.look_again(at_all=at_all)
         if self.wish is not None:
             self._wake.set()
 
@@ -105,6 +132,35 @@ class Worker:
         if self.report.problems or not wanted <= held:
             self.nudge()
 
+    async def could_serve(self) -> bool:
+        """Whether nothing here stands against entering the active role."""
+        if not isinstance(self.wish, Goal):
+            return False
+        active = in_role(self.wish, Role.ACTIVE)
+        return not await prepared(self._host, active, self.footprint or Footprint(self.wish.name))
+
+    async def renew(self, left_s: float) -> None:
+        """The lease has been renewed: what the kernel would drop at its end stays as much longer."""
+        wish, footprint = self.wish, self.footprint
+        contest = wish.contest if isinstance(wish, Goal) else None
+        if contest is None or footprint is None or footprint.role is not Role.ACTIVE:
+            return
+        releases = contest.isolation is Isolation.RELEASE
+        if not (releases or self._leased):
+            return
+        lifetime_s = Contender.lifetime_s(left_s) if releases else None
+        if lifetime_s is not None and lifetime_s < 1:
+            return
+        self._leased = releases
+        for placed in footprint.addresses:
+            await self._extend(placed, lifetime_s)
+
+    async def _extend(self, placed: Placed, lifetime_s: int | None) -> None:
+        try:
+            await self._host.addresses.extend(placed.interface, placed.address, lifetime_s)
+        except RelocdError as error:
+            _log.warning("cannot renew", extra={"fields": {"service": self.name, "problem": str(error)}})
+
     async def run(self) -> None:
         """Work until nothing of the goal is left here."""
         attempt, retry_s = 0, None
@@ -112,15 +168,22 @@ class Worker:
             while True:
                 await self._woken(retry_s)
                 fresh, self._new_wish = self._new_wish, False
+                self._urgent.clear()
                 report = await self._step()
                 attempt = attempt + 1 if report.problems and not fresh else int(bool(report.problems))
                 retry_s = self._pace.retry_s(report, attempt)
                 if isinstance(self.wish, Leave) and report.footprint is None:
                     return
                 if fresh and not report.busy:
-                    await asyncio.sleep(self._pace.agent.settle_ms / 1000)
+                    await self._settled()
         finally:
             self._announce(frozenset())
+
+    async def _settled(self) -> None:
+        """Let a burst of changes pass, unless one of them is about who holds the service."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._pace.agent.settle_ms / 1000):
+                await self._urgent.wait()
 
     async def _woken(self, retry_s: float | None) -> None:
         with suppress(TimeoutError):
@@ -154,7 +217,10 @@ class Worker:
             if wish.role is not Role.ACTIVE:
                 self._announce(frozenset())
             self._revoked.clear()
-            return await converged(self._host, wish, self.footprint or Footprint(wish.name), self._revoked)
+            footprint = self.footprint or Footprint(wish.name)
+            if wish.contest is not None:
+                return await self._contender.act(wish, wish.contest, footprint, self._revoked)
+            return await converged(self._host, wish, footprint, self._revoked)
         if isinstance(wish, Leave) and self.footprint is not None:
             self._announce(frozenset())
             return await departed(self._host, self.goal, self.footprint, wish.reason)
@@ -197,3 +263,15 @@ class Worker:
             await announce(self._host, addresses)
         except RelocdError as error:
             _log.warning("cannot announce", extra={"fields": {"service": self.name, "problem": str(error)}})
+
+
+def _state_of(wish: Goal | Leave | None) -> State | None:
+    return wish.contest.state if isinstance(wish, Goal) and wish.contest is not None else None
+
+
+def _serves(wish: Goal | Leave) -> bool:
+    """Whether what is being started for a wish is to go on."""
+    if not isinstance(wish, Goal) or wish.role is not Role.ACTIVE:
+        return False
+    contest = wish.contest
+    return contest is None or contest.me in contest.choice.all - contest.fenced

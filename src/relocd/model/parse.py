@@ -27,7 +27,17 @@ from relocd.model.entries import (
     ServiceState,
 )
 
-__all__ = ["CLASSES", "SEARCH_FILTER", "STATE_RDN", "STATUS_CLASS", "STATUS_RDN", "Model", "kinds", "parsed"]
+__all__ = [
+    "CLASSES",
+    "SEARCH_FILTER",
+    "STATE_RDN",
+    "STATUS_CLASS",
+    "STATUS_RDN",
+    "Model",
+    "kinds",
+    "parsed",
+    "search_filter",
+]
 
 Model = Server | Cluster | Service | ServiceState
 
@@ -172,7 +182,15 @@ CLASSES: Final[Mapping[str, Callable[[Entry, _Attributes], Model]]] = {
 }
 
 SEARCH_FILTER: Final = "(|" + "".join(f"(objectClass={name})" for name in CLASSES) + ")"
-"""What the agent and the operator search for; the status of servers, which changes all the time, is left out."""
+"""What the operator searches for; the status of servers, which changes all the time, is left out."""
+
+_SPECIAL: Final = re.compile(r"[\\*()\0]")
+
+
+def search_filter(me: DN) -> str:
+    """What the agent of that server searches for: the same, and its own status, to see that it comes back."""
+    own = _SPECIAL.sub(lambda match: f"\\{ord(match[0]):02x}", me.below(STATUS_RDN).text)
+    return f"(|{SEARCH_FILTER}(&(objectClass={STATUS_CLASS})(entryDN={own})))"
 
 
 def _address(text: str) -> ServiceAddress:

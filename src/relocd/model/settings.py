@@ -9,10 +9,12 @@ from typing import Final, Literal
 __all__ = [
     "DEFAULT_CONFIG",
     "LOCK_NAME",
+    "MODE_NAME",
     "STATUS_NAME",
     "AgentSettings",
     "DirectorySettings",
     "GuardSettings",
+    "HandoverSettings",
     "PathSettings",
     "ScriptUnit",
     "ServerSettings",
@@ -24,6 +26,8 @@ __all__ = [
 DEFAULT_CONFIG: Final = "/etc/relocd/relocd.toml"
 STATUS_NAME: Final = "status.json"
 """The agent's status, in the folder of the running system."""
+MODE_NAME: Final = "mode"
+"""What a person has told the agent, beside its status."""
 LOCK_NAME: Final = "lock"
 """The lock that a running agent holds, beside its status."""
 
@@ -131,6 +135,29 @@ class UnitSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class HandoverSettings:
+    """`[handover]`: how the servers agree on who runs an exclusive service.
+
+    A server whose heartbeat is older than `lease_s` is silent; it writes one four times in that time. Give every server
+    the same. With more than one provider of the directory a candidacy stands for `settle_ms` before a takeover, so that
+    the providers have met.
+    """
+
+    lease_s: float = 10.0
+    settle_ms: float = 100.0
+
+    @property
+    def beat_s(self) -> float:
+        """The time between two heartbeats."""
+        return self.lease_s / 4
+
+    @property
+    def hesitation_s(self) -> float:
+        """How long what was read, or a witness, allows an act that follows from it."""
+        return self.lease_s / 4
+
+
+@dataclass(frozen=True, slots=True)
 class AgentSettings:
     """`[agent]`: the pace of the agent.
 
@@ -159,4 +186,5 @@ class Settings:
     paths: PathSettings = PathSettings()
     wire: WireSettings = WireSettings()
     units: UnitSettings = field(default_factory=UnitSettings)
+    handover: HandoverSettings = HandoverSettings()
     agent: AgentSettings = AgentSettings()

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NewType
 
-from relocd.model.entries import EntryUUID, Service, ServiceAddress
+from relocd.model.entries import EntryUUID, Server, Service, ServiceAddress
 from relocd.model.snapshot import Snapshot
 from relocd.model.template_set import Role, Scope
+from relocd.plan.contest import Contest, contest, displacing
 from relocd.plan.context import Contexts, Json
 from relocd.plan.holder import Decision, decision
 
-__all__ = ["Goal", "GoalId", "Goals", "ScopeOf", "goal_id", "goals", "service_of"]
+__all__ = ["Goal", "GoalId", "Goals", "ScopeOf", "goal_id", "goals", "in_role", "service_of"]
 
 GoalId = NewType("GoalId", str)
 """The identity of a goal: a service's entryUUID, or `server:` and the name of a template set."""
@@ -25,7 +26,11 @@ _SERVER = "server:"
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What shall be here: the role and why, and everything that it takes. `files_only` leaves the rest to others."""
+    """What shall be here: the role and why, and everything that it takes.
+
+    With a `contest` the role is what the directory says now; who enters it when is a matter of handover. `probe` asks
+    the wire before an address is raised. `files_only` leaves the rest to others.
+    """
 
     id: GoalId
     name: str
@@ -35,8 +40,9 @@ class Goal:
     context: Json = field(hash=False, repr=False)  # secrets are in it
     addresses: tuple[ServiceAddress, ...] = ()
     interface: str | None = None
-    exclusive: bool = False
+    probe: bool = False
     files_only: bool = False
+    contest: Contest | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,22 +79,52 @@ def goals(snapshot: Snapshot, scope_of: ScopeOf, server_sets: Iterable[str] = ()
     if snapshot.me is None:
         return None
     me = snapshot.me
-    linked = sorted(snapshot.linked(me))
+    linked = sorted(snapshot.linked(me) | _held(snapshot, me))
     services = [snapshot.services[uuid] for uuid in linked if uuid in snapshot.services]
     named = {name for service in services for name in service.template_sets}
     scopes = {name: scope_of(name) for name in named}
     whole = frozenset(name for name in named if scopes[name] is Scope.SERVER).union(server_sets)
-    decided = {each.uuid: role for each in services if (role := decision(snapshot, me, each)) is not None}
+    resting = displacing(snapshot, me)
+    stands = {each.uuid: _standing(snapshot, me, each, resting) for each in services}
+    decided = {uuid: role for uuid, (role, _) in stands.items()}
     contexts = Contexts(snapshot, me, decided)
-    found = [_service_goal(snapshot.services[uuid], role, whole, contexts) for uuid, role in decided.items()]
+    found = [
+        replace(_service_goal(snapshot.services[uuid], role, whole, contexts), contest=contested)
+        for uuid, (role, contested) in stands.items()
+    ]
     found += _server_goals(contexts, whole)
     unread = [GoalId(_SERVER + name) for name in named - whole if scopes[name] is None]
-    unknown = snapshot.unknown & (snapshot.targets(me.cluster_links) | snapshot.linked(me))
+    unknown = snapshot.unknown & snapshot.targets(me.cluster_links).union(linked)
     return Goals(
         wanted={goal.id: goal for goal in found},
         unknown=frozenset((*unread, *(goal_id(uuid) for uuid in linked if uuid in unknown))),
         complete=not unknown,
     )
+
+
+def in_role(goal: Goal, role: Role) -> Goal:
+    """The same goal in another role, as its templates see it then."""
+    services = [
+        each | {"role": str(role)} if each["uuid"] == service_of(goal.id) else each for each in goal.context["services"]
+    ]
+    return replace(goal, role=role, context=goal.context | {"role": str(role), "services": services})
+
+
+def _held(snapshot: Snapshot, me: Server) -> frozenset[EntryUUID]:
+    """The exclusive services that name this server holder or candidate, linked or not; also those not understood."""
+    held = ((uuid, snapshot.services.get(uuid)) for uuid in snapshot.held_by(me))
+    return frozenset(uuid for uuid, service in held if service is None or service.exclusive)
+
+
+def _standing(
+    snapshot: Snapshot, me: Server, service: Service, resting: Mapping[EntryUUID, str]
+) -> tuple[Decision, Contest | None]:
+    """What a server is to a service now: of an exclusive one active is only its holder."""
+    wished = decision(snapshot, me, service) or Decision(Role.STANDBY, "not linked any more")
+    if not service.exclusive or wished.files_only:
+        return wished, None
+    contested = contest(snapshot, me, service, resting)
+    return replace(wished, role=Role.ACTIVE if contested.holds else Role.STANDBY), contested
 
 
 def _service_goal(service: Service, decided: Decision, whole: frozenset[str], contexts: Contexts) -> Goal:
@@ -101,7 +137,7 @@ def _service_goal(service: Service, decided: Decision, whole: frozenset[str], co
         context=contexts.of_service(service, decided),
         addresses=service.addresses,
         interface=service.interface,
-        exclusive=service.exclusive,
+        probe=service.exclusive,
         files_only=decided.files_only,
     )
 

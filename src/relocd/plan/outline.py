@@ -55,7 +55,7 @@ def outline(goal: Goal, sets: Sequence[TemplateSet], guards: Guards, interfaces:
         units=kept(lambda spec: _unit(goal, spec, guards), (spec for each in acting for spec in each.units)),
         commands=tuple(command for each in acting for command in each.commands),
         first=First.ADDRESSES if any(each.first is First.ADDRESSES for each in sets) else First.UNITS,
-        probe=goal.exclusive,
+        probe=goal.probe,
     )
     files = kept(lambda found: _file(*found, guards), _specs(goal, named))
     problems += _twice([file.spec.target for file in files]) + _twice([unit.name for unit in rest.units])
@@ -71,7 +71,7 @@ def fallback(goal: Goal, footprint: Footprint) -> Desired | None:
     """What to do while a goal cannot be prepared: keep what serves, let go of what shall not serve, begin nothing."""
     if footprint.role is goal.role:
         kept = tuple(sorted(footprint.addresses, key=str))
-        return Desired(goal.role, None, kept, footprint.units, (), footprint.first, goal.exclusive)
+        return Desired(goal.role, None, kept, footprint.units, (), footprint.first, goal.probe)
     if goal.role is Role.ACTIVE or not (footprint.addresses or footprint.units):
         return None
     units = tuple(replace(unit, enter=_without(unit), change=UnitAction.NONE) for unit in footprint.units)

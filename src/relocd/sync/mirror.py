@@ -22,11 +22,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from relocd.errors import Invalid
 from relocd.model.dn import DN
 from relocd.model.entries import Entry, EntryUUID
 from relocd.model.snapshot import Snapshot
 from relocd.sync.concern import concern_of
 from relocd.sync.content import Content, Record, reduced, whole
+from relocd.sync.cookie import SyncCookie
 from relocd.sync.events import (
     Cookie,
     Deleted,
@@ -91,6 +93,14 @@ class Mirror:
             self._changed = False
             self._snapshot = snapshot_of(self._content, self._my_record(), self._my_dn, self._concern)
         return self._snapshot
+
+    @property
+    def providers(self) -> int:
+        """How many providers have ever taken a write, by the cookie; 0 while none is known."""
+        try:
+            return len(SyncCookie.parse(self._cookie).csns) if self._cookie else 0
+        except Invalid:
+            return 0
 
     @property
     def missing(self) -> tuple[Record, ...]:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from relocd.agent.agent import Agent
 from relocd.model.settings import AgentSettings, DirectorySettings, ServerSettings, Settings, WireSettings
 from tests.entries import BASE, ME, service
-from tests.fake_directory import FakeDirectory, FakeOutlets
+from tests.fake_directory import FakeDirectory, FakeOrders, FakeOutlets
 from tests.fakes import FakeServer, until
 from tests.plans import template_set
 
@@ -35,10 +35,11 @@ class Lab:
         self.server.install_set(template_set(), "conf of {service[name]}, {role}")
         self.directory = FakeDirectory(*entries)
         self.said = FakeOutlets()
+        self.orders = FakeOrders()
 
     @asynccontextmanager
     async def agent(self, settings=SETTINGS):
-        agent = Agent(settings, self.server.host, self.directory.ways, self.said.outlets)
+        agent = Agent(settings, self.server.host, self.directory.ways, self.said.outlets, self.orders)
         task = asyncio.create_task(agent.run())
         try:
             yield task

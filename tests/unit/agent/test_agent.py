@@ -13,7 +13,7 @@ from relocd.model.settings import AgentSettings
 from relocd.model.template_set import FileSpec, Scope
 from relocd.sync.events import Lost
 from tests.directory import ModelDirectory
-from tests.entries import cluster, server, service, uuid_of
+from tests.entries import cluster, server, service, state, status, uuid_of
 from tests.fake_directory import FakeOutlets
 from tests.fakes import until
 from tests.plans import template_set
@@ -79,8 +79,12 @@ async def test_a_failover_is_one_modify_of_the_active_server():
         await lab.serving()
         assert lab.server.addresses.ours == {HELD}
         lab.directory.put(cluster("pair", services=["web"], active="twin"))
+        await a_while()
+        assert lab.server.addresses.ours == {HELD}
+        lab.directory.put(state("web", holder="me", candidate="twin"), status("twin"))
         await until(lambda: lab.state_of("web") == "standby")
         assert lab.server.addresses.ours == set()
+        assert lab.directory.model.named_state("web") == ("twin", None, "me", 2)
 
 
 class TestNothingActsOnDoubt:
@@ -223,7 +227,7 @@ def _of_scope_server(found):
 
 class TestCompletion:
     async def test_a_link_to_a_service_in_stock_needs_no_read(self):
-        lab = Lab(web(), server("me"))
+        lab = Lab(web(relocExclusive="FALSE"), server("me"))
         lab.directory.reader.refusal = Unavailable("silent")
         async with lab.agent():
             lab.directory.refresh()

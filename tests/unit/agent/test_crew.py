@@ -14,6 +14,7 @@ from relocd.model.settings import AgentSettings, DirectorySettings, ServerSettin
 from relocd.model.template_set import Role
 from relocd.plan.desired import Footprint
 from relocd.plan.goals import Goal, GoalId, Goals
+from tests.agreement import agreement
 from tests.entries import ME
 from tests.fakes import FakeServer, until
 from tests.plans import goal, placed, template_set
@@ -52,7 +53,7 @@ class Directory:
 @asynccontextmanager
 async def at_work(server, settings=SETTINGS):
     """A crew in a task group of its own; whatever ends the group ends the test."""
-    crew = Crew(server.host, settings, lambda: None)
+    crew = Crew(server.host, settings, agreement(server.host), lambda: None)
     begun = asyncio.Event()
 
     async def work():
@@ -215,7 +216,8 @@ class TestForTheWholeServer:
     """A set of scope `server` is rendered from all links: it changes and goes only when all of them are known."""
 
     def test_which_service_seems_gone_is_in_doubt_until_it_leaves(self):
-        assert not Crew(FakeServer().host, SETTINGS, lambda: None).doubting
+        host = FakeServer().host
+        assert not Crew(host, SETTINGS, agreement(host), lambda: None).doubting
 
     async def test_it_is_begun_in_doubt_but_not_changed(self, server, directory):
         other = replace(HOSTS, context={"name": "hosts", "role": "half of it"})

@@ -9,7 +9,7 @@ from relocd.errors import Failed, Unavailable
 from relocd.model.settings import AgentSettings, DirectorySettings, ServerSettings, Settings
 from relocd.model.template_set import Scope
 from relocd.sync.events import Lost
-from tests.entries import BASE, ME, cluster, server, service, uuid_of
+from tests.entries import BASE, ME, cluster, server, service, state, uuid_of
 from tests.fake_directory import FakeDirectory
 from tests.fakes import FakeServer
 from tests.plans import new_file, template_set
@@ -33,8 +33,10 @@ def host():
     return found
 
 
-async def cycle(host, *entries, how=apply_once, timeout_s=5.0, directory=None):
-    directory = directory or FakeDirectory(*entries)
+async def cycle(host, *entries, how=apply_once, timeout_s=5.0, directory=None, held=True):
+    """One cycle in a directory in which this server holds web."""
+    states = [state("web", holder="me")] if held else []
+    directory = directory or FakeDirectory(*entries, *states)
     directory.refresh()
     return await how(SETTINGS, host.host, directory.ways, timeout_s)
 
@@ -61,11 +63,38 @@ async def test_a_cycle_carries_it_out_and_a_second_one_finds_nothing_to_do(host)
 
 async def test_what_is_not_linked_any_more_is_left(host):
     await cycle(host, server("me", services=["web"]), web())
-    found = await cycle(host, server("me"), web(), how=plan_once)
+    found = await cycle(host, server("me"), web(), how=plan_once, held=False)
     assert [(step.name, step.wish) for step in found.steps] == [("web", "no longer linked")]
     assert [str(action).split()[0] for action in found.steps[0].actions] == ["stop", "drop", "remove"]
-    await cycle(host, server("me"), web())
+    await cycle(host, server("me"), web(), held=False)
     assert host.state() == ({}, set(), set(), {})
+
+
+class TestExclusive:
+    async def test_what_nobody_holds_is_left_to_the_agents(self, host):
+        (step,) = (await cycle(host, server("me", services=["web"]), web(), held=False)).steps
+        assert "nobody holds it yet" in step.wish
+        assert host.addresses.ours == set()
+
+    async def test_what_is_here_stays_while_nobody_holds_it(self, host):
+        entries = [server("me", services=["web"]), web()]
+        await cycle(host, *entries)
+        await cycle(host, *entries, held=False)
+        assert host.addresses.ours == {HELD}
+
+    async def test_what_another_holds_is_stopped(self, host):
+        entries = [server("me", services=["web"]), server("twin", services=["web"]), web()]
+        await cycle(host, *entries)
+        await cycle(host, *entries, state("web", holder="twin"), held=False)
+        assert host.addresses.ours == set()
+
+    async def test_a_direct_read_must_find_the_holder_too(self, host):
+        directory = FakeDirectory(server("me", services=["web"]), web(), state("web", holder="me"))
+        directory.refresh()
+        directory.model.put(state("web", holder="twin", generation=2))
+        found = await apply_once(SETTINGS, host.host, directory.ways, 5.0)
+        assert "does not find this server as its holder" in found.steps[0].problems[0]
+        assert host.addresses.ours == set()
 
 
 async def test_problems_of_the_directory_are_shown_and_the_rest_goes_on(host):
@@ -123,7 +152,7 @@ async def test_a_set_of_the_whole_server_goes_after_its_services(host):
     assert {step.name: step.wish for step in found.steps} == {"web": "unknown"}
     assert host.files.contents
     host.ledger.stored = {goal: kept for goal, kept in host.ledger.stored.items() if goal.startswith("server:")}
-    await cycle(host, server("me"), web())
+    await cycle(host, server("me"), web(), held=False)
     assert not host.files.contents
 
 

@@ -26,7 +26,7 @@ async def test_it_says_what_runs_and_why(lab):
         assert {key: found[key] for key in ("name", "wish", "reason", "addresses", "files", "units", "problems")} == {
             "name": "web",
             "wish": Role.ACTIVE,
-            "reason": "linked directly",
+            "reason": "holds and serves",
             "addresses": [HELD],
             "files": ["/etc/app/web.conf"],
             "units": ["web"],

@@ -14,6 +14,7 @@ from relocd.model.host import UnitState
 from relocd.model.settings import AgentSettings, WireSettings
 from relocd.model.template_set import Role
 from relocd.plan.desired import Footprint
+from tests.agreement import agreement
 from tests.fakes import FakeServer, until
 from tests.plans import goal, placed
 
@@ -35,7 +36,7 @@ def pace(*, settle_ms=0.0, retry_s=0.005, retry_max_s=0.02, probe_ms=5.0, burst=
 @asynccontextmanager
 async def at_work(server, footprint=None, paced=None):
     """A worker whose run is a task; it hears of units and addresses as in the agent."""
-    worker = Worker(server.host, ACTIVE.id, footprint, paced or pace(), lambda: None)
+    worker = Worker(server.host, ACTIVE.id, footprint, paced or pace(), agreement(server.host), lambda: None)
     server.units.watch(worker.nudge_if_units_matter)
     server.addresses.watch(worker.nudge_if_drifted)
     task = asyncio.create_task(worker.run())
@@ -118,8 +119,8 @@ class TestWishes:
             await until(lambda: worker.footprint and worker.footprint.role is Role.STANDBY)
 
     async def test_the_name_is_that_of_the_last_wish_or_of_the_footprint(self, server):
-        assert Worker(server.host, ACTIVE.id, None, pace(), lambda: None).name == ACTIVE.id
-        worker = Worker(server.host, ACTIVE.id, Footprint("former"), pace(), lambda: None)
+        assert Worker(server.host, ACTIVE.id, None, pace(), agreement(server.host), lambda: None).name == ACTIVE.id
+        worker = Worker(server.host, ACTIVE.id, Footprint("former"), pace(), agreement(server.host), lambda: None)
         assert worker.name == "former"
         worker.want(ACTIVE)
         worker.want(LEAVE)

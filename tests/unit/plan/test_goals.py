@@ -10,7 +10,7 @@ from relocd.model.entries import EntryUUID
 from relocd.model.template_set import Role, Scope
 from relocd.plan.goals import GoalId, Goals, goal_id, goals, service_of
 from tests.directory import snapshot
-from tests.entries import cluster, server, service, uuid_of
+from tests.entries import cluster, server, service, state, uuid_of
 
 SCOPES = {"nginx": Scope.SERVICE, "ntp": Scope.SERVICE, "hosts": Scope.SERVER}
 WEB = service("web", relocAddress="192.0.2.10/24", relocInterface="eth0", relocTemplateSet=["nginx", "hosts"])
@@ -41,10 +41,10 @@ def test_one_goal_for_each_linked_service_and_one_for_each_set_of_scope_server()
 
 
 def test_a_goal_says_everything_that_it_takes():
-    found = goals_of(server("me", services=["web"]), WEB).wanted[goal_id(uuid_of("web"))]
+    found = goals_of(server("me", services=["web"]), WEB, state("web", holder="me")).wanted[goal_id(uuid_of("web"))]
     assert (found.role, found.reason) == (Role.ACTIVE, "linked directly")
     assert found.addresses == (ip_interface("192.0.2.10/24"),)
-    assert (found.interface, found.exclusive, found.files_only) == ("eth0", True, False)
+    assert (found.interface, found.probe, found.files_only) == ("eth0", True, False)
 
 
 def test_sets_of_the_configuration_are_applied_whatever_is_linked():

@@ -55,7 +55,7 @@ def test_a_goal_of_an_external_cluster_takes_files_only():
 
 
 def test_only_an_exclusive_service_is_probed_for():
-    assert not outline_of(goal("one", Role.ACTIVE, "192.0.2.10/24", exclusive=False)).rest.probe
+    assert not outline_of(goal("one", Role.ACTIVE, "192.0.2.10/24", probe=False)).rest.probe
 
 
 def test_several_sets_add_up_and_one_that_wants_addresses_first_is_enough():
@@ -138,7 +138,7 @@ class TestFallback:
         )
 
     def test_a_shared_service_is_kept_without_asking_the_wire(self):
-        assert not fallback(goal("web", Role.ACTIVE, "192.0.2.10/24", exclusive=False), self.SERVING).probe
+        assert not fallback(goal("web", Role.ACTIVE, "192.0.2.10/24", probe=False), self.SERVING).probe
 
     def test_what_shall_not_serve_is_let_go(self):
         assert fallback(goal("web", Role.STANDBY), self.SERVING) == Desired(

@@ -1,0 +1,120 @@
+"""Clusters that fail over by themselves: a member becomes the trigger when the active one is dead.
+
+It makes the same single modify that any other trigger would make, and only when it is the first in the order of names
+that is alive and could run the cluster's services; the next ones wait a little longer each, in case it could not.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from relocd.agent.contender import Agreement
+from relocd.agent.crew import Crew
+from relocd.errors import RelocdError
+from relocd.model.entries import Cluster, EntryUUID, Failover, Server
+from relocd.model.mode import Mode
+from relocd.model.snapshot import Snapshot
+from relocd.model.writes import Delete, Lost, Modification, swap
+from relocd.plan.goals import Goal, goal_id
+from relocd.plan.handover import Life
+
+__all__ = ["Clusters", "unfence"]
+
+_log = logging.getLogger(__name__)
+_ACTIVE = "relocActive"
+
+
+class Clusters:
+    """The automatic clusters of this server; `look` is called again and again."""
+
+    def __init__(self, agreement: Agreement, crew: Crew) -> None:
+        self._agreed = agreement
+        self._crew = crew
+        self._vacant_since: dict[EntryUUID, float] = {}
+
+    async def look(self, snapshot: Snapshot) -> None:
+        """Do what is due for every cluster that this server belongs to."""
+        me = snapshot.me
+        if me is None or self._agreed.mode() is Mode.PAUSED or not self._agreed.pulse.is_current(time.monotonic()):
+            return
+        for cluster in snapshot.clusters_of(me):
+            if cluster.failover is Failover.AUTOMATIC and cluster.service_links:
+                await self._look_at(snapshot, me, cluster)
+
+    async def _look_at(self, snapshot: Snapshot, me: Server, cluster: Cluster) -> None:
+        active = None if cluster.active is None else snapshot.names.get(cluster.active)
+        drained = self._agreed.mode() is Mode.DRAINED
+        if active == me.uuid:
+            if drained:
+                await self._set(cluster, me, None, "this server is drained")
+            return
+        vacancy = None if drained or me.fenced else await self._vacancy(snapshot, cluster, active)
+        if vacancy is None:
+            self._vacant_since.pop(cluster.uuid, None)
+            return
+        since = self._vacant_since.setdefault(cluster.uuid, time.monotonic())
+        rank = await self._rank(snapshot, me, cluster, active)
+        if time.monotonic() - since >= rank * self._agreed.settings.beat_s and await self._could_serve(
+            snapshot, cluster
+        ):
+            await self._set(cluster, me, me, vacancy)
+
+    async def _vacancy(self, snapshot: Snapshot, cluster: Cluster, active: EntryUUID | None) -> str | None:
+        """Why the cluster needs another active server, None while it does not."""
+        if active is None:
+            return "no active server" if cluster.active is None else f"{cluster.active.name} does not exist"
+        server = snapshot.servers.get(active)
+        if server is None:
+            return None
+        if server.fenced:
+            return f"{server.name} is fenced"
+        goals = self._goals(snapshot, cluster)
+        held = [goal for goal in goals if goal.contest and goal.contest.state and goal.contest.state.holder == active]
+        lives = [await self._life(goal, active) for goal in held or goals[:1]]
+        dead = Life.DEAD in lives if held else bool(lives) and Life.ALIVE not in lives
+        return f"{server.name} is dead" if dead else None
+
+    async def _life(self, goal: Goal, server: EntryUUID) -> Life:
+        testimony = await self._agreed.witnesses.heard(goal, [server], 0.0, wire=True)
+        return testimony.lives[server]
+
+    async def _rank(self, snapshot: Snapshot, me: Server, cluster: Cluster, active: EntryUUID | None) -> int:
+        """How many members that are alive come before this one."""
+        goals = self._goals(snapshot, cluster)
+        before = [each for each in snapshot.members(cluster) if each.dn.key < me.dn.key and each.uuid != active]
+        lives = [await self._life(goal, each.uuid) for each in before for goal in goals[:1]]
+        return lives.count(Life.ALIVE)
+
+    async def _could_serve(self, snapshot: Snapshot, cluster: Cluster) -> bool:
+        return all([await self._crew.could_serve(goal.id) for goal in self._goals(snapshot, cluster)])
+
+    def _goals(self, snapshot: Snapshot, cluster: Cluster) -> list[Goal]:
+        """The wishes for the exclusive services of a cluster."""
+        wishes = (self._crew.wish(goal_id(uuid)) for uuid in sorted(snapshot.targets(cluster.service_links)))
+        return [wish for wish in wishes if isinstance(wish, Goal) and wish.contest is not None]
+
+    async def _set(self, cluster: Cluster, me: Server, to: Server | None, reason: str) -> None:
+        old = None if cluster.active is None else cluster.active.text.encode()
+        new = None if to is None else to.dn.text.encode()
+        fields = {"cluster": cluster.name, "active": "nobody" if to is None else me.name, "reason": reason}
+        try:
+            outcome = await self._agreed.writer.apply(Modification(cluster.dn, swap(_ACTIVE, old, new)))
+        except RelocdError as error:
+            _log.warning("cannot make another server active", extra={"fields": fields | {"problem": str(error)}})
+            return
+        if not isinstance(outcome, Lost):
+            _log.info("cluster fails over", extra={"fields": fields})
+
+
+async def unfence(agreement: Agreement, snapshot: Snapshot) -> None:
+    """Clear this server's own fence once the directory shows that it holds nothing any more."""
+    me = snapshot.me
+    if me is None or not me.fenced or agreement.mode() is Mode.PAUSED or snapshot.held_by(me):
+        return
+    try:
+        await agreement.writer.apply(Modification(me.dn, (Delete("relocFenced", (b"TRUE",)),)))
+    except RelocdError as error:
+        _log.warning("cannot clear the fence", extra={"fields": {"problem": str(error)}})
+        return
+    _log.info("fence cleared: this server holds nothing", extra={"fields": {"server": me.name}})

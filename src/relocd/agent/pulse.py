@@ -1,0 +1,166 @@
+"""The heartbeat of this server: written to its status entry, and confirmed when it comes back through its own search.
+
+The way back proves provider, replica and listener at once. What others may conclude is counted from the moment in which
+the heartbeat was *sent*: `confirmed_at`. Times are of the monotonic clock unless they are called a provider's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Final
+
+from relocd import __version__
+from relocd.errors import RelocdError
+from relocd.model.csn import csn_time_s
+from relocd.model.dn import DN
+from relocd.model.entries import Attributes, Entry, Problem
+from relocd.model.parse import STATUS_CLASS, STATUS_RDN
+from relocd.model.settings import HandoverSettings
+from relocd.model.writes import Conflict, Done, Lost, Modification, Replace, Unknown
+from relocd.ports import DirectoryWriter
+
+__all__ = ["HEARTBEAT", "LEASE", "Pulse"]
+
+_log = logging.getLogger(__name__)
+
+HEARTBEAT: Final = "relocHeartbeat"
+LEASE: Final = "relocLease"
+_KEPT: Final = 16
+_SOONEST_S: Final = 0.1
+
+
+class Pulse:
+    """The heartbeat of one server; `say` gives what else its status entry says.
+
+    `problem` says why the last one could not be written, empty when it was.
+    """
+
+    def __init__(self, writer: DirectoryWriter, settings: HandoverSettings) -> None:
+        self._writer = writer
+        self._settings = settings
+        self._sent: dict[str, float] = {}
+        self._soon = asyncio.Event()
+        self._confirmed_at: float | None = None
+        self._heard_at = 0.0
+        self._back_at = 0.0
+        self._back_csn = ""
+        self._provider_s = 0.0
+        self.problem = ""
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a heartbeat was ever confirmed."""
+        return self._confirmed_at is not None
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What is wrong with the heartbeat: without one this server takes over nothing."""
+        what = "without a heartbeat this server takes over no exclusive service"
+        return (Problem("heartbeat", f"{self.problem}; {what}"),) if self.problem else ()
+
+    def is_current(self, now: float) -> bool:
+        """Whether others hear of this server: the last confirmed heartbeat is younger than the lease."""
+        return self.left_s(now) > 0
+
+    def left_s(self, now: float) -> float:
+        """What is left of the lease; 0 when it is over, or has not begun."""
+        if self._confirmed_at is None:
+            return 0.0
+        return max(0.0, self._confirmed_at + self._settings.lease_s - now)
+
+    def is_steady(self, now: float, csn: str) -> bool:
+        """Whether nobody can be about to act on this server's death: see `Here.steady`; `csn` is the state's.
+
+        Since it was last missing for a lease it has stood long enough, or it stood before the state was written.
+        """
+        stood = now - self._back_at > self._settings.hesitation_s or self._back_csn < csn
+        return self.is_current(now) and stood
+
+    def provider_now_s(self, now: float) -> float | None:
+        """The time by the clock of the provider that stamps this server's heartbeats; None while it is not known."""
+        return None if self._confirmed_at is None else self._provider_s + now - self._heard_at
+
+    def beat_soon(self) -> None:
+        """What the status says has changed."""
+        self._soon.set()
+
+    def heard(self, entry: Entry) -> bool:
+        """Take the status entry as it came back through the search; whether that confirms a new heartbeat."""
+        value = next(iter(entry.attributes.get(HEARTBEAT.lower(), ())), b"").decode(errors="replace")
+        sent_at, provider_s = self._sent.get(value), csn_time_s(entry.csn)
+        if sent_at is None or provider_s is None or (self._confirmed_at is not None and sent_at <= self._confirmed_at):
+            return False
+        now = time.monotonic()
+        if not self.is_current(now):
+            self._back_at, self._back_csn = now, entry.csn
+        self._confirmed_at, self._heard_at, self._provider_s = sent_at, now, provider_s
+        return True
+
+    async def run(
+        self,
+        dn: Callable[[], DN],
+        say: Callable[[], Mapping[str, list[str]]],
+        missed: Callable[[], None],
+        changed: Callable[[], None],
+    ) -> None:
+        """Write a heartbeat at once, whenever the status changes, and four times a lease.
+
+        `dn` is this server's entry, `say` what else its status says; `missed` is called when a heartbeat that was
+        written has not come back for half a lease, `changed` when `problems` is another.
+        """
+        while True:
+            problem = self.problem
+            await self._beat(dn(), say())
+            if self.problem != problem:
+                changed()
+            await asyncio.sleep(min(_SOONEST_S, self._settings.beat_s))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.beat_s - _SOONEST_S):
+                    await self._soon.wait()
+            self._soon.clear()
+            if self._is_missed(time.monotonic()):
+                self._sent.clear()
+                missed()
+
+    async def _beat(self, server: DN, said: Mapping[str, list[str]]) -> None:
+        stamp = datetime.now(UTC).strftime("%Y%m%d%H%M%S.%fZ")
+        content = _content(stamp, self._settings.lease_s, said)
+        sent_at = time.monotonic()
+        self._sent = {**dict(list(self._sent.items())[-_KEPT:]), stamp: sent_at}
+        try:
+            problem = await self._write(server.below(STATUS_RDN), content)
+        except RelocdError as error:  # nothing is written, so nothing can come back
+            problem = str(error)
+            del self._sent[stamp]
+        if problem != self.problem:
+            self.problem = problem
+            _log.log(logging.WARNING if problem else logging.INFO, "heartbeat", extra={"fields": {"problem": problem}})
+
+    async def _write(self, dn: DN, content: Attributes) -> str:
+        """Write the status, creating the entry where there is none; why that has failed, empty when it has not."""
+        changes = tuple(Replace(name, values) for name, values in content.items())
+        outcome = await self._writer.apply(Modification(dn, changes))
+        if isinstance(outcome, Lost) and outcome.conflict is Conflict.NO_SUCH_OBJECT:
+            new = {name: values for name, values in content.items() if values}
+            outcome = await self._writer.create(
+                dn, {"objectClass": (STATUS_CLASS.encode(),), "cn": (b"status",), **new}
+            )
+        return (
+            "" if isinstance(outcome, Done) else outcome.reason if isinstance(outcome, Lost | Unknown) else str(outcome)
+        )
+
+    def _is_missed(self, now: float) -> bool:
+        """Whether a heartbeat that was sent since the last confirmed one has been on its way for half a lease."""
+        last = self._confirmed_at or 0.0
+        waiting = [sent_at for sent_at in self._sent.values() if sent_at > last]
+        return bool(waiting) and now - min(waiting) > self._settings.lease_s / 2
+
+
+def _content(stamp: str, lease_s: float, said: Mapping[str, list[str]]) -> Attributes:
+    values = {HEARTBEAT: [stamp], LEASE: [f"{lease_s:g}"], "relocAgentVersion": [__version__], **said}
+    return {name: tuple(value.encode() for value in each) for name, each in values.items()}

@@ -1,0 +1,64 @@
+"""The writes about one service, one at a time: a write whose outcome nobody knows is sent again before anything else.
+
+A server that hung may carry out a write long after a read that did not show it (`relocd.model.writes.Unknown`). Sent
+again until it is answered, the comparison in it says which: it is done now, or it is lost, and then it can do no harm.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Final
+
+from relocd.errors import RelocdError
+from relocd.model.writes import Done, Lost, Outcome, Unknown
+from relocd.plan.swaps import Creation, Write
+from relocd.ports import DirectoryWriter
+
+__all__ = ["Writes"]
+
+_log = logging.getLogger(__name__)
+_SEEN_WITHIN_S: Final = 1.0
+
+
+class Writes:
+    """What is written about one service. A view is whatever the write went by, compared by value."""
+
+    def __init__(self, writer: DirectoryWriter) -> None:
+        self._writer = writer
+        self._doubtful: Write | None = None
+        self._view: object = None
+        self._written_at = 0.0
+
+    async def settle(self) -> str:
+        """Send a write of unknown outcome again; what is still unknown about it, empty when nothing is."""
+        return "" if self._doubtful is None else await self._send(self._doubtful)
+
+    def awaited_s(self, view: object) -> float:
+        """How long to wait for what was written by that view to be seen; 0 when it is time to act again."""
+        left_s = self._written_at + _SEEN_WITHIN_S - time.monotonic()
+        return max(0.0, left_s) if view == self._view else 0.0
+
+    async def send(self, write: Write, view: object) -> str:
+        """Write once by a view; what is wrong, empty when it is done or somebody was faster."""
+        self._view = view
+        return await self._send(write)
+
+    async def _send(self, write: Write) -> str:
+        try:
+            outcome = await self._written(write)
+        except RelocdError as error:  # nothing is written
+            self._view = None
+            return str(error)
+        self._doubtful = write if isinstance(outcome, Unknown) else None
+        self._written_at = time.monotonic()
+        fields = {"write": str(write), "outcome": type(outcome).__name__.lower()}
+        _log.log(logging.INFO if isinstance(outcome, Done) else logging.WARNING, "write", extra={"fields": fields})
+        if isinstance(outcome, Lost):
+            _log.debug("write lost", extra={"fields": fields | {"reason": outcome.reason}})
+        return f"nobody knows yet whether this is written: {outcome.reason}" if isinstance(outcome, Unknown) else ""
+
+    async def _written(self, write: Write) -> Outcome:
+        if isinstance(write, Creation):
+            return await self._writer.create(write.dn, write.attributes)
+        return await self._writer.apply(write)

@@ -1,0 +1,31 @@
+"""What a server in memory agrees with others by: for tests of the parts of the agent below `Agent`."""
+
+from __future__ import annotations
+
+from relocd.agent.contender import Agreement
+from relocd.agent.host import Host
+from relocd.agent.pulse import Pulse
+from relocd.agent.vitals import Vitals
+from relocd.agent.witnesses import Witnesses
+from relocd.model.mode import Mode
+from relocd.model.settings import HandoverSettings
+from tests.fake_directory import FakeDirectory
+
+__all__ = ["agreement"]
+
+
+def agreement(host: Host, directory: FakeDirectory | None = None) -> Agreement:
+    """The agreement of a server over a directory in memory."""
+    ways = (directory or FakeDirectory()).ways
+    settings = HandoverSettings()
+    pulse = Pulse(ways.writer, settings)
+    return Agreement(
+        reader=ways.reader,
+        writer=ways.writer,
+        pulse=pulse,
+        witnesses=Witnesses(host, Vitals(ways.reader, settings.lease_s), pulse, settings),
+        settings=settings,
+        providers=lambda: 1,
+        mode=lambda: Mode.NORMAL,
+        is_up=lambda _service: False,
+    )
