@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from relocd.agent.contender import Agreement
 from relocd.agent.host import Host
 from relocd.agent.pulse import Pulse
+from relocd.agent.tenure import Agreement
 from relocd.agent.vitals import Vitals
 from relocd.agent.witnesses import Witnesses
 from relocd.model.mode import Mode

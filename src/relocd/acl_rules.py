@@ -139,6 +139,14 @@ def _link_rules(roles: Roles) -> Iterator[Rule]:
         ),
     )
     yield Rule(
+        "The active server of a cluster, when it is drained, makes another member the active one.",
+        f'filter="(objectClass=relocCluster)" attrs=relocActive {_A_NAME}',
+        (
+            f'{below} dnattr=relocActive set.expand="[${{v1}}]/relocClusterLink & this" {_ADD_AND_DELETE}',
+            _GO_ON,
+        ),
+    )
+    yield Rule(
         "A member makes itself, and nobody else, the active one of a cluster that fails over by itself.",
         f'filter="(&(objectClass=relocCluster)(relocFailover=automatic))" attrs=relocActive {_A_NAME}',
         (

@@ -17,8 +17,10 @@ from relocd import __version__, acl
 from relocd.acl import EXAMPLE
 from relocd.acl_rules import Roles
 from relocd.errors import Failed, Fatal, Invalid, RelocdError, Unavailable
+from relocd.model.mode import Mode
 from relocd.model.settings import DEFAULT_CONFIG, STATUS_NAME, PathSettings
 from relocd.operator.directory import Access, entries
+from relocd.operator.orders import give_order
 from relocd.operator.overview import Overview, overview
 from relocd.operator.show import agent_runs, is_troubled, overview_json, read_status, show_overview, show_status
 from relocd.schema import FORMS, text
@@ -28,6 +30,7 @@ __all__ = ["main"]
 EXIT_PROBLEMS = 1
 EXIT_WRONG = 2
 EXIT_UNAVAILABLE = 3
+_ORDER_S = 10.0
 
 _HELP = """Services that move between servers by one LDAP modify.
 
@@ -37,6 +40,7 @@ directory does not answer.
 app = typer.Typer(help=_HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 _CONFIG = typer.Option("--config", help="The agent's configuration file.", envvar="RELOCD_CONFIG")
 Config = Annotated[Path, _CONFIG]
+StatusFile = Annotated[Path, typer.Option("--status", help="Where the agent here leaves its status.")]
 _DEFAULT_CONFIG = Path(DEFAULT_CONFIG)
 _DEFAULT_STATUS = Path(PathSettings().run) / STATUS_NAME
 
@@ -96,7 +100,7 @@ def show(
     external: Annotated[bool, typer.Option("--external", help="Bind by SASL EXTERNAL (ldapi).")] = False,
     starttls: Annotated[bool, typer.Option("--starttls", help="Protect ldap:// by StartTLS.")] = False,
     ca_file: Annotated[Path | None, typer.Option(envvar="RELOCD_CA_FILE", help="Trust this CA.")] = None,
-    status: Annotated[Path, typer.Option(help="Where the agent here leaves its status.")] = _DEFAULT_STATUS,
+    status: StatusFile = _DEFAULT_STATUS,
     as_json: Annotated[bool, typer.Option("--json", help="JSON instead of tables.")] = False,
 ) -> None:
     """Show who runs what and why, everything that is wrong in the directory, and the agent's status on this machine.
@@ -181,6 +185,34 @@ def check(config: Config = _DEFAULT_CONFIG) -> None:
         print(f"{'error' if finding.problem else 'ok   '} {finding.subject}: {finding.problem or finding.detail}")
     if any(finding.problem for finding in findings):
         raise typer.Exit(EXIT_PROBLEMS)
+
+
+@app.command()
+def drain(
+    status: StatusFile = _DEFAULT_STATUS,
+    timeout_s: Annotated[float, typer.Option("--timeout", help="Seconds to wait.")] = 300.0,
+) -> None:
+    """Give away every exclusive service that this server holds, in order, and wait until that is done.
+
+    A service that others are linked to is kept until one of them is ready; one that nobody else may run stops. The
+    agent takes nothing until `relocd resume` or the next boot.
+    """
+    give_order(status, Mode.DRAINED, timeout_s, print)
+    print("drained: this server holds no exclusive service")
+
+
+@app.command()
+def pause(status: StatusFile = _DEFAULT_STATUS) -> None:
+    """Let the agent on this machine watch and do nothing, until `relocd resume` or the next boot."""
+    give_order(status, Mode.PAUSED, _ORDER_S, print)
+    print("paused: what runs here goes on, and nothing is changed")
+
+
+@app.command()
+def resume(status: StatusFile = _DEFAULT_STATUS) -> None:
+    """End `relocd drain` or `relocd pause`."""
+    give_order(status, Mode.NORMAL, _ORDER_S, print)
+    print("resumed")
 
 
 def _need_agent() -> None:

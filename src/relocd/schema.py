@@ -127,6 +127,7 @@ ATTRIBUTES: Final = (
     AttributeType(23, "relocProblem", "A problem on this server and what to do about it", _EXACT_TEXT),
     AttributeType(24, "relocActedOn", "Generation acted on: entryUUID of the service=number", _WORD),
     AttributeType(25, "relocLease", "Seconds after which the silent server counts as such", _WORD, single=True),
+    AttributeType(26, "relocMode", "What a person has told the agent: normal, paused or drained", _WORD, single=True),
 )
 
 CLASSES: Final = (
@@ -187,6 +188,7 @@ CLASSES: Final = (
             "relocProblem",
             "relocActedOn",
             "relocLease",
+            "relocMode",
             "description",
         ),
     ),

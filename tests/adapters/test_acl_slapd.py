@@ -115,6 +115,7 @@ PERMITTED = {
         "withdraw without a link": modify(state_dn("db"), ("delete", "relocCandidate", NODE2)),
         "unlink the previous holder": unlink("node3", "files"),
         "unlink the dead holder": unlink("node3", "news"),
+        "hand the cluster to another member": activate("auto", NODE1),
         "resign as the active member": modify(cluster_dn("auto"), ("delete", "relocActive", NODE2)),
     },
     "heartbeat": {
@@ -182,6 +183,7 @@ REFUSED = {
             status_dn("node2"), ("add", "objectClass", WITH_PASSWORD), ("add", "userPassword", "x")
         ),
         "add a name to its status": modify(status_dn("node2"), ("add", "cn", "more")),
+        "hand the cluster to a stranger": activate("auto", NODE3),
         "join a cluster": modify(NODE2, ("add", "relocClusterLink", cluster_dn("pair"))),
         "unlink a bystander as holder": unlink("node1", "files"),
         "unlink a bystander as candidate": unlink("node1", "news"),

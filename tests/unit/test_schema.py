@@ -36,6 +36,7 @@ GIVEN_ATTRIBUTES = {
     23: "relocProblem",
     24: "relocActedOn",
     25: "relocLease",
+    26: "relocMode",
 }
 GIVEN_CLASSES = {
     1: "relocServer",

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from relocd import __version__
 from relocd.agent.clusters import Clusters, unfence
 from relocd.agent.confirmation import fill, is_unlinked
-from relocd.agent.contender import Agreement
 from relocd.agent.crew import Crew
 from relocd.agent.host import Host
 from relocd.agent.pulse import Pulse
 from relocd.agent.status import Connection, one_line, status, status_entry
+from relocd.agent.tenure import Agreement
 from relocd.agent.vitals import Vitals
 from relocd.agent.witnesses import Witnesses
 from relocd.errors import Invalid, RelocdError, Unavailable
@@ -188,7 +188,7 @@ class Agent:
         self._directory.feed.restart(search_filter(self._name))
 
     def _my_status(self) -> dict[str, list[str]]:
-        return status_entry(self._crew.workers, (*self._problems, *self._crew.problems))
+        return status_entry(self._crew.workers, (*self._problems, *self._crew.problems), self._mode)
 
     def _agreed(self, settings: Settings, host: Host, directory: Directory) -> Agreement:
         vitals = Vitals(directory.reader, settings.handover.lease_s)

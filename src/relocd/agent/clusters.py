@@ -1,7 +1,8 @@
 """Clusters that fail over by themselves: a member becomes the trigger when the active one is dead.
 
 It makes the same single modify that any other trigger would make, and only when it is the first in the order of names
-that is alive and could run the cluster's services; the next ones wait a little longer each, in case it could not.
+that is alive and could run the cluster's services; the next ones wait a little longer each, in case it could not. And a
+drained server hands the clusters in which it is active to another member, whoever else fails them over.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 import logging
 import time
 
-from relocd.agent.contender import Agreement
 from relocd.agent.crew import Crew
+from relocd.agent.tenure import Agreement
 from relocd.errors import RelocdError
 from relocd.model.entries import Cluster, EntryUUID, Failover, Server
 from relocd.model.mode import Mode
@@ -38,27 +39,32 @@ class Clusters:
         me = snapshot.me
         if me is None or self._agreed.mode() is Mode.PAUSED or not self._agreed.pulse.is_current(time.monotonic()):
             return
-        for cluster in snapshot.clusters_of(me):
-            if cluster.failover is Failover.AUTOMATIC and cluster.service_links:
-                await self._look_at(snapshot, me, cluster)
-
-    async def _look_at(self, snapshot: Snapshot, me: Server, cluster: Cluster) -> None:
-        active = None if cluster.active is None else snapshot.names.get(cluster.active)
         drained = self._agreed.mode() is Mode.DRAINED
-        if active == me.uuid:
-            if drained:
-                await self._set(cluster, me, None, "this server is drained")
-            return
+        for cluster in snapshot.clusters_of(me):
+            active = None if cluster.active is None else snapshot.names.get(cluster.active)
+            if active == me.uuid and drained and cluster.failover is not Failover.EXTERNAL:
+                await self._give_away(snapshot, me, cluster)
+            elif active != me.uuid and cluster.failover is Failover.AUTOMATIC and cluster.service_links:
+                await self._look_at(snapshot, me, cluster, active, drained=drained)
+
+    async def _give_away(self, snapshot: Snapshot, me: Server, cluster: Cluster) -> None:
+        """Make another member active, the first in the order of names that may take over."""
+        others = [member for member in snapshot.members(cluster) if member.uuid != me.uuid]
+        takers = [member for member in others if await self._takes_over(snapshot, cluster, member)]
+        if takers:
+            await self._set(cluster, takers[0], f"{me.name} is drained")
+
+    async def _look_at(
+        self, snapshot: Snapshot, me: Server, cluster: Cluster, active: EntryUUID | None, *, drained: bool
+    ) -> None:
         vacancy = None if drained or me.fenced else await self._vacancy(snapshot, cluster, active)
         if vacancy is None:
             self._vacant_since.pop(cluster.uuid, None)
             return
         since = self._vacant_since.setdefault(cluster.uuid, time.monotonic())
-        rank = await self._rank(snapshot, me, cluster, active)
-        if time.monotonic() - since >= rank * self._agreed.settings.beat_s and await self._could_serve(
-            snapshot, cluster
-        ):
-            await self._set(cluster, me, me, vacancy)
+        waits_s = self._agreed.settings.beat_s * await self._rank(snapshot, me, cluster, active)
+        if time.monotonic() - since >= waits_s and await self._could_serve(snapshot, cluster):
+            await self._set(cluster, me, vacancy)
 
     async def _vacancy(self, snapshot: Snapshot, cluster: Cluster, active: EntryUUID | None) -> str | None:
         """Why the cluster needs another active server, None while it does not."""
@@ -80,11 +86,13 @@ class Clusters:
         return testimony.lives[server]
 
     async def _rank(self, snapshot: Snapshot, me: Server, cluster: Cluster, active: EntryUUID | None) -> int:
-        """How many members that are alive come before this one."""
-        goals = self._goals(snapshot, cluster)
+        """How many members that may take over come before this one."""
         before = [each for each in snapshot.members(cluster) if each.dn.key < me.dn.key and each.uuid != active]
-        lives = [await self._life(goal, each.uuid) for each in before for goal in goals[:1]]
-        return lives.count(Life.ALIVE)
+        return sum([await self._takes_over(snapshot, cluster, each) for each in before])
+
+    async def _takes_over(self, snapshot: Snapshot, cluster: Cluster, server: Server) -> bool:
+        goals = self._goals(snapshot, cluster)
+        return bool(goals) and await self._agreed.witnesses.takes_over(goals[0], server.uuid)
 
     async def _could_serve(self, snapshot: Snapshot, cluster: Cluster) -> bool:
         return all([await self._crew.could_serve(goal.id) for goal in self._goals(snapshot, cluster)])
@@ -94,12 +102,12 @@ class Clusters:
         wishes = (self._crew.wish(goal_id(uuid)) for uuid in sorted(snapshot.targets(cluster.service_links)))
         return [wish for wish in wishes if isinstance(wish, Goal) and wish.contest is not None]
 
-    async def _set(self, cluster: Cluster, me: Server, to: Server | None, reason: str) -> None:
+    async def _set(self, cluster: Cluster, to: Server, reason: str) -> None:
         old = None if cluster.active is None else cluster.active.text.encode()
-        new = None if to is None else to.dn.text.encode()
-        fields = {"cluster": cluster.name, "active": "nobody" if to is None else me.name, "reason": reason}
+        fields = {"cluster": cluster.name, "active": to.name, "reason": reason}
         try:
-            outcome = await self._agreed.writer.apply(Modification(cluster.dn, swap(_ACTIVE, old, new)))
+            changes = swap(_ACTIVE, old, to.dn.text.encode())
+            outcome = await self._agreed.writer.apply(Modification(cluster.dn, changes))
         except RelocdError as error:
             _log.warning("cannot make another server active", extra={"fields": fields | {"problem": str(error)}})
             return

@@ -6,8 +6,8 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 
-from relocd.agent.contender import Agreement
 from relocd.agent.host import Host
+from relocd.agent.tenure import Agreement
 from relocd.agent.worker import Leave, Pace, Worker
 from relocd.errors import RelocdError
 from relocd.model.entries import EntryUUID, Problem

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from relocd.agent.vitals import MODE
 from relocd.agent.worker import Leave, Worker
 from relocd.model.entries import Problem
 from relocd.model.mode import Mode
@@ -57,7 +58,7 @@ def one_line(connection: Connection, workers: Iterable[Worker]) -> str:
     return f"directory {connection.state}; {counted}"
 
 
-def status_entry(workers: Iterable[Worker], problems: Iterable[Problem]) -> dict[str, list[str]]:
+def status_entry(workers: Iterable[Worker], problems: Iterable[Problem], mode: Mode) -> dict[str, list[str]]:
     """The status as the directory keeps it, by attribute, for `cn=status` below the server."""
     states: dict[str, list[str]] = {"active": [], "standby": [], "failed": []}
     found, acted_on = [str(problem) for problem in problems], []
@@ -74,6 +75,7 @@ def status_entry(workers: Iterable[Worker], problems: Iterable[Problem]) -> dict
         "relocFailedService": sorted(states["failed"]),
         "relocProblem": sorted({problem[:_LONGEST] for problem in found})[:_MOST_PROBLEMS],
         "relocActedOn": sorted(acted_on),
+        MODE: [str(mode)],
     }
 
 

@@ -8,16 +8,20 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
+from typing import Final
 
 from relocd.agent.pulse import HEARTBEAT, LEASE
 from relocd.errors import RelocdError
 from relocd.model.csn import csn_time_s
 from relocd.model.dn import DN
 from relocd.model.entries import Entry, EntryUUID
+from relocd.model.mode import Mode
 from relocd.model.parse import STATUS_RDN
 from relocd.ports import DirectoryReader
 
-__all__ = ["Sign", "Vitals"]
+__all__ = ["MODE", "Sign", "Vitals"]
+
+MODE: Final = "relocMode"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +30,8 @@ class Sign:
 
     `heartbeat` tells one from another, `provider_s` is when its provider stamped it (None where there was none ever).
     `read_at` and `since` are of this host's monotonic clock: the last read, and the first of an unbroken row of reads
-    that found the same heartbeat. `lease_s` is the lease that the server itself declares.
+    that found the same heartbeat. `lease_s` is the lease that the server itself declares, `takes` whether it may be
+    given anything: it is neither paused nor drained.
     """
 
     heartbeat: bytes
@@ -34,6 +39,7 @@ class Sign:
     read_at: float
     since: float
     lease_s: float
+    takes: bool
 
 
 class Vitals:
@@ -68,6 +74,7 @@ class Vitals:
             asked_at,
             known.since if known is not None and unbroken else time.monotonic(),
             max(self._lease_s, _seconds(_value(entry, LEASE))),
+            _value(entry, MODE) == Mode.NORMAL.encode(),
         )
 
 

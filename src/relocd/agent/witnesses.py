@@ -63,6 +63,15 @@ class Witnesses:
             min((found.again_s for found in findings.values() if found.again_s is not None), default=None),
         )
 
+    async def takes_over(self, goal: Goal, server: EntryUUID) -> bool:
+        """Whether a server is alive and may be given something."""
+        contest = goal.contest
+        if contest is None or server in contest.fenced or server not in contest.names:
+            return False
+        recently = time.monotonic() - self._settings.beat_s
+        sign = await self._vitals.sign(server, contest.names[server], recently)
+        return sign is not None and sign.takes and self._age_s(sign) < sign.lease_s
+
     async def _finding(self, goal: Goal, server: EntryUUID, seen_at: float, *, wire: bool) -> _Finding:
         contest = goal.contest
         if contest is None:

@@ -12,10 +12,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from relocd.agent.contender import Agreement, Contender
+from relocd.agent.contender import Contender
 from relocd.agent.converge import Report, converged, departed, prepared
 from relocd.agent.execution import announce
 from relocd.agent.host import Host
+from relocd.agent.tenure import Agreement, Turn, lifetime_s
 from relocd.errors import RelocdError
 from relocd.model.entries import Isolation
 from relocd.model.settings import AgentSettings, WireSettings
@@ -148,16 +149,16 @@ class Worker:
         releases = contest.isolation is Isolation.RELEASE
         if not (releases or self._leased):
             return
-        lifetime_s = Contender.lifetime_s(left_s) if releases else None
-        if lifetime_s is not None and lifetime_s < 1:
+        seconds = lifetime_s(left_s) if releases else None
+        if seconds is not None and seconds < 1:
             return
         self._leased = releases
         for placed in footprint.addresses:
-            await self._extend(placed, lifetime_s)
+            await self._extend(placed, seconds)
 
-    async def _extend(self, placed: Placed, lifetime_s: int | None) -> None:
+    async def _extend(self, placed: Placed, seconds: int | None) -> None:
         try:
-            await self._host.addresses.extend(placed.interface, placed.address, lifetime_s)
+            await self._host.addresses.extend(placed.interface, placed.address, seconds)
         except RelocdError as error:
             _log.warning("cannot renew", extra={"fields": {"service": self.name, "problem": str(error)}})
 
@@ -219,7 +220,7 @@ class Worker:
             self._revoked.clear()
             footprint = self.footprint or Footprint(wish.name)
             if wish.contest is not None:
-                return await self._contender.act(wish, wish.contest, footprint, self._revoked)
+                return await self._contender.act(Turn(wish, wish.contest, footprint, self._revoked))
             return await converged(self._host, wish, footprint, self._revoked)
         if isinstance(wish, Leave) and self.footprint is not None:
             self._announce(frozenset())

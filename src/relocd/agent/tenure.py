@@ -1,0 +1,123 @@
+"""Serving an exclusive service: only with a permission from a direct read of the state, and only while that is fresh.
+
+A view may be old: without the read two servers could serve at once. A process that hung between the read and the act
+finds its warrant too old (`relocd.agent.execution`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from relocd.agent.converge import Report, converged
+from relocd.agent.execution import Warrant
+from relocd.agent.host import Host
+from relocd.agent.pulse import Pulse
+from relocd.agent.witnesses import Witnesses
+from relocd.errors import Busy, RelocdError
+from relocd.model.entries import Cluster, EntryUUID, Isolation, Server, ServiceState
+from relocd.model.mode import Mode
+from relocd.model.parse import STATE_RDN, parsed
+from relocd.model.settings import HandoverSettings
+from relocd.model.template_set import Role
+from relocd.plan.contest import Contest
+from relocd.plan.desired import Footprint
+from relocd.plan.goals import Goal, in_role
+from relocd.ports import DirectoryReader, DirectoryWriter
+
+__all__ = ["Agreement", "Turn", "lifetime_s", "nobody_is_chosen", "served"]
+
+RELEASE_MARGIN_S: Final = 1.6
+"""How long before the end of the lease a released address ends: the kernel drops it up to 1.5 s late (measured)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """What this server agrees with the others by; shared by all its services.
+
+    `providers` is how many providers the directory has, `mode` what a person has told this agent, `is_up` whether
+    something of a service is still up here.
+    """
+
+    reader: DirectoryReader
+    writer: DirectoryWriter
+    pulse: Pulse
+    witnesses: Witnesses
+    settings: HandoverSettings
+    providers: Callable[[], int]
+    mode: Callable[[], Mode]
+    is_up: Callable[[EntryUUID], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One look at a service: the wish, what the directory says, what is here, and the word that all that is over."""
+
+    goal: Goal
+    contest: Contest
+    footprint: Footprint
+    revoked: asyncio.Event
+
+    @property
+    def csn(self) -> str:
+        """The change number of the state, empty where there is none."""
+        return "" if self.contest.entry is None else self.contest.entry.csn
+
+
+async def served(host: Host, agreed: Agreement, turn: Turn, *, probe: bool) -> Report:
+    """Bring the service up here, or keep it as it should be; busy while that is not permitted."""
+    refused: list[RelocdError] = []
+
+    async def permit() -> Warrant:
+        try:
+            return await _confirmed(agreed, turn)
+        except RelocdError as error:
+            refused.append(error)
+            raise
+
+    active = replace(in_role(turn.goal, Role.ACTIVE), probe=probe)
+    try:
+        return await converged(host, active, turn.footprint, turn.revoked, permit)
+    except RelocdError as error:
+        if error not in refused:
+            raise
+        return Report(turn.footprint, (str(error),), busy=True)
+
+
+async def _confirmed(agreed: Agreement, turn: Turn) -> Warrant:
+    """The permission to serve; raises `Busy` or `Unavailable` without one."""
+    read_at, known = time.monotonic(), turn.contest.entry
+    entry = await agreed.reader.by_dn(turn.contest.service.below(STATE_RDN))
+    found = None if entry is None else parsed(entry)[0]
+    if not isinstance(found, ServiceState) or known is None:
+        raise Busy("a direct read does not find the state of the service; nothing is raised on that")
+    if (found.holder, found.generation) != (known.holder, known.generation):
+        raise Busy("a direct read finds another holder or generation than was seen; waiting until that is seen")
+    now = time.monotonic()
+    if not agreed.pulse.is_steady(now, found.csn):
+        raise Busy("this server's own heartbeat is not steady; waiting until it is")
+    until = read_at + agreed.settings.hesitation_s
+    if turn.contest.isolation is Isolation.KEEP:
+        return Warrant(until)
+    seconds = lifetime_s(agreed.pulse.left_s(now))
+    if seconds < 1:
+        raise Busy("this server's lease is about to run out, or shorter than 4 s; waiting for the next heartbeat")
+    return Warrant(until, seconds)
+
+
+def lifetime_s(left_s: float) -> int:
+    """The whole seconds for which the kernel keeps an address that must be gone when the lease is over."""
+    return int(left_s - RELEASE_MARGIN_S)
+
+
+async def nobody_is_chosen(agreed: Agreement, contest: Contest) -> bool:
+    """Whether a direct read finds nobody who shall run the service; raises `Unavailable` when nothing is known.
+
+    An active server of a cluster counts, whether or not it is a member: what is doubtful is kept.
+    """
+    values = [parsed(entry)[0] for entry in await agreed.reader.linking_to(contest.service)]
+    idle = (isinstance(value, Cluster) and value.active is None for value in values)
+    return all(idle) and not any(isinstance(value, Server) for value in values)
