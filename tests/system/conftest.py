@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from ipaddress import ip_address
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.lab.hosts import Lan
-from tests.lab.ldif import base_ldif, server_ldif, service_ldif
+from tests.lab.ldif import SUFFIX, base_ldif, server_ldif, service_ldif
 from tests.lab.node import Node, Tables
 from tests.lab.slapd import Slapd
 
@@ -38,6 +39,7 @@ class Pair:
     def __init__(self, lan: Lan, slapd: Slapd, folder: Path, stack: ExitStack) -> None:
         self.lan = lan
         self.slapd = slapd
+        self.suffix = SUFFIX
         self.folder = folder
         self.files = folder / "files"
         self.sets = folder / "sets"
@@ -79,6 +81,11 @@ class Pair:
         """A service with one address and one file that says a word."""
         settings = {"addresses": [f"{ADDRESS}/24"], "template_sets": ["plain"], "parameters": {"word": word}} | more
         self.add(service_ldif(name, **settings))
+
+    def entry(self, dn: str) -> str:
+        """An entry as `ldapsearch` shows it."""
+        command = self.slapd.command("ldapsearch", "-LLL", "-o", "ldif-wrap=no", "-s", "base", "-b", dn)
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout
 
     def said(self, name: str) -> str | None:
         """What the file of a service says now."""
