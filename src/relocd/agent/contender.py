@@ -12,11 +12,12 @@ import time
 from dataclasses import dataclass, replace
 from typing import Final
 
-from relocd.agent.converge import Report, converged, let_go, prepared
+from relocd.agent.converge import Files, Report, converged, let_go, prepared
 from relocd.agent.host import Host
-from relocd.agent.tenure import RELEASE_MARGIN_S, Agreement, Turn, nobody_is_chosen, served
+from relocd.agent.tenure import RELEASE_MARGIN_S, Agreement, Turn, brought_up, nobody_is_chosen, served
 from relocd.agent.witnesses import Testimony
 from relocd.agent.writes import Writes
+from relocd.errors import RelocdError
 from relocd.model.entries import Isolation
 from relocd.model.mode import Mode
 from relocd.model.template_set import Role
@@ -49,6 +50,16 @@ _SOON_S: Final = 0.02
 _READY_FOR_S: Final = 15.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """That this server could take over: what was looked at, when, and the files of the active role."""
+
+    substance: Goal
+    footprint: Footprint
+    at: float
+    files: Files
+
+
 @dataclass(slots=True)
 class _Memory:
     """What lies between two steps. Times are of the monotonic clock, numbers are generations.
@@ -64,7 +75,7 @@ class _Memory:
     taken: int | None = None
     unasked: int | None = None
     sulks_about: object = None
-    ready: tuple[Goal, Footprint, float] | None = None
+    ready: _Ready | None = None
     problems: tuple[str, ...] = ()
 
 
@@ -141,11 +152,15 @@ class Contender:
     async def _unready(self, goal: Goal, footprint: Footprint) -> tuple[str, ...]:
         """Why this server could not take over now; looked at again when something changed here, or after a while."""
         substance, ready, now = _substance(goal), self._memory.ready, time.monotonic()
-        if ready is not None and ready[:2] == (substance, footprint) and now - ready[2] < _READY_FOR_S:
+        if ready and (ready.substance, ready.footprint) == (substance, footprint) and now - ready.at < _READY_FOR_S:
             return ()
-        problems = await prepared(self._host, in_role(goal, Role.ACTIVE), footprint)
-        self._memory.ready = None if problems else (substance, footprint, now)
-        return problems
+        self._memory.ready = None
+        try:
+            files = await prepared(self._host, in_role(goal, Role.ACTIVE), footprint)
+        except RelocdError as error:
+            return (str(error),)
+        self._memory.ready = _Ready(substance, footprint, now, files)
+        return ()
 
     def _is_up(self, footprint: Footprint) -> bool:
         held = {Placed(each.interface, each.address) for each in self._host.addresses.held() if each.ours}
@@ -193,7 +208,7 @@ class Contender:
     async def _kept(self, turn: Turn) -> Report:
         """Keep the role that this server has in the service as it should be."""
         if turn.contest.holds and turn.footprint.role is Role.ACTIVE:
-            return await served(self._host, self._agreed, turn, probe=turn.goal.probe)
+            return await served(self._host, self._agreed, turn)
         if turn.contest.state is not None and not turn.contest.holds and not self._is_up(turn.footprint):
             return await converged(self._host, in_role(turn.goal, Role.STANDBY), turn.footprint)
         return Report(turn.footprint)
@@ -208,7 +223,9 @@ class Contender:
             return Report(turn.footprint, standing="waits until what it displaces has given way", again_s=_SOON_S)
         probe = turn.goal.probe and self._memory.unasked != step.generation
         turn = replace(turn, goal=replace(turn.goal, reason=step.reason))
-        report = await served(self._host, self._agreed, turn, probe=probe)
+        ready = self._memory.ready
+        files = ready.files if ready and ready.substance == _substance(turn.goal) else None
+        report = await brought_up(self._host, self._agreed, turn, probe=probe, files=files)
         if report.busy or turn.revoked.is_set():
             return report
         if report.problems:

@@ -24,10 +24,23 @@ from relocd.plan.diff import actions, after, before, leaving
 from relocd.plan.goals import Goal, GoalId
 from relocd.plan.outline import Outline, PlannedFile, desired, fallback, outline
 
-__all__ = ["Permit", "Plan", "Report", "converged", "departed", "departure", "let_go", "planned", "prepared"]
+__all__ = [
+    "Files",
+    "Permit",
+    "Plan",
+    "Report",
+    "Terms",
+    "converged",
+    "departed",
+    "departure",
+    "let_go",
+    "planned",
+    "prepared",
+]
 
 Permit = Callable[[], Awaitable[Warrant]]
 """Asked before anything is raised that one server only may have; raises `Busy` or `Unavailable` when it may not."""
+Files = tuple[NewFile, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +54,15 @@ class Plan:
     actions: tuple[Action, ...]
     problems: tuple[str, ...]
     intent: Footprint
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On what terms a goal is brought about: the word that it is over, who is asked first, files rendered already."""
+
+    revoked: asyncio.Event = field(default_factory=asyncio.Event)
+    permit: Permit | None = None
+    files: Files | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +81,11 @@ class Report:
     again_s: float | None = field(default=None, compare=False)
 
 
-async def planned(host: Host, goal: Goal, footprint: Footprint) -> Plan:
-    """The plan for a goal; nothing is changed by making it."""
+async def planned(host: Host, goal: Goal, footprint: Footprint, known: Files | None = None) -> Plan:
+    """The plan for a goal; nothing is changed by making it. `known` are its files where they are rendered already."""
     sketch, problems = _sketch(host, goal, footprint.name)
     (files, unrendered), observed = await asyncio.gather(
-        _rendered(host, goal, () if sketch is None else sketch.files), _observed(host, sketch, footprint)
+        _rendered(host, goal, () if sketch is None else sketch.files, known), _observed(host, sketch, footprint)
     )
     problems = (*problems, *unrendered)
     chosen = fallback(goal, footprint) if sketch is None or problems else desired(sketch, files)
@@ -74,44 +96,34 @@ async def planned(host: Host, goal: Goal, footprint: Footprint) -> Plan:
     return Plan(chosen, actions(chosen, observed, footprint), problems, before(chosen, targets, footprint))
 
 
-async def converged(
-    host: Host, goal: Goal, footprint: Footprint, revoked: asyncio.Event | None = None, permit: Permit | None = None
-) -> Report:
-    """Bring a goal about as far as it goes now, and no further once its serving is `revoked`.
+async def converged(host: Host, goal: Goal, footprint: Footprint, terms: Terms | None = None) -> Report:
+    """Bring a goal about as far as it goes now, and no further once its serving is revoked.
 
-    Raises what `permit` raises, before anything is done, when something is to be raised.
+    Raises what the permit raises, before anything is done, when something is to be raised.
     """
-    plan = await planned(host, goal, footprint)
+    terms = terms or Terms()
+    plan = await planned(host, goal, footprint, terms.files)
     if plan.desired is None:
         return Report(footprint, plan.problems)
-    warrant = await permit() if permit is not None and _raises(plan) else Warrant()
-    if plan.actions:
-        await _intend(host, goal.id, plan.intent)
+    warrant, _ = await asyncio.gather(_permitted(terms, plan), _intended(host, goal.id, plan))
     entering = footprint.role is not goal.role
-    mandate = Mandate(goal.name, goal.reason, entering, revoked or asyncio.Event(), warrant)
+    mandate = Mandate(goal.name, goal.reason, entering, terms.revoked, warrant)
     outcomes = await carried_out(host, plan.actions, mandate)
     reached = _reached(plan, footprint, goal.role, outcomes)
     problems = (*plan.problems, *_problems(outcomes), *await _unkept(host, goal.id, reached))
     return Report(reached, problems, any(outcome.busy for outcome in outcomes), _done(outcomes))
 
 
-async def prepared(host: Host, goal: Goal, footprint: Footprint) -> tuple[str, ...]:
-    """Make ready for a role without entering it: files are checked and lie beside their targets.
-
-    Returns what stands against entering it, nothing when all is well.
-    """
+async def prepared(host: Host, goal: Goal, footprint: Footprint) -> Files:
+    """The files of a role, checked and beside their targets: ready to enter it; raises an error that says why not."""
     plan = await planned(host, goal, footprint)
-    if plan.problems or plan.desired is None:
-        return plan.problems or ("nothing is known of it here yet",)
+    if plan.problems or plan.desired is None or plan.desired.files is None:
+        raise Failed("; ".join(plan.problems) or "nothing is known of it here yet")
     missing = [unit.name for unit in plan.desired.units if await _unit_state(host, unit.name) is UnitState.UNKNOWN]
     if missing:
-        return tuple(f"there is no unit {name} here; install it" for name in missing)
-    files = [file for action in plan.actions if isinstance(action, InstallFiles) for file in action.files]
-    try:
-        await host.files.prepare(files)
-    except RelocdError as error:
-        return (str(error),)
-    return ()
+        raise Failed("; ".join(f"there is no unit {name} here; install it" for name in missing))
+    await host.files.prepare([file for each in plan.actions if isinstance(each, InstallFiles) for file in each.files])
+    return plan.desired.files
 
 
 async def let_go(host: Host, goal: Goal, footprint: Footprint) -> Report:
@@ -179,9 +191,11 @@ def _sketch(host: Host, goal: Goal, name: str) -> tuple[Outline | None, tuple[st
 
 
 async def _rendered(
-    host: Host, goal: Goal, files: Iterable[PlannedFile]
-) -> tuple[tuple[NewFile, ...], tuple[str, ...]]:
+    host: Host, goal: Goal, files: Iterable[PlannedFile], known: Files | None
+) -> tuple[Files, tuple[str, ...]]:
     """The files with their content, and why those that are missing could not be rendered."""
+    if known is not None:
+        return known, ()
     done = await asyncio.gather(*(_rendered_file(host, goal, file) for file in files))
     problems = tuple(str(file) for file in done if isinstance(file, RelocdError))
     return tuple(file for file in done if isinstance(file, NewFile)), problems
@@ -241,6 +255,15 @@ def _reached(plan: Plan, footprint: Footprint, role: Role, outcomes: Sequence[Ou
     if failed:
         return replace(plan.intent, applied=reached.applied)
     return replace(reached, role=footprint.role if footprint.role is role else None) if plan.problems else reached
+
+
+async def _permitted(terms: Terms, plan: Plan) -> Warrant:
+    return await terms.permit() if terms.permit is not None and _raises(plan) else Warrant()
+
+
+async def _intended(host: Host, goal: GoalId, plan: Plan) -> None:
+    if plan.actions:
+        await _intend(host, goal, plan.intent)
 
 
 async def _intend(host: Host, goal: GoalId, footprint: Footprint) -> None:

@@ -9,7 +9,7 @@ from difflib import unified_diff
 
 from relocd.agent.agent import Directory, scope_of
 from relocd.agent.confirmation import fill, is_unlinked
-from relocd.agent.converge import converged, departed, departure, planned
+from relocd.agent.converge import Terms, converged, departed, departure, planned
 from relocd.agent.execution import Warrant
 from relocd.agent.host import Host
 from relocd.errors import RelocdError, Unavailable
@@ -168,7 +168,7 @@ async def _converged(host: Host, directory: Directory, goal: Goal, footprint: Fo
     if _is_undecided(goal, footprint):
         return Step(goal.name, wish)
     try:
-        report = await converged(host, goal, footprint, permit=lambda: _permitted(directory, goal))
+        report = await converged(host, goal, footprint, Terms(permit=lambda: _permitted(directory, goal)))
     except RelocdError as error:
         return Step(goal.name, wish, problems=(str(error),))
     return Step(goal.name, wish, report.actions, problems=report.problems)

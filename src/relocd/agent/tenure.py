@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from relocd.agent.converge import Report, converged
+from relocd.agent.converge import Files, Report, Terms, converged
 from relocd.agent.execution import Warrant
 from relocd.agent.host import Host
 from relocd.agent.pulse import Pulse
@@ -28,7 +28,7 @@ from relocd.plan.desired import Footprint
 from relocd.plan.goals import Goal, in_role
 from relocd.ports import DirectoryReader, DirectoryWriter
 
-__all__ = ["Agreement", "Turn", "lifetime_s", "nobody_is_chosen", "served"]
+__all__ = ["Agreement", "Turn", "brought_up", "lifetime_s", "nobody_is_chosen", "served"]
 
 RELEASE_MARGIN_S: Final = 1.6
 """How long before the end of the lease a released address ends: the kernel drops it up to 1.5 s late (measured)."""
@@ -67,20 +67,39 @@ class Turn:
         return "" if self.contest.entry is None else self.contest.entry.csn
 
 
-async def served(host: Host, agreed: Agreement, turn: Turn, *, probe: bool) -> Report:
-    """Bring the service up here, or keep it as it should be; busy while that is not permitted."""
+async def served(host: Host, agreed: Agreement, turn: Turn) -> Report:
+    """Keep the service up here as it should be; what was lost is raised again with a permission, else it is busy."""
+    return await _with(host, turn, lambda: _confirmed(agreed, turn), probe=turn.goal.probe, files=None)
+
+
+async def brought_up(host: Host, agreed: Agreement, turn: Turn, *, probe: bool, files: Files | None) -> Report:
+    """Bring the service up here; busy without a permission, which is asked for while the plan is made.
+
+    `files` are those of the active role where they are rendered already.
+    """
+    asked = asyncio.create_task(_confirmed(agreed, turn))
+    try:
+        return await _with(host, turn, lambda: asked, probe=probe, files=files)
+    finally:
+        asked.cancel()
+        await asyncio.gather(asked, return_exceptions=True)
+
+
+async def _with(
+    host: Host, turn: Turn, ask: Callable[[], Awaitable[Warrant]], *, probe: bool, files: Files | None
+) -> Report:
     refused: list[RelocdError] = []
 
     async def permit() -> Warrant:
         try:
-            return await _confirmed(agreed, turn)
+            return await ask()
         except RelocdError as error:
             refused.append(error)
             raise
 
     active = replace(in_role(turn.goal, Role.ACTIVE), probe=probe)
     try:
-        return await converged(host, active, turn.footprint, turn.revoked, permit)
+        return await converged(host, active, turn.footprint, Terms(turn.revoked, permit, files))
     except RelocdError as error:
         if error not in refused:
             raise

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from relocd.agent.contender import Contender
-from relocd.agent.converge import Report, converged, departed, prepared
+from relocd.agent.converge import Report, Terms, converged, departed, prepared
 from relocd.agent.execution import announce
 from relocd.agent.host import Host
 from relocd.agent.tenure import Agreement, Turn, lifetime_s
@@ -138,7 +138,11 @@ class Worker:
         if not isinstance(self.wish, Goal):
             return False
         active = in_role(self.wish, Role.ACTIVE)
-        return not await prepared(self._host, active, self.footprint or Footprint(self.wish.name))
+        try:
+            await prepared(self._host, active, self.footprint or Footprint(self.wish.name))
+        except RelocdError:
+            return False
+        return True
 
     async def renew(self, left_s: float) -> None:
         """The lease has been renewed: what the kernel would drop at its end stays as much longer."""
@@ -221,7 +225,7 @@ class Worker:
             footprint = self.footprint or Footprint(wish.name)
             if wish.contest is not None:
                 return await self._contender.act(Turn(wish, wish.contest, footprint, self._revoked))
-            return await converged(self._host, wish, footprint, self._revoked)
+            return await converged(self._host, wish, footprint, Terms(self._revoked))
         if isinstance(wish, Leave) and self.footprint is not None:
             self._announce(frozenset())
             return await departed(self._host, self.goal, self.footprint, wish.reason)
