@@ -1,0 +1,87 @@
+"""The commands that a person or a trigger gives: links, fences, the active server of a cluster, failover."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from relocd.cli_access import with_access
+from relocd.errors import Failed
+from relocd.operator import orders
+from relocd.operator.access import Access
+from relocd.operator.ldif import ldif
+
+__all__ = ["app"]
+
+app = typer.Typer()
+Service = Annotated[str, typer.Argument(help="The service's cn, or its DN.")]
+Server = Annotated[str, typer.Argument(help="The server's cn, or its DN.")]
+Cluster = Annotated[str, typer.Argument(help="The cluster's cn, or its DN.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only print the LDIF that ldapmodify would take.")]
+
+
+@app.command()
+@with_access
+def link(service: Service, server: Server, access: Access, dry_run: DryRun = False) -> None:
+    """Link a server to a service: it shall run there, and the agents hand over."""
+    _do(access, orders.link(service, server), dry_run=dry_run)
+
+
+@app.command()
+@with_access
+def unlink(service: Service, server: Server, access: Access, dry_run: DryRun = False) -> None:
+    """Remove a server's link to a service: it shall not run there."""
+    _do(access, orders.unlink(service, server), dry_run=dry_run)
+
+
+@app.command()
+@with_access
+def fence(server: Server, access: Access, dry_run: DryRun = False) -> None:
+    """Say that a server is powered off. Never say it of one that may still run."""
+    _do(access, orders.fence(server), dry_run=dry_run)
+
+
+@app.command()
+@with_access
+def unfence(server: Server, access: Access, dry_run: DryRun = False) -> None:
+    """Say no longer that a server is powered off."""
+    _do(access, orders.unfence(server), dry_run=dry_run)
+
+
+@app.command()
+@with_access
+def activate(cluster: Cluster, server: Server, access: Access, dry_run: DryRun = False) -> None:
+    """Make a member the active server of a cluster."""
+    _do(access, orders.activate(cluster, server), dry_run=dry_run)
+
+
+@app.command()
+@with_access
+def failover(
+    server: Server,
+    access: Access,
+    target: Annotated[
+        str, typer.Option("--to", help="Who takes over; else the only other server that shares its services.")
+    ] = "",
+    fenced: Annotated[bool, typer.Option("--fenced", help="SERVER is powered off: say so first.")] = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Let another server take over everything that SERVER runs. Its own links stay; the agents remove them."""
+    _do(access, orders.failover(server, target, fenced=fenced), dry_run=dry_run)
+
+
+def _do(access: Access, order: orders.Order, *, dry_run: bool) -> None:
+    """Print what was done, or with `dry_run` LDIF, in which everything else is a comment."""
+    move = orders.planned(access, order) if dry_run else orders.carried_out(access, order)
+    for sentence in move.already:
+        print(f"# {sentence}" if dry_run else sentence)
+    if dry_run:
+        print(ldif(move.modifications), end="")
+    else:
+        for sentence in move.done:
+            print(sentence)
+    sys.stdout.flush()
+    if move.problems:
+        raise Failed("; ".join(move.problems))
