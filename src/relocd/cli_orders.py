@@ -1,17 +1,19 @@
-"""The commands that a person or a trigger gives: links, fences, the active server of a cluster, failover."""
+"""The commands that a person or a trigger gives: links, fences, failover, and a trigger's installation."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from relocd.cli_access import with_access
 from relocd.errors import Failed
-from relocd.operator import orders
+from relocd.operator import orders, triggers
 from relocd.operator.access import Access
 from relocd.operator.ldif import ldif
+from relocd.operator.triggers import TRIGGERS, targets
 
 __all__ = ["app"]
 
@@ -85,3 +87,21 @@ def _do(access: Access, order: orders.Order, *, dry_run: bool) -> None:
     sys.stdout.flush()
     if move.problems:
         raise Failed("; ".join(move.problems))
+
+
+@app.command()
+def install(
+    trigger: Annotated[str, typer.Argument(help="heartbeat, pacemaker or keepalived.")],
+    root: Annotated[Path, typer.Option(help="Install below this folder.")] = Path("/"),
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which files would be written.")] = False,
+) -> None:
+    """Install the script by which a cluster manager triggers relocd, and a file for its settings."""
+    if trigger not in TRIGGERS:
+        raise typer.BadParameter(f"{trigger!r} is not one of {', '.join(TRIGGERS)}", param_hint="TRIGGER")
+    files = targets(trigger, root)
+    missing = [file for file in files if not file.is_there]
+    for file in missing if dry_run else triggers.install(files):
+        print(f"{'would write' if dry_run else 'wrote'} {file.path}")
+    if not missing:
+        print("everything is there")
+    print(TRIGGERS[trigger].hint)
