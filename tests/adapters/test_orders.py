@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -31,6 +32,7 @@ from tests.adapters.orders_lab import (
     links,
     password_file,
 )
+from tests.lab.folders import with_folders
 from tests.lab.slapd import PASSWORD, SUFFIX, Slapd, cluster_dn, server_dn, service_dn
 
 DEAD = "ldap://127.0.0.1:1"
@@ -189,6 +191,32 @@ class TestSeveralDirectories:
     def test_the_command_line_takes_several(self, slapd: Slapd, trigger: Access) -> None:
         done = relocd(trigger, "link", "web", "node2", "--uri", DEAD, "--uri", slapd.uri)
         assert done.stdout == "node2 is linked to web\n"
+
+
+class TestUri:
+    @pytest.mark.parametrize("spelled", ["{}/", "{}"])
+    def test_a_slash_at_the_end_means_nothing(self, slapd: Slapd, tmp_path: Path, spelled: str) -> None:
+        reached = access(tmp_path, spelled.format(slapd.uri.rstrip("/")))
+        assert planned(reached, orders.link("web", "node2")).done == ("node2 is linked to web",)
+
+    @pytest.mark.parametrize("wrong", ["", "localhost", "http://localhost", "ldap://a:b", "ldap://a/b"])
+    def test_what_is_none_is_a_wrong_option(self, tmp_path: Path, wrong: str) -> None:
+        password_file(tmp_path)
+        with pytest.raises(Invalid, match="names no directory"):
+            planned(access(tmp_path, wrong), orders.link("web", "node2"))
+
+    @pytest.mark.parametrize("uri", ["ldapi:///", "ldapi://", "LDAPI:///"])
+    def test_the_local_socket_is_where_libldap_looks(self, tmp_path: Path, uri: str) -> None:
+        password_file(tmp_path)
+        argv = ["ldapwhoami", "-Q", "-Y", "EXTERNAL", "-d", "1", "-H", "ldapi:///"]
+        said = subprocess.run(argv, capture_output=True, text=True, timeout=20, check=False).stderr
+        assert "/var/run/slapd/ldapi" in said
+        folders = {"/var/run/slapd": tmp_path / "socket"}
+        (tmp_path / "socket").mkdir()
+        with Slapd(listen=[f"ldapi://{quote(str(tmp_path / 'socket' / 'ldapi'), safe='')}"], durable=False):
+            argv = with_folders([RELOCD, "show", "--uri", uri, "--base", SUFFIX, "--external"], folders)
+            done = subprocess.run(argv, capture_output=True, text=True, timeout=20, check=False)
+        assert done.returncode == 0, done.stderr
 
 
 class TestTwoAtOnce:

@@ -27,7 +27,7 @@ OCF_ROOT = "/usr/lib/ocf"
 HEARTBEAT = "etc/ha.d/resource.d/relocd"
 NOTIFY = "etc/keepalived/relocd-notify"
 AGENT = "usr/lib/ocf/resource.d/relocd/service"
-ALERT = "usr/lib/relocd/pacemaker-alert"
+ALERT = "etc/pacemaker/relocd-alert"
 
 
 class Machine:

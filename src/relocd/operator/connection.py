@@ -21,8 +21,8 @@ from relocd.operator.access import Access
 __all__ = ["first_answer"]
 
 _T = TypeVar("_T")
-# libldap's default, which ldap3 does not know; Debian's slapd listens there.
-_LOCAL_SOCKET: Final = "ldapi://%2Fvar%2Frun%2Fslapd%2Fldapi"
+# Where libldap looks when a URI names no host; ldap3 does not know it. Debian's slapd has its socket there.
+_HERE: Final = {"ldap": "localhost", "ldaps": "localhost", "ldapi": "%2Fvar%2Frun%2Fslapd%2Fldapi"}
 # Whoever answers so may be a replica, or on its way up or down: another one may do it.
 _ANOTHER_MAY: Final = frozenset(
     {results.RESULT_REFERRAL, results.RESULT_BUSY, results.RESULT_UNAVAILABLE, results.RESULT_UNWILLING_TO_PERFORM}
@@ -76,8 +76,16 @@ def _close(connection: ldap3.Connection) -> None:
 
 def _server(uri: str, access: Access) -> ldap3.Server:
     tls = ldap3.Tls(validate=ssl.CERT_REQUIRED, ca_certs_file=None if access.ca_file is None else str(access.ca_file))
-    full = _LOCAL_SOCKET if uri in {"ldapi://", "ldapi:///"} else uri
-    return ldap3.Server(full, connect_timeout=access.timeout_s, get_info=ldap3.NONE, tls=tls)
+    return ldap3.Server(_complete(uri), connect_timeout=access.timeout_s, get_info=ldap3.NONE, tls=tls)
+
+
+def _complete(uri: str) -> str:
+    """The URI as ldap3 takes it: with a host or a socket, and without a slash at its end."""
+    scheme, _, rest = uri.partition("://")
+    scheme, rest = scheme.lower(), rest.rstrip("/")
+    if scheme not in _HERE or (scheme != "ldapi" and "/" in rest):
+        raise Invalid(f"{uri!r} names no directory; write ldap://HOST, ldaps://HOST or ldapi://SOCKET")
+    return f"{scheme}://{rest or _HERE[scheme]}"
 
 
 def _identity(access: Access) -> dict[str, Any]:
@@ -107,5 +115,7 @@ def _translated(uri: str) -> Iterator[None]:
         if error.result in _ANOTHER_MAY:
             raise Unavailable(f"{uri} does not do it ({what}); name another directory by --uri") from error
         raise Failed(f"{uri} refuses ({what}); check --base and the identity you bind with") from error
+    except (exceptions.LDAPInvalidServerError, exceptions.LDAPInvalidPortError) as error:
+        raise Invalid(f"{uri!r} names no directory ({error})") from error
     except (exceptions.LDAPException, OSError) as error:
         raise Unavailable(f"{uri} does not answer ({error}); check --uri and whether slapd runs") from error

@@ -37,10 +37,10 @@ TRIGGERS: Final = {
     "pacemaker": Trigger(
         (
             ("pacemaker.sh", "usr/lib/ocf/resource.d/relocd/service"),
-            ("pacemaker-alert.sh", "usr/lib/relocd/pacemaker-alert"),
+            ("pacemaker-alert.sh", "etc/pacemaker/relocd-alert"),
         ),
         "pcs resource create web ocf:relocd:service service=web; "
-        "and, with stonith: pcs alert create path=/usr/lib/relocd/pacemaker-alert",
+        "and, with stonith: pcs alert create path=/etc/pacemaker/relocd-alert",
     ),
     "keepalived": Trigger(
         (("keepalived.sh", "etc/keepalived/relocd-notify"),),

@@ -25,6 +25,7 @@ relocd_say() { # MESSAGE
 
 relocd_order() { # link|unlink|fence ARGUMENT...: 0 it is so, 3 no directory answered in time, else it was refused
     relocd_end=$(($(relocd_now) + RELOCD_TIMEOUT))
+    relocd_before=
     while :; do
         relocd_left=$((relocd_end - $(relocd_now)))
         [ "$relocd_left" -gt 0 ] || return 3
@@ -34,7 +35,8 @@ relocd_order() { # link|unlink|fence ARGUMENT...: 0 it is so, 3 no directory ans
             relocd_said=$(relocd_plain "$@" 2>&1)
         fi
         relocd_code=$?
-        relocd_say "$* ($relocd_code): $relocd_said"
+        [ "$relocd_said" = "$relocd_before" ] || relocd_say "$* ($relocd_code): $relocd_said"
+        relocd_before=$relocd_said
         case $relocd_code in 3 | 124 | 137) sleep 1 ;; *) return $relocd_code ;; esac
     done
 }
