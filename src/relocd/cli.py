@@ -13,14 +13,16 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from relocd import __version__, acl
+from relocd import __version__, acl, cli_orders
 from relocd.acl import EXAMPLE
 from relocd.acl_rules import Roles
+from relocd.cli_access import with_access
 from relocd.errors import Failed, Fatal, Invalid, RelocdError, Unavailable
 from relocd.model.mode import Mode
 from relocd.model.settings import DEFAULT_CONFIG, STATUS_NAME, PathSettings
-from relocd.operator.directory import Access, entries
-from relocd.operator.orders import give_order
+from relocd.operator.access import Access
+from relocd.operator.agent_mode import give_order
+from relocd.operator.directory import entries
 from relocd.operator.overview import Overview, overview
 from relocd.operator.show import agent_runs, is_troubled, overview_json, read_status, show_overview, show_status
 from relocd.schema import FORMS, text
@@ -90,16 +92,9 @@ def schema(
 
 
 @app.command()
+@with_access
 def show(
-    uri: Annotated[
-        str, typer.Option(envvar="RELOCD_URI", help="The directory, as ldap://, ldaps:// or ldapi://.")
-    ] = "",
-    base: Annotated[str, typer.Option(envvar="RELOCD_BASE", help="Where relocd's entries begin.")] = "",
-    bind_dn: Annotated[str, typer.Option(envvar="RELOCD_BIND_DN", help="Bind as this entry.")] = "",
-    password_file: Annotated[Path | None, typer.Option(envvar="RELOCD_PASSWORD_FILE", help="Its password.")] = None,
-    external: Annotated[bool, typer.Option("--external", help="Bind by SASL EXTERNAL (ldapi).")] = False,
-    starttls: Annotated[bool, typer.Option("--starttls", help="Protect ldap:// by StartTLS.")] = False,
-    ca_file: Annotated[Path | None, typer.Option(envvar="RELOCD_CA_FILE", help="Trust this CA.")] = None,
+    access: Access,
     status: StatusFile = _DEFAULT_STATUS,
     as_json: Annotated[bool, typer.Option("--json", help="JSON instead of tables.")] = False,
 ) -> None:
@@ -108,12 +103,12 @@ def show(
     Exits with 1 when there is a problem, or no agent runs here although one has left its status.
     """
     here = read_status(status)
-    if not uri and here is None:
+    if not access.uris and here is None:
         raise Invalid(f"nothing to show: no agent has left a status in {status}; name a directory by --uri and --base")
-    if bool(uri) != bool(base):
+    if bool(access.uris) != bool(access.base):
         raise Invalid("--uri and --base belong together")
     runs = here is not None and agent_runs(status)
-    view, unread = _read_overview(Access(uri, base, bind_dn, password_file, external, starttls, ca_file))
+    view, unread = _read_overview(access)
     if as_json:
         directory = None if view is None else overview_json(view)
         print(json.dumps({"directory": directory, "here": here, "agent_runs": runs}, indent=1))
@@ -131,7 +126,7 @@ def show(
 
 def _read_overview(access: Access) -> tuple[Overview | None, RelocdError | None]:
     """The overview, or why there is none: what is known of this machine is shown all the same."""
-    if not access.uri:
+    if not access.uris:
         return None, None
     try:
         return overview(entries(access)), None
@@ -224,6 +219,8 @@ def _need_agent() -> None:
             f"this needs the agent's libraries ({', '.join(missing)}); install them by: pip install 'relocd[agent]'"
         )
 
+
+app.add_typer(cli_orders.app)
 
 if __name__ == "__main__":
     main()

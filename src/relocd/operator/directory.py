@@ -1,106 +1,107 @@
-"""Reading the directory for a person: one connection over ldap3, every entry of relocd below a base."""
+"""The directory as a person or a trigger meets it, over ldap3: reading entries of relocd, and one modify."""
 
 from __future__ import annotations
 
-import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
 import ldap3
-from ldap3.core.exceptions import LDAPException
+from ldap3.core import exceptions, results
+from ldap3.utils.conv import escape_filter_chars
 
-from relocd.errors import Failed, Invalid, Unavailable
+from relocd.errors import Failed
 from relocd.model.dn import DN
 from relocd.model.entries import Entry, EntryUUID
 from relocd.model.parse import SEARCH_FILTER
+from relocd.model.writes import Add, Change, Conflict, Delete, Done, Lost, Modification, Replace
+from relocd.operator.access import Access
+from relocd.operator.connection import first_answer
 
-__all__ = ["Access", "entries"]
+__all__ = ["Access", "Directory", "entries", "equals", "on_directory"]
 
-_PAGE = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """How a person reaches the directory; without `bind_dn` anonymously, or by SASL EXTERNAL."""
-
-    uri: str
-    base: str
-    bind_dn: str = ""
-    password_file: Path | None = None
-    external: bool = False
-    starttls: bool = False
-    ca_file: Path | None = None
-    timeout_s: int = 10
+_T = TypeVar("_T")
+_PAGE: Final = 500
+_KINDS: Final = {Add: ldap3.MODIFY_ADD, Delete: ldap3.MODIFY_DELETE, Replace: ldap3.MODIFY_REPLACE}
+_CONFLICTS: Final = {
+    results.RESULT_NO_SUCH_ATTRIBUTE: Conflict.NO_SUCH_ATTRIBUTE,
+    results.RESULT_ATTRIBUTE_OR_VALUE_EXISTS: Conflict.VALUE_EXISTS,
+    results.RESULT_NO_SUCH_OBJECT: Conflict.NO_SUCH_OBJECT,
+}
 
 
 def entries(access: Access) -> tuple[Entry, ...]:
     """Every server, cluster and service below the base that this identity may read.
 
-    Raises `Unavailable` when the directory does not answer, `Failed` when it refuses, `Invalid` for a wrong option.
+    Raises `Unavailable` when no directory answers, `Failed` when one refuses, `Invalid` for a wrong option.
     """
-    with _translated(access), _connection(access) as connection:
-        found = connection.extend.standard.paged_search(
-            access.base,
-            SEARCH_FILTER,
+    return on_directory(access, lambda directory: directory.entries(SEARCH_FILTER))
+
+
+def on_directory(access: Access, work: Callable[[Directory], _T]) -> _T:
+    """What `work` makes of the first directory that answers; it begins again with the next when one falls silent."""
+    return first_answer(access, lambda connection: work(Directory(connection, access.base)))
+
+
+def equals(attribute: str, value: str) -> str:
+    """The filter for entries with that value (RFC 4515)."""
+    return f"({attribute}={escape_filter_chars(value)})"
+
+
+class Directory:
+    """One bound connection, and where relocd's entries begin."""
+
+    def __init__(self, connection: ldap3.Connection, base: str) -> None:
+        self._connection = connection
+        self.base = DN.parse(base)
+
+    def entries(self, filter_: str) -> tuple[Entry, ...]:
+        """The entries below the base that match a filter."""
+        found = self._connection.extend.standard.paged_search(
+            self.base.text,
+            filter_,
             attributes=["*", "entryUUID", "entryCSN"],
             paged_size=_PAGE,
             generator=True,
         )
         read = tuple(_entry(item) for item in found if item["type"] == "searchResEntry")
-        _check_whole(access, connection)
+        self._check_whole()
         return read
 
+    def named(self, dn: DN, filter_: str) -> Entry | None:
+        """The entry of that name, where there is one that matches the filter."""
+        try:
+            self._connection.search(dn.text, filter_, ldap3.BASE, attributes=["*", "entryUUID", "entryCSN"])
+        except exceptions.LDAPNoSuchObjectResult:
+            return None
+        return next((_entry(item) for item in self._connection.response if item["type"] == "searchResEntry"), None)
 
-def _check_whole(access: Access, connection: ldap3.Connection) -> None:
-    """A part of the directory would show links to entries that are only missing here."""
-    if connection.result["result"] != ldap3.core.results.RESULT_SUCCESS:
-        what = connection.result["description"]
-        raise Failed(f"{access.uri} gave only a part ({what}); raise the size limit for the identity you bind with")
+    def modify(self, modification: Modification) -> Done | Lost:
+        """Write it, unless the entry is not as it expects."""
+        changes: dict[str, list[tuple[str, list[bytes]]]] = {}
+        for change in modification.changes:
+            changes.setdefault(change.attribute, []).append(_as_ldap3(change))
+        try:
+            self._connection.modify(modification.dn.text, changes)
+        except exceptions.LDAPOperationResult as error:
+            if error.result not in _CONFLICTS:
+                raise
+            return Lost(_CONFLICTS[error.result], error.message)
+        return Done()
 
-
-@contextmanager
-def _connection(access: Access) -> Iterator[ldap3.Connection]:
-    connection = ldap3.Connection(
-        _server(access),
-        read_only=True,
-        raise_exceptions=True,
-        receive_timeout=access.timeout_s,  # ldap3 packs it as whole seconds
-        auto_bind=ldap3.AUTO_BIND_NONE,
-        **_identity(access),
-    )
-    try:
-        connection.open()
-        if access.starttls:
-            connection.start_tls()
-        connection.bind()
-        yield connection
-    finally:
-        connection.unbind()
-
-
-def _server(access: Access) -> ldap3.Server:
-    tls = ldap3.Tls(validate=ssl.CERT_REQUIRED, ca_certs_file=None if access.ca_file is None else str(access.ca_file))
-    return ldap3.Server(access.uri, connect_timeout=access.timeout_s, get_info=ldap3.NONE, tls=tls)
+    def _check_whole(self) -> None:
+        """A part of the directory would show links to entries that are only missing here."""
+        if self._connection.result["result"] != results.RESULT_SUCCESS:
+            what = self._connection.result["description"]
+            raise Failed(
+                f"{self._connection.server.name} gave only a part ({what}); "
+                "raise the size limit for the identity you bind with"
+            )
 
 
-def _identity(access: Access) -> dict[str, Any]:
-    if access.external:
-        return {"authentication": ldap3.SASL, "sasl_mechanism": ldap3.EXTERNAL, "sasl_credentials": ""}
-    if access.bind_dn:
-        if access.password_file is None:
-            raise Invalid("--bind-dn needs --password-file, a file whose first line is the password")
-        return {"user": access.bind_dn, "password": _password(access.password_file)}
-    return {}
-
-
-def _password(path: Path) -> str:
-    try:
-        return path.read_text().partition("\n")[0]
-    except (OSError, UnicodeDecodeError) as error:
-        raise Invalid(f"{path}: the password cannot be read ({error})") from error
+def _as_ldap3(change: Change) -> tuple[str, list[bytes]]:
+    if type(change) not in _KINDS:
+        raise TypeError(f"no command of an operator does this: {change}")
+    return _KINDS[type(change)], list(change.values)  # type: ignore[union-attr]
 
 
 def _entry(item: dict[str, Any]) -> Entry:
@@ -116,15 +117,3 @@ def _entry(item: dict[str, Any]) -> Entry:
 
 def _first(attributes: dict[str, tuple[bytes, ...]], name: str) -> str:
     return next(iter(attributes.get(name, ())), b"").decode()
-
-
-@contextmanager
-def _translated(access: Access) -> Iterator[None]:
-    """Every error of ldap3 as one of ours."""
-    try:
-        yield
-    except ldap3.core.exceptions.LDAPOperationResult as error:
-        what = f"{error.description}: {error.message}".rstrip(": ")
-        raise Failed(f"{access.uri} refuses ({what}); check --base and the identity you bind with") from error
-    except (LDAPException, OSError) as error:
-        raise Unavailable(f"{access.uri} does not answer ({error}); check --uri and whether slapd runs") from error

@@ -1,0 +1,62 @@
+"""The options that say how to reach the directory, written once for every command that needs them.
+
+A command takes a parameter `access` and is decorated; in its place typer sees the parameters of `_access`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from inspect import Parameter, signature
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from relocd.operator.access import Access
+
+__all__ = ["with_access"]
+
+_NAME = "access"
+
+
+def _access(
+    uri: Annotated[
+        list[str] | None,
+        typer.Option(envvar="RELOCD_URI", help="A directory: ldap://, ldaps:// or ldapi://. Several: tried in order."),
+    ] = None,
+    base: Annotated[str, typer.Option(envvar="RELOCD_BASE", help="Where relocd's entries begin.")] = "",
+    bind_dn: Annotated[str, typer.Option(envvar="RELOCD_BIND_DN", help="Bind as this entry.")] = "",
+    password_file: Annotated[Path | None, typer.Option(envvar="RELOCD_PASSWORD_FILE", help="Its password.")] = None,
+    external: Annotated[
+        bool, typer.Option("--external", envvar="RELOCD_EXTERNAL", help="Bind by SASL EXTERNAL (ldapi).")
+    ] = False,
+    starttls: Annotated[
+        bool, typer.Option("--starttls", envvar="RELOCD_STARTTLS", help="Protect ldap:// by StartTLS.")
+    ] = False,
+    ca_file: Annotated[Path | None, typer.Option(envvar="RELOCD_CA_FILE", help="Trust this CA.")] = None,
+    patience_s: Annotated[
+        int, typer.Option("--patience", envvar="RELOCD_PATIENCE", min=1, help="Seconds for each step with a directory.")
+    ] = 10,
+) -> Access:
+    return Access(tuple(uri or ()), base, bind_dn, password_file, external, starttls, ca_file, patience_s)
+
+
+def with_access(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with the options of the access instead of its parameter `access`."""
+    own = signature(command, eval_str=True).parameters
+    options = signature(_access, eval_str=True).parameters
+
+    @wraps(command)
+    def filled(**given: Any) -> None:
+        access = _access(**{name: given.pop(name) for name in options})
+        command(**given, access=access)
+
+    seen = [each for name, each in own.items() if name != _NAME]
+    parameters = [*_required(seen), *options.values(), *(each for each in seen if each.default is not Parameter.empty)]
+    filled.__signature__ = signature(command).replace(parameters=parameters)  # type: ignore[attr-defined]
+    return filled
+
+
+def _required(parameters: list[Parameter]) -> list[Parameter]:
+    return [each for each in parameters if each.default is Parameter.empty]

@@ -1,0 +1,107 @@
+"""The commands that a person or a trigger gives: links, fences, failover, and a trigger's installation."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from relocd.cli_access import with_access
+from relocd.errors import Failed
+from relocd.operator import orders, triggers
+from relocd.operator.access import Access
+from relocd.operator.ldif import ldif
+from relocd.operator.triggers import TRIGGERS, targets
+
+__all__ = ["app"]
+
+app = typer.Typer()
+Service = Annotated[str, typer.Argument(help="The service's cn, or its DN.")]
+Server = Annotated[str, typer.Argument(help="The server's cn, or its DN.")]
+Cluster = Annotated[str, typer.Argument(help="The cluster's cn, or its DN.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only print the LDIF that ldapmodify would take.")]
+
+
+@app.command()
+@with_access
+def link(service: Service, server: Server, access: Access, dry_run: DryRun = False) -> None:
+    """Link a server to a service: it shall run there, and the agents hand over."""
+    _do(access, orders.link(service, server), dry_run=dry_run)
+
+
+@app.command()
+@with_access
+def unlink(service: Service, server: Server, access: Access, dry_run: DryRun = False) -> None:
+    """Remove a server's link to a service: it shall not run there."""
+    _do(access, orders.unlink(service, server), dry_run=dry_run)
+
+
+@app.command()
+@with_access
+def fence(server: Server, access: Access, dry_run: DryRun = False) -> None:
+    """Say that a server is powered off. Never say it of one that may still run."""
+    _do(access, orders.fence(server), dry_run=dry_run)
+
+
+@app.command()
+@with_access
+def unfence(server: Server, access: Access, dry_run: DryRun = False) -> None:
+    """Say no longer that a server is powered off."""
+    _do(access, orders.unfence(server), dry_run=dry_run)
+
+
+@app.command()
+@with_access
+def activate(cluster: Cluster, server: Server, access: Access, dry_run: DryRun = False) -> None:
+    """Make a member the active server of a cluster."""
+    _do(access, orders.activate(cluster, server), dry_run=dry_run)
+
+
+@app.command()
+@with_access
+def failover(
+    server: Server,
+    access: Access,
+    target: Annotated[
+        str, typer.Option("--to", help="Who takes over; else the only other server that shares its services.")
+    ] = "",
+    fenced: Annotated[bool, typer.Option("--fenced", help="SERVER is powered off: say so first.")] = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Let another server take over everything that SERVER runs. Its own links stay; the agents remove them."""
+    _do(access, orders.failover(server, target, fenced=fenced), dry_run=dry_run)
+
+
+def _do(access: Access, order: orders.Order, *, dry_run: bool) -> None:
+    """Print what was done, or with `dry_run` LDIF, in which everything else is a comment."""
+    move = orders.planned(access, order) if dry_run else orders.carried_out(access, order)
+    for sentence in move.already:
+        print(f"# {sentence}" if dry_run else sentence)
+    if dry_run:
+        print(ldif(move.modifications), end="")
+    else:
+        for sentence in move.done:
+            print(sentence)
+    sys.stdout.flush()
+    if move.problems:
+        raise Failed("; ".join(move.problems))
+
+
+@app.command()
+def install(
+    trigger: Annotated[str, typer.Argument(help="heartbeat, pacemaker or keepalived.")],
+    root: Annotated[Path, typer.Option(help="Install below this folder.")] = Path("/"),
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which files would be written.")] = False,
+) -> None:
+    """Install the script by which a cluster manager triggers relocd, and a file for its settings."""
+    if trigger not in TRIGGERS:
+        raise typer.BadParameter(f"{trigger!r} is not one of {', '.join(TRIGGERS)}", param_hint="TRIGGER")
+    files = targets(trigger, root)
+    missing = [file for file in files if not file.is_there]
+    for file in missing if dry_run else triggers.install(files):
+        print(f"{'would write' if dry_run else 'wrote'} {file.path}")
+    if not missing:
+        print("everything is there")
+    print(TRIGGERS[trigger].hint)

@@ -1,0 +1,121 @@
+"""One connection over ldap3 to the first directory that answers, and every error of ldap3 as one of ours.
+
+Work is done anew with the next URI when a directory does not answer, also in the middle of it. So work must be of the
+kind that may be done twice: reads, and writes that look first and then ask for a state.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import ldap3
+from ldap3.core import exceptions, results
+
+from relocd.errors import Failed, Invalid, Unavailable
+from relocd.operator.access import Access
+
+__all__ = ["first_answer"]
+
+_T = TypeVar("_T")
+# Where libldap looks when a URI names no host; ldap3 does not know it. Debian's slapd has its socket there.
+_HERE: Final = {"ldap": "localhost", "ldaps": "localhost", "ldapi": "%2Fvar%2Frun%2Fslapd%2Fldapi"}
+# Whoever answers so may be a replica, or on its way up or down: another one may do it.
+_ANOTHER_MAY: Final = frozenset(
+    {results.RESULT_REFERRAL, results.RESULT_BUSY, results.RESULT_UNAVAILABLE, results.RESULT_UNWILLING_TO_PERFORM}
+)
+
+
+def first_answer(access: Access, work: Callable[[ldap3.Connection], _T]) -> _T:
+    """What `work` makes of a bound connection to the first directory that answers.
+
+    Raises `Unavailable` when none does, `Failed` when one refuses, `Invalid` for a wrong option.
+    """
+    if not access.uris or not access.base:
+        raise Invalid("name the directory by --uri and --base, or by RELOCD_URI and RELOCD_BASE")
+    silent: list[str] = []
+    for uri in access.uris:
+        try:
+            with _translated(uri), _bound(uri, access) as connection:
+                return work(connection)
+        except Unavailable as error:
+            silent.append(str(error))
+    raise Unavailable("; ".join(silent))
+
+
+@contextmanager
+def _bound(uri: str, access: Access) -> Iterator[ldap3.Connection]:
+    connection = ldap3.Connection(
+        _server(uri, access),
+        raise_exceptions=True,
+        auto_referrals=False,
+        receive_timeout=access.timeout_s,  # ldap3 packs it as whole seconds
+        auto_bind=ldap3.AUTO_BIND_NONE,
+        **_identity(access),
+    )
+    try:
+        connection.open()
+        if access.starttls:
+            connection.start_tls()
+        connection.bind()
+        yield connection
+    finally:
+        _close(connection)
+
+
+def _close(connection: ldap3.Connection) -> None:
+    """Say goodbye, which may fail without harm; ldap3 leaves the socket open that could not connect."""
+    with suppress(exceptions.LDAPException, OSError):
+        connection.unbind()
+    if connection.socket is not None:
+        connection.socket.close()
+
+
+def _server(uri: str, access: Access) -> ldap3.Server:
+    tls = ldap3.Tls(validate=ssl.CERT_REQUIRED, ca_certs_file=None if access.ca_file is None else str(access.ca_file))
+    return ldap3.Server(_complete(uri), connect_timeout=access.timeout_s, get_info=ldap3.NONE, tls=tls)
+
+
+def _complete(uri: str) -> str:
+    """The URI as ldap3 takes it: with a host or a socket, and without a slash at its end."""
+    scheme, _, rest = uri.partition("://")
+    scheme, rest = scheme.lower(), rest.rstrip("/")
+    if scheme not in _HERE or (scheme != "ldapi" and "/" in rest):
+        raise Invalid(f"{uri!r} names no directory; write ldap://HOST, ldaps://HOST or ldapi://SOCKET")
+    return f"{scheme}://{rest or _HERE[scheme]}"
+
+
+def _identity(access: Access) -> dict[str, Any]:
+    if access.external:
+        return {"authentication": ldap3.SASL, "sasl_mechanism": ldap3.EXTERNAL, "sasl_credentials": ""}
+    if access.bind_dn:
+        if access.password_file is None:
+            raise Invalid("--bind-dn needs --password-file, a file whose first line is the password")
+        return {"user": access.bind_dn, "password": _password(access.password_file)}
+    return {}
+
+
+def _password(path: Path) -> str:
+    try:
+        return path.read_text().partition("\n")[0]
+    except (OSError, UnicodeDecodeError) as error:
+        raise Invalid(f"{path}: the password cannot be read ({error})") from error
+
+
+@contextmanager
+def _translated(uri: str) -> Iterator[None]:
+    """Every error of ldap3 as one of ours."""
+    try:
+        yield
+    except exceptions.LDAPOperationResult as error:
+        what = f"{error.description}: {error.message}".rstrip(": ")
+        if error.result in _ANOTHER_MAY:
+            raise Unavailable(f"{uri} does not do it ({what}); name another directory by --uri") from error
+        raise Failed(f"{uri} refuses ({what}); check --base and the identity you bind with") from error
+    except (exceptions.LDAPInvalidServerError, exceptions.LDAPInvalidPortError) as error:
+        raise Invalid(f"{uri!r} names no directory ({error})") from error
+    except (exceptions.LDAPException, OSError) as error:
+        raise Unavailable(f"{uri} does not answer ({error}); check --uri and whether slapd runs") from error

@@ -1,0 +1,96 @@
+"""Two machines for a cluster manager and a directory under relocd's access rules: the scene of a trigger.
+
+The service `web` is linked to node1. Each machine has relocd's trigger, installed by `relocd install`, and may do in
+the directory what a trigger may, and nothing else.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final, Self
+
+import ldap
+
+from relocd.acl import FILES
+from tests.lab.cluster_host import ClusterHost
+from tests.lab.hosts import Lan
+from tests.lab.ldif import record
+from tests.lab.slapd import PASSWORD, SCHEMA, SUFFIX, Slapd, base_ldif, server_ldif, service_dn, service_ldif
+
+__all__ = ["NODES", "TriggerPair"]
+
+NODES: Final = ("node1", "node2")
+_TRIGGER: Final = f"cn=heartbeat,{SUFFIX}"
+_RELOCD: Final = str(Path(sys.executable).with_name("relocd"))
+
+
+class TriggerPair:
+    """The scene, as a context manager; nothing of it is left after the block."""
+
+    def __init__(self, trigger: str) -> None:
+        self._trigger = trigger
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cluster-")))
+            self._folder.chmod(0o711)  # the machines' users find their files through it
+            self.lan = stack.enter_context(Lan([*NODES, "directory"]))
+            rules = [f"include {SCHEMA / FILES['schema']}"]
+            slapd = Slapd(host=self.lan["directory"], content=_content(), database_lines=rules, durable=False)
+            self.slapd = stack.enter_context(slapd)
+            self.machines = {name: stack.enter_context(self._machine(name)) for name in NODES}
+            for machine in self.machines.values():
+                self._install(machine)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def __getitem__(self, name: str) -> ClusterHost:
+        return self.machines[name]
+
+    def linked(self) -> list[str]:
+        """The servers that are linked to the service now."""
+        connection = ldap.initialize(self.slapd.ldapi_uri)
+        try:
+            connection.sasl_external_bind_s()
+            wanted = f"(relocServiceLink={service_dn('web')})"
+            found = connection.search_s(SUFFIX, ldap.SCOPE_SUBTREE, wanted, ["cn"])
+            return sorted(attributes["cn"][0].decode() for _, attributes in found)
+        finally:
+            connection.unbind_ext_s()
+
+    def _machine(self, name: str) -> ClusterHost:
+        return ClusterHost(self.lan[name], self._folder / name)
+
+    def _install(self, machine: ClusterHost) -> None:
+        settings = {
+            "PATH": f"$PATH:{Path(_RELOCD).parent}",
+            "RELOCD_URI": self.slapd.uri,
+            "RELOCD_BASE": SUFFIX,
+            "RELOCD_BIND_DN": _TRIGGER,
+            "RELOCD_PASSWORD_FILE": "/etc/relocd/trigger.password",
+        }
+        machine.write("/etc/relocd/trigger.conf", "".join(f'{name}="{value}"\n' for name, value in settings.items()))
+        machine.write("/etc/relocd/trigger.password", f"{PASSWORD}\n", mode=0o600)
+        machine.run([_RELOCD, "install", self._trigger])
+
+
+def _content() -> str:
+    account = {"objectClass": ("organizationalRole", "simpleSecurityObject"), "userPassword": PASSWORD}
+    group = {"objectClass": "groupOfNames", "member": _TRIGGER}
+    return "".join(
+        [
+            base_ldif(),
+            service_ldif("web", addresses=["192.0.2.10/24"]),
+            server_ldif("node1", services=["web"]),
+            server_ldif("node2"),
+            record(_TRIGGER, account),
+            record(f"cn=triggers,{SUFFIX}", group),
+        ]
+    )
