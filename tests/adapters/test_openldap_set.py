@@ -12,6 +12,8 @@ from relocd.sets.openldap_role import changes
 from relocd.slapd.connection import local
 from tests.adapters.openldap_lab import Program, changed, described, in_step, role_file, wanted
 from tests.lab.base_server import ADMIN, DATA, BaseServer, data_ldif, person_ldif
+from tests.lab.deadline import until
+from tests.lab.ldif import record
 from tests.lab.slapd import PASSWORD
 
 
@@ -206,6 +208,52 @@ class TestTwoServicesOfOneServer:
         before = pair[0].config()
         programs[0].done("release", wanted("consumer", pair[1].uri), "secondary")
         assert pair[0].config() == before
+
+
+@pytest.mark.parametrize("glued", [True, False], ids=["subordinate", "of its own"])
+def test_a_refresh_of_the_data_deletes_what_is_in_a_subordinate_database_only(pair, programs, glued):
+    """Why the control suffix is a database of its own. Seen with slapd 2.5.13; where it is not so, it may be glued."""
+    below = f"ou=below,{DATA}"
+    (pair[1].folder / "below").mkdir()
+    database = {"objectClass": "olcMdbConfig", "olcSuffix": below, "olcRootDN": ADMIN}
+    glue = {"olcSubordinate": "TRUE"} if glued else {}
+    pair[1].add(
+        record("olcDatabase={1}mdb,cn=config", database | glue | {"olcDbDirectory": str(pair[1].folder / "below")})
+    )
+    client = pair[1].bound(ADMIN)
+    client.add_s(below, [("objectClass", [b"organizationalUnit"])])
+    client.add_s(f"cn=x,{below}", [("objectClass", [b"device"])])
+    client.unbind_s()
+    # A refresh deletes what is older than what the primary knows of the same provider: the second was the primary once.
+    for primary, other in ((1, 0), (0, 1)):
+        follow(programs[primary].server, programs[other].server)
+        pair[primary].add(person_ldif(f"berta{primary}"))
+        until(lambda: described(pair[0]) == described(pair[1]))
+    present_phase(pair, "berta0")
+    assert bool(pair[1].entries(below)) is not glued
+
+
+def follow(primary, other):
+    """Give both their roles, past the program, which refuses a subordinate database."""
+    value = wanted("consumer", primary.uri).consumer.value
+    for server, lines in ((other, f"olcSyncrepl: {value}\n"), (primary, "")):
+        server.modify(f"dn: {data_dn(server)}\nchangetype: modify\nreplace: olcSyncrepl\n{lines}")
+
+
+def data_dn(server):
+    return next(dn for dn, values in server.config().items() if values.get("olcSuffix") == [DATA])
+
+
+def present_phase(pair, name):
+    """A deletion that the consumer learns from what is still there: the primary has forgotten it meanwhile."""
+    pair[1].kill()
+    client = pair[0].bound(ADMIN)
+    client.delete_s(f"cn={name},{DATA}")
+    client.unbind_s()
+    pair[0].stop()
+    pair[0].start()
+    pair[1].start()
+    until(lambda: name not in described(pair[1]))
 
 
 def test_status_says_whether_the_role_is_applied(pair, programs):

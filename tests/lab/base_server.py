@@ -50,9 +50,12 @@ class BaseServer(Slapd):
         """The path of its local socket."""
         return str(self.folder / "ldapi")
 
-    def bound(self, who: str = ADMIN) -> SimpleLDAPObject:
+    def bound(self, who: str = ADMIN, password: str = PASSWORD) -> SimpleLDAPObject:
         """A new connection as that entry, or anonymous; it belongs to the caller."""
-        return self._connected(self.uri, who)
+        if self.host is None:
+            return _client(self.uri, who, password)
+        with entered(self.host):
+            return _client(self.uri, who, password)
 
     def entries(
         self, base: str = DATA, *attributes: str, filter_: str = "(objectClass=*)"
@@ -72,12 +75,6 @@ class BaseServer(Slapd):
     def config(self) -> dict[str, dict[str, Any]]:
         """All of cn=config but the schema."""
         return {dn: values for dn, values in self.entries("cn=config").items() if "cn=schema" not in dn}
-
-    def _connected(self, uri: str, who: str) -> SimpleLDAPObject:
-        if self.host is None:
-            return _client(uri, who)
-        with entered(self.host):
-            return _client(uri, who)
 
     def _configure(self) -> None:
         super()._configure()
@@ -115,12 +112,12 @@ class BaseServer(Slapd):
         ]
 
 
-def _client(uri: str, who: str) -> SimpleLDAPObject:
+def _client(uri: str, who: str, password: str) -> SimpleLDAPObject:
     connection = ldap.initialize(uri)
     connection.set_option(ldap.OPT_TIMEOUT, _TIMEOUT_S)
     connection.set_option(ldap.OPT_NETWORK_TIMEOUT, _TIMEOUT_S)
     connection.set_option(ldap.OPT_REFERRALS, ldap.OPT_OFF)
-    connection.simple_bind_s(who, PASSWORD if who else "")
+    connection.simple_bind_s(who, password if who else "")
     return connection
 
 

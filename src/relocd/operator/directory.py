@@ -17,7 +17,7 @@ from relocd.model.dn import DN
 from relocd.model.entries import Entry, EntryUUID
 from relocd.model.parse import SEARCH_FILTER
 
-__all__ = ["Access", "entries"]
+__all__ = ["Access", "entries", "first_line"]
 
 _PAGE = 500
 
@@ -92,11 +92,12 @@ def _identity(access: Access) -> dict[str, Any]:
     if access.bind_dn:
         if access.password_file is None:
             raise Invalid("--bind-dn needs --password-file, a file whose first line is the password")
-        return {"user": access.bind_dn, "password": _password(access.password_file)}
+        return {"user": access.bind_dn, "password": first_line(access.password_file)}
     return {}
 
 
-def _password(path: Path) -> str:
+def first_line(path: Path) -> str:
+    """The password that a file holds; raises `Invalid` when it cannot be read."""
     try:
         return path.read_text().partition("\n")[0]
     except (OSError, UnicodeDecodeError) as error:

@@ -24,13 +24,12 @@ from typing import Final
 
 from relocd.errors import Failed, RelocdError, Unavailable
 from relocd.model.dn import DN
-from relocd.sets.openldap_role import WantedRole, changes, consumer, data_database, wanted_role
+from relocd.sets.openldap_role import WantedRole, as_consumer, changes, data_database, wanted_role
 from relocd.sets.openldap_writes import differing, is_ahead
-from relocd.slapd.connection import Directory, Identity, local, remote
+from relocd.slapd.connection import SOCKET, Directory, Identity, local, remote
 
 __all__ = ["main"]
 
-SOCKET: Final = "/run/slapd/ldapi"
 PATIENCE_S: Final = 10.0
 _PAUSE_S: Final = 0.2
 _SHOWN: Final = 5
@@ -79,7 +78,7 @@ def _apply(slapd: Directory, wanted: WantedRole, file: Path, patience_s: float) 
 def _release(slapd: Directory, wanted: WantedRole) -> None:
     """Only what this file has made a primary: the file of a consumer has nothing to give up."""
     if wanted.role == "provider":
-        _change(slapd, consumer(wanted))
+        _change(slapd, as_consumer(wanted))
 
 
 def _change(slapd: Directory, wanted: WantedRole) -> None:

@@ -16,14 +16,11 @@ from typing import Final, Literal
 from relocd.errors import Invalid
 from relocd.model.dn import DN
 from relocd.slapd.changes import Add, Change, Modify
-from relocd.slapd.config import Config, ConfigEntry, loaded, syncrepl_words
+from relocd.slapd.config import Config, ConfigEntry, loaded
+from relocd.slapd.syncrepl import Consumer, follows
 
-__all__ = ["WantedRole", "changes", "consumer", "data_database", "is_provider", "wanted_role"]
+__all__ = ["WantedRole", "as_consumer", "changes", "data_database", "is_provider", "wanted_role"]
 
-# keepalive: a persistent search is silent while nothing changes, and a consumer would not notice that the primary's
-# address is at another host now. timeout: in its first seconds a consumer waits in a call for that long, also for a
-# primary that hangs, and a change of cn=config has to wait with it, and everything else in slapd with the change.
-_LINE: Final = 'type=refreshAndPersist retry="1 60 5 +" network-timeout=3 timeout=1 keepalive=2:2:1'
 _SESSION_LOG: Final = "10000"
 
 
@@ -44,13 +41,9 @@ class WantedRole:
     rid: int
 
     @property
-    def syncrepl(self) -> str:
-        """The value of `olcSyncrepl` that makes a consumer."""
-        tls = " starttls=critical" if self.starttls else ""
-        return (
-            f'rid={self.rid:03d} provider={self.primary} searchbase="{self.suffix}" {_LINE}{tls} '
-            f'bindmethod=simple binddn="{self.bind_dn}" credentials="{self.password}"'
-        )
+    def consumer(self) -> Consumer:
+        """How the database follows the primary."""
+        return Consumer(self.rid, self.primary, self.suffix, self.bind_dn, self.password, self.starttls)
 
 
 def wanted_role(path: Path) -> WantedRole:
@@ -80,7 +73,7 @@ def _check(path: Path, document: Mapping[str, object]) -> None:
         raise Invalid(f'{path}: role is neither "provider" nor "consumer"; render it anew by this version\'s set')
 
 
-def consumer(wanted: WantedRole) -> WantedRole:
+def as_consumer(wanted: WantedRole) -> WantedRole:
     """The same database as a consumer, whatever the file says."""
     return replace(wanted, role="consumer")
 
@@ -132,13 +125,8 @@ def _role(database: ConfigEntry, wanted: WantedRole) -> tuple[Change, ...]:
         replaced: dict[str, tuple[str, ...]] = dict.fromkeys(present, ())
         why = f"{wanted.suffix} becomes the primary"
     else:
-        replaced = {} if _follows(database, wanted) else {"olcSyncrepl": (wanted.syncrepl,)}
+        replaced = {} if follows(database, wanted.consumer) else {"olcSyncrepl": (wanted.consumer.value,)}
         if database.values("olcUpdateRef") != (wanted.primary,):
             replaced["olcUpdateRef"] = (wanted.primary,)
         why = f"{wanted.suffix} follows {wanted.primary}"
     return (Modify(database.dn, why, replaced=replaced, added={}),) if replaced else ()
-
-
-def _follows(database: ConfigEntry, wanted: WantedRole) -> bool:
-    values = database.values("olcSyncrepl")
-    return len(values) == 1 and syncrepl_words(wanted.syncrepl).items() <= syncrepl_words(values[0]).items()

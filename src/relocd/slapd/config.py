@@ -11,10 +11,9 @@ from typing import Final
 from relocd.model.dn import DN
 from relocd.slapd.changes import Add, Change, Modify
 
-__all__ = ["Config", "ConfigEntry", "loaded", "syncrepl_words"]
+__all__ = ["Config", "ConfigEntry", "loaded"]
 
 _ORDER: Final = re.compile(r"^\{-?\d+\}")
-_WORD: Final = re.compile(r'([a-z_-]+)=("[^"]*"|\S+)')
 _MODULES: Final = "/usr/lib/ldap"
 
 
@@ -56,15 +55,19 @@ class Config:
         return next((each for each in overlays if each.first("olcOverlay") == name), None)
 
     @property
-    def server_id(self) -> str:
-        """The number of this provider as it is written, empty for none."""
-        return next((each.first("olcServerID") for each in self.entries if each.dn.lower() == "cn=config"), "")
+    def top(self) -> ConfigEntry:
+        """The entry of what holds for all of slapd."""
+        return next((each for each in self.entries if each.dn.lower() == "cn=config"), ConfigEntry("cn=config", {}))
+
+    @property
+    def server_ids(self) -> frozenset[int]:
+        """The numbers of this provider, more than one where each is given with a URL; none is 0."""
+        return frozenset(int(value.split()[0], 0) for value in self.top.values("olcServerID"))
 
     @property
     def ca_file(self) -> str:
         """Whom this slapd trusts, empty for the authorities of the system."""
-        found = (each.first("olcTLSCACertificateFile") for each in self.entries if each.dn.lower() == "cn=config")
-        return next(found, "")
+        return self.top.first("olcTLSCACertificateFile")
 
     @property
     def schemas(self) -> frozenset[str]:
@@ -98,8 +101,3 @@ def loaded(config: Config, *names: str) -> tuple[Change, ...]:
         return (Modify(config.module_list.dn, why, replaced={}, added={"olcModuleLoad": missing}),)
     attributes = {"objectClass": ("olcModuleList",), "olcModulePath": (_MODULES,), "olcModuleLoad": missing}
     return (Add("cn=module,cn=config", attributes, why),)
-
-
-def syncrepl_words(value: str) -> Mapping[str, str]:
-    """The directive `olcSyncrepl` as its words: slapd writes it down in an order and with defaults of its own."""
-    return {key: word.strip('"') for key, word in _WORD.findall(_ORDER.sub("", value))}

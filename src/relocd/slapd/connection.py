@@ -19,8 +19,10 @@ from relocd.errors import Failed, Unavailable
 from relocd.slapd.changes import Add, Change
 from relocd.slapd.config import Config, ConfigEntry
 
-__all__ = ["Directory", "Identity", "Version", "local", "remote", "translated"]
+__all__ = ["SOCKET", "Directory", "Identity", "Version", "bound_locally", "local", "remote", "translated"]
 
+SOCKET: Final = "/run/slapd/ldapi"
+"""Where Debian's slapd listens."""
 _TIMEOUT_S: Final = 10
 _PAGE: Final = 500
 
@@ -112,6 +114,14 @@ def local(socket: str) -> Iterator[Directory]:
     """The slapd of this machine, as the user that runs this program: SASL EXTERNAL over its socket, by its path."""
     identity = {"authentication": ldap3.SASL, "sasl_mechanism": ldap3.EXTERNAL, "sasl_credentials": ""}
     with _connected(f"ldapi://{socket}", identity, starttls=False, ca_file="") as directory:
+        yield directory
+
+
+@contextmanager
+def bound_locally(socket: str, dn: str, password: str) -> Iterator[Directory]:
+    """The slapd of this machine, by a simple bind."""
+    who = {"user": dn, "password": password}
+    with _connected(f"ldapi://{socket}", who, starttls=False, ca_file="") as directory:
         yield directory
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from relocd.errors import Invalid
-from relocd.sets.openldap_role import WantedRole, changes, consumer, wanted_role
+from relocd.sets.openldap_role import WantedRole, as_consumer, changes, wanted_role
 from relocd.slapd.changes import Add, Modify
 from relocd.slapd.config import Config, ConfigEntry
 
@@ -47,7 +47,7 @@ def config(**database: str) -> Config:
 
 
 BELOW = entry("x", olcDatabase="mdb", olcSuffix=f"ou=a,{SUFFIX}", olcSubordinate="TRUE")
-FOLLOWING = {"olcSyncrepl": f"{{0}}{CONSUMER.syncrepl} filter=x", "olcUpdateRef": CONSUMER.primary}
+FOLLOWING = {"olcSyncrepl": f"{{0}}{CONSUMER.consumer.value} filter=x", "olcUpdateRef": CONSUMER.primary}
 
 
 def test_a_promotion_is_one_modify_of_what_is_there():
@@ -59,7 +59,7 @@ def test_a_promotion_is_one_modify_of_what_is_there():
 def test_a_demotion_is_one_modify():
     (change,) = changes(config(), CONSUMER)
     assert isinstance(change, Modify)
-    assert change.replaced == {"olcSyncrepl": (CONSUMER.syncrepl,), "olcUpdateRef": (CONSUMER.primary,)}
+    assert change.replaced == {"olcSyncrepl": (CONSUMER.consumer.value,), "olcUpdateRef": (CONSUMER.primary,)}
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_nothing_to_do(found, wanted):
 )
 def test_a_consumer_is_changed_when_anything_of_it_is(other):
     before = replace(CONSUMER, **other)
-    assert changes(config(olcSyncrepl=before.syncrepl, olcUpdateRef=before.primary), CONSUMER)
+    assert changes(config(olcSyncrepl=before.consumer.value, olcUpdateRef=before.primary), CONSUMER)
 
 
 def test_what_a_promotion_needs_is_there_before_the_role_changes():
@@ -101,7 +101,7 @@ def test_what_is_not_ours_to_change_is_refused(found, why):
 def test_a_file_is_read(tmp_path):
     (tmp_path / "ldap.toml").write_text(FILE)
     assert wanted_role(tmp_path / "ldap.toml") == PROVIDER
-    assert consumer(PROVIDER) == CONSUMER
+    assert as_consumer(PROVIDER) == CONSUMER
 
 
 @pytest.mark.parametrize(
