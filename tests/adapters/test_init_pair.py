@@ -218,3 +218,17 @@ class TestRefused:
     @pytest.mark.parametrize("peer", ["node2", "ldapi:///", 'ldap://a" credentials="x'])
     def test_a_peer_that_is_none(self, servers, peer):
         assert init_pair(servers[0], 1, peer).returncode == 2
+
+
+def test_the_peers_speak_tls_where_it_is_not_refused(tmp_path):
+    """Each trusts the authority of the other."""
+    with ExitStack() as stack:
+        pair = [stack.enter_context(BaseServer(durable=False, tls=True)) for _ in range(2)]
+        authorities = tmp_path / "authorities.pem"
+        authorities.write_text("".join(server.certificates.ca.read_text() for server in pair if server.certificates))
+        for server in pair:
+            change = f"replace: olcTLSCACertificateFile\nolcTLSCACertificateFile: {authorities}\n"
+            server.modify(f"dn: cn=config\nchangetype: modify\n{change}")
+        meet(pair, tls=True)
+        values = [value for entry in pair[0].config().values() for value in entry.get("olcSyncrepl", [])]
+        assert ["starttls=critical" in value for value in values] == [True]
