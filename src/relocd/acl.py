@@ -13,7 +13,7 @@ from typing import Final
 from relocd.acl_rules import Roles, Rule, plain, quoted, rules, server
 from relocd.schema import FORMS, Form
 
-__all__ = ["EXAMPLE", "FILES", "Roles", "text", "write"]
+__all__ = ["EXAMPLE", "FILES", "Roles", "access", "limits", "text", "write"]
 
 FILES: Final[dict[Form, str]] = {"schema": "relocd-acl.conf", "ldif": "relocd-acl.ldif"}
 
@@ -52,12 +52,17 @@ def text(form: Form, roles: Roles = EXAMPLE) -> str:
     return header + (_slapd_conf(roles) if form == "schema" else _cn_config(roles))
 
 
+def access(roles: Roles) -> tuple[str, ...]:
+    """The values of `olcAccess`, in order, each on one line."""
+    return tuple(" ".join(_directive(each, roles, "").split("\n")) for each in rules(roles))
+
+
 def _slapd_conf(roles: Roles) -> str:
     """Directives of slapd.conf(5): an indented line continues the one before, a backslash within quotes is doubled."""
-    limits = "".join(f"limits {each}\n" for each in _limits(roles))
+    unlimited = "".join(f"limits {each}\n" for each in limits(roles))
     index = _INDEX.format(index="index")
     directives = "".join(f"\n{_comment(each)}access {_directive(each, roles, '    ')}\n" for each in rules(roles))
-    own = f"\n{_CONTENT}\nadd_content_acl on\n\n{_LIMITS}\n{limits}{index}{directives}"
+    own = f"\n{_CONTENT}\nadd_content_acl on\n\n{_LIMITS}\n{unlimited}{index}{directives}"
     return _CONF_USE + own.replace("\\", "\\\\")
 
 
@@ -66,7 +71,7 @@ def _cn_config(roles: Roles) -> str:
 
     Unlike in slapd.conf a backslash stands for itself: slapd reads these values by another way.
     """
-    limits = "".join(f"olcLimits: {{{at}}}{each}\n" for at, each in enumerate(_limits(roles)))
+    unlimited = "".join(f"olcLimits: {{{at}}}{each}\n" for at, each in enumerate(limits(roles)))
     index = _INDEX.format(index="olcDbIndex:")
     values = "".join(
         f"{_comment(each)}olcAccess: {{{at}}}{_directive(each, roles, '  ')}\n" for at, each in enumerate(rules(roles))
@@ -74,11 +79,11 @@ def _cn_config(roles: Roles) -> str:
     return (
         f"{_LDIF_USE}dn: {plain(roles.database)}\nchangetype: modify\n"
         f"{_CONTENT}\nreplace: olcAddContentAcl\nolcAddContentAcl: TRUE\n-\n"
-        f"{_LIMITS}\nadd: olcLimits\n{limits}-\n{index}add: olcAccess\n{values}-\n"
+        f"{_LIMITS}\nadd: olcLimits\n{unlimited}-\n{index}add: olcAccess\n{values}-\n"
     )
 
 
-def _limits(roles: Roles) -> tuple[str, ...]:
+def limits(roles: Roles) -> tuple[str, ...]:
     """Who may read without a limit, in the words of both forms."""
     administrators = quoted(roles.administrators)
     who = (server(roles), f"group={administrators}", f"dn.exact={administrators}")

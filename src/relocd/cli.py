@@ -22,10 +22,15 @@ from relocd.model.mode import Mode
 from relocd.model.settings import DEFAULT_CONFIG, STATUS_NAME, PathSettings
 from relocd.operator.access import Access
 from relocd.operator.agent_mode import give_order
+from relocd.operator.connection import first_line
 from relocd.operator.directory import entries
 from relocd.operator.overview import Overview, overview
+from relocd.operator.pair import init_pair, planned
+from relocd.operator.pair_plan import Pair
 from relocd.operator.show import agent_runs, is_troubled, overview_json, read_status, show_overview, show_status
 from relocd.schema import FORMS, text
+from relocd.slapd.changes import ldif
+from relocd.slapd.connection import SOCKET
 
 __all__ = ["main"]
 
@@ -208,6 +213,36 @@ def resume(status: StatusFile = _DEFAULT_STATUS) -> None:
     """End `relocd drain` or `relocd pause`."""
     give_order(status, Mode.NORMAL, _ORDER_S, print)
     print("resumed")
+
+
+@app.command("init-pair")
+def init_pair_command(
+    server_id: Annotated[int, typer.Option(help="The number of this provider: 1 on one node, 2 on the other.")],
+    peer: Annotated[str, typer.Option(help="The URI of the other node: ldap:// or ldaps://.")],
+    password_file: Annotated[Path, typer.Option(help="The password of who copies, the same on both nodes.")],
+    suffix: Annotated[str, typer.Option(help="Where relocd's entries begin.")] = EXAMPLE.suffix,
+    admins: Annotated[str, typer.Option(help="The group or entry of administrators; by default who is it above.")] = "",
+    triggers: Annotated[str, typer.Option(help="The group or entry that may move services.")] = "",
+    tls: Annotated[bool, typer.Option("--tls/--no-tls", help="Protect an ldap:// peer by StartTLS.")] = True,
+    create: Annotated[bool, typer.Option("--create", help="Create the first entries: on one node only.")] = False,
+    folder: Annotated[str, typer.Option(help="For the databases; by default beside those that are there.")] = "",
+    socket: Annotated[str, typer.Option(help="The socket of the slapd of this machine.")] = SOCKET,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the changes, as LDIF.")] = False,
+) -> None:
+    """Make the slapd of this machine one of a pair that both take writes to relocd's entries. Can be repeated."""
+    if not peer.startswith(("ldap://", "ldaps://")) or not peer.isprintable() or " " in peer or '"' in peer:
+        raise Invalid(f"--peer {peer!r} is not the URI of another server; write ldap://HOST or ldaps://HOST")
+    starttls = tls and peer.startswith("ldap:")
+    pair = Pair(suffix, server_id, peer, first_line(password_file), admins, triggers, starttls, folder)
+    if dry_run:
+        print(ldif(planned(socket, pair, create=create)), end="")
+        return
+    changed = False
+    for change in init_pair(socket, pair, create=create):
+        changed = True
+        print(f"done: {change.why}")
+    if not changed:
+        print("nothing to do")
 
 
 def _need_agent() -> None:

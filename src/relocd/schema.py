@@ -15,7 +15,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-__all__ = ["ATTRIBUTES", "CLASSES", "FORMS", "AttributeType", "Form", "ObjectClass", "Syntax", "text", "write"]
+__all__ = [
+    "ATTRIBUTES",
+    "CLASSES",
+    "FORMS",
+    "AttributeType",
+    "Form",
+    "ObjectClass",
+    "Syntax",
+    "definitions",
+    "text",
+    "write",
+]
 
 ARC: Final = "2.25.220534000957413483118583749382205535156"
 """Derived from a UUID, and so free for anyone to use (ITU-T X.667, clause 7)."""
@@ -222,6 +233,12 @@ def text(form: Form) -> str:
     attributes = "".join(f"olcAttributeTypes: {_cn_config(each.clauses())}\n" for each in ATTRIBUTES)
     classes = "".join(f"olcObjectClasses: {_cn_config(each.clauses())}\n" for each in CLASSES)
     return header + _LDIF_USE + attributes + classes
+
+
+def definitions() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The attribute types and the object classes, each on one line, as cn=config takes them."""
+    attributes = tuple(f"( {' '.join(each.clauses())} )" for each in ATTRIBUTES)
+    return attributes, tuple(f"( {' '.join(each.clauses())} )" for each in CLASSES)
 
 
 def _slapd_conf(clauses: list[str]) -> str:

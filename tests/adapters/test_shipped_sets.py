@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 import tomllib
 from dataclasses import fields, replace
-from hashlib import sha256
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -15,46 +12,20 @@ import pytest
 import pytest_asyncio
 
 from relocd.adapters.commands import ProcessCommands
-from relocd.adapters.files import DiskFiles
 from relocd.adapters.renderer import WorkerRenderer
 from relocd.adapters.script_units import ScriptUnits
 from relocd.adapters.template_sets import FolderTemplateSets
 from relocd.errors import Failed, Invalid
-from relocd.model.host import NewFile, UnitState
+from relocd.model.host import UnitState
 from relocd.model.settings import ScriptUnit, UnitSettings
 from relocd.model.template_set import Command, FileSpec, Role, UnitSpec
 from relocd.plan.expand import expanded
 from relocd.shipped import shipped_template_sets
+from tests.adapters.shipped_lab import PATIENCE_S, context, installed, on_node, shipped, verified_unit
 from tests.lab.deadline import until
 from tests.lab.hosts import Lan, entered
 
-PATIENCE_S = 10.0
 ADDRESSES = ("192.0.2.80/24", "2001:db8::80/64")
-
-
-def context(name: str = "web", **parameters: str) -> dict:
-    return {
-        "server": {"name": "node1", "attributes": {}},
-        "service": {
-            "name": name,
-            "addresses": [
-                {"ip": "192.0.2.80", "prefix": 24, "version": 4},
-                {"ip": "2001:db8::80", "prefix": 64, "version": 6},
-            ],
-            "parameters": parameters,
-            "attributes": {},
-        },
-        "role": "active",
-        "cluster": None,
-        "peers": [],
-        "services": [],
-        "parameters": parameters,
-        "secrets": {},
-    }
-
-
-def shipped(name: str):
-    return FolderTemplateSets([], shipped_template_sets()).get(name)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -84,29 +55,10 @@ def raised(node):
 def install(renderer, node, tmp_path):
     """Render a set and install its files in a temporary folder; the checks run on the host, with a /run of its own."""
 
-    async def installed(name: str, values: dict) -> dict[str, str]:
-        template_set = expanded(shipped(name), values["service"]["name"])
-        files = []
-        for spec in template_set.files:
-            rendered = await renderer.render(template_set, spec.source, values)
-            content = rendered.text.encode()
-            files.append(
-                NewFile(
-                    target=str(tmp_path / Path(spec.target).name),
-                    content=content,
-                    digest=sha256(content).hexdigest(),
-                    checks=tuple(tuple(on_node(node, check)) for check in spec.checks),
-                )
-            )
-        await DiskFiles(ProcessCommands(), [str(tmp_path)]).install(files)
-        return {Path(file.target).name: file.content.decode() for file in files}
+    async def install(name: str, values: dict) -> dict[str, str]:
+        return await installed(renderer, name, values, tmp_path, lambda check: on_node(node, check))
 
-    return installed
-
-
-def on_node(node, argv) -> list[str]:
-    private = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs tmpfs /run && exec "$@"', "sh"]
-    return node.command([*private, *argv])
+    return install
 
 
 def fetched(node, address: str) -> str:
@@ -256,10 +208,7 @@ def test_nginx_is_configured_in_both_roles_and_runs_in_one():
 
 
 def test_systemd_accepts_the_unit_of_nginx(tmp_path):
-    shutil.copy(shipped_template_sets() / "nginx" / "relocd-nginx@.service", tmp_path)
-    verify = ["systemd-analyze", "verify", "--man=no", str(tmp_path / "relocd-nginx@web.service")]
-    done = subprocess.run(verify, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert verified_unit(tmp_path, "nginx", "relocd-nginx") == (0, "")
 
 
 @pytest.mark.asyncio(loop_scope="module")
@@ -275,7 +224,8 @@ async def test_script_echo_names_service_and_server(install):
 
 def test_every_shipped_set_can_be_used_and_says_what_it_is():
     sets = FolderTemplateSets([], shipped_template_sets())
-    assert {"nginx", "script-echo"} <= set(sets.names())
+    readme = (shipped_template_sets() / "README.md").read_text()
+    assert set(sets.names()) == set(re.findall(r"^\| \[?`([\w-]+)`(?:\]\(.*\))? \|[^|]*\|$", readme, re.MULTILINE))
     for name in sets.names():
         assert sets.get(name).description
 

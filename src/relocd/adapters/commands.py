@@ -15,6 +15,7 @@ import os
 import shlex
 import signal
 import subprocess
+import sysconfig
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -24,7 +25,9 @@ from relocd.errors import Failed, Invalid
 
 __all__ = ["Ended", "ProcessCommands", "ended"]
 
-_ENVIRONMENT: Final = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
+# Last, the programs that came with this installation: what shipped template sets run is there, wherever that is.
+_PATH: Final = f"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:{sysconfig.get_path('scripts')}"
+_ENVIRONMENT: Final = {"PATH": _PATH, "LANG": "C.UTF-8"}
 _UMASK: Final = 0o022
 _SHOWN_LINES: Final = 8
 _SHOWN_CHARACTERS: Final = 1000

@@ -18,7 +18,7 @@ from ldap3.core import exceptions, results
 from relocd.errors import Failed, Invalid, Unavailable
 from relocd.operator.access import Access
 
-__all__ = ["first_answer"]
+__all__ = ["first_answer", "first_line"]
 
 _T = TypeVar("_T")
 # Where libldap looks when a URI names no host; ldap3 does not know it. Debian's slapd has its socket there.
@@ -94,11 +94,12 @@ def _identity(access: Access) -> dict[str, Any]:
     if access.bind_dn:
         if access.password_file is None:
             raise Invalid("--bind-dn needs --password-file, a file whose first line is the password")
-        return {"user": access.bind_dn, "password": _password(access.password_file)}
+        return {"user": access.bind_dn, "password": first_line(access.password_file)}
     return {}
 
 
-def _password(path: Path) -> str:
+def first_line(path: Path) -> str:
+    """The password that a file holds; raises `Invalid` when it cannot be read."""
     try:
         return path.read_text().partition("\n")[0]
     except (OSError, UnicodeDecodeError) as error:

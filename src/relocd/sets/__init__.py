@@ -1,0 +1,1 @@
+"""Programs that template sets run: what a service needs done that no file and no unit can say."""

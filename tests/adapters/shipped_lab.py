@@ -1,0 +1,86 @@
+"""What the tests of the shipped template sets share: a context, and a set rendered, checked and installed."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+from relocd.adapters.commands import ProcessCommands
+from relocd.adapters.files import DiskFiles
+from relocd.adapters.renderer import WorkerRenderer
+from relocd.adapters.template_sets import FolderTemplateSets
+from relocd.model.host import NewFile
+from relocd.model.template_set import TemplateSet
+from relocd.plan.expand import expanded
+from relocd.shipped import shipped_template_sets
+from tests.lab.hosts import Host
+
+__all__ = ["PATIENCE_S", "context", "installed", "on_node", "shipped", "verified_unit"]
+
+PATIENCE_S = 10.0
+
+
+def context(name: str = "web", **parameters: str) -> dict:
+    return {
+        "server": {"name": "node1", "attributes": {}},
+        "service": {
+            "name": name,
+            "addresses": [
+                {"ip": "192.0.2.80", "prefix": 24, "version": 4},
+                {"ip": "2001:db8::80", "prefix": 64, "version": 6},
+            ],
+            "parameters": parameters,
+            "attributes": {},
+        },
+        "role": "active",
+        "cluster": None,
+        "peers": [],
+        "services": [],
+        "parameters": parameters,
+        "secrets": {},
+    }
+
+
+def shipped(name: str) -> TemplateSet:
+    return FolderTemplateSets([], shipped_template_sets()).get(name)
+
+
+async def installed(
+    renderer: WorkerRenderer, name: str, values: dict, folder: Path, wrapped: Callable[[list[str]], list[str]]
+) -> dict[str, str]:
+    """Render a set and install its files in a folder, checked as `wrapped` says; what the files hold, by name."""
+    template_set = expanded(shipped(name), values["service"]["name"] if values["service"] else "")
+    files = []
+    for spec in template_set.files:
+        rendered = await renderer.render(template_set, spec.source, values)
+        content = rendered.text.encode()
+        files.append(
+            NewFile(
+                target=str(folder / Path(spec.target).name),
+                content=content,
+                digest=sha256(content).hexdigest(),
+                checks=tuple(tuple(wrapped(list(check))) for check in spec.checks),
+            )
+        )
+    await DiskFiles(ProcessCommands(), [str(folder)]).install(files)
+    return {Path(file.target).name: file.content.decode() for file in files}
+
+
+def on_node(node: Host, argv: list[str]) -> list[str]:
+    """The argument list that runs a program on a host, with a /run of its own."""
+    private = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs tmpfs /run && exec "$@"', "sh"]
+    return node.command([*private, *argv])
+
+
+def verified_unit(folder: Path, name: str, unit: str, program: str = "") -> tuple[int, str]:
+    """What systemd says of a unit that a set ships; `program` stands in for one that is not installed here."""
+    source = shipped_template_sets() / name / f"{unit}@.service"
+    text = source.read_text()
+    (folder / source.name).write_text(
+        text.replace(f"/usr/local/sbin/{Path(program).name}", program) if program else text
+    )
+    verify = ["systemd-analyze", "verify", "--man=no", str(folder / f"{unit}@web.service")]
+    done = subprocess.run(verify, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    return done.returncode, done.stderr

@@ -1,0 +1,116 @@
+"""The seed's pair of base servers without agents: what they will do is done here by hand, in their order.
+
+Control suffix by `relocd init-pair`, the data's primary by `relocd-openldap`, the primary's address moved by netlink.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import ldap
+import pytest
+
+from tests.adapters.openldap_lab import Program, described, in_step, wanted
+from tests.lab.base_server import ADMIN, DATA, BasePair, data_ldif, person_ldif
+from tests.lab.control_pair import control, meet
+from tests.lab.deadline import until
+from tests.lab.hosts import entered
+from tests.lab.ldif import server_dn, service_dn
+from tests.lab.slapd import PASSWORD
+
+ADDRESS = "192.0.2.10"
+PRIMARY = wanted("provider", f"ldap://{ADDRESS}")
+SECONDARY = wanted("consumer", f"ldap://{ADDRESS}")
+
+
+class Scene:
+    """The pair with its programs; node1 has the primary."""
+
+    def __init__(self, pair: BasePair, folder: Path) -> None:
+        self.pair = pair
+        self.servers = [pair[name] for name in pair.nodes]
+        self.programs = [Program(server, folder / server.host.name) for server in self.servers if server.host]
+
+    def begin(self) -> None:
+        meet(self.servers)
+        self.servers[0].add(data_ldif() + person_ldif("anna"))
+        self.move(None, 0)
+        self.programs[1].done("apply", SECONDARY, "secondary")
+        in_step(*self.servers)
+        links = {"node1": "ldapPrimary", "node2": "ldapSecondary"}
+        client = self.servers[0].bound(ADMIN)
+        for name, service in links.items():
+            link = [service_dn(service).encode()]
+            client.add_s(server_dn(name), [("objectClass", [b"device", b"relocServer"]), ("relocServiceLink", link)])
+        client.unbind_s()
+        until(lambda: control(self.servers[0]) == control(self.servers[1]))
+
+    def move(self, old: int | None, new: int) -> None:
+        """What agents do for a move of the primary: units, address, address, units, announcement."""
+        if old is not None:
+            self.programs[old].done("release", PRIMARY, "primary")
+            self.drop(old)
+        host = self.servers[new].host
+        assert host
+        host.run(["ip", "address", "add", f"{ADDRESS}/24", "dev", host.interface])
+        self.programs[new].done("apply", PRIMARY, "primary")
+        for other in self.pair.lan.hosts.values():
+            other.run(["ip", "neigh", "flush", "to", ADDRESS, "dev", other.interface])
+
+    def drop(self, node: int) -> None:
+        host = self.servers[node].host
+        assert host
+        host.run(["ip", "address", "delete", f"{ADDRESS}/24", "dev", host.interface])
+        (self.programs[node].folder / "primary.toml").unlink()
+
+    def written(self, description: str) -> None:
+        """A client writes at the primary's address."""
+        with entered(self.pair.lan["client"]):
+            client = ldap.initialize(f"ldap://{ADDRESS}")
+            client.set_option(ldap.OPT_NETWORK_TIMEOUT, 5.0)
+            client.simple_bind_s(ADMIN, PASSWORD)
+            client.modify_s(f"cn=anna,{DATA}", [(ldap.MOD_REPLACE, "description", [description.encode()])])
+            client.unbind_s()
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    with BasePair() as pair:
+        scene = Scene(pair, tmp_path)
+        scene.begin()
+        yield scene
+
+
+def test_node1_dies_one_ldapmodify_moves_the_primary_and_node1_returns_as_the_secondary(scene: Scene) -> None:
+    node1, node2 = scene.servers
+    scene.written("before")
+    in_step(node1, node2)
+    node1.kill()
+    scene.drop(0)
+    # The failover, accepted by the node that lives.
+    client = node2.bound(ADMIN)
+    link = [(ldap.MOD_REPLACE, "relocServiceLink", [service_dn("ldapPrimary").encode()])]
+    client.modify_s(server_dn("node2"), link)
+    client.unbind_s()
+    scene.move(None, 1)
+    scene.written("after")
+    assert described(node2) == {"anna": "after"}
+    node1.start()
+    until(lambda: control(node1) == control(node2))
+    scene.programs[0].done("apply", SECONDARY, "secondary")
+    in_step(node1, node2)
+    assert control(node1)[server_dn("node2")]["relocServiceLink"] == [service_dn("ldapPrimary")]
+
+
+def test_a_planned_move_loses_no_write_and_the_old_primary_follows_the_address(scene: Scene) -> None:
+    node1, node2 = scene.servers
+    for number in range(3):
+        scene.written(f"{number}")
+        in_step(node1, node2)
+        old = number % 2
+        scene.move(old, 1 - old)
+        scene.written(f"{number}, moved")
+        scene.programs[old].done("apply", SECONDARY, "secondary")
+        in_step(node1, node2)
+    assert described(node1) == described(node2) == {"anna": "2, moved"}
