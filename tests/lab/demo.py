@@ -1,7 +1,6 @@
 """`./dev demo`: two servers, a client, a real slapd, and a service that follows its link, timed.
 
-Each series of moves has a scene of its own, built and removed by this program. It leaves nothing behind, also after
-Ctrl-C or SIGTERM.
+The scene is built and removed by this program. It leaves nothing behind, also after Ctrl-C or SIGTERM.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -27,25 +25,11 @@ from tests.lab.show import Screen
 
 __all__ = ["main"]
 
-_PROBES: Final = 3
 _READY_S: Final = 20.0
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
-    """Moves of one service, with or without the question on the wire whether its address is free."""
-
-    service: ServicePlan
-    probes: int
-
-    @property
-    def title(self) -> str:
-        return f"{self.service.name}, wire probe {'on' if self.probes else 'off'}"
-
-    @property
-    def scale_ms(self) -> float:
-        """How long the bars are."""
-        return 100.0 if self.probes or self.service.watcher == "fetcher" else 25.0
+# How long the bars are, by the program that watches the service.
+_SCALE_MS: Final = {"prober": 25.0, "fetcher": 100.0}
 
 
 def main() -> int:
@@ -71,11 +55,6 @@ def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="./dev demo", description="move services between two servers, timed")
     parser.add_argument("--moves", type=int, default=10, metavar="N", help="moves in each series [10]")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every figure to a file")
-    parser.add_argument(
-        "--probe",
-        action=argparse.BooleanOptionalAction,
-        help="only with, or only without, asking the wire for the address first [both]",
-    )
     return parser
 
 
@@ -86,31 +65,25 @@ def _all_series(
     if not shutil.which("nginx"):
         screen.say("nginx is not installed: only the echo service moves")
         services = (SERVICES["echo"],)
-    for probes in _probe_counts(chosen.probe):
-        screen.say(f"\nbuilding two servers, a client and a directory; {probes or 'no'} wire probes")
-        with interrupts.around(Pair(services, probes=probes)) as pair:
-            for service in services:
-                series = Series(service, probes)
-                yield series.title, _moved(pair, series, chosen.moves, screen)
+    screen.say("building two servers, a client and a directory")
+    with interrupts.around(Pair(services)) as pair:
+        for service in services:
+            yield service.name, _moved(pair, service, chosen.moves, screen)
 
 
-def _probe_counts(wanted: bool | None) -> tuple[int, ...]:
-    return {None: (0, _PROBES), False: (0,), True: (_PROBES,)}[wanted]
-
-
-def _moved(pair: Pair, series: Series, count: int, screen: Screen) -> list[Figures]:
+def _moved(pair: Pair, service: ServicePlan, count: int, screen: Screen) -> list[Figures]:
     """The figures of a series, shown as they come."""
-    watches = pair.watches(series.service)
-    screen.begin(series.title, list(watches))
+    watches = pair.watches(service)
+    screen.begin(service.name, list(watches))
     moves = []
     with ExitStack() as stack:
         for client, watch in watches.items():
             stack.enter_context(watch)
             if watch.until("node1", _READY_S) is None:
-                raise TimeoutError(f"{series.service.name} never answered over {client}:\n{pair.said()}")
+                raise TimeoutError(f"{service.name} never answered over {client}:\n{pair.said()}")
         for number in range(1, count + 1):
-            moves.append(pair.move(series.service, number, watches))
-            screen.move(moves[-1], series.scale_ms)
+            moves.append(pair.move(service, number, watches))
+            screen.move(moves[-1], _SCALE_MS[service.watcher])
     return [judged(move, {client: watch.probes for client, watch in watches.items()}) for move in moves]
 
 

@@ -59,9 +59,8 @@ SERVICES: Final = {
 class Pair:
     """The scene, as a context manager; every service begins at node1. Nothing of it is left after the block."""
 
-    def __init__(self, services: tuple[ServicePlan, ...], *, probes: int) -> None:
+    def __init__(self, services: tuple[ServicePlan, ...]) -> None:
         self._services = services
-        self._probes = probes
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -130,7 +129,7 @@ class Pair:
             self.lan[name],
             self.folder / name,
             [self.slapd.uri],
-            tables=_tables(self._probes),
+            tables=_tables(),
             folders=("/etc/relocd", "/run"),
         )
         for folder in ("/etc/relocd/echo", "/etc/relocd/nginx", "/run/relocd-nginx/web"):
@@ -138,7 +137,7 @@ class Pair:
         return node
 
 
-def _tables(probes: int) -> Tables:
+def _tables() -> Tables:
     """What these agents' configurations say beyond the usual: their guards, and nginx where there is no systemd."""
     pid, prefix, config = "/run/relocd-nginx/web/nginx.pid", "/run/relocd-nginx/web", "/etc/relocd/nginx/web.conf"
     nginx = ["/usr/sbin/nginx", "-e", "stderr", "-p", prefix, "-c", config]
@@ -147,7 +146,6 @@ def _tables(probes: int) -> Tables:
     return {
         "agent": {"log_level": "debug"},
         "guards": {"folders": ["/etc/relocd"], "units": ["relocd-nginx@*.service"]},
-        "wire": {"probes": probes},
         'units.script."relocd-nginx@web.service"': {
             "start": nginx,
             "stop": ["sh", "-c", stop],

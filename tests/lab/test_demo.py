@@ -40,13 +40,13 @@ def remains(temporary, pid):
 
 def test_services_move_and_the_figures_are_written(temporary, tmp_path):
     figures = tmp_path / "figures.json"
-    demo = launched(temporary, "--moves", "2", "--no-probe", "--json", str(figures))
+    demo = launched(temporary, "--moves", "2", "--json", str(figures))
     said, _ = demo.communicate(timeout=60)
     assert demo.returncode == 0, said
     assert "median" in said
     assert "Not measured by this run" in said
     series = json.loads(figures.read_text())["series"]
-    assert set(series) == {"echo, wire probe off", "web, wire probe off"}
+    assert set(series) == {"echo", "web"}
     for each in series.values():
         assert [move["new"] for move in each["moves"]] == ["node2", "node1"]
         assert all(value > 0 for move in each["moves"] for value in move["answers"].values())
@@ -57,7 +57,7 @@ def test_services_move_and_the_figures_are_written(temporary, tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("word", ["building", "> node2"])
 def test_interrupted_it_leaves_nothing_behind(temporary, number, word):
-    demo = launched(temporary, "--moves", "100", "--probe")
+    demo = launched(temporary, "--moves", "100")
     for line in demo.stdout:
         if word in line:
             break

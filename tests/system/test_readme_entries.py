@@ -11,7 +11,7 @@ from tests.lab.slapd import Slapd
 
 BLOCKS = re.findall(r"```ldif\n(.*?)```", (Path(__file__).parents[2] / "README.md").read_text(), re.DOTALL)
 TREE = next(block for block in BLOCKS if block.startswith("dn: ou=relocd"))
-MOVE = next(block for block in BLOCKS if "changetype: modify\ndelete: relocServiceLink" in block)
+MOVE = next(block for block in BLOCKS if "changetype: modify\nadd: relocServiceLink" in block)
 ACCESS = next(block for block in BLOCKS if "groupOfNames" in block)
 
 
