@@ -26,7 +26,7 @@ def test_each_modification_is_a_record_and_each_change_is_ended() -> None:
 
 @given(st.binary(min_size=1, max_size=8))
 def test_a_value_is_plain_only_where_rfc_2849_allows_it(value: bytes) -> None:
-    line = ldif([Modification(B, (Add("v", (value,)),))]).splitlines()[3]
+    line = ldif([Modification(B, (Add("v", (value,)),))]).split("\n")[3]
     if line.startswith("v:: "):
         assert b64decode(line[4:], validate=True) == value
     else:
