@@ -5,7 +5,7 @@ node1 runs web and fax, and mail as the active server of a cluster with node2; n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,6 @@ RULES = [f"include {SCHEMA / FILES['schema']}"]
 TRIGGER = ACCOUNTS["triggers"]
 READER = ACCOUNTS["readers"]
 TWIN = f"cn=twin,ou=other,{SUFFIX}"
-Links = Mapping[str, list[str]]
 
 
 def content() -> str:
@@ -117,9 +116,6 @@ def fenced(slapd: Slapd, server: str) -> list[str]:
     return seen(slapd, server_dn(server), "relocFenced")
 
 
-def everything(slapd: Slapd) -> Callable[[], object]:
-    """What to call for all that an order may change."""
-    return lambda: (
-        [(links(slapd, name), fenced(slapd, name)) for name in ("node1", "node2", "node3")],
-        active(slapd),
-    )
+def everything(slapd: Slapd) -> object:
+    """All that an order may change."""
+    return [(links(slapd, name), fenced(slapd, name)) for name in ("node1", "node2", "node3")], active(slapd)

@@ -83,18 +83,18 @@ ORDERS = [
 @pytest.mark.parametrize(("arguments", "holds"), ORDERS)
 def test_an_order_is_done_once(slapd: Slapd, trigger: Access, arguments, holds) -> None:
     """The dry run is LDIF that plain ldapmodify takes, with the same effect; the order then finds nothing to do."""
-    untouched = everything(slapd)()
+    untouched = everything(slapd)
     dry = relocd(trigger, *arguments, "--dry-run")
     assert (dry.returncode, dry.stderr) == (0, "")
-    assert everything(slapd)() == untouched
+    assert everything(slapd) == untouched
     done = relocd(trigger, *arguments)
     assert (done.returncode, done.stderr) == (0, "")
     assert holds(slapd)
-    after = everything(slapd)()
+    after = everything(slapd)
     assert after != untouched
     again = relocd(trigger, *arguments)
     assert again.returncode == 0
-    assert everything(slapd)() == after
+    assert everything(slapd) == after
     assert "changetype" not in relocd(trigger, *arguments, "--dry-run").stdout
     slapd.stop()
     slapd.wipe()
@@ -102,7 +102,7 @@ def test_an_order_is_done_once(slapd: Slapd, trigger: Access, arguments, holds) 
     slapd.add(slapd.content)
     client = ["ldapmodify", "-x", "-H", trigger.uris[0], "-D", TRIGGER, "-w", PASSWORD]
     subprocess.run(client, input=dry.stdout, text=True, check=True, capture_output=True, timeout=20)
-    assert everything(slapd)() == after
+    assert everything(slapd) == after
 
 
 def test_unfence_undoes_fence(slapd: Slapd, trigger: Access) -> None:
@@ -144,10 +144,10 @@ class TestWhoIsMeant:
         ],
     )
     def test_nobody_is_a_wrong_argument(self, slapd: Slapd, trigger: Access, order: orders.Order) -> None:
-        before = everything(slapd)()
+        before = everything(slapd)
         with pytest.raises(Invalid):
             carried_out(trigger, order)
-        assert everything(slapd)() == before
+        assert everything(slapd) == before
 
     def test_exit_codes_tell_what_kind_of_failure_it_is(self, trigger: Access, tmp_path: Path) -> None:
         assert relocd(trigger, "link", "twin", "node1").returncode == 2
@@ -249,8 +249,8 @@ class TestTwoAtOnce:
 class TestRefusals:
     @pytest.mark.parametrize("who", [READER, f"cn=nobody,{SUFFIX}"], ids=["a reader", "unknown"])
     def test_who_may_not_is_told_and_changes_nothing(self, slapd: Slapd, tmp_path: Path, who: str) -> None:
-        before = everything(slapd)()
+        before = everything(slapd)
         with pytest.raises(Failed, match="refuses") as refused:
             carried_out(access(tmp_path, slapd.uri, who=who), orders.link("web", "node2"))
         assert PASSWORD not in str(refused.value)
-        assert everything(slapd)() == before
+        assert everything(slapd) == before

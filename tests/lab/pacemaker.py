@@ -1,4 +1,7 @@
-"""Pacemaker with corosync on two machines: one resource of relocd's agent, and no power switch.
+"""Pacemaker with corosync on two machines: one resource of relocd's agent, with or without a power switch.
+
+The power switch is cluster-glue's `null`, which says that it worked: who uses it here has switched the node off before.
+With it, relocd's alert says in the directory that a node was fenced.
 
 The first cluster configuration lies on the disk before anything starts, with a short `dc-deadtime`: by default a node
 waits 20 seconds for somebody else who might coordinate.
@@ -36,6 +39,7 @@ logging {{
     to_logfile: no
 }}
 """
+_CIB_FILE: Final = "/var/lib/pacemaker/cib/cib.xml"
 _NODE: Final = "    node {{\n        name: {name}\n        nodeid: {number}\n        ring0_addr: {address}\n    }}"
 _CIB: Final = """\
 <cib crm_feature_set="3.0.0" validate-with="pacemaker-3.0" epoch="1" num_updates="0" admin_epoch="0">
@@ -57,24 +61,41 @@ _CIB: Final = """\
           <op id="web-stop" name="stop" interval="0" timeout="30s"/>
         </operations>
       </primitive>
+      {power}
     </resources>
     <constraints>
       <rsc_location id="web-first" rsc="web" node="node1" score="10"/>
     </constraints>
+    {alerts}
   </configuration>
   <status/>
 </cib>
 """
-_OPTIONS: Final = {"stonith-enabled": "false", "no-quorum-policy": "ignore", "dc-deadtime": "3s"}
+_OPTIONS: Final = {"no-quorum-policy": "ignore", "dc-deadtime": "3s"}
+_POWER: Final = """\
+<primitive id="power" class="stonith" type="null">
+        <instance_attributes id="power-parameters">
+          <nvpair id="power-hostlist" name="hostlist" value="{nodes}"/>
+        </instance_attributes>
+      </primitive>"""
+_ALERTS: Final = '<alerts><alert id="relocd-fenced" path="/etc/pacemaker/relocd-alert"/></alerts>'
 
 
 class Pacemaker:
     """One node of the cluster; `parameters` are those of the resource `web`, which prefers node1."""
 
-    def __init__(self, machine: ClusterHost, members: Mapping[str, ClusterHost], parameters: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        machine: ClusterHost,
+        members: Mapping[str, ClusterHost],
+        parameters: Mapping[str, str],
+        *,
+        fencing: bool = False,
+    ) -> None:
         self._machine = machine
         self._members = members
         self._parameters = parameters
+        self._fencing = fencing
 
     def start(self) -> None:
         """Start both daemons and return."""
@@ -84,10 +105,8 @@ class Pacemaker:
             for number, (name, each) in enumerate(self._members.items(), start=1)
         ]
         machine.write("/etc/corosync/corosync.conf", _COROSYNC.format(nodes="\n".join(nodes)))
-        cib = "/var/lib/pacemaker/cib/cib.xml"
-        options, parameters = _pairs("option", _OPTIONS), _pairs("parameter", self._parameters)
-        machine.write(cib, _CIB.format(options=options, parameters=parameters), mode=0o600)
-        machine.run(["chown", "hacluster:haclient", cib])
+        machine.write(_CIB_FILE, self._configuration(), mode=0o600)
+        machine.run(["chown", "hacluster:haclient", _CIB_FILE])
         machine.run(["install", "-d", "/run/resource-agents", "/var/log/corosync"])
         machine.run(["install", "-d", "-o", "hacluster", "-g", "haclient", "/run/crm", "/var/log/pacemaker"])
         machine.start(["corosync", "-f"])
@@ -95,8 +114,17 @@ class Pacemaker:
         machine.start(["pacemakerd", "-f"], PCMK_logfile="/var/log/pacemaker/pacemaker.log")
 
     def runs(self) -> bool:
-        """Whether this node runs the resource, as the cluster sees it from here."""
+        """Whether this node runs the resource, as the cluster sees it from here; a start under way counts."""
         return self._located() == self._machine.name
+
+    def _configuration(self) -> str:
+        options = {"stonith-enabled": str(self._fencing).lower(), **_OPTIONS}
+        return _CIB.format(
+            options=_pairs("option", options),
+            parameters=_pairs("parameter", self._parameters),
+            power=_POWER.format(nodes=" ".join(self._members)) if self._fencing else "",
+            alerts=_ALERTS if self._fencing else "",
+        )
 
     def _located(self) -> str:
         try:

@@ -56,10 +56,16 @@ class TriggerPair:
 
     def linked(self) -> list[str]:
         """The servers that are linked to the service now."""
+        return self._named(f"(relocServiceLink={service_dn('web')})")
+
+    def fenced(self) -> list[str]:
+        """The servers that are said to be off now."""
+        return self._named("(relocFenced=TRUE)")
+
+    def _named(self, wanted: str) -> list[str]:
         connection = ldap.initialize(self.slapd.ldapi_uri)
         try:
             connection.sasl_external_bind_s()
-            wanted = f"(relocServiceLink={service_dn('web')})"
             found = connection.search_s(SUFFIX, ldap.SCOPE_SUBTREE, wanted, ["cn"])
             return sorted(attributes["cn"][0].decode() for _, attributes in found)
         finally:
@@ -77,7 +83,8 @@ class TriggerPair:
             "RELOCD_PASSWORD_FILE": "/etc/relocd/trigger.password",
         }
         machine.write("/etc/relocd/trigger.conf", "".join(f'{name}="{value}"\n' for name, value in settings.items()))
-        machine.write("/etc/relocd/trigger.password", f"{PASSWORD}\n", mode=0o600)
+        machine.write("/etc/relocd/trigger.password", f"{PASSWORD}\n", mode=0o640)
+        machine.run(["chgrp", "haclient", "/etc/relocd/trigger.password"])  # as whom Pacemaker runs its alerts
         machine.run([_RELOCD, "install", self._trigger])
 
 

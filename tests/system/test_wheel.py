@@ -32,7 +32,10 @@ def test_base_pulls_no_compiled_package(wheel: zipfile.ZipFile, tmp_path: Path) 
     assert list(tmp_path.rglob("*.so")) == []
 
 
-@pytest.mark.parametrize(("source", "place"), [("schema", "schema_files"), ("templates", "template_sets")])
+@pytest.mark.parametrize(
+    ("source", "place"),
+    [("schema", "schema_files"), ("templates", "template_sets"), ("src/relocd/triggers", "triggers")],
+)
 def test_wheel_carries_every_file(wheel: zipfile.ZipFile, source: str, place: str) -> None:
     for path in (ROOT / source).rglob("*"):
         if path.is_file():

@@ -136,7 +136,7 @@ refuse() { # CODE REASON
 
 service_start() {
     each_service link_here || return "$OCF_ERR_GENERIC"
-    : >"$claim" || return "$OCF_ERR_GENERIC"
+    mkdir -p "${claim%/*}" && : >"$claim" || return "$OCF_ERR_GENERIC"
     [ "${OCF_RESKEY_monitor:-agent}" = agent ] || return "$OCF_SUCCESS"
     end=$(($(relocd_now) + ${OCF_RESKEY_wait:-40}))
     until service_monitor; do
