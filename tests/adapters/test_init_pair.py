@@ -10,7 +10,7 @@ import pytest
 
 from relocd.sync.events import Upsert
 from tests.adapters.ldap_lab import following, settings_for
-from tests.lab.base_server import ADMIN, DATA, BaseServer, data_ldif, person_ldif
+from tests.lab.base_server import ADMIN, DATA, BaseServer, data_ldif, person_ldif, trust_each_other
 from tests.lab.control_pair import REPLICATION, REPLICATOR, control, init_pair, join, meet
 from tests.lab.deadline import until
 from tests.lab.ldif import SUFFIX, record, server_dn, server_ldif, service_dn, service_ldif
@@ -33,14 +33,7 @@ def pair(servers):
 
 def add(server, *ldif):
     """Add entries as an administrator."""
-    connection = server.bound(ADMIN)
-    for each in "".join(ldif).strip().split("\n\n"):
-        dn, *lines = each.splitlines()
-        attributes: dict = {}
-        for name, _, value in (line.partition(": ") for line in lines):
-            attributes.setdefault(name, []).append(value.encode())
-        connection.add_s(dn.removeprefix("dn: "), list(attributes.items()))
-    connection.unbind_s()
+    server.add_as(ADMIN, "".join(ldif))
 
 
 def modify(server, dn, *changes):
@@ -224,11 +217,7 @@ def test_the_peers_speak_tls_where_it_is_not_refused(tmp_path):
     """Each trusts the authority of the other."""
     with ExitStack() as stack:
         pair = [stack.enter_context(BaseServer(durable=False, tls=True)) for _ in range(2)]
-        authorities = tmp_path / "authorities.pem"
-        authorities.write_text("".join(server.certificates.ca.read_text() for server in pair if server.certificates))
-        for server in pair:
-            change = f"replace: olcTLSCACertificateFile\nolcTLSCACertificateFile: {authorities}\n"
-            server.modify(f"dn: cn=config\nchangetype: modify\n{change}")
+        trust_each_other(pair, tmp_path / "authorities.pem")
         meet(pair, tls=True)
         values = [value for entry in pair[0].config().values() for value in entry.get("olcSyncrepl", [])]
         assert ["starttls=critical" in value for value in values] == [True]

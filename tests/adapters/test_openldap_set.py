@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 
 import ldap
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from relocd.sets.openldap_role import changes
 from relocd.slapd.connection import local
 from tests.adapters.openldap_lab import Program, changed, described, in_step, role_file, wanted
-from tests.lab.base_server import ADMIN, DATA, BaseServer, data_ldif, person_ldif
+from tests.lab.base_server import ADMIN, DATA, BaseServer, data_ldif, person_ldif, trust_each_other
 from tests.lab.deadline import until
 from tests.lab.ldif import record
 from tests.lab.slapd import PASSWORD
@@ -154,6 +155,22 @@ def _lasting(values):
     return {name: found for name, found in values.items() if name not in places}
 
 
+def test_over_tls_whom_to_trust_is_slapds_own_setting(tmp_path):
+    """For the consumer of slapd and for the comparison; who is not trusted is not followed."""
+    with ExitStack() as stack:
+        pair = [stack.enter_context(BaseServer(durable=False, tls=True)) for _ in range(2)]
+        programs = [Program(server, tmp_path / str(number)) for number, server in enumerate(pair)]
+        pair[0].add(data_ldif())
+        programs[0].done("apply", wanted("provider", pair[0].uri))
+        follow_it = wanted("consumer", pair[0].uri, starttls=True)
+        assert "is unknown" in programs[1].refused("apply", follow_it)
+        assert pair[1].entries(DATA) == {}
+        trust_each_other(pair, tmp_path / "authorities.pem")
+        # A consumer keeps the authorities that it has begun with until its directive changes.
+        until(lambda: programs[1]("apply", replace(follow_it, rid=2)).returncode == 0, 30.0)
+        in_step(*pair)
+
+
 class TestLostWrites:
     """What the first took before it died and the second never got: slapd itself keeps it and says nothing."""
 
@@ -191,6 +208,11 @@ class TestLostWrites:
         diverged[0].start()
         programs[0].done("apply", follow)
         in_step(*diverged)
+
+    def test_a_primary_that_hides_what_it_knows_is_no_success(self, pair, programs):
+        hide = "replace: olcAccess\nolcAccess: to attrs=contextCSN by * none\nolcAccess: to * by * read\n"
+        pair[0].modify(f"dn: {data_dn(pair[0])}\nchangetype: modify\n{hide}")
+        assert "no contextCSN" in programs[1].refused("apply", wanted("consumer", pair[0].uri))
 
     def test_a_primary_that_cannot_be_asked_is_no_success(self, pair, programs):
         pair[0].stop()

@@ -10,9 +10,11 @@ done by the programs under test. `BasePair` has two of them on hosts of one netw
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, Self
 
 import ldap
@@ -22,7 +24,7 @@ from tests.lab.hosts import Lan, entered
 from tests.lab.ldif import record
 from tests.lab.slapd import PASSWORD, Slapd
 
-__all__ = ["ADMIN", "DATA", "READER", "ROOT", "BasePair", "BaseServer", "data_ldif", "person_ldif"]
+__all__ = ["ADMIN", "DATA", "READER", "ROOT", "BasePair", "BaseServer", "data_ldif", "person_ldif", "trust_each_other"]
 
 DATA: Final = "dc=example,dc=org"
 ADMIN: Final = f"cn=admin,{DATA}"
@@ -57,6 +59,14 @@ class BaseServer(Slapd):
         with entered(self.host):
             return _client(self.uri, who, password)
 
+    def add_as(self, who: str, ldif: str) -> None:
+        """Add entries as somebody: root of the machine writes only the data."""
+        self._as(who, "ldapadd", ldif)
+
+    def modify_as(self, who: str, ldif: str) -> None:
+        """Change entries as somebody."""
+        self._as(who, "ldapmodify", ldif)
+
     def entries(
         self, base: str = DATA, *attributes: str, filter_: str = "(objectClass=*)"
     ) -> dict[str, dict[str, Any]]:
@@ -75,6 +85,12 @@ class BaseServer(Slapd):
     def config(self) -> dict[str, dict[str, Any]]:
         """All of cn=config but the schema."""
         return {dn: values for dn, values in self.entries("cn=config").items() if "cn=schema" not in dn}
+
+    def _as(self, who: str, program: str, ldif: str) -> None:
+        argv = [program, "-x", "-D", who, "-w", PASSWORD, "-H", self.ldapi_uri]
+        done = subprocess.run(argv, input=ldif, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+        if done.returncode:
+            raise RuntimeError(f"{program} as {who} failed: {done.stderr.strip()}")
 
     def _configure(self) -> None:
         super()._configure()
@@ -121,6 +137,14 @@ def _client(uri: str, who: str, password: str) -> SimpleLDAPObject:
     return connection
 
 
+def trust_each_other(servers: Sequence[BaseServer], authorities: Path) -> None:
+    """Let servers with certificates, each of an authority of its own, trust all these authorities."""
+    authorities.write_text("".join(server.certificates.ca.read_text() for server in servers if server.certificates))
+    for server in servers:
+        change = f"replace: olcTLSCACertificateFile\nolcTLSCACertificateFile: {authorities}\n"
+        server.modify(f"dn: cn=config\nchangetype: modify\n{change}")
+
+
 def data_ldif() -> str:
     """The root of the data, and who copies it."""
     root = {"objectClass": ("organization", "dcObject"), "o": "Example"}
@@ -146,6 +170,11 @@ class BasePair:
 
     def __getitem__(self, name: str) -> BaseServer:
         return self._servers[name]
+
+    @property
+    def servers(self) -> list[BaseServer]:
+        """Both, in order."""
+        return list(self._servers.values())
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:

@@ -29,7 +29,7 @@ class Scene:
 
     def __init__(self, pair: BasePair, folder: Path) -> None:
         self.pair = pair
-        self.servers = [pair[name] for name in pair.nodes]
+        self.servers = pair.servers
         self.programs = [Program(server, folder / server.host.name) for server in self.servers if server.host]
 
     def begin(self) -> None:

@@ -119,8 +119,11 @@ def _require_same_writes(slapd: Directory, wanted: WantedRole, patience_s: float
 def _lost_writes(slapd: Directory, wanted: WantedRole, identity: Identity) -> tuple[str, ...]:
     """The names of entries that were written here and not at the primary."""
     with remote(wanted.primary, identity) as primary:
-        ours = slapd.context_csns(wanted.suffix)
-        if not is_ahead(ours, primary.context_csns(wanted.suffix)):
+        ours, theirs = slapd.context_csns(wanted.suffix), primary.context_csns(wanted.suffix)
+        for csns, who in ((theirs, f"{wanted.primary} shows {wanted.bind_dn}"), (ours, "this slapd shows root")):
+            if not csns:
+                raise Unavailable(f"{who} no contextCSN of {wanted.suffix}: it is not loaded yet, or not readable")
+        if not is_ahead(ours, theirs):
             return ()
         mine = slapd.versions(wanted.suffix)  # before the other: what comes in between is no difference of ours
         return differing(mine, primary.versions(wanted.suffix), ours)

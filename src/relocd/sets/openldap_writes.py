@@ -12,10 +12,8 @@ __all__ = ["differing", "is_ahead"]
 
 
 def is_ahead(ours: Collection[str], theirs: Collection[str]) -> bool:
-    """Whether contextCSN values say that we know a change which they do not know."""
-    if not ours:
-        return False
-    return not theirs or SyncCookie.of(ours).is_ahead_of(SyncCookie.of(theirs))
+    """Whether contextCSN values, of which each has some, say that we know a change which they do not know."""
+    return SyncCookie.of(ours).is_ahead_of(SyncCookie.of(theirs))
 
 
 def differing(mine: Mapping[str, Version], theirs: Mapping[str, Version], ours: Collection[str]) -> tuple[str, ...]:

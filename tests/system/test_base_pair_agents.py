@@ -1,0 +1,105 @@
+"""The seed's pair of base servers with real agents: roles follow links, and a failover is one ldapmodify.
+
+What is told to the directory is told to one node's own slapd; how agents hand over in order is tested elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import ldap
+import pytest
+
+from tests.adapters.openldap_lab import described, in_step
+from tests.lab.base_server import ADMIN, DATA, BasePair, BaseServer, data_ldif, person_ldif
+from tests.lab.control_pair import control, meet
+from tests.lab.deadline import until
+from tests.lab.hosts import entered
+from tests.lab.ldif import server_dn, service_dn
+from tests.lab.node import Node
+from tests.lab.pair_agents import ADDRESS, agent, pair_ldif
+from tests.lab.slapd import PASSWORD
+
+PATIENCE_S = 30.0
+
+
+class Scene:
+    """The pair with an agent on each server."""
+
+    def __init__(self, pair: BasePair, folder: Path, stack: ExitStack) -> None:
+        self.pair = pair
+        self.node1, self.node2 = pair.servers
+        meet(pair.servers)
+        self.node1.add(data_ldif() + person_ldif("anna"))
+        self.node1.add_as(ADMIN, pair_ldif())
+        until(lambda: control(self.node1) == control(self.node2))
+        self.agents: dict[str, Node] = {}
+        for name in pair.nodes:
+            self.agents[name] = stack.enter_context(agent(pair, name, folder / name, {"agent": {"retry_max_s": 2.0}}))
+
+    def written(self, description: str) -> bool:
+        """Whether a client could write at the primary's address."""
+        with entered(self.pair.lan["client"]):
+            client = ldap.initialize(f"ldap://{ADDRESS}")
+            client.set_option(ldap.OPT_NETWORK_TIMEOUT, 1.0)
+            client.set_option(ldap.OPT_TIMEOUT, 1.0)
+            client.set_option(ldap.OPT_REFERRALS, ldap.OPT_OFF)
+            try:
+                client.simple_bind_s(ADMIN, PASSWORD)
+                client.modify_s(f"cn=anna,{DATA}", [(ldap.MOD_REPLACE, "description", [description.encode()])])
+            except (ldap.SERVER_DOWN, ldap.TIMEOUT, ldap.REFERRAL):
+                return False
+            finally:
+                client.unbind_s()
+        return True
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    with ExitStack() as stack:
+        pair = stack.enter_context(BasePair())
+        scene = Scene(pair, tmp_path, stack)
+        yield scene
+        for name, node in scene.agents.items():  # shown by pytest when the test failed
+            print("---", name, node.said(), sep="\n")
+
+
+def links(**services: str) -> str:
+    """One ldapmodify that gives each server its one link."""
+    return "\n".join(
+        f"dn: {server_dn(name)}\nchangetype: modify\nreplace: relocServiceLink\n"
+        f"relocServiceLink: {service_dn(service)}\n-\n"
+        for name, service in services.items()
+    )
+
+
+def follows(server: BaseServer) -> bool:
+    """Whether the data of a server is a consumer's."""
+    return any(values.get("olcUpdateRef") for values in server.config().values())
+
+
+def test_roles_follow_links_there_and_back(scene: Scene) -> None:
+    until(lambda: scene.written("first"), PATIENCE_S)
+    until(lambda: follows(scene.node2), PATIENCE_S)
+    in_step(scene.node1, scene.node2)
+    scene.node2.modify_as(ADMIN, links(node1="ldapSecondary", node2="ldapPrimary"))
+    until(lambda: follows(scene.node1) and not follows(scene.node2), PATIENCE_S)
+    until(lambda: scene.written("second"), PATIENCE_S)
+    until(lambda: described(scene.node1) == described(scene.node2) == {"anna": "second"}, PATIENCE_S)
+
+
+def test_node1_dies_and_one_ldapmodify_at_node2_moves_the_primary(scene: Scene) -> None:
+    until(lambda: scene.written("before"), PATIENCE_S)
+    in_step(scene.node1, scene.node2)
+    scene.agents["node1"].kill()
+    scene.node1.kill()
+    scene.node1.host.run(["ip", "address", "delete", f"{ADDRESS}/24", "dev", "eth0"])
+    scene.node2.modify_as(ADMIN, links(node1="ldapSecondary", node2="ldapPrimary"))
+    until(lambda: scene.written("after"), PATIENCE_S)
+    scene.node1.start()
+    scene.agents["node1"].start()
+    until(lambda: follows(scene.node1), PATIENCE_S)
+    until(lambda: described(scene.node1) == {"anna": "after"}, PATIENCE_S)
+    assert control(scene.node1) == control(scene.node2)
