@@ -22,7 +22,7 @@ from tests.lab.ldif import (
     state_dn,
 )
 from tests.lab.slapd import PASSWORD, SCHEMA, Slapd
-from tests.system.conftest import Pair, has, problems, state, status
+from tests.system.conftest import PLAIN, Pair, has, problems, state, status
 
 
 @pytest.fixture
@@ -46,7 +46,8 @@ def nodes(pair: Pair) -> None:
         pair.node(name, {"directory": {"bind_dn": server_dn(name)}, "handover": {"lease_s": 2.0}})
 
 
-def test_a_service_moves_is_taken_over_and_comes_back(guarded: Pair) -> None:
+def test_a_service_with_a_secret_moves_is_taken_over_and_comes_back(guarded: Pair) -> None:
+    guarded.template_set("plain", PLAIN.format(folder=guarded.files), {"plain.j2": "{{ secrets.word }}\n"})
     guarded.service("web", relocSecret="word=s3cret")
     guarded.add(server("node1", relocServiceLink=[service_dn("web")]), server("node2"))
     nodes(guarded)

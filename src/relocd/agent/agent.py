@@ -84,6 +84,8 @@ class Agent:
         self._problems: tuple[Problem, ...] = ()
         self._said: dict[str, list[str]] = {}
         self._missing: frozenset[EntryUUID] = frozenset()
+        self._linked: frozenset[EntryUUID] | None = None
+        self._to_read: set[EntryUUID] = set()
         self._incomplete = asyncio.Event()
         self._dirty = asyncio.Event()
 
@@ -166,6 +168,7 @@ class Agent:
         if snapshot is None or snapshot is self._considered:
             return
         self._take_name(snapshot)
+        self._take_links(snapshot)
         self._considered = snapshot
         self._log_problems(snapshot.problems)
         found = goals(snapshot, scope_of(self._host), self._settings.server.template_sets)
@@ -174,6 +177,20 @@ class Agent:
             absent = self._crew.want(found, self._mirror.__contains__)
             self._crew.confirm(absent, lambda goal: self._is_gone(me, goal))
         self._changed()
+
+    def _take_links(self, snapshot: Snapshot) -> None:
+        """Have the services read again that have just been linked here: what was sent before may lack their secrets.
+
+        Access rules show a secret to linked servers only, and a new link sends nobody the service anew. Nothing waits
+        for that: without secrets the entry is whole already.
+        """
+        if snapshot.me is None:
+            return
+        linked = snapshot.linked(snapshot.me)
+        self._to_read |= linked - (linked if self._linked is None else self._linked)
+        self._linked = linked
+        if self._to_read:
+            self._incomplete.set()
 
     def _take_name(self, snapshot: Snapshot) -> None:
         """Search for this server's own status by the name that it has now."""
@@ -251,8 +268,9 @@ class Agent:
                     await self._incomplete.wait()
             self._incomplete.clear()
             filled = await self._fill()
+            await self._read_again()
             self._consider()
-            if not self._missing:
+            if not self._missing and not self._to_read:
                 delay_s = None
             else:
                 delay_s = pace.retry_min_s if filled or not delay_s else min(delay_s * 2, pace.retry_max_s)
@@ -263,6 +281,16 @@ class Agent:
         except RelocdError as error:
             _log.warning("cannot read", extra={"fields": {"problem": str(error)}})
             return False
+
+    async def _read_again(self) -> None:
+        try:
+            for uuid in sorted(self._to_read):
+                entry = await self._directory.reader.by_uuid(uuid)
+                if entry is not None:
+                    self._mirror.fill(entry)
+                self._to_read.discard(uuid)
+        except RelocdError as error:
+            _log.warning("cannot read what was linked", extra={"fields": {"problem": str(error)}})
 
     def _sets_changed(self) -> None:
         """A template set changed on disk: its scope may be another, and what it renders."""
