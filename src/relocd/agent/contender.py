@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import Final
 
-from relocd.agent.converge import Files, Report, converged, let_go, prepared
+from relocd.agent.converge import Files, Report, converged, is_up, let_go, prepared
 from relocd.agent.host import Host
 from relocd.agent.tenure import RELEASE_MARGIN_S, Agreement, Turn, brought_up, nobody_is_chosen, served
 from relocd.agent.witnesses import Testimony
@@ -22,7 +22,7 @@ from relocd.model.entries import Isolation
 from relocd.model.mode import Mode
 from relocd.model.template_set import Role
 from relocd.plan.contest import Contest
-from relocd.plan.desired import Footprint, Placed
+from relocd.plan.desired import Footprint
 from relocd.plan.goals import Goal, in_role
 from relocd.plan.handover import (
     Activate,
@@ -139,7 +139,7 @@ class Contender:
         memory.problems = await self._unready(turn.goal, turn.footprint) if wanted else ()
         return Here(
             active=turn.footprint.role is Role.ACTIVE,
-            up=self._is_up(turn.footprint),
+            up=await is_up(self._host, turn.footprint),
             ready=wanted and not memory.problems and pulse.is_current(now),
             steady=pulse.is_steady(now, turn.csn),
             failed=contest.state is not None and memory.failed_in == contest.state.generation,
@@ -161,11 +161,6 @@ class Contender:
             return (str(error),)
         self._memory.ready = _Ready(substance, footprint, now, files)
         return ()
-
-    def _is_up(self, footprint: Footprint) -> bool:
-        held = {Placed(each.interface, each.address) for each in self._host.addresses.held() if each.ours}
-        partly = footprint.role is None and bool(footprint.units)
-        return footprint.role is Role.ACTIVE or partly or not footprint.addresses.isdisjoint(held)
 
     def _lease_left_s(self, now: float) -> float:
         """How long a service that is released may still be up here."""
@@ -206,12 +201,15 @@ class Contender:
         return _told(Report(turn.footprint), await self._write(step, turn.contest, view, heard_at))
 
     async def _kept(self, turn: Turn) -> Report:
-        """Keep the role that this server has in the service as it should be."""
-        if turn.contest.holds and turn.footprint.role is Role.ACTIVE:
+        """Keep the role that this server has in the service as it should be; a candidate is about to leave its own."""
+        contest, footprint = turn.contest, turn.footprint
+        if contest.holds and footprint.role is Role.ACTIVE:
             return await served(self._host, self._agreed, turn)
-        if turn.contest.state is not None and not turn.contest.holds and not self._is_up(turn.footprint):
-            return await converged(self._host, in_role(turn.goal, Role.STANDBY), turn.footprint)
-        return Report(turn.footprint)
+        if contest.state is None or contest.me in {contest.state.holder, contest.state.candidate}:
+            return Report(footprint)
+        if await is_up(self._host, footprint):
+            return Report(footprint)
+        return await converged(self._host, in_role(turn.goal, Role.STANDBY), footprint)
 
     async def _stopped(self, step: Stop, turn: Turn) -> Report:
         goal = replace(in_role(turn.goal, Role.STANDBY), reason=step.reason)

@@ -33,6 +33,7 @@ __all__ = [
     "converged",
     "departed",
     "departure",
+    "is_up",
     "let_go",
     "planned",
     "prepared",
@@ -41,6 +42,7 @@ __all__ = [
 Permit = Callable[[], Awaitable[Warrant]]
 """Asked before anything is raised that one server only may have; raises `Busy` or `Unavailable` when it may not."""
 Files = tuple[NewFile, ...]
+_STOPPED = frozenset({UnitState.INACTIVE, UnitState.FAILED, UnitState.UNKNOWN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,16 +129,11 @@ async def prepared(host: Host, goal: Goal, footprint: Footprint) -> Files:
 
 
 async def let_go(host: Host, goal: Goal, footprint: Footprint) -> Report:
-    """Stop what another server is about to start: units and addresses, and all of the role that has commands.
-
-    Where the standby role takes no command and no running unit, the rest of it is left to the next convergence.
-    """
+    """Stop what another server is about to start, units and addresses; the rest is left to the next convergence."""
     plan = await planned(host, goal, footprint)
     if plan.desired is None:
         return Report(footprint, plan.problems)
     urgent = [action for action in plan.actions if _stops(action)]
-    if any(isinstance(action, RunCommand | UseUnit) and not _stops(action) for action in plan.actions):
-        urgent = list(plan.actions)
     if urgent:
         await _intend(host, goal.id, plan.intent)
     outcomes = await carried_out(host, urgent, Mandate(goal.name, goal.reason))
@@ -158,6 +155,17 @@ async def departed(host: Host, goal: GoalId, footprint: Footprint, reason: str) 
         return Report(replace(footprint, role=None), problems, actions=_done(outcomes))
     await host.ledger.forget(goal)
     return Report(None, actions=_done(outcomes))
+
+
+async def is_up(host: Host, footprint: Footprint) -> bool:
+    """Whether something that a server has only while it serves may be up here: an address, or a unit it would stop."""
+    held = {Placed(each.interface, each.address) for each in host.addresses.held() if each.ours}
+    if footprint.role is Role.ACTIVE or not footprint.addresses.isdisjoint(held):
+        return True
+    if footprint.role is Role.STANDBY:
+        return False
+    units = [unit.name for unit in footprint.units if unit.enter in {UnitAction.START, UnitAction.STOP}]
+    return any([await _unit_state(host, name) not in _STOPPED for name in units])
 
 
 def _raises(plan: Plan) -> bool:

@@ -89,7 +89,7 @@ def _change(slapd: Directory, wanted: WantedRole) -> None:
 
 def _require_no_primary_here(wanted: WantedRole, file: Path) -> None:
     for other in sorted(file.parent.glob("*.toml")):
-        if other == file:
+        if other == file or other.name.startswith("."):  # a hidden one is not in place yet
             continue
         found = wanted_role(other)
         if found.role == "provider" and DN.parse(found.suffix) == DN.parse(wanted.suffix):
