@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from relocd.shipped import shipped_template_sets
-from tests.lab.base_server import ADMIN, DATA, READER, BasePair
+from tests.lab.base_server import DATA, READER, BasePair
 from tests.lab.ldif import record, server_dn, service_dn, service_ldif
 from tests.lab.node import Node, Tables
 from tests.lab.slapd import PASSWORD
@@ -52,8 +52,7 @@ def pair_ldif() -> str:
 def agent(pair: BasePair, name: str, folder: Path, tables: Tables | None = None) -> Node:
     """The agent of one server; its programs find the server's own slapd where Debian's would be."""
     more: dict[str, dict[str, object]] = {
-        # Not yet as its own entry: a secret that becomes readable by a new link is not sent to a search that persists.
-        "directory": {"bind_dn": ADMIN},
+        "directory": {"bind_dn": server_dn(name)},
         "guards": {
             "networks": ["192.0.2.0/24"],
             "folders": [_FOLDER],
