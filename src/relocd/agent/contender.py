@@ -248,9 +248,8 @@ class Contender:
     ) -> Report:
         in_the_way = [uuid for uuid in contest.displaces if self._agreed.is_up(uuid)]
         if in_the_way:
-            return Report(
-                footprint, standing="waits until what it displaces has given way", again_s=_GIVING_WAY_AGAIN_S
-            )
+            waits = "waits until what it displaces has given way"
+            return Report(footprint, busy=True, standing=waits, again_s=_GIVING_WAY_AGAIN_S)
         probe = goal.probe and self._unasked != step.generation
         report = await self._brought_up(replace(goal, reason=step.reason), contest, footprint, revoked, probe=probe)
         if report.problems and not report.busy and not revoked.is_set():
@@ -316,7 +315,8 @@ class Contender:
             times.append(self._agreed.settings.hesitation_s / 4)
         if contest.isolation is Isolation.RELEASE and self._agreed.pulse.left_s(now) > 0:
             times.append(max(self._agreed.pulse.left_s(now) - _RELEASE_MARGIN_S, 0.0) + 0.01)
-        standing = report.standing or "; ".join((step.reason, *testimony.words))
+        resting = () if contest.displaced_by is None else (f"rests while {contest.displaced_by} is here",)
+        standing = report.standing or "; ".join((step.reason, *resting, *testimony.words))
         problems = report.problems + tuple(each for each in self._problems if each not in report.problems)
         again_s = min((each for each in times if each is not None), default=None)
         return replace(report, problems=problems, standing=standing, again_s=again_s)
