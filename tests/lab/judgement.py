@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-__all__ = ["Probe", "first_answer", "holding", "overlap_ns", "outage_ns", "read_probes", "written"]
+__all__ = ["Probe", "doubles", "first_answer", "holding", "overlap_ns", "outage_ns", "read_probes", "written"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,13 @@ def outage_ns(probes: Iterable[Probe], start_ns: int, end_ns: int) -> int:
 def holding(probes: Iterable[Probe], host: str) -> Sequence[int]:
     """When a host proved that it had the address: the send times of the frames to its MAC that it answered."""
     return sorted(p.sent_ns for p in probes if p.asked == host and p.host == host)
+
+
+def doubles(probes: Iterable[Probe], within_ns: int = 1_000_000) -> Sequence[int]:
+    """When two hosts proved, within less than an interval of the probes, that both had the address: never, if all is
+    well."""
+    held = sorted((p.sent_ns, p.asked) for p in probes if p.asked and p.host == p.asked)
+    return [at for (before, one), (at, other) in pairwise(held) if one != other and at - before < within_ns]
 
 
 def overlap_ns(probes: Sequence[Probe], old: str, new: str, start_ns: int, end_ns: int) -> int | None:

@@ -17,6 +17,7 @@ from typing import Any, Final, Self
 
 from tests.lab.folders import with_folders
 from tests.lab.hosts import Host
+from tests.lab.paused import pause, resume
 from tests.lab.slapd import PASSWORD, ROOT_DN, SUFFIX, server_dn
 from tests.lab.trace import Line, line
 
@@ -104,6 +105,13 @@ class Node:
         self.agent.kill()
         self.agent.wait(_DEADLINE_S)
         self._agent = None
+
+    def pause(self) -> None:
+        """SIGSTOP: the agent hangs, and what it has started goes on."""
+        pause(self.agent.pid)
+
+    def resume(self) -> None:
+        resume(self.agent.pid)
 
     def lines(self) -> Iterator[Line]:
         """What the agent has logged so far."""

@@ -35,6 +35,7 @@ from tests.lab.ldif import (
     service_dn,
     service_ldif,
 )
+from tests.lab.paused import pause, resume
 
 __all__ = [
     "PASSWORD",
@@ -148,15 +149,10 @@ class Slapd:
 
     def pause(self) -> None:
         """SIGSTOP, and wait until every thread has stopped: connections are still accepted, and nothing is answered."""
-        self._running().send_signal(signal.SIGSTOP)
-        deadline = time.monotonic() + _DEADLINE_S
-        while not _is_stopped(self.pid):
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"slapd is not stopped after {_DEADLINE_S:g} s")
-            time.sleep(0.001)
+        pause(self.pid)
 
     def resume(self) -> None:
-        self._running().send_signal(signal.SIGCONT)
+        resume(self.pid)
 
     def wipe(self) -> None:
         """Empty the database of a stopped slapd."""
@@ -282,11 +278,6 @@ class Slapd:
         if self._process is not None:
             self.kill()
         shutil.rmtree(self.folder)
-
-
-def _is_stopped(pid: int) -> bool:
-    stats = (path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/stat"))
-    return all(stat.rpartition(")")[2].split()[0] == "T" for stat in stats)
 
 
 def _answers(path: Path) -> bool:

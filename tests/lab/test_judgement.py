@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.lab.judgement import Probe, first_answer, outage_ns, overlap_ns, read_probes, written
+from tests.lab.judgement import Probe, doubles, first_answer, outage_ns, overlap_ns, read_probes, written
 
 
 def client(*answers: tuple[int, str | None]) -> list[Probe]:
@@ -51,6 +51,19 @@ def test_outage_is_the_longest_time_without_an_answer(start, end, expected):
 def test_overlap_of_two_hosts(old, new, expected):
     probes = frames("node1", *old) + frames("node2", *new)
     assert overlap_ns(probes, "node1", "node2", 0, 90) == expected
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        pytest.param((10, 20, 30), (22, 32), [22, 32], id="both had it"),
+        pytest.param((10, 20), (40, 50), [], id="one after the other"),
+        pytest.param((10, 20), (), [], id="one alone"),
+    ],
+)
+def test_two_that_answer_at_once_are_found(one, other, expected):
+    probes = frames("node1", *one) + frames("node2", *other)
+    assert doubles(probes, within_ns=5) == expected
 
 
 def test_probes_are_read_as_they_were_written(tmp_path):

@@ -1,10 +1,13 @@
-"""Two servers with real agents and a real slapd, and what a test needs to watch them."""
+"""Two servers with real agents and a real slapd, and what a test needs to watch them.
+
+`pair` is for what happens to one service on one server, `stage` for what the servers agree on (`tests.lab.stage`).
+"""
 
 from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from ipaddress import ip_address
 from pathlib import Path
@@ -16,6 +19,7 @@ from tests.lab.hosts import Lan
 from tests.lab.ldif import SUFFIX, base_ldif, server_ldif, service_ldif
 from tests.lab.node import Node, Tables
 from tests.lab.slapd import Slapd
+from tests.lab.stage import Stage
 
 ADDRESS = "192.0.2.50"
 SIXTH = "2001:db8::50"
@@ -111,6 +115,21 @@ def pair(lan: Lan, tmp_path: Path) -> Iterator[Pair]:
         yield pair
         for node in pair.nodes.values():  # shown by pytest when the test failed
             print("---", node.host.name, node.said(), sep="\n")
+
+
+@pytest.fixture
+def staged() -> Iterator[Callable[..., Stage]]:
+    """Makes stages, given what their constructor takes; each is gone with the test."""
+    with ExitStack() as stack:
+        stages: list[Stage] = []
+
+        def make(*names: str, **more: Any) -> Stage:
+            stages.append(stack.enter_context(Stage(names or ("node1", "node2"), **more)))
+            return stages[-1]
+
+        yield make
+        for stage in stages:  # shown by pytest when the test failed
+            print(stage.said())
 
 
 def has(node: Node, address: str = ADDRESS) -> bool:

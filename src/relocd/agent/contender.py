@@ -218,7 +218,8 @@ class Contender:
 
     async def _activated(self, step: Activate, turn: Turn) -> Report:
         if any(self._agreed.is_up(service) for service in turn.contest.displaces):
-            return Report(turn.footprint, standing="waits until what it displaces has given way", again_s=_SOON_S)
+            waits = "waits until what it displaces has given way"
+            return Report(turn.footprint, busy=True, standing=waits, again_s=_SOON_S)
         probe = turn.goal.probe and self._memory.unasked != step.generation
         turn = replace(turn, goal=replace(turn.goal, reason=step.reason))
         ready = self._memory.ready
@@ -265,7 +266,9 @@ class Contender:
             times.append(self._agreed.settings.hesitation_s / 4)
         if turn.contest.isolation is Isolation.RELEASE and self._lease_left_s(now) > 0:
             times.append(self._lease_left_s(now) + _SOON_S)
-        standing = report.standing or "; ".join((step.reason, *testimony.words))
+        resting = turn.contest.displaced_by
+        rests = () if resting is None else (f"rests while {resting} is here",)
+        standing = report.standing or "; ".join((step.reason, *rests, *testimony.words))
         problems = dict.fromkeys((*report.problems, *self._memory.problems))
         again_s = min((each for each in times if each is not None), default=None)
         return replace(report, problems=tuple(problems), standing=standing, again_s=again_s)

@@ -23,7 +23,6 @@ from relocd.model.settings import AgentSettings, WireSettings
 from relocd.model.template_set import Role
 from relocd.plan.desired import Footprint, Placed
 from relocd.plan.goals import Goal, GoalId, in_role
-from relocd.plan.handover import State
 
 __all__ = ["Leave", "Pace", "Worker"]
 
@@ -93,7 +92,7 @@ class Worker:
     def want(self, wish: Goal | Leave) -> None:
         """Take a wish; the latest counts."""
         if wish != self.wish:
-            if _state_of(wish) != _state_of(self.wish):
+            if _urgency(wish) != _urgency(self.wish):
                 self._urgent.set()
             self.name = wish.name if isinstance(wish, Goal) else self.name
             self.wish = wish
@@ -185,7 +184,7 @@ class Worker:
             self._announce(frozenset())
 
     async def _settled(self) -> None:
-        """Let a burst of changes pass, unless one of them is about who holds the service."""
+        """Let a burst of changes pass, unless one of them is about who holds the service or gives way."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self._pace.agent.settle_ms / 1000):
                 await self._urgent.wait()
@@ -270,8 +269,10 @@ class Worker:
             _log.warning("cannot announce", extra={"fields": {"service": self.name, "problem": str(error)}})
 
 
-def _state_of(wish: Goal | Leave | None) -> State | None:
-    return wish.contest.state if isinstance(wish, Goal) and wish.contest is not None else None
+def _urgency(wish: Goal | Leave | None) -> object:
+    """What no burst of changes is waited for with: who holds the service, and who has to give way."""
+    contest = wish.contest if isinstance(wish, Goal) else None
+    return None if contest is None else (contest.state, contest.displaced_by, contest.me in contest.fenced)
 
 
 def _serves(wish: Goal | Leave) -> bool:

@@ -366,11 +366,12 @@ def _as_other(sight: Sight, state: State, here: Here) -> Step:
 
 
 def _unfit(sight: Sight, state: State, here: Here) -> Step:
-    why = "not chosen" if sight.me not in sight.choice.all else "not ready"
+    unchosen = "not chosen" if here.gives_way is None else str(here.gives_way)
+    why = unchosen if sight.me not in sight.choice.all else "not ready"
     if state.candidate == sight.me:  # R2
         return Withdraw(why)
     if here.up and sight.me not in sight.choice.all:
-        return Stop("no holder, and not chosen")
+        return Stop(f"no holder, and {unchosen}")
     return Keep(why)
 
 
