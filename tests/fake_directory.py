@@ -81,13 +81,14 @@ class FakeReader:
 class FakeWriter:
     """Writes to a model directory, each change told to the feed; `refusal` is what every write meets.
 
-    While `lost_answers` is set a write is carried out and nobody hears of it.
+    While `lost_answers` is set a write is carried out and nobody hears of it; while `lost_requests` is set, it is not.
     """
 
     def __init__(self, directory: FakeDirectory) -> None:
         self._directory = directory
         self.refusal: RelocdError | None = None
         self.lost_answers = False
+        self.lost_requests = False
         self.written: list[str] = []
 
     async def apply(self, write: Modification) -> Outcome:
@@ -114,6 +115,8 @@ class FakeWriter:
         return self._done(f"create {dn}", Entry(uuid_of(f"{dn.name} of {dn.parent.name}"), dn, "", content))
 
     def _done(self, what: str, entry: Entry) -> Outcome:
+        if self.lost_requests:
+            return Unknown("no answer")
         self._directory.put(entry)
         self.written.append(what)
         return Unknown("no answer") if self.lost_answers else Done()

@@ -64,7 +64,7 @@ class DN:
     def parent(self) -> DN:
         """The name of the entry above this one; the empty name above the top."""
         reader = _Reader(self.text)
-        if not reader.at_end():
+        if self.text.strip():
             reader.rdn()
         return DN.parse(reader.rest())
 

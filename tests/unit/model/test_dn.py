@@ -111,6 +111,46 @@ def test_is_within(text, base, within):
     assert DN.parse(text).is_within(DN.parse(base)) is within
 
 
+@pytest.mark.parametrize(
+    ("text", "parent"),
+    [
+        pytest.param(f"cn=web,{BASE}", BASE, id="plain"),
+        pytest.param("cn=web , dc=org", " dc=org", id="spaces around the comma"),
+        pytest.param("cn=web;dc=org", "dc=org", id="semicolon"),
+        pytest.param("cn=a\\,b,dc=org", "dc=org", id="an escaped comma"),
+        pytest.param("cn=a\\2Cb,dc=org", "dc=org", id="a comma in hexadecimal"),
+        pytest.param("cn=a\\\\,dc=org", "dc=org", id="an escaped backslash before the comma"),
+        pytest.param('cn="a,b",dc=org', "dc=org", id="quoted"),
+        pytest.param("cn=a+ou=b,dc=org", "dc=org", id="several values in the RDN"),
+        pytest.param("cn=state,cn=a\\,b+ou=c,dc=org", "cn=a\\,b+ou=c,dc=org", id="what is above stays as written"),
+        pytest.param("dc=org", "", id="the top"),
+        pytest.param("", "", id="the root"),
+        pytest.param("  ", "", id="the root in spaces"),
+    ],
+)
+def test_the_parent_is_what_follows_the_first_rdn(text, parent):
+    assert DN.parse(text).parent == DN.parse(parent)
+    assert DN.parse(text).parent.text.strip() == parent.strip()
+
+
+@pytest.mark.parametrize(
+    ("text", "rdn", "child"),
+    [
+        pytest.param("cn=a\\,b,dc=org", "cn=state", "cn=state,cn=a\\,b,dc=org", id="above stays as written"),
+        pytest.param("dc=org", "cn=a\\+b+ou=c", "cn=a\\+b+ou=c,dc=org", id="escapes and several values"),
+        pytest.param("", "dc=org", "dc=org", id="below the root"),
+        pytest.param(" ", "dc=org", "dc=org", id="below the root in spaces"),
+    ],
+)
+def test_a_child_is_named_by_its_rdn_and_what_is_above(text, rdn, child):
+    assert DN.parse(text).below(rdn).text == child
+
+
+def test_what_is_no_rdn_names_no_child():
+    with pytest.raises(Invalid, match="is not a distinguished name"):
+        DN.parse("dc=org").below("state")
+
+
 def test_no_value_in_a_key_looks_like_ber_or_like_several():
     assert DN.parse("cn=\\#a\\,b").key == "cn=\\23a\\2cb"
 
@@ -172,3 +212,14 @@ def test_the_key_is_itself_a_spelling_of_the_name(data, name):
     dn = DN.parse(data.draw(spelled(name)))
     assert DN.parse(dn.key) == dn
     assert DN.parse(dn.key).key == dn.key
+
+
+@given(st.data(), rdns(), rdns(max_size=1))
+def test_the_parent_of_a_child_is_itself(data, name, rdn):
+    """Whatever the spelling, and without losing it: what is written to the directory is what was read there."""
+    dn, written_rdn = DN.parse(data.draw(spelled(name))), data.draw(written(rdn))
+    child = dn.below(written_rdn)
+    assert (child.parent, child.parent.text) == (dn, dn.text)
+    assert child.name == DN.parse(written_rdn).name
+    assert child.is_within(dn)
+    assert not dn.is_within(child)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from relocd.model.dn import DN
 from relocd.model.snapshot import Snapshot
-from tests.entries import cluster, dn, server, service, understood, uuid_of
+from tests.entries import cluster, dn, server, service, state, understood, uuid_of
 
 ME = understood(server("me", services=["ntp", "gone"], clusters=["b", "a", "gone too"]))
 PEER = understood(server("peer", clusters=["a"]))
@@ -37,3 +39,15 @@ def test_members_of_a_cluster_are_in_order_of_their_names():
 def test_linked_is_direct_and_through_clusters():
     assert SNAPSHOT.linked(ME) == {uuid_of("ntp"), uuid_of("web"), uuid_of("db")}
     assert SNAPSHOT.linked(PEER) == {uuid_of("web")}
+
+
+def test_held_are_the_services_whose_state_names_a_server_holder_or_candidate():
+    """Linked or not; one whose state cannot be understood is not known to be held."""
+    states = {
+        uuid_of("web"): understood(state("web", holder="me")),
+        uuid_of("ntp"): understood(state("ntp", candidate="me")),
+        uuid_of("db"): understood(state("db", previous="me", holder="gone")),
+        uuid_of("mail"): understood(state("mail")),
+        uuid_of("dark"): None,
+    }
+    assert replace(SNAPSHOT, states=states).held_by(ME) == {uuid_of("web"), uuid_of("ntp")}

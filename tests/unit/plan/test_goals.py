@@ -8,7 +8,7 @@ import pytest
 
 from relocd.model.entries import EntryUUID
 from relocd.model.template_set import Role, Scope
-from relocd.plan.goals import GoalId, Goals, goal_id, goals, service_of
+from relocd.plan.goals import GoalId, Goals, goal_id, goals, in_role, service_of
 from tests.directory import snapshot
 from tests.entries import cluster, server, service, state, uuid_of
 
@@ -113,3 +113,59 @@ def test_no_secret_in_the_representation_of_a_goal():
     assert "s3cret" not in repr(found)
     (goal,) = found.wanted.values()
     assert goal.context["secrets"] == {"token": "s3cret"}
+
+
+def web_of(*entries):
+    return goals_of(*entries, WEB).wanted[goal_id(uuid_of("web"))]
+
+
+class TestContest:
+    LINKED = server("me", services=["web"])
+
+    @pytest.mark.parametrize(
+        ("entries", "role"),
+        [
+            pytest.param([], Role.STANDBY, id="no state yet"),
+            pytest.param([state("web", holder="me")], Role.ACTIVE, id="I am holder"),
+            pytest.param([state("web", holder="twin", candidate="me")], Role.STANDBY, id="I am candidate"),
+            pytest.param([state("web", holder="twin", previous="me")], Role.STANDBY, id="I am previous"),
+        ],
+    )
+    def test_of_an_exclusive_service_active_is_only_its_holder(self, entries, role):
+        found = web_of(self.LINKED, server("twin", services=["web"]), *entries)
+        assert (found.role, found.reason) == (role, "linked directly")
+        assert found.contest.choice.direct == {uuid_of("me"), uuid_of("twin")}
+
+    def test_a_holder_keeps_its_goal_when_its_link_goes(self):
+        found = web_of(server("me"), state("web", holder="me"))
+        assert (found.role, found.reason, found.contest.holds) == (Role.ACTIVE, "not linked any more", True)
+
+    def test_a_service_that_it_holds_and_that_cannot_be_understood_is_unknown(self):
+        found = goals_of(server("me"), service("web", relocAddress="?"), state("web", holder="me"))
+        assert found.unknown == {goal_id(uuid_of("web"))}
+
+    def test_a_shared_service_is_everybodys(self):
+        entries = [self.LINKED, service("web", relocExclusive="FALSE"), state("web", holder="twin")]
+        found = goals_of(*entries).wanted[goal_id(uuid_of("web"))]
+        assert (found.role, found.contest) == (Role.ACTIVE, None)
+
+    def test_a_shared_service_whose_state_names_a_server_is_no_goal_of_that(self):
+        entries = [server("me"), service("web", relocExclusive="FALSE"), state("web", holder="me")]
+        assert goals_of(*entries).wanted == {}
+
+    def test_of_a_cluster_managers_service_there_are_only_files(self):
+        found = web_of(
+            server("me", clusters=["pair"]),
+            cluster("pair", services=["web"], active="me", relocFailover="external"),
+            state("web", holder="twin"),
+        )
+        assert (found.role, found.files_only, found.contest) == (Role.ACTIVE, True, None)
+
+
+def test_a_goal_in_another_role_is_the_same_as_its_templates_see_it_then():
+    found = web_of(server("me", services=["web", "clock"]), service("clock", relocExclusive="FALSE"))
+    active = in_role(found, Role.ACTIVE)
+    assert (active.role, active.context["role"]) == (Role.ACTIVE, "active")
+    roles = {each["name"]: each["role"] for each in active.context["services"]}
+    assert roles == {"web": "active", "clock": "active"}
+    assert in_role(active, Role.STANDBY) == found

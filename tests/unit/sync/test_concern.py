@@ -7,7 +7,7 @@ import pytest
 from relocd.model.dn import DN
 from relocd.sync.concern import concern_of
 from relocd.sync.content import Content, reduced
-from tests.entries import ME, cluster, dn, server, service, uuid_of
+from tests.entries import ME, cluster, dn, server, service, state, uuid_of
 
 MY_KEY = DN.parse(ME).key
 LAB = (
@@ -88,3 +88,53 @@ def test_who_is_linked_by_a_former_name_is_of_concern():
     concern = concern_of(content, content.get(uuid_of("me")), MY_KEY)
     assert {uuid_of("old"), uuid_of("clock")} < concern.uuids
     assert DN.parse(dn("ntp")).key in concern.keys
+
+
+class TestStates:
+    HELD = (server("me"), server("twin", services=["web"]), service("web"), state("web", holder="me", candidate="twin"))
+
+    @pytest.mark.parametrize("role", ["holder", "candidate", "previous"])
+    def test_a_server_that_lost_its_link_is_still_concerned_with_what_names_it(self, role):
+        """The service, its state, and the other servers that are linked to it or named with it."""
+        named = {"holder": "a", "candidate": "b", "previous": "c"} | {role: "me"}
+        others = [server(name) for name in "abc"]
+        _, concern = concern_in(*self.HELD[:3], *others, state("web", **named))
+        assert concern.uuids == {uuid_of(name) for name in ("me", "twin", "web", "state of web", *named.values())}
+
+    def test_the_state_of_a_service_that_i_am_linked_to_is_of_concern_and_who_is_named_in_it(self):
+        _, concern = concern_in(*LAB, state("web", holder="hero"))
+        assert {uuid_of("state of web"), uuid_of("hero")} <= concern.uuids
+
+    def test_the_state_of_others_is_not(self):
+        _, concern = concern_in(*LAB, state("far", holder="stranger"))
+        assert uuid_of("state of far") not in concern.uuids
+        assert not concern.touches(reduced(state("far", holder="hero")))
+
+    @pytest.mark.parametrize(
+        "appearing",
+        [
+            pytest.param(state("ntp", holder="clock"), id="the state of a service that I am linked to"),
+            pytest.param(state("gone"), id="the state of a service that is not there yet"),
+            pytest.param(server("clock", at=1), id="a change of a server that is linked to the same"),
+        ],
+    )
+    def test_what_appears_touches_it(self, appearing):
+        _, concern = concern_in(*LAB)
+        assert concern.touches(reduced(appearing))
+
+    def test_a_holder_that_appears_after_the_state_that_names_it_touches_it(self):
+        _, concern = concern_in(server("me", services=["web"]), service("web"), state("web", holder="late"))
+        assert concern.touches(reduced(server("late")))
+
+    def test_a_renamed_server_is_still_concerned_with_what_it_holds_by_its_former_name(self):
+        content, _ = concern_in(*self.HELD)
+        content.put(reduced(server("myself", uuid=uuid_of("me"))))
+        concern = concern_of(content, content.get(uuid_of("me")), DN.parse(dn("myself")).key)
+        assert {uuid_of("web"), uuid_of("state of web"), uuid_of("twin")} < concern.uuids
+
+    def test_a_renamed_service_keeps_its_state_by_its_former_name(self):
+        """slapd tells of the renamed entry only, not of what is below it."""
+        content, _ = concern_in(*self.HELD)
+        content.put(reduced(service("www", uuid=uuid_of("web"))))
+        concern = concern_of(content, content.get(uuid_of("me")), MY_KEY)
+        assert {uuid_of("web"), uuid_of("state of web"), uuid_of("twin")} < concern.uuids

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from relocd.model.dn import DN
 from relocd.sync.concern import concern_of
 from relocd.sync.content import Content, reduced, whole
 from relocd.sync.view import snapshot_of
-from tests.entries import ME, cluster, dn, server, service, uuid_of
+from tests.entries import ME, cluster, dn, server, service, state, understood, uuid_of
 
 MY_DN = DN.parse(ME)
 
@@ -130,3 +132,66 @@ def test_links_of_others_are_their_own_problem():
         service("web"),
     )
     assert snapshot.problems == ()
+
+
+class TestStates:
+    def test_a_state_is_there_by_its_service(self):
+        found = state("web", holder="me")
+        snapshot = seen(server("me", services=["web"]), service("web"), found)
+        assert snapshot.states == {uuid_of("web"): understood(found)}
+
+    def test_a_service_that_has_no_state_yet_has_none(self):
+        assert seen(server("me", services=["web"]), service("web")).states == {}
+
+    def test_a_holder_that_lost_its_link_still_sees_service_and_state_and_the_other_servers(self):
+        found = state("web", holder="me", candidate="twin", previous="third")
+        snapshot = seen(server("me"), server("twin", services=["web"]), server("third"), service("web"), found)
+        assert snapshot.services.keys() == {uuid_of("web")}
+        assert snapshot.states == {uuid_of("web"): understood(found)}
+        assert snapshot.servers.keys() == {uuid_of(name) for name in ("me", "twin", "third")}
+        assert snapshot.names.keys() == {DN.parse(dn(name)) for name in ("me", "twin", "third", "web")}
+        assert snapshot.problems == ()
+
+    def test_one_that_cannot_be_understood_is_unknown_and_a_problem(self):
+        snapshot = seen(server("me", services=["web"]), service("web"), broken("web"))
+        assert snapshot.states == {uuid_of("web"): None}
+        assert snapshot.unknown == {uuid_of("state of web")}
+        assert said(snapshot) == [
+            f"cn=state,{dn('web')}: relocGeneration '?' cannot be used: write a whole number, 0 or more"
+        ]
+
+    def test_one_that_is_not_read_yet_is_unknown_and_no_problem(self):
+        snapshot = seen(server("me", services=["web"]), service("web"), reduced_too=[state("web", holder="me")])
+        assert (snapshot.states, snapshot.problems) == ({uuid_of("web"): None}, ())
+
+    def test_one_of_a_service_that_is_not_there_is_of_nothing(self):
+        assert seen(server("me", services=["gone"]), state("gone", holder="me")).states == {}
+
+    def test_a_server_without_an_entry_has_no_identity(self):
+        snapshot = seen(server("me", services=["web"]), service("web"), state("web", holder="ghost"))
+        assert DN.parse(dn("ghost")) not in snapshot.names
+
+    def test_a_state_finds_a_renamed_holder_by_its_former_name(self):
+        snapshot = seen(
+            server("myself", uuid=uuid_of("me")),
+            service("web"),
+            state("web", holder="me"),
+            former={DN.parse(ME).key: uuid_of("me")},
+        )
+        assert snapshot.names[DN.parse(ME)] == uuid_of("me")
+        assert snapshot.held_by(snapshot.me) == {uuid_of("web")}
+
+    def test_a_renamed_service_finds_its_state_below_its_former_name(self):
+        found = state("web", holder="me")
+        snapshot = seen(
+            server("me", services=["www"]),
+            service("www", uuid=uuid_of("web")),
+            found,
+            former={DN.parse(dn("web")).key: uuid_of("web")},
+        )
+        assert snapshot.states == {uuid_of("web"): understood(found)}
+
+
+def broken(name):
+    found = state(name, holder="me")
+    return replace(found, attributes={**found.attributes, "relocgeneration": (b"?",)})

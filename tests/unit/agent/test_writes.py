@@ -1,0 +1,142 @@
+"""A write whose outcome nobody knows is sent until it is answered, before anything else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from relocd.agent import writes as module
+from relocd.agent.writes import Writes
+from relocd.errors import Failed, Unavailable
+from relocd.plan.handover import State, SwapIn
+from relocd.plan.swaps import write_of
+from tests.clock import Clock
+from tests.entries import server, service, state
+from tests.fake_directory import FakeDirectory
+from tests.unit.plan.contests import contest_about
+
+VACANT = State(generation=7)
+TAKE = write_of(SwapIn(VACANT, ""), contest_about(VACANT))
+CREATE = write_of(SwapIn(State(), ""), contest_about(None))
+BEFORE, TAKEN = (None, None, None, 7), ("me", None, None, 8)
+DOUBT = "nobody knows yet whether this is written: no answer"
+
+
+@pytest.fixture
+def directory():
+    return FakeDirectory(service("web"), server("me"), server("twin"), state("web", generation=7))
+
+
+@pytest.fixture
+def writes(directory):
+    return Writes(directory.writer)
+
+
+def held(directory):
+    return directory.model.named_state("web")
+
+
+async def test_one_that_is_done_leaves_nothing_to_settle(directory, writes):
+    assert await writes.send(TAKE, "view") == ""
+    assert held(directory) == TAKEN
+    assert await writes.settle() == ""
+    assert held(directory) == TAKEN
+
+
+async def test_one_that_is_lost_is_no_problem_and_leaves_nothing_to_settle(directory, writes):
+    directory.put(state("web", holder="twin", generation=8))
+    assert await writes.send(TAKE, "view") == ""
+    directory.put(state("web", generation=7))
+    assert await writes.settle() == ""
+    assert held(directory) == BEFORE
+
+
+@pytest.mark.parametrize("error", [Unavailable("no server answers"), Failed("insufficient access")])
+async def test_one_that_was_never_written_is_a_problem_and_leaves_nothing_to_settle(directory, writes, error):
+    directory.writer.refusal = error
+    assert await writes.send(TAKE, "view") == str(error)
+    directory.writer.refusal = None
+    assert await writes.settle() == ""
+    assert held(directory) == BEFORE
+
+
+class TestUnknown:
+    async def test_one_that_was_not_carried_out_is_done_when_it_is_sent_again(self, directory, writes):
+        directory.writer.lost_requests = True
+        assert await writes.send(TAKE, "view") == DOUBT
+        assert held(directory) == BEFORE
+        directory.writer.lost_requests = False
+        assert await writes.settle() == ""
+        assert held(directory) == TAKEN
+
+    async def test_one_that_was_carried_out_is_lost_when_it_is_sent_again_and_done_once(self, directory, writes):
+        directory.writer.lost_answers = True
+        assert await writes.send(TAKE, "view") == DOUBT
+        directory.writer.lost_answers = False
+        assert await writes.settle() == ""
+        assert held(directory) == TAKEN
+        assert len(directory.writer.written) == 1
+
+    async def test_one_that_somebody_was_faster_than_changes_nothing(self, directory, writes):
+        directory.writer.lost_requests = True
+        await writes.send(TAKE, "view")
+        directory.writer.lost_requests = False
+        directory.put(state("web", holder="twin", generation=8))
+        assert await writes.settle() == ""
+        assert held(directory) == ("twin", None, None, 8)
+
+    async def test_a_creation_that_was_carried_out_exists(self, directory, writes):
+        directory.delete(state("web").uuid)
+        directory.writer.lost_answers = True
+        assert await writes.send(CREATE, "view") == DOUBT
+        directory.writer.lost_answers = False
+        assert await writes.settle() == ""
+        assert held(directory) == ("me", None, None, 1)
+
+    async def test_it_is_sent_until_it_is_answered(self, directory, writes):
+        directory.writer.lost_requests = True
+        await writes.send(TAKE, "view")
+        for _ in range(3):
+            assert await writes.settle() == DOUBT
+        directory.writer.lost_requests = False
+        assert await writes.settle() == ""
+        assert held(directory) == TAKEN
+
+    async def test_a_directory_that_cannot_be_reached_answers_nothing(self, directory, writes):
+        directory.writer.lost_requests = True
+        await writes.send(TAKE, "view")
+        directory.writer.lost_requests, directory.writer.refusal = False, Unavailable("no server answers")
+        assert await writes.settle() == "no server answers"
+        directory.writer.refusal = None
+        assert await writes.settle() == ""
+        assert held(directory) == TAKEN
+
+
+class TestAwaited:
+    """What was written by a view is not written again by the same view, before it can have come back."""
+
+    @pytest.fixture(autouse=True)
+    def clock(self, monkeypatch):
+        clock = Clock()
+        clock.set_in(monkeypatch, module)
+        return clock
+
+    async def test_it_is_waited_for_a_second_at_most(self, writes, clock):
+        assert writes.awaited_s(VACANT) == 0
+        await writes.send(TAKE, VACANT)
+        assert writes.awaited_s(VACANT) == 1
+        clock.now += 0.75
+        assert writes.awaited_s(VACANT) == 0.25
+        clock.now += 0.75
+        assert writes.awaited_s(VACANT) == 0
+
+    async def test_an_equal_view_is_the_same_and_another_is_not(self, writes):
+        await writes.send(TAKE, VACANT)
+        assert writes.awaited_s(replace(VACANT)) == 1
+        assert writes.awaited_s(State(generation=8)) == 0
+
+    async def test_what_was_never_written_is_not_waited_for(self, directory, writes):
+        directory.writer.refusal = Unavailable("no server answers")
+        await writes.send(TAKE, VACANT)
+        assert writes.awaited_s(VACANT) == 0

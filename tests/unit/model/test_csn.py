@@ -1,0 +1,34 @@
+"""The time in a change sequence number."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from relocd.model.csn import csn_time_s
+from tests.entries import csn
+
+
+def test_the_time_is_the_providers_in_seconds_since_1970():
+    expected = datetime(2026, 1, 1, 0, 0, 0, 250_000, UTC).timestamp()
+    assert csn_time_s("20260101000000.250000Z#000000#001#000000") == expected
+
+
+def test_of_two_changes_the_later_has_the_greater_time():
+    assert csn_time_s(csn(1)) < csn_time_s(csn(2))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("", id="a server that sends none"),
+        pytest.param("#000000#001#000000", id="no time"),
+        pytest.param("20260101000000Z#000000#001#000000", id="no fraction of a second"),
+        pytest.param("20260101000000.000000#000000#001#000000", id="no time zone"),
+        pytest.param("20261301000000.000000Z#000000#001#000000", id="a thirteenth month"),
+        pytest.param("yesterday", id="words"),
+    ],
+)
+def test_what_is_no_change_sequence_number_has_no_time(text):
+    assert csn_time_s(text) is None

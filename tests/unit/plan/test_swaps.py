@@ -1,0 +1,273 @@
+"""Each step's write: exactly these changes, which do what the simulation does, or nothing where somebody was faster."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from random import Random
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from relocd.model.dn import DN
+from relocd.model.entries import EntryUUID
+from relocd.model.writes import Delete, Done, Exists, Lost, Modification
+from relocd.plan.handover import (
+    Activate,
+    BecomeCandidate,
+    ClearCandidate,
+    ClearPrevious,
+    DeleteLink,
+    GiveBack,
+    HandOver,
+    Keep,
+    LetGo,
+    State,
+    StepDown,
+    Stop,
+    SwapIn,
+    Withdraw,
+)
+from relocd.plan.swaps import Creation, renaming, unlinking, write_of
+from tests.entries import dn, server, service, state
+from tests.fake_directory import FakeDirectory
+from tests.simulation.world import Content, World
+from tests.unit.plan.contests import choice, contest_about, short, shown
+
+ME, TWIN, THIRD = map(EntryUUID, ("me", "twin", "third"))
+
+
+def written(holder=None, candidate=None, previous=None, generation=7):
+    return State(holder, candidate, previous, generation)
+
+
+NOBODY, MINE, THEIRS = written(), written(ME), written(TWIN)
+LED = written(ME, TWIN, THIRD)
+
+
+@pytest.mark.parametrize(
+    ("before", "step", "changes"),
+    [
+        pytest.param(
+            NOBODY,
+            SwapIn(NOBODY, ""),
+            ["add relocHolder: me", "delete relocGeneration: 7", "add relocGeneration: 8"],
+            id="swap in where there is no holder",
+        ),
+        pytest.param(
+            written(TWIN, ME, THIRD),
+            SwapIn(written(TWIN, ME, THIRD), ""),
+            [
+                "delete relocHolder: twin",
+                "add relocHolder: me",
+                "delete relocCandidate: me",
+                "delete relocPrevious: third",
+                "delete relocGeneration: 7",
+                "add relocGeneration: 8",
+            ],
+            id="swap in for a dead holder, as its candidate",
+        ),
+        pytest.param(
+            written(None, TWIN),
+            SwapIn(written(None, TWIN), ""),
+            ["add relocHolder: me", "delete relocGeneration: 7", "add relocGeneration: 8"],
+            id="swap in leaves another candidate as it is",
+        ),
+        pytest.param(
+            THEIRS, BecomeCandidate(THEIRS, ""), ["add relocCandidate: me"], id="become candidate where there is none"
+        ),
+        pytest.param(
+            written(TWIN, THIRD),
+            BecomeCandidate(written(TWIN, THIRD), ""),
+            ["delete relocCandidate: third", "add relocCandidate: me"],
+            id="become candidate in place of another",
+        ),
+        pytest.param(written(TWIN, ME), Withdraw(""), ["delete relocCandidate: me"], id="withdraw"),
+        pytest.param(written(ME, ME), ClearCandidate(""), ["delete relocCandidate: me"], id="clear candidate"),
+        pytest.param(LED, ClearPrevious(THIRD, ""), ["delete relocPrevious: third"], id="clear previous"),
+        pytest.param(
+            LED,
+            HandOver(LED, TWIN, ""),
+            [
+                "delete relocHolder: me",
+                "add relocHolder: twin",
+                "delete relocCandidate: twin",
+                "delete relocPrevious: third",
+                "add relocPrevious: me",
+                "delete relocGeneration: 7",
+                "add relocGeneration: 8",
+            ],
+            id="hand over",
+        ),
+        pytest.param(
+            LED,
+            GiveBack(LED, THIRD, ""),
+            [
+                "delete relocHolder: me",
+                "add relocHolder: third",
+                "delete relocPrevious: third",
+                "delete relocGeneration: 7",
+                "add relocGeneration: 8",
+            ],
+            id="give back leaves the candidate as it is",
+        ),
+        pytest.param(
+            LED,
+            LetGo(LED, ""),
+            ["delete relocHolder: me", "delete relocGeneration: 7", "add relocGeneration: 8"],
+            id="let go",
+        ),
+        pytest.param(
+            MINE,
+            StepDown(MINE, ""),
+            ["delete relocHolder: me", "delete relocGeneration: 7", "add relocGeneration: 8"],
+            id="step down",
+        ),
+    ],
+)
+def test_a_step_changes_the_state_and_nothing_else(before, step, changes):
+    write = write_of(step, contest_about(before))
+    assert isinstance(write, Modification)
+    assert short(write.dn) == "state of web"
+    assert shown(write.changes) == changes
+    keeps_holder = not any("relocGeneration" in change for change in changes)
+    assert write.assertion == ("(relocGeneration=7)" if keeps_holder else None)
+
+
+@pytest.mark.parametrize("step", [Keep(""), Stop(""), Activate(7, "")], ids=lambda step: type(step).__name__)
+def test_a_step_on_this_server_alone_writes_nothing(step):
+    assert write_of(step, contest_about(MINE)) is None
+
+
+class TestFirst:
+    """A state that is not there yet, or that has never changed hands."""
+
+    def test_swapping_in_creates_the_entry(self):
+        write = write_of(SwapIn(State(), ""), contest_about(None))
+        assert write == Creation(
+            DN.parse(f"cn=state,{dn('web')}"),
+            {
+                "objectClass": (b"relocServiceState",),
+                "cn": (b"state",),
+                "relocHolder": (dn("me").encode(),),
+                "relocGeneration": (b"1",),
+            },
+        )
+
+    def test_swapping_in_adds_the_first_generation(self):
+        write = write_of(SwapIn(State(), ""), contest_about(State(), generation=False))
+        assert shown(write.changes) == ["add relocHolder: me", "add relocGeneration: 1"]
+
+    def test_what_keeps_the_holder_asserts_that_there_is_no_generation_yet(self):
+        contest = contest_about(written(candidate=ME, generation=0), generation=False)
+        assert write_of(Withdraw(""), contest).assertion == "(!(relocGeneration=*))"
+
+
+class TestLinks:
+    LINKED = contest_about(MINE, chosen=choice())
+
+    def test_deleting_a_link_deletes_the_value_that_is_there_from_that_server(self):
+        link = "CN=Web,dc=org"
+        contest = replace(self.LINKED, links={TWIN: DN.parse(link)})
+        write = write_of(DeleteLink(TWIN, ""), contest)
+        assert write == unlinking(contest, TWIN)
+        assert write == Modification(DN.parse(dn("twin")), (Delete("relocServiceLink", (link.encode(),)),))
+
+    def test_where_there_is_no_link_nothing_is_written(self):
+        assert write_of(DeleteLink(TWIN, ""), self.LINKED) is None
+
+
+def test_renaming_swaps_the_name_of_the_holder_and_keeps_the_generation():
+    contest = contest_about(MINE)
+    renamed = replace(contest, names={**contest.names, ME: DN.parse(dn("myself"))})
+    write = renaming(renamed)
+    assert shown(write.changes) == ["delete relocHolder: me", "add relocHolder: myself"]
+    assert write.assertion == "(relocGeneration=7)"
+
+
+NAMES = ("a", "b", "c")  # as the simulation calls its servers
+_named = st.none() | st.sampled_from(NAMES)
+_states = st.builds(State, _named, _named, _named, st.integers(1, 3))
+
+
+def _steps(before):
+    """The steps that the rules allow the server `a` in a state."""
+    steps = []
+    if before.holder != "a":
+        steps += [SwapIn(before, ""), *([Withdraw("")] if before.candidate == "a" else [BecomeCandidate(before, "")])]
+    else:
+        steps += [LetGo(before, "")]
+        steps += [ClearCandidate("")] if before.candidate == "a" else []
+        steps += [ClearPrevious(before.previous, "")] if before.previous else []
+        steps += [HandOver(before, before.candidate, "")] if before.candidate not in {None, "a"} else []
+        steps += [GiveBack(before, before.previous, "")] if before.previous not in {None, "a"} else []
+    return st.sampled_from(steps)
+
+
+def contest_of_a(before):
+    contest = contest_about(before, me="a")
+    return replace(contest, names={EntryUUID(name): DN.parse(dn(name)) for name in NAMES})
+
+
+def simulated(before, step):
+    """What the simulation makes of a state when its server `a` takes a step."""
+    world = World(Random(0), lambda _sight, _here: step)  # noqa: S311 - nothing is random here
+    world.directory.write(Content(before))
+    world.start(world.servers[EntryUUID("a")])
+    for _ in range(4):  # the parts of a step, and its end
+        world.run(world.servers[EntryUUID("a")])
+        if world.directory.now.state != before:
+            break
+    return world.directory.now.state
+
+
+def sent(write, before):
+    """The outcome of a write in a directory with such a state, and the state after it."""
+    directory = FakeDirectory(service("web"), *map(server, NAMES))
+    if before is not None:
+        named = {"holder": before.holder, "candidate": before.candidate, "previous": before.previous}
+        directory.put(state("web", **named, generation=before.generation))
+    creates = isinstance(write, Creation)
+    outcome = asyncio.run(
+        directory.writer.create(write.dn, write.attributes) if creates else directory.writer.apply(write)
+    )
+    return outcome, State(*directory.model.named_state("web"))
+
+
+@given(st.data(), _states)
+def test_a_write_makes_the_state_that_the_simulation_goes_on_from(data, before):
+    step = data.draw(_steps(before))
+    outcome, after = sent(write_of(step, contest_of_a(before)), before)
+    assert outcome == Done()
+    assert after == simulated(before, step)
+    assert after.generation == before.generation + (after.holder != before.holder)
+
+
+@given(st.data(), _states, _states)
+def test_a_write_is_lost_where_somebody_was_faster(data, before, now):
+    """A change of holder compares the holder and the generation; what keeps the holder compares the generation."""
+    step = data.draw(_steps(before))
+    changes_holder = isinstance(step, SwapIn | HandOver | GiveBack | LetGo)
+    assume(before.generation != now.generation or (changes_holder and before.holder != now.holder))
+    outcome, after = sent(write_of(step, contest_of_a(before)), now)
+    assert isinstance(outcome, Lost)
+    assert after == now
+
+
+@given(_states)
+def test_a_write_that_was_done_is_lost_when_it_is_sent_again(before):
+    """So one of unknown outcome may be sent until it is answered."""
+    write = write_of(SwapIn(replace(before, holder=None), ""), contest_of_a(replace(before, holder=None)))
+    outcome, after = sent(write, before=replace(before, holder=None))
+    assert outcome == Done()
+    outcome, again = sent(write, after)
+    assert isinstance(outcome, Lost)
+    assert again == after
+
+
+def test_of_two_that_create_the_state_one_comes_too_late():
+    write = write_of(SwapIn(State(), ""), contest_of_a(None))
+    assert sent(write, None) == (Done(), State(EntryUUID("a"), generation=1))
+    taken = State(EntryUUID("b"), generation=1)
+    assert sent(write, taken) == (Exists(), taken)
