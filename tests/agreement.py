@@ -7,6 +7,7 @@ from relocd.agent.pulse import Pulse
 from relocd.agent.tenure import Agreement
 from relocd.agent.vitals import Vitals
 from relocd.agent.witnesses import Witnesses
+from relocd.model.entries import EntryUUID
 from relocd.model.mode import Mode
 from relocd.model.settings import HandoverSettings
 from tests.fake_directory import FakeDirectory
@@ -27,5 +28,9 @@ def agreement(host: Host, directory: FakeDirectory | None = None) -> Agreement:
         settings=settings,
         providers=lambda: 1,
         mode=lambda: Mode.NORMAL,
-        is_up=lambda _service: False,
+        is_up=_nothing_is_up,
     )
+
+
+async def _nothing_is_up(_service: EntryUUID) -> bool:
+    return False

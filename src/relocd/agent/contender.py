@@ -217,7 +217,7 @@ class Contender:
         return report if report.problems else replace(report, again_s=0.0)
 
     async def _activated(self, step: Activate, turn: Turn) -> Report:
-        if any(self._agreed.is_up(service) for service in turn.contest.displaces):
+        if any([await self._agreed.is_up(service) for service in turn.contest.displaces]):
             waits = "waits until what it displaces has given way"
             return Report(turn.footprint, busy=True, standing=waits, again_s=_SOON_S)
         probe = turn.goal.probe and self._memory.unasked != step.generation

@@ -101,10 +101,10 @@ class Crew:
         worker = self._workers.get(goal)
         return worker is not None and await worker.could_serve()
 
-    def is_up(self, service: EntryUUID) -> bool:
+    async def is_up(self, service: EntryUUID) -> bool:
         """Whether something of a service may be up here."""
         worker = self._workers.get(goal_id(service))
-        return worker is not None and worker.is_up
+        return worker is not None and await worker.is_up()
 
     async def renew(self, left_s: float) -> None:
         """The lease has been renewed and lasts that long."""

@@ -49,7 +49,7 @@ class Agreement:
     settings: HandoverSettings
     providers: Callable[[], int]
     mode: Callable[[], Mode]
-    is_up: Callable[[EntryUUID], bool]
+    is_up: Callable[[EntryUUID], Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from relocd.agent.contender import Contender
-from relocd.agent.converge import Report, Terms, converged, departed, prepared
+from relocd.agent.converge import Report, Terms, converged, departed, is_up, prepared
 from relocd.agent.execution import announce
 from relocd.agent.host import Host
 from relocd.agent.tenure import Agreement, Turn, lifetime_s
@@ -101,15 +101,9 @@ class Worker:
             if not _serves(wish):
                 self._revoked.set()
 
-    @property
-    def is_up(self) -> bool:
-        """Whether something of the goal may be up here."""
-        footprint = self.footprint
-        return (
-            footprint is not None
-            and footprint.role is not Role.STANDBY
-            and bool(footprint.addresses or footprint.units)
-        )
+    async def is_up(self) -> bool:
+        """Whether something that this server has only while it serves may be up here."""
+        return self.footprint is not None and await is_up(self._host, self.footprint)
 
     def nudge(self, *, at_all: bool = False) -> None:
         """Something on this server changed: look again, `at_all` also at what has failed for good."""

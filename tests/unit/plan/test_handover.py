@@ -69,7 +69,7 @@ TABLE = {
     "R1 not ready": (Case(VACANT, UNREADY, "me"), "Keep: not ready"),
     "R1 not chosen": (Case(VACANT, READY, "twin"), "Keep: not chosen"),
     "R1 standing by": (Case(VACANT, READY, standby="me twin"), "Keep: not chosen"),
-    "R1 displaced": (Case(VACANT, replace(READY, gives_way=GivesWay.DISPLACED), "me"), "Keep: not chosen"),
+    "R1 displaced": (Case(VACANT, replace(READY, gives_way=GivesWay.DISPLACED), "me"), "Keep: displaced"),
     "R1 left up by an earlier run: swap in before it is stopped": (Case(VACANT, LEFT_UP, "me"), "SwapIn: no holder"),
     "R2 ready": (Case(THEIRS, READY, "me twin"), "BecomeCandidate: ready to take over"),
     "R2 not ready": (Case(THEIRS, UNREADY, "me twin"), "Keep: not ready"),
