@@ -172,7 +172,7 @@ class Worker:
                 retry_s = self._pace.retry_s(report, attempt)
                 if isinstance(self.wish, Leave) and report.footprint is None:
                     return
-                if fresh and not report.busy:
+                if fresh and not report.busy and report.again_s != 0:  # 0: it is in the middle of a handover
                     await self._settled()
         finally:
             self._announce(frozenset())
