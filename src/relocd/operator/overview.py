@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from relocd.model.entries import Cluster, Entry, EntryUUID, Problem, Server, Service
-from relocd.model.template_set import Role
+from relocd.model.entries import Cluster, Entry, Problem, Server, Service
+from relocd.model.snapshot import Snapshot
+from relocd.plan.contest import contest
+from relocd.plan.handover import State
 from relocd.plan.holder import decision
 from relocd.sync.concern import concern_of
 from relocd.sync.content import Content, whole
@@ -17,7 +19,10 @@ __all__ = ["Overview", "Run", "overview"]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one server is to one service, and why."""
+    """What one server is to one service, and why.
+
+    `role` is `active` or `standby`; of an exclusive service `holder`, `candidate`, `previous`, `chosen` or `standby`.
+    """
 
     service: Service
     server: Server
@@ -47,12 +52,9 @@ def overview(entries: Iterable[Entry]) -> Overview:
         record = content.get(server.uuid)
         snapshot = snapshot_of(content, record, server.dn, concern_of(content, record, server.dn.key))
         problems |= dict.fromkeys(snapshot.problems)
-        for uuid in sorted(snapshot.linked(server) & snapshot.services.keys()):
-            service = snapshot.services[uuid]
-            decided = decision(snapshot, server, service)
-            if decided is not None:
-                runs.append(Run(service, server, str(decided.role), decided.reason))
-    problems |= dict.fromkeys(_contested(runs))
+        linked = snapshot.linked(server) | snapshot.held_by(server)
+        found = (_run(snapshot, server, snapshot.services[uuid]) for uuid in sorted(linked & snapshot.services.keys()))
+        runs += [run for run in found if run is not None]
     return Overview(
         servers=tuple(value for value in values if isinstance(value, Server)),
         clusters=tuple(value for value in values if isinstance(value, Cluster)),
@@ -62,14 +64,14 @@ def overview(entries: Iterable[Entry]) -> Overview:
     )
 
 
-def _contested(runs: Iterable[Run]) -> Iterator[Problem]:
-    """Exclusive services that more than one server is to run: the others wait until the first lets go."""
-    active: dict[EntryUUID, list[Run]] = {}
-    for run in runs:
-        if run.service.exclusive and run.role == Role.ACTIVE:
-            active.setdefault(run.service.uuid, []).append(run)
-    for contenders in active.values():
-        if len(contenders) > 1:
-            names = " and ".join(run.server.name for run in contenders)
-            what = f"is exclusive and wished for on {names}: one runs it and the others wait; leave one link"
-            yield Problem(str(contenders[0].service.dn), what)
+def _run(snapshot: Snapshot, server: Server, service: Service) -> Run | None:
+    """What a server is to a service: by its state where the agents agree on it, else by the links."""
+    decided = decision(snapshot, server, service)
+    if not service.exclusive or (decided is not None and decided.files_only):
+        return None if decided is None else Run(service, server, str(decided.role), decided.reason)
+    reason = "not linked any more" if decided is None else decided.reason
+    contested = contest(snapshot, server, service, {})
+    state = contested.state or State()
+    named = {state.previous: "previous", state.candidate: "candidate", state.holder: "holder"}
+    chosen = "chosen" if server.uuid in contested.choice.all else "standby"
+    return Run(service, server, named.get(server.uuid, chosen), reason)

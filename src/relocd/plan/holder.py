@@ -1,7 +1,6 @@
-"""Who holds a service: the one place where it is decided what this server is to a service, and why.
+"""What the links say that a server shall be to a service, and why.
 
-Here a server runs what it is linked to. An exclusive service that is still held elsewhere is kept apart by the probe of
-the wire before its address is raised (`relocd.plan.diff`).
+That is all for a shared service. For an exclusive one it is the wish; who serves is agreed on (`relocd.plan.handover`).
 """
 
 from __future__ import annotations
