@@ -194,8 +194,8 @@ def drain(
 ) -> None:
     """Give away every exclusive service that this server holds, in order, and wait until that is done.
 
-    A service that others are linked to is kept until one of them is ready; one that nobody else may run stops. The
-    agent takes nothing until `relocd resume` or the next boot.
+    A service that others may run is kept until one of them is ready; one that nobody else may run stops. The agent
+    takes nothing until `relocd resume` or the next boot.
     """
     give_order(status, Mode.DRAINED, timeout_s, print)
     print("drained: this server holds no exclusive service")

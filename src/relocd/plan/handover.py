@@ -20,9 +20,10 @@ from. Before an address is raised the state is read directly (R4): a view may be
 A direct link outranks a cluster's: who is chosen only through a cluster yields to a directly linked candidate. It may
 be candidate while the holder is linked directly, in case that one fails, but a holder that serves does not yield to it.
 
-A server may be chosen and yet give way (`GivesWay`): drained, it hands over and serves until it can; displaced by what
-it holds, or declared fenced, it steps down. A service given back after a failed activation goes to a previous holder
-that is linked or a member of the cluster; whoever failed asks for it again only when something has changed (`sulks`).
+A server may be chosen and yet give way (`GivesWay`): drained, it hands over and serves until it can, as long as anybody
+else may run the service; displaced by what it holds, or declared fenced, it steps down. A service given back after a
+failed activation goes to a previous holder that is linked or a member of the cluster; whoever failed asks for it again
+only when something has changed (`sulks`).
 
 Who is dead is decided by witnesses (`relocd.agent.witnesses`), and only about the servers of `watched`. The rules run
 in `tests/simulation`; `relocd.agent.contender` carries them out.
@@ -328,8 +329,10 @@ def _unchosen_holder(sight: Sight, state: State, here: Here) -> Step:
     to = _successor(sight, state)
     if to is not None:
         return HandOver(state, to, f"{_unchosen(here)}, and a candidate is ready")
-    if not sight.choice.all:
-        return LetGo(state, "nobody is chosen any more") if here.gives_way is None else StepDown(state, _unchosen(here))
+    if not sight.choice.all and here.gives_way is None:
+        return LetGo(state, "nobody is chosen any more")
+    if not sight.choice.all and not sight.choice.standby:
+        return StepDown(state, f"{_unchosen(here)}, and nobody else may run it")
     if not here.active and here.steady:
         return Activate(state.generation, f"{_unchosen(here)}, but no other is ready")
     return Keep(f"{_unchosen(here)}, but keeps serving until another is ready")

@@ -204,7 +204,7 @@ TABLE = {
         Case(MINE, DRAINED, "me twin"),
         "Keep: drained, but keeps serving until another is ready",
     ),
-    "R6 drained, nobody else": (Case(MINE, DRAINED, "me"), "StepDown: drained"),
+    "R6 drained, nobody else": (Case(MINE, DRAINED, "me"), "StepDown: drained, and nobody else may run it"),
     "R6 displaced": (Case(ASKED, DISPLACED, "me twin"), "StepDown: displaced here"),
     "R6 fenced": (Case(MINE, FENCED, "me twin"), "StepDown: fenced here"),
     "R7 another is the holder": (Case(THEIRS, LEFT_UP, "me twin"), "Stop: another server is the holder"),
