@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from relocd.model.dn import DN
@@ -19,13 +19,14 @@ URI = "ldap://model.example.org"
 
 
 class ModelDirectory:
-    """Entries by identity; its cookie is the number of changes so far."""
+    """Entries by identity; its cookie is the number of changes so far. `stamp` gives the n-th change its CSN."""
 
-    def __init__(self, entries: Iterable[Entry] = ()) -> None:
+    def __init__(self, entries: Iterable[Entry] = (), stamp: Callable[[int], str] = csn) -> None:
         self.entries: dict[EntryUUID, Entry] = {}
         self._deleted_at: dict[EntryUUID, int] = {}
         self._changed_at: dict[EntryUUID, int] = {}
         self._changes = 0
+        self._stamp = stamp
         for entry in entries:
             self.put(entry)
 
@@ -52,16 +53,18 @@ class ModelDirectory:
     def put(self, entry: Entry) -> list[SyncEvent]:
         """Add or replace an entry; what a persistent search says of that."""
         self._changes += 1
-        stamped = replace(entry, csn=csn(self._changes))
+        stamped = replace(entry, csn=self._stamp(self._changes))
         self.entries[entry.uuid] = stamped
         self._changed_at[entry.uuid] = self._changes
         return [Upsert(stamped), Cookie(self.cookie)]
 
     def rename(self, uuid: EntryUUID, name: str) -> list[SyncEvent]:
-        """Give an entry another short name."""
-        entry = self.entries[uuid]
+        """Give an entry another short name; what is below it moves along, and nothing is said of that."""
+        entry, new = self.entries[uuid], DN.parse(dn(name))
+        for child in [each for each in self.entries.values() if each.dn.parent == entry.dn]:
+            self.entries[child.uuid] = replace(child, dn=new.below(child.dn.text.partition(",")[0]))
         attributes = {**entry.attributes, "cn": (name.encode(),)}
-        return self.put(replace(entry, dn=DN.parse(dn(name)), attributes=attributes))
+        return self.put(replace(entry, dn=new, attributes=attributes))
 
     def delete(self, uuid: EntryUUID) -> list[SyncEvent]:
         """Remove an entry."""

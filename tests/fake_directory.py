@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 
 from relocd.agent.agent import Directory, Outlets
@@ -11,35 +11,48 @@ from relocd.errors import RelocdError
 from relocd.model.dn import DN
 from relocd.model.entries import Attributes, Entry, EntryUUID
 from relocd.model.mode import Mode
+from relocd.model.parse import STATUS_RDN
 from relocd.model.writes import Add, Conflict, Delete, Done, Exists, Lost, Modification, Outcome, Replace, Unknown
 from relocd.schema import ATTRIBUTES
 from relocd.sync.events import Lost as FeedLost
-from relocd.sync.events import SyncEvent
+from relocd.sync.events import SyncEvent, Upsert
 from relocd.sync.mirror import Saved
 from tests.directory import ModelDirectory
-from tests.entries import uuid_of
+from tests.entries import csn, uuid_of
+from tests.fakes import World
 
 __all__ = ["FakeDirectory", "FakeFeed", "FakeOrders", "FakeOutlets", "FakeReader", "FakeWriter"]
 
 
 class FakeFeed:
-    """The persistent search: what the test tells it, in order."""
+    """The persistent search: what it is told, in order; with a `filter_` no other server's status.
 
-    def __init__(self) -> None:
-        self.filter = ""
+    `found` is what a search that begins anew finds; nothing, unless a test tells it.
+    """
+
+    def __init__(self, filter_: str = "", found: Callable[[], Sequence[SyncEvent]] = list) -> None:
+        self.filter = filter_
+        self._found = found
         self._told: asyncio.Queue[Sequence[SyncEvent]] = asyncio.Queue()
 
     def tell(self, events: Sequence[SyncEvent]) -> None:
         """Events that arrive together."""
-        self._told.put_nowait(events)
+        heard = [event for event in events if not isinstance(event, Upsert) or self._matches(event.entry)]
+        if heard:
+            self._told.put_nowait(heard)
 
     def restart(self, filter_: str) -> None:
-        """The search begins anew; what a test tells is what it finds."""
+        """The search begins anew."""
         self.filter = filter_
+        self.tell(self._found())
 
     async def batches(self) -> AsyncIterator[Sequence[SyncEvent]]:
         while True:
             yield await self._told.get()
+
+    def _matches(self, entry: Entry) -> bool:
+        of_a_server = b"relocServerStatus" in entry.attributes.get("objectclass", ())
+        return not (of_a_server and self.filter) or f"(entryDN={entry.dn.text})" in self.filter
 
 
 class FakeReader:
@@ -79,13 +92,17 @@ class FakeReader:
 
 
 class FakeWriter:
-    """Writes to a model directory, each change told to the feed; `refusal` is what every write meets.
+    """Writes to a model directory, each change told to the feeds; `refusal` is what every write meets.
+
+    What is agreed on is an effect of the `world` of the server that writes it; its status, written again and again, is
+    none.
 
     While `lost_answers` is set a write is carried out and nobody hears of it; while `lost_requests` is set, it is not.
     """
 
-    def __init__(self, directory: FakeDirectory) -> None:
+    def __init__(self, directory: FakeDirectory, world: World | None = None) -> None:
         self._directory = directory
+        self._world = world or World()
         self.refusal: RelocdError | None = None
         self.lost_answers = False
         self.lost_requests = False
@@ -117,7 +134,10 @@ class FakeWriter:
     def _done(self, what: str, entry: Entry) -> Outcome:
         if self.lost_requests:
             return Unknown("no answer")
-        self._directory.put(entry)
+        if entry.dn.text.startswith(STATUS_RDN):
+            self._directory.put(entry)
+        else:
+            self._world.happen(what, lambda: self._directory.put(entry))
         self.written.append(what)
         return Unknown("no answer") if self.lost_answers else Done()
 
@@ -178,14 +198,22 @@ class FakeCache:
 
 
 class FakeDirectory:
-    """A model directory, a feed that listens to it, a reader and a writer on it."""
+    """A model directory, a feed that listens to it, a reader and a writer on it; other servers listen by `search`."""
 
-    def __init__(self, *entries: Entry) -> None:
-        self.model = ModelDirectory(entries)
+    def __init__(self, *entries: Entry, stamp: Callable[[int], str] = csn) -> None:
+        self.model = ModelDirectory(entries, stamp)
         self.feed = FakeFeed()
+        self.feeds = [self.feed]
         self.reader = FakeReader(self.model)
         self.writer = FakeWriter(self)
         self.cache = FakeCache()
+
+    def search(self, filter_: str) -> FakeFeed:
+        """A search that finds what there is, hears of every change, and finds everything when it begins anew."""
+        feed = FakeFeed(filter_, self.model.refresh)
+        self.feeds.append(feed)
+        feed.restart(filter_)
+        return feed
 
     @property
     def ways(self) -> Directory:
@@ -200,12 +228,20 @@ class FakeDirectory:
     def put(self, *entries: Entry) -> None:
         """Add or replace entries, each told as it happens."""
         for entry in entries:
-            self.feed.tell(self.model.put(entry))
+            self._tell(self.model.put(entry))
+
+    def rename(self, uuid: EntryUUID, name: str) -> None:
+        """Give an entry another short name, told as it happens."""
+        self._tell(self.model.rename(uuid, name))
 
     def delete(self, *uuids: EntryUUID) -> None:
         """Delete entries, each told as it happens."""
         for uuid in uuids:
-            self.feed.tell(self.model.delete(uuid))
+            self._tell(self.model.delete(uuid))
+
+    def _tell(self, events: Sequence[SyncEvent]) -> None:
+        for feed in self.feeds:
+            feed.tell(events)
 
 
 class FakeOutlets:

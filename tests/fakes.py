@@ -24,6 +24,8 @@ from tests.plans import ETH0, GUARDS, template_set
 
 __all__ = ["FakeServer", "Killed", "World", "until"]
 
+_MAC = "02:00:00:00:00:fe"
+
 
 class Killed(BaseException):
     """The agent's process ends here; nothing of it catches that."""
@@ -193,21 +195,32 @@ class FakeAddresses(Watched):
 
 
 class FakeWire:
-    """Neighbours that answer for addresses, by `ip`: their MAC."""
+    """Neighbours that answer for addresses, by `ip`: their MAC; and other servers, whose addresses are `beside` it.
+
+    While `slow` is not set a probe waits for it.
+    """
 
     def __init__(self, world: World) -> None:
         self.answering: dict[str, str] = {}
+        self.beside: list[FakeAddresses] = []
+        self.slow = asyncio.Event()
+        self.slow.set()
         self._world = world
 
     async def probe(self, interface: Interface, addresses: Sequence[ServiceAddress]) -> Sequence[Probe]:
         await asyncio.sleep(0)
+        await self.slow.wait()
         if not interface.up:
             raise Failed(f"{interface.name} is down")
-        return [Probe(address, self.answering.get(str(address.ip))) for address in addresses]
+        return [Probe(address, self._answer(address)) for address in addresses]
 
     async def announce(self, interface: Interface, addresses: Sequence[ServiceAddress]) -> None:
         listed = " ".join(str(address) for address in addresses)
         self._world.happen(f"announce {listed} on {interface.name}", lambda: None)
+
+    def _answer(self, address: ServiceAddress) -> str | None:
+        others = (held.address.ip for addresses in self.beside for held in addresses.held())
+        return _MAC if address.ip in others else self.answering.get(str(address.ip))
 
 
 class FakeUnits(Watched):

@@ -28,12 +28,12 @@ def web(name="web", **more):
 
 
 class Lab:
-    """A server, the directory and what the agent says; `agent()` runs one."""
+    """A server, the directory (its own, unless it is given) and what the agent says; `agent()` runs one."""
 
-    def __init__(self, *entries):
+    def __init__(self, *entries, directory=None):
         self.server = FakeServer()
         self.server.install_set(template_set(), "conf of {service[name]}, {role}")
-        self.directory = FakeDirectory(*entries)
+        self.directory = directory or FakeDirectory(*entries)
         self.said = FakeOutlets()
         self.orders = FakeOrders()
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from relocd.agent.execution import Mandate, announce, carried_out
+from relocd.agent.execution import Mandate, Warrant, announce, carried_out
 from relocd.model.template_set import Command, Moment, UnitAction
 from relocd.plan.actions import (
     AddAddress,
@@ -42,8 +44,9 @@ def server():
     return found
 
 
-async def outcomes_of(server, actions, *, entering=True):
-    return await carried_out(server.host, actions, Mandate("web", "a test", entering))
+async def outcomes_of(server, actions, *, entering=True, warrant=None):
+    mandate = Mandate("web", "a test", entering, warrant=warrant or Warrant())
+    return await carried_out(server.host, actions, mandate)
 
 
 def done(outcomes):
@@ -91,6 +94,21 @@ async def test_an_address_that_another_host_has_is_waited_for(server):
     assert done(outcomes) == [INSTALL]
     assert outcomes[-1].busy
     assert outcomes[-1].problem == "192.0.2.10 is answered by 02:00:00:00:00:99; waiting until it is silent"
+
+
+async def test_with_a_warrant_that_is_too_old_nothing_is_raised_or_started(server):
+    """The process may have hung since, and another server may serve by now."""
+    outcomes = await outcomes_of(server, ENTER, warrant=Warrant(until=time.monotonic()))
+    assert done(outcomes) == [INSTALL, PROBE]
+    assert outcomes[-1].busy
+    assert "what allowed it to be raised is too old by now" in outcomes[-1].problem
+    assert server.take_effects() == ["install /etc/app/a"]
+
+
+async def test_an_address_is_raised_for_as_long_as_the_warrant_says(server):
+    await outcomes_of(server, [RAISE], warrant=Warrant(lifetime_s=7))
+    await outcomes_of(server, [RAISE6])
+    assert server.addresses.lifetimes == {V4: 7, V6: None}
 
 
 async def test_units_wait_for_the_ones_before_them(server):
