@@ -225,8 +225,11 @@ class Agent:
         while True:
             snapshot = self._considered
             if snapshot is not None and self._connection.state == "current":
-                await unfence(self._agreement, snapshot)
-                await self._clusters.look(snapshot)
+                try:
+                    await unfence(self._agreement, snapshot)
+                    await self._clusters.look(snapshot)
+                except Exception:  # noqa: BLE001 - a defect met here must not end what serves
+                    _log.exception("this is a defect of relocd")
             await asyncio.sleep(min(self._settings.handover.beat_s, 0.5))
 
     async def _obey(self) -> None:

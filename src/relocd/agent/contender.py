@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import Final
 
-from relocd.agent.converge import Files, Report, converged, is_up, let_go, prepared
+from relocd.agent.converge import Files, Report, adopted, converged, is_up, let_go, prepared
 from relocd.agent.host import Host
 from relocd.agent.tenure import RELEASE_MARGIN_S, Agreement, Turn, brought_up, nobody_is_chosen, served
 from relocd.agent.witnesses import Testimony
@@ -98,6 +98,7 @@ class Contender:
         """Do what is due now; the report says how this server stands to the service."""
         if self._agreed.mode() is Mode.PAUSED:
             return Report(turn.footprint, standing="paused: nothing is done here until `relocd resume`")
+        turn = replace(turn, footprint=adopted(self._host, turn.goal, turn.footprint))
         self._note(turn.goal, turn.contest)
         doubt = await self._writes.settle()
         if doubt:

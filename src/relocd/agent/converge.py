@@ -30,6 +30,7 @@ __all__ = [
     "Plan",
     "Report",
     "Terms",
+    "adopted",
     "converged",
     "departed",
     "departure",
@@ -155,6 +156,14 @@ async def departed(host: Host, goal: GoalId, footprint: Footprint, reason: str) 
         return Report(replace(footprint, role=None), problems, actions=_done(outcomes))
     await host.ledger.forget(goal)
     return Report(None, actions=_done(outcomes))
+
+
+def adopted(host: Host, goal: Goal, footprint: Footprint) -> Footprint:
+    """The footprint with what it should name: addresses of the service that are ours here, whatever the ledger says."""
+    wanted = {each.ip for each in goal.addresses}
+    held = (Placed(each.interface, each.address) for each in host.addresses.held() if each.ours)
+    found = frozenset(placed for placed in held if placed.address.ip in wanted)
+    return footprint if found <= footprint.addresses else replace(footprint, addresses=footprint.addresses | found)
 
 
 async def is_up(host: Host, footprint: Footprint) -> bool:

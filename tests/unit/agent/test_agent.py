@@ -16,7 +16,7 @@ from tests.directory import ModelDirectory
 from tests.entries import cluster, server, service, state, status, uuid_of
 from tests.fake_directory import FakeOutlets
 from tests.fakes import until
-from tests.plans import template_set
+from tests.plans import placed, template_set
 from tests.unit.agent.lab import HELD, SETTINGS, Lab, web
 
 # One that keeps nothing in stock, so that what comes to be of concern is read directly; and one that asks again late.
@@ -85,6 +85,16 @@ async def test_a_failover_is_one_modify_of_the_active_server():
         await until(lambda: lab.state_of("web") == "standby")
         assert lab.server.addresses.ours == set()
         assert lab.directory.model.named_state("web") == ("twin", None, "me", 2)
+
+
+async def test_an_address_of_ours_that_the_ledger_has_lost_goes_when_another_holds_the_service(lab):
+    lab.server.addresses.there[placed()] = True
+    lab.directory.model.put(server("twin", services=["web"]))
+    lab.directory.model.put(state("web", holder="twin"))
+    async with lab.agent():
+        lab.directory.refresh()
+        await until(lambda: not lab.server.addresses.ours)
+        assert lab.state_of("web") == "standby"
 
 
 class TestNothingActsOnDoubt:
