@@ -94,7 +94,7 @@ async def test_an_address_of_ours_that_the_ledger_has_lost_goes_when_another_hol
     async with lab.agent():
         lab.directory.refresh()
         await until(lambda: not lab.server.addresses.ours)
-        assert lab.state_of("web") == "standby"
+        await until(lambda: lab.state_of("web") == "standby")
 
 
 class TestNothingActsOnDoubt:
