@@ -111,3 +111,79 @@ def test_the_waiting_is_limited(stop):
     assert not stop.wait_readable(reading, -1.0)
     os.close(reading)
     os.close(writing)
+
+
+class TestInterruption:
+    """The thread leaves off what it does once for each time, or once for several, and is then woken no more."""
+
+    @pytest.fixture
+    def reading(self):
+        reading, writing = os.pipe()
+        yield reading
+        os.close(reading)
+        os.close(writing)
+
+    def is_woken(self, stop, reading):
+        """Whether a wait for data ends before its time although there is none."""
+        started = time.monotonic()
+        assert not stop.wait_readable(reading, 0.05)
+        return time.monotonic() - started < 0.04
+
+    def test_nobody_is_interrupted_by_himself(self, stop, reading):
+        assert not self.is_woken(stop, reading)
+        assert not stop.take_interrupt()
+
+    def test_it_ends_the_waiting_for_data_and_is_no_end(self, stop, reading):
+        threading.Timer(0.05, stop.interrupt).start()
+        started = time.monotonic()
+        assert not stop.wait_readable(reading, 10.0)
+        assert time.monotonic() - started < 5.0
+        assert stop.take_interrupt()
+        assert not stop.is_set()
+
+    def test_it_is_taken_once(self, stop, reading):
+        stop.interrupt()
+        assert stop.take_interrupt()
+        assert not stop.take_interrupt()
+        assert not self.is_woken(stop, reading)
+
+    def test_several_before_the_thread_looks_are_one(self, stop, reading):
+        for _ in range(3):
+            stop.interrupt()
+        assert stop.take_interrupt()
+        assert not stop.take_interrupt()
+        assert not self.is_woken(stop, reading)
+
+    def test_an_end_wakes_whatever_was_taken(self, stop, reading):
+        stop.interrupt()
+        stop.set()
+        assert stop.take_interrupt()
+        assert self.is_woken(stop, reading)
+
+    def test_a_thread_that_looks_in_the_middle_of_one_takes_it_then_or_later(self, stop, reading, monkeypatch):
+        write, taken = os.eventfd_write, []
+
+        def looked_at(descriptor, value):
+            taken.append(stop.take_interrupt())
+            write(descriptor, value)
+
+        monkeypatch.setattr(handover.os, "eventfd_write", looked_at)
+        stop.interrupt()
+        taken.append(stop.take_interrupt())
+        assert sorted(taken) == [False, True]
+        assert not self.is_woken(stop, reading)
+
+    def test_one_in_the_middle_of_taking_another_is_taken_later(self, stop, reading, monkeypatch):
+        read = os.eventfd_read
+
+        def interrupted(descriptor):
+            monkeypatch.setattr(handover.os, "eventfd_read", read)
+            stop.interrupt()
+            return read(descriptor)
+
+        monkeypatch.setattr(handover.os, "eventfd_read", interrupted)
+        stop.interrupt()
+        assert stop.take_interrupt()
+        assert stop.take_interrupt()
+        assert not stop.take_interrupt()
+        assert not self.is_woken(stop, reading)

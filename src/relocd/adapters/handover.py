@@ -8,6 +8,7 @@ import select
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from relocd.sync.events import Cookie, SyncEvent
@@ -35,8 +36,8 @@ class StopSignal:
 
     def interrupt(self) -> None:
         """Ask the thread to leave off what it does and begin anew; called from any thread, before `close`."""
-        self._interrupted.set()
         os.eventfd_write(self._descriptor, 1)
+        self._interrupted.set()  # after the write, so that whoever sees it reads what has woken him
 
     def take_interrupt(self) -> bool:
         """Whether `interrupt` was called since the last time, from the thread."""
@@ -44,7 +45,8 @@ class StopSignal:
             return False
         self._interrupted.clear()
         if not self._set.is_set():
-            os.eventfd_read(self._descriptor)
+            with suppress(BlockingIOError):  # taken before, together with the interruption before this one
+                os.eventfd_read(self._descriptor)
         return True
 
     def is_set(self) -> bool:

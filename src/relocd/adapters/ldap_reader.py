@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 from uuid import UUID
 
 import ldap
@@ -29,6 +29,8 @@ from relocd.model.entries import Entry, EntryUUID
 from relocd.model.settings import DirectorySettings
 
 __all__ = ["LdapReader"]
+
+_T = TypeVar("_T")
 
 _ANY: Final = "(objectClass=*)"
 
@@ -79,42 +81,39 @@ class LdapReader:
     async def linking_to(self, service: DN) -> tuple[Entry, ...]:
         """Every server and cluster below the base with a direct link to that name; raises `Unavailable`."""
         filter_ = f"(relocServiceLink={escape_filter_chars(service.text)})"
-        return await self._kept.run(lambda: self._linking(filter_))
-
-    def _linking(self, filter_: str) -> tuple[Entry, ...]:
-        try:
-            connection = self._kept.get()
-            found = connection.search(self._base, ldap.SCOPE_SUBTREE, filter_, ATTRIBUTES)
-            if not found:
-                self._prove(connection, _ANY)
-            return tuple(entry_of(*each) for each in found)
-        except RelocdError as error:
-            self._kept.drop()
-            raise Unavailable(str(error)) from error
+        return await self._kept.run(lambda: self._asked(lambda connection: self._linking(connection, filter_)))
 
     async def _answer(self, question: _Question) -> Entry | None:
-        return await self._kept.run(lambda: self._asked(question))
+        return await self._kept.run(lambda: self._asked(lambda connection: self._entry(connection, question)))
 
-    def _asked(self, question: _Question) -> Entry | None:
+    def _asked(self, ask: Callable[[Connection], _T]) -> _T:
         """Ask, and once more on a new connection when the one kept from before turns out to be dead."""
         kept = self._kept.is_open
         try:
-            return self._ask(question)
+            return self._ask(ask)
         except Unavailable:
             if not kept:
                 raise
-            return self._ask(question)
+            return self._ask(ask)
 
-    def _ask(self, question: _Question) -> Entry | None:
+    def _ask(self, ask: Callable[[Connection], _T]) -> _T:
         try:
-            connection = self._kept.get()
-            found = self._found(connection, question)
-            if found is None:
-                self._prove(connection, question.proof)
-            return None if found is None else entry_of(*found)
+            return ask(self._kept.get())
         except RelocdError as error:
             self._kept.drop()
             raise Unavailable(str(error)) from error
+
+    def _linking(self, connection: Connection, filter_: str) -> tuple[Entry, ...]:
+        found = connection.search(self._base, ldap.SCOPE_SUBTREE, filter_, ATTRIBUTES)
+        if not found:
+            self._prove(connection, _ANY)
+        return tuple(entry_of(*each) for each in found)
+
+    def _entry(self, connection: Connection, question: _Question) -> Entry | None:
+        found = self._found(connection, question)
+        if found is None:
+            self._prove(connection, question.proof)
+        return None if found is None else entry_of(*found)
 
     def _found(self, connection: Connection, question: _Question) -> Found | None:
         try:

@@ -1,0 +1,75 @@
+"""The word in the run folder: a mode, or `normal` and one warning for what cannot be understood."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from relocd.adapters.mode_file import ModeFile
+from relocd.model.mode import Mode
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "mode"
+
+
+@pytest.fixture
+def warnings(caplog):
+    """The problems that were logged, as they are told."""
+    caplog.set_level(logging.WARNING)
+    return lambda: [record.fields["problem"] for record in caplog.records]
+
+
+def test_without_a_file_all_is_normal(path, warnings):
+    assert ModeFile(path).mode() is Mode.NORMAL
+    assert warnings() == []
+
+
+@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("form", ["{}", "{}\n", " {} \r\n"], ids=["bare", "a line", "spaces"])
+def test_the_word_is_the_mode(path, warnings, mode, form):
+    path.write_text(form.format(mode))
+    assert ModeFile(path).mode() is mode
+    assert warnings() == []
+
+
+@pytest.mark.parametrize(
+    ("content", "shown"),
+    [
+        pytest.param(b"", "''", id="empty"),
+        pytest.param(b"Drained", "'Drained'", id="another case"),
+        pytest.param(b"drained paused", "'drained paused'", id="two words"),
+        pytest.param(b"\xff\xfe\x00", "'\ufffd\ufffd\\x00'", id="no text"),
+        pytest.param(b"x" * 10_000, "'" + "x" * 40 + "'", id="a whole page"),
+    ],
+)
+def test_what_is_no_mode_is_normal_and_says_so(path, warnings, content, shown):
+    path.write_bytes(content)
+    assert ModeFile(path).mode() is Mode.NORMAL
+    assert warnings() == [f"says {shown}, not one of normal, paused, drained; run `relocd resume`"]
+
+
+def test_what_cannot_be_read_is_normal_and_says_so(path, warnings):
+    path.mkdir()
+    assert ModeFile(path).mode() is Mode.NORMAL
+    assert warnings() == ["cannot be read (Is a directory)"]
+
+
+def test_one_problem_is_logged_once_and_another_one_anew(path, warnings):
+    file = ModeFile(path)
+    for word in ("off", "off", "drained", "off", "of"):
+        path.write_text(word)
+        file.mode()
+    assert [each.split(",")[0] for each in warnings()] == ["says 'off'", "says 'of'"]
+
+
+def test_the_file_is_looked_at_each_time(path):
+    file = ModeFile(path)
+    seen = [file.mode()]
+    for word in ("paused", "drained"):
+        path.write_text(word)
+        seen.append(file.mode())
+    path.unlink()
+    assert [*seen, file.mode()] == [Mode.NORMAL, Mode.PAUSED, Mode.DRAINED, Mode.NORMAL]
