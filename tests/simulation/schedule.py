@@ -133,7 +133,7 @@ def _break(world: World, server: Server) -> None:
 
 def _mend(world: World, server: Server) -> None:
     world.note(f"{server.name} is ready")
-    server.ready = True
+    server.ready, server.sulks = True, False
 
 
 def _fail(world: World, server: Server) -> None:
