@@ -91,6 +91,7 @@ async def test_an_address_of_ours_that_the_ledger_has_lost_goes_when_another_hol
     lab.server.addresses.there[placed()] = True
     lab.directory.model.put(server("twin", services=["web"]))
     lab.directory.model.put(state("web", holder="twin"))
+    lab.directory.model.put(status("twin"))
     async with lab.agent():
         lab.directory.refresh()
         await until(lambda: not lab.server.addresses.ours)
