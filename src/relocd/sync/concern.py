@@ -16,23 +16,30 @@ __all__ = ["Concern", "concern_of"]
 
 @dataclass(frozen=True, slots=True)
 class Concern:
-    """The entries to keep whole, and the names at which an entry that appears would be one of them."""
+    """The entries to keep whole, and the names at which an entry that appears would be one of them.
+
+    `mine` are the names of the server itself: a state that comes to use one concerns it, linked or not.
+    """
 
     uuids: frozenset[EntryUUID] = frozenset()
     keys: frozenset[str] = frozenset()
+    mine: frozenset[str] = frozenset()
 
     def touches(self, record: Record | None) -> bool:
-        """Whether a record, before or after a change, is of concern: itself, its name, or by a link to it."""
+        """Whether a record, before or after a change, is of concern: itself, its name, or by what it names."""
         if record is None:
             return False
-        return record.uuid in self.uuids or record.key in self.keys or not self.keys.isdisjoint(record.links)
+        linking = not self.keys.isdisjoint(record.links)
+        naming = record.is_state and not self.mine.isdisjoint(record.servers)
+        return record.uuid in self.uuids or record.key in self.keys or linking or naming
 
 
 def concern_of(content: Content, me: Record | None, my_key: str) -> Concern:
     """The concern of the server `me`, or of the name `my_key` while no such entry exists."""
     if me is None:
         return Concern(frozenset(), frozenset({my_key}))
-    linked = [*_records(content, me.links), *_states_naming(content, _names(content, [me]))]
+    mine = _names(content, [me])
+    linked = [*_records(content, me.links), *_states_naming(content, mine)]
     beyond = [link for record in linked for link in record.links]  # services of my clusters, and those I hold
     targets = [*linked, *_records(content, beyond)]
     keys = frozenset((*me.links, *beyond, *_names(content, targets)))
@@ -42,7 +49,7 @@ def concern_of(content: Content, me: Record | None, my_key: str) -> Concern:
     holders = _records(content, (key for record in sharing if record.is_state for key in record.servers))
     records = (me, *targets, *sharing, *members, *holders)
     uuids = frozenset(record.uuid for record in records)
-    return Concern(uuids, keys.union((my_key,), called, _names(content, records)))
+    return Concern(uuids, keys.union((my_key,), called, _names(content, records)), mine)
 
 
 def _records(content: Content, keys: Iterable[str]) -> list[Record]:

@@ -115,6 +115,8 @@ class TestStates:
         [
             pytest.param(state("ntp", holder="clock"), id="the state of a service that I am linked to"),
             pytest.param(state("gone"), id="the state of a service that is not there yet"),
+            pytest.param(state("far", holder="me"), id="the state of any other service that names me holder"),
+            pytest.param(state("far", candidate="me"), id="or candidate"),
             pytest.param(server("clock", at=1), id="a change of a server that is linked to the same"),
         ],
     )

@@ -17,7 +17,7 @@ from relocd.sync.events import (
 )
 from relocd.sync.mirror import Mirror, Saved
 from tests.directory import URI, ModelDirectory
-from tests.entries import ME, cluster, dn, server, service, uuid_of
+from tests.entries import ME, cluster, dn, server, service, state, uuid_of
 
 MY_DN = DN.parse(ME)
 
@@ -200,6 +200,17 @@ class TestConcern:
         assert mirror.missing == ()
         assert uuid_of("later") in mirror.snapshot.services
         assert mirror.snapshot.problems == ()
+
+    @pytest.mark.parametrize("role", ["holder", "candidate"])
+    def test_a_state_that_comes_to_name_me_shows_what_i_am_in_without_a_link(self, directory, role):
+        """A write that a hung directory carries out late may come after the link has gone."""
+        directory.put(service("ntp"))
+        mirror = mirror_of(directory)
+        mirror.apply(directory.put(state("ntp", **{role: "me"})))
+        assert filled(mirror, directory).snapshot.held_by(mirror.snapshot.me) == {uuid_of("ntp")}
+        assert uuid_of("ntp") in mirror.snapshot.services
+        mirror.apply(directory.put(state("ntp")))
+        assert uuid_of("ntp") not in mirror.snapshot.services
 
     def test_my_entry_may_appear_later(self):
         directory = ModelDirectory([service("web")])
