@@ -134,10 +134,12 @@ class TestInterruption:
         assert not stop.take_interrupt()
 
     def test_it_ends_the_waiting_for_data_and_is_no_end(self, stop, reading):
-        threading.Timer(0.05, stop.interrupt).start()
+        timer = threading.Timer(0.05, stop.interrupt)
+        timer.start()
         started = time.monotonic()
         assert not stop.wait_readable(reading, 10.0)
         assert time.monotonic() - started < 5.0
+        timer.join()
         assert stop.take_interrupt()
         assert not stop.is_set()
 
