@@ -37,6 +37,9 @@ class FakeFeed:
         """The search begins anew; what a test tells is what it finds."""
         self.filter = filter_
 
+    def hurry(self) -> None:
+        """Nothing is waited for here but the test."""
+
     async def batches(self) -> AsyncIterator[Sequence[SyncEvent]]:
         while True:
             yield await self._told.get()
