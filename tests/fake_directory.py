@@ -46,6 +46,9 @@ class FakeFeed:
         self.filter = filter_
         self.tell(self._found())
 
+    def hurry(self) -> None:
+        """Nothing is waited for here but the test."""
+
     async def batches(self) -> AsyncIterator[Sequence[SyncEvent]]:
         while True:
             yield await self._told.get()

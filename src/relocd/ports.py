@@ -49,7 +49,11 @@ class Feed(Protocol):
         ...
 
     def restart(self, filter_: str) -> None:
-        """End the search that runs, if one does, and begin anew with that filter."""
+        """End the search that runs, if one does, and begin anew with that filter, at once."""
+        ...
+
+    def hurry(self) -> None:
+        """There may be a way to the directory again: try it at once, if the search does not run."""
         ...
 
 

@@ -55,6 +55,28 @@ async def test_a_crash_that_loses_the_newest_number_is_survived(slapd):
         await followed.until(lambda: followed.names[-1] == "dns")
 
 
+async def test_restarts_that_find_no_search_do_not_end_the_next_one(slapd):
+    """A heartbeat that is missed again and again restarts the search; one that is not there yet must get its chance."""
+    slapd.stop()
+    async with following(settings_for(slapd.uri, retry_min_s=600.0, retry_max_s=600.0)) as followed:
+        for count in range(1, 4):
+            await followed.until(lambda: len(followed.of(Lost)) >= count)  # noqa: B023 - used up in its round
+            followed.feed.restart("(objectClass=*)")
+        slapd.start()
+        followed.feed.restart("(objectClass=*)")
+        await followed.refreshed()
+        assert not any(isinstance(event, Lost) and "begun anew" in event.reason for event in followed.events)
+
+
+async def test_in_a_hurry_a_server_that_returned_is_found_at_once(slapd):
+    slapd.stop()
+    async with following(settings_for(slapd.uri, retry_min_s=600.0, retry_max_s=600.0)) as followed:
+        await followed.until(lambda: followed.of(Lost))
+        slapd.start()
+        followed.feed.hurry()
+        await followed.refreshed()
+
+
 async def test_a_paused_server_is_noticed(slapd):
     settings = settings_for(slapd.uri, silence_timeout_s=0.3, operation_timeout_s=0.3)
     async with following(settings) as followed:

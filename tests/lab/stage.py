@@ -50,6 +50,10 @@ class Unit:
     def mend(self) -> None:
         self._broken.unlink()
 
+    def vanish(self) -> None:
+        """It ends with its machine."""
+        self._marker.unlink()
+
     def table(self) -> Mapping[str, Sequence[str]]:
         """The `[units.script]` table that stands for it."""
         marker, broken = str(self._marker), str(self._broken)
@@ -172,7 +176,7 @@ class Stage:
         usual = {
             "guards": {"folders": [str(folder / "files")], "units": ["u-*"]},
             "paths": {"template_sets": [str(folder / "sets")]},
-            "directory": {"connect_timeout_s": 1.0, "operation_timeout_s": 1.0, "retry_max_s": 0.5},
+            "directory": {"connect_timeout_s": 1.0, "operation_timeout_s": 1.0},
             "handover": {"lease_s": self._lease_s},
             "agent": {"log_level": "debug", "retry_min_s": 0.2, "retry_max_s": 1.0},
             **units,

@@ -8,7 +8,6 @@ import select
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Final
 
 from relocd.sync.events import Cookie, SyncEvent
@@ -27,35 +26,41 @@ class StopSignal:
     def __init__(self) -> None:
         self._set = threading.Event()
         self._interrupted = threading.Event()
+        self._awake = threading.Event()
+        self._guard = threading.Lock()  # each word and what is written to the descriptor for it are one
         self._descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
     def set(self) -> None:
         """Ask the thread to end; called from any thread, before `close`."""
-        self._set.set()
-        os.eventfd_write(self._descriptor, 1)
+        self._say(self._set)
+
+    def hurry(self) -> None:
+        """Let the thread's present `wait`, or its next one, end at once; called from any thread."""
+        self._awake.set()
 
     def interrupt(self) -> None:
         """Ask the thread to leave off what it does and begin anew; called from any thread, before `close`."""
-        os.eventfd_write(self._descriptor, 1)
-        self._interrupted.set()  # after the write, so that whoever sees it reads what has woken him
+        self._say(self._interrupted)
 
     def take_interrupt(self) -> bool:
         """Whether `interrupt` was called since the last time, from the thread."""
-        if not self._interrupted.is_set():
-            return False
-        self._interrupted.clear()
-        if not self._set.is_set():
-            with suppress(BlockingIOError):  # taken before, together with the interruption before this one
+        with self._guard:
+            if not self._interrupted.is_set():
+                return False
+            self._interrupted.clear()
+            if not self._set.is_set():
                 os.eventfd_read(self._descriptor)
-        return True
+            return True
 
     def is_set(self) -> bool:
         """Whether the thread shall end."""
         return self._set.is_set()
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait; whether the thread shall end."""
-        return self._set.wait(timeout_s)
+        """Wait, but not while in a hurry; whether the thread shall end."""
+        self._awake.wait(timeout_s)
+        self._awake.clear()
+        return self._set.is_set()
 
     def wait_readable(self, descriptor: int, timeout_s: float) -> bool:
         """Wait until there is something to read, the time is over or the thread shall end; whether there is."""
@@ -68,6 +73,12 @@ class StopSignal:
     def close(self) -> None:
         """Free the descriptor, after the thread has ended."""
         os.close(self._descriptor)
+
+    def _say(self, word: threading.Event) -> None:
+        with self._guard:
+            word.set()
+            self._awake.set()
+            os.eventfd_write(self._descriptor, 1)
 
 
 class Inbox:

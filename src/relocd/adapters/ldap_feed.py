@@ -64,10 +64,15 @@ class LdapFeed:
         return self._follower.uri
 
     def restart(self, filter_: str) -> None:
-        """End the search that runs, if one does, and begin anew with that filter."""
+        """End the search that runs, if one does, and begin anew with that filter, at once."""
         self._follower.plan = replace(self._follower.plan, filter=filter_)
         if not self._stop.is_set():
             self._stop.interrupt()
+
+    def hurry(self) -> None:
+        """Try the servers again at once, if none carries the search now."""
+        if self.current_uri is None:
+            self._stop.hurry()
 
     async def __aenter__(self) -> Self:
         return self
@@ -146,6 +151,7 @@ class _Follower:
 
     def _attempt(self, uri: str, session: Session, emit: Emit) -> str:
         """Follow one server's search to its end; the reason of the end."""
+        self._stop.take_interrupt()  # it was about an earlier one: this search begins anew anyway
         try:
             with connect(uri, self.plan.settings) as connection:
                 self._refuse_lagging(connection)

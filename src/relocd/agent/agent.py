@@ -92,6 +92,7 @@ class Agent:
     async def run(self) -> None:
         """Keep this server as the directory wishes it."""
         self._host.addresses.watch(self._crew.nudge_drifted)
+        self._host.addresses.watch(self._try_directory)
         self._host.units.watch(self._crew.nudge_units)
         self._host.sets.watch(self._sets_changed)
         self._outlets.notifier.ready("connecting to the directory")
@@ -99,7 +100,7 @@ class Agent:
             async with asyncio.TaskGroup() as group:
                 self._crew.begin(group)
                 group.create_task(self._follow())
-                group.create_task(self._pulse.run(self._my_dn, self._my_status, self._search_anew, self._changed))
+                group.create_task(self._pulse.run(self._my_dn, self._my_status, self._search_anew, self._beats))
                 group.create_task(self._look_after_myself())
                 group.create_task(self._obey())
                 group.create_task(self._complete())
@@ -203,6 +204,18 @@ class Agent:
 
     def _search_anew(self) -> None:
         self._directory.feed.restart(search_filter(self._name))
+
+    def _try_directory(self) -> None:
+        """An interface changed: a server that was cut off has to hear at once what has become of its services."""
+        if self._connection.state == "lost":
+            self._directory.feed.hurry()
+            self._pulse.beat_soon()
+
+    def _beats(self) -> None:
+        """The heartbeat began or ceased to be written: where it can be, the search can be, too."""
+        if not self._pulse.problem:
+            self._directory.feed.hurry()
+        self._changed()
 
     def _my_status(self) -> dict[str, list[str]]:
         return status_entry(self._crew.workers, (*self._problems, *self._crew.problems), self._mode)
