@@ -23,7 +23,7 @@ from ldap import sasl
 from rich.console import Console
 from rich.table import Table
 
-from tests.lab import bench_move
+from tests.lab import bench_move, bench_takeover
 from tests.lab.hosts import Lan
 from tests.lab.interrupts import INTERRUPTED, Interrupts
 from tests.lab.node import Node
@@ -85,10 +85,13 @@ def _run_scale(chosen: argparse.Namespace) -> int:
 
 def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="./dev bench", description="measure the agent")
-    kinds = parser.add_subparsers(required=True, metavar="scale|move")
+    kinds = parser.add_subparsers(required=True, metavar="scale|move|takeover")
     move = kinds.add_parser("move", help="a planned move by hand, by relocd and by keepalived")
     bench_move.add_arguments(move)
     move.set_defaults(run=bench_move.run)
+    takeover = kinds.add_parser("takeover", help="a holder that is off, cut off or hung, and its successor")
+    bench_takeover.add_arguments(takeover)
+    takeover.set_defaults(run=bench_takeover.run)
     scale = kinds.add_parser("scale", help="one agent before a large directory")
     _add_scale_arguments(scale)
     scale.set_defaults(run=_run_scale)

@@ -10,9 +10,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -25,6 +24,7 @@ from tests.lab.contenders import NODES, ByHand, Contender, KeepalivedPair, Reloc
 from tests.lab.figures import Figures, as_json, judged
 from tests.lab.interrupts import INTERRUPTED, Interrupts
 from tests.lab.keepalived import Way
+from tests.lab.machine import machine
 from tests.lab.move_tables import tables
 from tests.lab.usage import family_rss_mb, settled, usage
 from tests.lab.watch import Watch
@@ -116,7 +116,7 @@ def run(chosen: argparse.Namespace) -> int:
         return INTERRUPTED
     document = {
         "unit": "milliseconds, after just before the trigger; sent_ns is CLOCK_MONOTONIC",
-        "machine": _machine(before),
+        "machine": machine(before),
         "rounds": chosen.rounds,
         "series": {name: result.as_json() for name, result in results.items()},
     }
@@ -194,13 +194,3 @@ def _idle(scene: Scene, contender: Contender, seconds: float) -> Idle | None:
     after = usage(pid)
     cpu = (after.cpu_ms - before.cpu_ms) / (seconds * 1000) * 100
     return Idle(cpu, family_rss_mb(pid), after.family_mb)
-
-
-def _machine(before: Sequence[float]) -> dict[str, object]:
-    return {
-        "kernel": platform.release(),
-        "python": platform.python_version(),
-        "processors": len(os.sched_getaffinity(0)),
-        "load before": before,
-        "load after": os.getloadavg(),
-    }

@@ -10,7 +10,7 @@ from typing import Final
 from tests.lab.judgement import Probe, outage_ns, overlap_ns
 from tests.lab.trace import Steps
 
-__all__ = ["ELSEWHERE", "STEPS", "Figures", "Summary", "as_json", "judged", "measured", "summaries"]
+__all__ = ["ELSEWHERE", "STEPS", "Figures", "Summary", "as_json", "judged", "measured", "summaries", "summary"]
 
 STEPS: Final = ("seen", "let go", "files", "probed", "raised", "unit", "modify")
 _MS: Final = 1e-6
@@ -106,7 +106,12 @@ def summaries(moves: Iterable[Figures]) -> dict[str, Summary]:
         for name, value in _named(move):
             if value is not None:
                 collected.setdefault(name, []).append(value)
-    return {name: Summary(len(v), median(v), min(v), max(v)) for name, v in collected.items()}
+    return {name: summary(values) for name, values in collected.items()}
+
+
+def summary(values: Sequence[float]) -> Summary:
+    """At least one figure of a kind summed up."""
+    return Summary(len(values), median(values), min(values), max(values))
 
 
 def _named(move: Figures) -> Iterable[tuple[str, float | None]]:

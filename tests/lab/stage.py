@@ -82,7 +82,7 @@ class Stage:
     def __init__(self, names: Sequence[str] = ("node1", "node2"), *, lease_s: float = 2.0) -> None:
         self.names = tuple(names)
         self.nodes: dict[str, Node] = {}
-        self._lease_s = lease_s
+        self.lease_s = lease_s
         self._numbers = count()
         self._stack = ExitStack()
 
@@ -177,7 +177,7 @@ class Stage:
             "guards": {"folders": [str(folder / "files")], "units": ["u-*"]},
             "paths": {"template_sets": [str(folder / "sets")]},
             "directory": {"connect_timeout_s": 1.0, "operation_timeout_s": 1.0},
-            "handover": {"lease_s": self._lease_s},
+            "handover": {"lease_s": self.lease_s},
             "agent": {"log_level": "debug", "retry_min_s": 0.2, "retry_max_s": 1.0},
             **units,
         }

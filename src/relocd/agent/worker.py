@@ -21,6 +21,7 @@ from relocd.errors import RelocdError
 from relocd.model.entries import Isolation
 from relocd.model.settings import AgentSettings, WireSettings
 from relocd.model.template_set import Role
+from relocd.plan.contest import Contest
 from relocd.plan.desired import Footprint, Placed
 from relocd.plan.goals import Goal, GoalId, in_role
 
@@ -92,7 +93,7 @@ class Worker:
     def want(self, wish: Goal | Leave) -> None:
         """Take a wish; the latest counts."""
         if wish != self.wish:
-            if _urgency(wish) != _urgency(self.wish):
+            if _contest(wish) != _contest(self.wish):
                 self._urgent.set()
             self.name = wish.name if isinstance(wish, Goal) else self.name
             self.wish = wish
@@ -178,7 +179,7 @@ class Worker:
             self._announce(frozenset())
 
     async def _settled(self) -> None:
-        """Let a burst of changes pass, unless one of them is about who holds the service or gives way."""
+        """Let a burst of changes pass, unless one of them is about who runs the service."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self._pace.agent.settle_ms / 1000):
                 await self._urgent.wait()
@@ -263,10 +264,8 @@ class Worker:
             _log.warning("cannot announce", extra={"fields": {"service": self.name, "problem": str(error)}})
 
 
-def _urgency(wish: Goal | Leave | None) -> object:
-    """What no burst of changes is waited for with: who holds the service, and who has to give way."""
-    contest = wish.contest if isinstance(wish, Goal) else None
-    return None if contest is None else (contest.state, contest.displaced_by, contest.me in contest.fenced)
+def _contest(wish: Goal | Leave | None) -> Contest | None:
+    return wish.contest if isinstance(wish, Goal) else None
 
 
 def _serves(wish: Goal | Leave) -> bool:
