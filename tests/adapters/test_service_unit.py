@@ -153,10 +153,12 @@ def test_the_agent_works_under_it_and_a_restart_keeps_its_addresses(unit: Path, 
     watch = ["nsenter", f"--target={machine.systemd.pid}", "--net", "--", "ip", "-o", "monitor", "address"]
     with changes.open("w") as seen, subprocess.Popen(watch, stdout=seen) as watcher:
         until(lambda: machine.inside("ip", "address", "replace", "192.0.2.9/32", "dev", "eth1") or changes.read_text())
+        machine.inside("sh", "-c", "echo normal > /run/relocd/mode")
         machine.systemd.systemctl("restart", UNIT)
         until(lambda: "1 active" in machine.systemd.property(UNIT, "StatusText"))
         watcher.terminate()
     assert machine.systemd.property(UNIT, "MainPID") != pid
     assert machine.has_address()
+    assert machine.inside("cat", "/run/relocd/mode") == "normal\n"
     assert "Deleted" not in changes.read_text()
     assert "does not allow real-time" not in machine.said()
