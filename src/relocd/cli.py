@@ -247,7 +247,9 @@ def init_pair_command(
 
 def _need_agent() -> None:
     missing = [
-        name for name in ("dbus_fast", "jinja2", "ldap", "msgspec", "pyroute2", "watchdog") if not find_spec(name)
+        name
+        for name in ("dbus_fast", "jinja2", "ldap", "msgspec", "prometheus_client", "pyroute2", "watchdog")
+        if not find_spec(name)
     ]
     if missing:
         raise Fatal(
