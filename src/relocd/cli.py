@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from relocd import __version__, acl, cli_orders
+from relocd import __version__, acl, cli_orders, cli_status
 from relocd.acl import EXAMPLE
 from relocd.acl_rules import Roles
 from relocd.cli_access import with_access
@@ -247,7 +247,9 @@ def init_pair_command(
 
 def _need_agent() -> None:
     missing = [
-        name for name in ("dbus_fast", "jinja2", "ldap", "msgspec", "pyroute2", "watchdog") if not find_spec(name)
+        name
+        for name in ("dbus_fast", "jinja2", "ldap", "msgspec", "prometheus_client", "pyroute2", "watchdog")
+        if not find_spec(name)
     ]
     if missing:
         raise Fatal(
@@ -256,6 +258,7 @@ def _need_agent() -> None:
 
 
 app.add_typer(cli_orders.app)
+app.add_typer(cli_status.app)
 
 if __name__ == "__main__":
     main()

@@ -10,10 +10,10 @@ import typer
 
 from relocd.cli_access import with_access
 from relocd.errors import Failed
-from relocd.operator import orders, triggers
+from relocd.operator import orders, service_unit, triggers
 from relocd.operator.access import Access
 from relocd.operator.ldif import ldif
-from relocd.operator.triggers import TRIGGERS, targets
+from relocd.operator.triggers import TRIGGERS, Target, targets
 
 __all__ = ["app"]
 
@@ -91,17 +91,24 @@ def _do(access: Access, order: orders.Order, *, dry_run: bool) -> None:
 
 @app.command()
 def install(
-    trigger: Annotated[str, typer.Argument(help="heartbeat, pacemaker or keepalived.")],
+    what: Annotated[str, typer.Argument(help="systemd, heartbeat, pacemaker or keepalived.")],
     root: Annotated[Path, typer.Option(help="Install below this folder.")] = Path("/"),
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which files would be written.")] = False,
 ) -> None:
-    """Install the script by which a cluster manager triggers relocd, and a file for its settings."""
-    if trigger not in TRIGGERS:
-        raise typer.BadParameter(f"{trigger!r} is not one of {', '.join(TRIGGERS)}", param_hint="TRIGGER")
-    files = targets(trigger, root)
+    """Install the agent as a unit of systemd, or the script by which a cluster manager triggers relocd."""
+    files, hint = _installable(what, root)
     missing = [file for file in files if not file.is_there]
     for file in missing if dry_run else triggers.install(files):
         print(f"{'would write' if dry_run else 'wrote'} {file.path}")
     if not missing:
         print("everything is there")
-    print(TRIGGERS[trigger].hint)
+    print(hint)
+
+
+def _installable(what: str, root: Path) -> tuple[tuple[Target, ...], str]:
+    """The files of that name below a root, and what is left for a person to do."""
+    if what == "systemd":
+        return (service_unit.unit_target(root),), service_unit.HINT
+    if what not in TRIGGERS:
+        raise typer.BadParameter(f"{what!r} is not one of systemd, {', '.join(TRIGGERS)}", param_hint="WHAT")
+    return targets(what, root), TRIGGERS[what].hint

@@ -30,10 +30,12 @@ __all__ = [
     "Feed",
     "Files",
     "Ledger",
+    "Meter",
     "Notifier",
     "Orders",
     "Rendered",
     "Renderer",
+    "Standing",
     "StatusFile",
     "TemplateSets",
     "Units",
@@ -264,6 +266,36 @@ class Cache(Protocol):
 
     async def store(self, saved: Saved) -> None:
         """Replace what is stored."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the agent's services stand: how many are in each state, how many exclusive ones are held, and generations."""
+
+    states: Mapping[str, int]
+    held: int
+    problems: int
+    generations: Mapping[str, int]
+
+
+class Meter(Protocol):
+    """Figures for whoever watches the agent from outside; nothing here may fail or wait."""
+
+    def acted(self, step: str, took_s: float, outcome: str) -> None:
+        """A step of a convergence was done, or the whole of one; `outcome` is done, waits or failed."""
+        ...
+
+    def searched(self) -> None:
+        """A search of the directory was begun: the first, or another after a connection was lost."""
+        ...
+
+    def confirmed(self, age_s: float) -> None:
+        """A heartbeat that was sent so long ago has come back."""
+        ...
+
+    def stand(self, standing: Standing) -> None:
+        """The services stand like that from now on."""
         ...
 
 

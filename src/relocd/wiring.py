@@ -31,14 +31,14 @@ from relocd.adapters.systemd import SystemdUnits
 from relocd.adapters.template_sets import FolderTemplateSets
 from relocd.adapters.wire import PacketWire
 from relocd.agent.agent import Agent, Directory, Outlets
-from relocd.agent.host import Host
+from relocd.agent.host import UNMEASURED, Host
 from relocd.errors import Invalid
 from relocd.model.dn import DN
 from relocd.model.parse import search_filter
 from relocd.model.settings import MODE_NAME, STATUS_NAME, Settings
 from relocd.model.template_set import TemplateSet
 from relocd.plan.guards import guards
-from relocd.ports import Units
+from relocd.ports import Meter, Units
 from relocd.shipped import shipped_template_sets
 
 __all__ = [
@@ -91,7 +91,7 @@ def sole_actor(settings: Settings) -> AbstractContextManager[None]:
 
 
 @asynccontextmanager
-async def connected(settings: Settings, *, resuming: bool = False) -> AsyncIterator[Parts]:
+async def connected(settings: Settings, meter: Meter = UNMEASURED, *, resuming: bool = False) -> AsyncIterator[Parts]:
     """Every adapter opened; all are closed on the way out, and nothing on this server is changed by that.
 
     The search begins where an earlier one ended when it is `resuming`, else with the whole directory.
@@ -116,6 +116,7 @@ async def connected(settings: Settings, *, resuming: bool = False) -> AsyncItera
             units=units,
             commands=commands,
             ledger=JsonLedger(Path(settings.paths.state) / "ledger"),
+            meter=meter,
         )
         yield Parts(host, await _directory(settings, stack, resuming=resuming))
 
@@ -126,13 +127,25 @@ async def running_agent(settings: Settings, notifier: SystemdNotifier) -> AsyncI
     make_loop_urgent(settings.agent.realtime_priority)
     outlets = Outlets(JsonStatusFile(Path(settings.paths.run) / STATUS_NAME), notifier, notifier.alive_s)
     orders = ModeFile(Path(settings.paths.run) / MODE_NAME)
-    async with connected(settings, resuming=True) as parts:
+    async with _meter(settings) as meter, connected(settings, meter, resuming=True) as parts:
         task = asyncio.create_task(Agent(settings, parts.host, parts.directory, outlets, orders).run())
         try:
             yield task
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+
+@asynccontextmanager
+async def _meter(settings: Settings) -> AsyncIterator[Meter]:
+    """The meter that the settings ask for; without one its library is not even loaded."""
+    if not settings.metrics.listen:
+        yield UNMEASURED
+        return
+    from relocd.adapters.metrics import PrometheusMeter
+
+    async with PrometheusMeter(settings.metrics.listen) as meter:
+        yield meter
 
 
 def _units(settings: Settings) -> SystemdUnits | ScriptUnits:

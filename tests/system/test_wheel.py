@@ -34,7 +34,12 @@ def test_base_pulls_no_compiled_package(wheel: zipfile.ZipFile, tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("source", "place"),
-    [("schema", "schema_files"), ("templates", "template_sets"), ("src/relocd/triggers", "triggers")],
+    [
+        ("schema", "schema_files"),
+        ("templates", "template_sets"),
+        ("src/relocd/triggers", "triggers"),
+        ("src/relocd/units", "units"),
+    ],
 )
 def test_wheel_carries_every_file(wheel: zipfile.ZipFile, source: str, place: str) -> None:
     for path in (ROOT / source).rglob("*"):

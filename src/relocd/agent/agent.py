@@ -19,7 +19,7 @@ from relocd.agent.confirmation import fill, is_unlinked
 from relocd.agent.crew import Crew
 from relocd.agent.host import Host
 from relocd.agent.pulse import Pulse
-from relocd.agent.status import Connection, one_line, status, status_entry
+from relocd.agent.status import Connection, one_line, standing, status, status_entry
 from relocd.agent.tenure import Agreement
 from relocd.agent.vitals import Vitals
 from relocd.agent.witnesses import Witnesses
@@ -125,6 +125,7 @@ class Agent:
             if isinstance(event, Upsert) and self._is_my_status(event.entry):
                 was_current = self._pulse.is_current(time.monotonic())
                 if self._pulse.heard(event.entry):
+                    self._host.meter.confirmed(self._pulse.age_s(time.monotonic()) or 0.0)
                     await self._crew.renew(self._pulse.left_s(time.monotonic()))
                     if not was_current:
                         self._crew.nudge_contests()
@@ -138,6 +139,7 @@ class Agent:
             match event:
                 case Started(uri, fresh):
                     self._connected("refreshing", uri)
+                    self._host.meter.searched()
                     _log.info("search started", extra={"fields": {"uri": uri, "fresh": fresh}})
                 case RefreshDone():
                     self._connected("current", self._connection.detail)
@@ -328,6 +330,7 @@ class Agent:
             me = self._settings.server.dn
             problems = (*self._problems, *self._crew.problems, *self._pulse.problems)
             await self._outlets.file.write(status(me, __version__, self._connection, workers, problems, self._mode))
+            self._host.meter.stand(standing(workers, problems))
             said = self._my_status()
             if said != self._said:
                 self._said = said

@@ -44,6 +44,8 @@ def _check(text: TomlText, settings: Settings) -> None:
         raise text.error(("directory", key), problem)
     if not 0 <= settings.agent.realtime_priority <= 99:
         raise text.error(("agent", "realtime_priority"), "must be from 1 to 99, or 0 for ordinary scheduling")
+    if settings.metrics.listen and not _is_endpoint(settings.metrics.listen):
+        raise text.error(("metrics", "listen"), 'must be HOST:PORT, as in "127.0.0.1:9815" or "[::1]:9815"')
     if settings.handover.lease_s < _SHORTEST_LEASE_S:
         raise text.error(("handover", "lease_s"), f"must be {_SHORTEST_LEASE_S:g} or more: kernels count whole seconds")
     for place, number in _durations(settings):
@@ -81,6 +83,11 @@ def _directory_problems(directory: DirectorySettings) -> Iterator[tuple[str, str
         yield "bind", 'is "simple", which needs bind_dn and password_file'
     if bool(directory.cert_file) != bool(directory.key_file):
         yield "cert_file", "and key_file belong together; give both or neither"
+
+
+def _is_endpoint(text: str) -> bool:
+    host, _, port = text.rpartition(":")
+    return bool(host) and (":" not in host or host[0] + host[-1] == "[]") and port.isdecimal() and int(port) < 2**16
 
 
 def _is_pause_or_limit(key: str) -> bool:

@@ -8,6 +8,7 @@ crash of the agent, and after one of the whole server a new start finds no addre
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -104,7 +105,7 @@ async def converged(host: Host, goal: Goal, footprint: Footprint, terms: Terms |
 
     Raises what the permit raises, before anything is done, when something is to be raised.
     """
-    terms = terms or Terms()
+    terms, begun = terms or Terms(), time.monotonic()
     plan = await planned(host, goal, footprint, terms.files)
     if plan.desired is None:
         return Report(footprint, plan.problems)
@@ -112,6 +113,8 @@ async def converged(host: Host, goal: Goal, footprint: Footprint, terms: Terms |
     entering = footprint.role is not goal.role
     mandate = Mandate(goal.name, goal.reason, entering, terms.revoked, warrant)
     outcomes = await carried_out(host, plan.actions, mandate)
+    if outcomes:
+        host.meter.acted("all", time.monotonic() - begun, "failed" if _problems(outcomes) else "done")
     reached = _reached(plan, footprint, goal.role, outcomes)
     problems = (*plan.problems, *_problems(outcomes), *await _unkept(host, goal.id, reached))
     return Report(reached, problems, any(outcome.busy for outcome in outcomes), _done(outcomes))

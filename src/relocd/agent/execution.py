@@ -9,8 +9,9 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from relocd.agent.host import Host
 from relocd.errors import Busy, Failed, RelocdError
@@ -33,6 +34,17 @@ from relocd.plan.desired import Placed
 __all__ = ["Mandate", "Outcome", "Warrant", "announce", "carried_out", "probe"]
 
 _log = logging.getLogger(__name__)
+_STEPS: Final[Mapping[type, str]] = {
+    InstallFiles: "files",
+    RemoveFile: "files",
+    ProbeAddresses: "probe",
+    AddAddress: "raise",
+    DropAddress: "drop",
+    UseUnit: "unit",
+    RunCommand: "command",
+    Announce: "announce",
+}
+"""What the actions are called in figures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +96,7 @@ async def carried_out(host: Host, actions: Sequence[Action], mandate: Mandate) -
         outcome = await _outcome(host, action, mandate)
         outcomes.append(outcome)
         _report(outcome, mandate)
+        host.meter.acted(_STEPS[type(action)], outcome.took_ms / 1000, _word(outcome))
     return outcomes
 
 
@@ -214,6 +227,10 @@ def _by_interface(host: Host, addresses: Iterable[Placed]) -> list[tuple[Interfa
     if gone:
         raise Failed(f"there is no interface {gone} here any more; bring it back, or correct relocInterface")
     return [(interfaces[name], group) for name, group in groups.items()]
+
+
+def _word(outcome: Outcome) -> str:
+    return "done" if outcome.problem is None else "waits" if outcome.busy else "failed"
 
 
 def _report(outcome: Outcome, mandate: Mandate) -> None:

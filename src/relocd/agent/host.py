@@ -3,11 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from relocd.plan.guards import Guards
-from relocd.ports import Addresses, Commands, Files, Ledger, Renderer, TemplateSets, Units, Wire
+from relocd.ports import Addresses, Commands, Files, Ledger, Meter, Renderer, Standing, TemplateSets, Units, Wire
 
-__all__ = ["Host"]
+__all__ = ["UNMEASURED", "Host"]
+
+
+class _Unmeasured:
+    """The meter of an agent that nobody watches."""
+
+    def acted(self, step: str, took_s: float, outcome: str) -> None:
+        """Nothing is kept."""
+
+    def searched(self) -> None:
+        """Nothing is kept."""
+
+    def confirmed(self, age_s: float) -> None:
+        """Nothing is kept."""
+
+    def stand(self, standing: Standing) -> None:
+        """Nothing is kept."""
+
+
+UNMEASURED: Final[Meter] = _Unmeasured()
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,3 +44,4 @@ class Host:
     units: Units
     commands: Commands
     ledger: Ledger
+    meter: Meter = UNMEASURED

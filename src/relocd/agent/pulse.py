@@ -73,6 +73,10 @@ class Pulse:
             return 0.0
         return max(0.0, self._confirmed_at + self._settings.lease_s - now)
 
+    def age_s(self, now: float) -> float | None:
+        """How long ago the last confirmed heartbeat was sent, None before there is one."""
+        return None if self._confirmed_at is None else now - self._confirmed_at
+
     def is_steady(self, now: float, csn: str) -> bool:
         """Whether nobody can be about to act on this server's death: see `Here.steady`; `csn` is the state's.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,8 +13,9 @@ from relocd.agent.worker import Leave, Worker
 from relocd.model.entries import Problem
 from relocd.model.mode import Mode
 from relocd.plan.goals import Goal
+from relocd.ports import Standing
 
-__all__ = ["Connection", "one_line", "status", "status_entry"]
+__all__ = ["Connection", "one_line", "standing", "status", "status_entry"]
 
 _MOST_PROBLEMS = 20
 _LONGEST = 500
@@ -56,6 +58,18 @@ def one_line(connection: Connection, workers: Iterable[Worker]) -> str:
     states = [_state(worker) for worker in workers]
     counted = ", ".join(f"{states.count(word)} {word}" for word in sorted(set(states))) or "no service"
     return f"directory {connection.state}; {counted}"
+
+
+def standing(workers: Iterable[Worker], problems: Iterable[Problem]) -> Standing:
+    """The status in figures; problems of services count as those of entries do."""
+    services = [_service(worker) for worker in workers]
+    known = {each["name"]: each["generation"] for each in services if each["generation"] is not None}
+    return Standing(
+        states=Counter(each["state"] for each in services),
+        held=sum(each["holds"] for each in services),
+        problems=sum(1 for _ in problems) + sum(len(each["problems"]) for each in services),
+        generations=known,
+    )
 
 
 def status_entry(workers: Iterable[Worker], problems: Iterable[Problem], mode: Mode) -> dict[str, list[str]]:

@@ -15,6 +15,7 @@ __all__ = [
     "DirectorySettings",
     "GuardSettings",
     "HandoverSettings",
+    "MetricsSettings",
     "PathSettings",
     "ScriptUnit",
     "ServerSettings",
@@ -177,6 +178,13 @@ class AgentSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class MetricsSettings:
+    """`[metrics]`: figures for Prometheus. `listen` is `HOST:PORT` for their HTTP server, empty for none."""
+
+    listen: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The whole configuration file."""
 
@@ -188,3 +196,4 @@ class Settings:
     units: UnitSettings = field(default_factory=UnitSettings)
     handover: HandoverSettings = HandoverSettings()
     agent: AgentSettings = AgentSettings()
+    metrics: MetricsSettings = MetricsSettings()

@@ -54,12 +54,12 @@ class Directory:
         self._connection = connection
         self.base = DN.parse(base)
 
-    def entries(self, filter_: str) -> tuple[Entry, ...]:
-        """The entries below the base that match a filter."""
+    def entries(self, filter_: str, attributes: tuple[str, ...] = ("*",)) -> tuple[Entry, ...]:
+        """The entries below the base that match a filter, with these of their attributes."""
         found = self._connection.extend.standard.paged_search(
             self.base.text,
             filter_,
-            attributes=["*", "entryUUID", "entryCSN"],
+            attributes=[*attributes, "entryUUID", "entryCSN"],
             paged_size=_PAGE,
             generator=True,
         )

@@ -86,6 +86,10 @@ def test_every_table(read):
         pytest.param(SMALLEST + '[agent]\nsettle_ms = "x"\n', 7, "[agent] settle_ms is 'x'; write a number", id="type"),
         pytest.param(SMALLEST + '[agent]\nlog_level = "loud"\n', 7, 'write one of "debug"', id="word"),
         pytest.param(SMALLEST + "[agent]\nsettle_ms = -1\n", 7, "[agent] settle_ms is negative", id="negative"),
+        *(
+            pytest.param(f'{SMALLEST}[metrics]\nlisten = "{text}"\n', 7, "[metrics] listen must be HOST:PORT", id=text)
+            for text in ("9815", ":9815", "host:", "host:99999", "::1:9815")
+        ),
         pytest.param(SMALLEST + "[wire]\nprobes = -1\n", 7, "[wire] probes is negative", id="negative count"),
         pytest.param(SMALLEST + "[agent]\nretry_min_s = 0\n", 7, "[agent] retry_min_s is 0, which", id="no pause"),
         pytest.param(SMALLEST + "operation_timeout_s = 0\n", 6, "operation_timeout_s is 0, which", id="no time"),

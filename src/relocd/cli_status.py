@@ -1,0 +1,64 @@
+"""`relocd status` on the command line: arguments, printing and exit codes."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from relocd.cli_access import with_access
+from relocd.errors import Invalid, RelocdError
+from relocd.operator.access import Access
+from relocd.operator.standing import Level
+from relocd.operator.status import read_view, watch
+from relocd.operator.status_tables import as_json, check_line, tables
+
+__all__ = ["app"]
+
+app = typer.Typer()
+
+
+@app.command()
+@with_access
+def status(
+    access: Access,
+    json_: Annotated[bool, typer.Option("--json", help="JSON instead of tables.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="One line and the exit codes of a monitoring plug-in.")
+    ] = False,
+    every_s: Annotated[
+        float | None, typer.Option("--watch", min=0.1, help="Show it anew every so many seconds, until Ctrl-C.")
+    ] = None,
+) -> None:
+    """Show how all services and servers stand: who holds what, who was last heard when, and what is wrong.
+
+    Exits with 1 when anything is. With --check: 0 OK; 1 WARNING, something waits or is wrong; 2 CRITICAL, an exclusive
+    service that is chosen somewhere has no holder, or one that is silent; 3 UNKNOWN, the directory does not answer.
+    """
+    if json_ + check + (every_s is not None) > 1:
+        raise Invalid("--json, --check and --watch exclude each other")
+    if check:
+        _check(access)
+    elif every_s is not None:
+        with suppress(KeyboardInterrupt):
+            watch(Console(), access, every_s)
+    else:
+        seen = read_view(access)
+        if json_:
+            print(json.dumps(as_json(seen), indent=1))
+        else:
+            Console().print(tables(seen))
+        raise typer.Exit(min(seen.level, Level.WARNING))
+
+
+def _check(access: Access) -> None:
+    try:
+        seen = read_view(access)
+    except RelocdError as error:
+        print(f"RELOCD UNKNOWN: {error}".replace("|", "/"))
+        raise typer.Exit(Level.UNKNOWN) from error
+    print(check_line(seen))
+    raise typer.Exit(seen.level)

@@ -1,0 +1,83 @@
+"""What the agent of a server last said in its `cn=status`, as a value. Pure.
+
+The entry's change number says when the directory heard it, by the clock of its provider; `relocHeartbeat`, by the clock
+of the server, is only shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+from relocd.errors import Invalid
+from relocd.model.csn import csn_time_s
+from relocd.model.dn import DN
+from relocd.model.entries import Entry
+from relocd.model.mode import Mode
+from relocd.model.settings import HandoverSettings
+
+__all__ = ["ATTRIBUTES", "Sign", "sign"]
+
+ATTRIBUTES: Final = (
+    "relocHeartbeat",
+    "relocLease",
+    "relocAgentVersion",
+    "relocMode",
+    "relocActiveService",
+    "relocStandbyService",
+    "relocFailedService",
+    "relocProblem",
+)
+"""What a status entry has to be read with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """The last sign of life: `at_s` seconds since 1970, None where the directory tells no change numbers.
+
+    `says` is the state of services by their names (`DN.key`).
+    """
+
+    at_s: float | None
+    heartbeat: str
+    lease_s: float
+    version: str
+    mode: str
+    says: dict[str, str]
+    problems: tuple[str, ...]
+
+
+def sign(entry: Entry) -> Sign:
+    """The sign in a status entry; what cannot be understood in it counts as not there."""
+    words = {"standby": "relocStandbyService", "active": "relocActiveService", "failed": "relocFailedService"}
+    return Sign(
+        at_s=csn_time_s(entry.csn),
+        heartbeat=_one(entry, "relocHeartbeat"),
+        lease_s=_seconds(_one(entry, "relocLease")) or HandoverSettings().lease_s,
+        version=_one(entry, "relocAgentVersion"),
+        mode=_one(entry, "relocMode") or str(Mode.NORMAL),
+        says={key: word for word, name in words.items() for key in _keys(entry, name)},
+        problems=tuple(sorted(_all(entry, "relocProblem"))),
+    )
+
+
+def _all(entry: Entry, name: str) -> list[str]:
+    return [value.decode(errors="replace") for value in entry.attributes.get(name.lower(), ())]
+
+
+def _one(entry: Entry, name: str) -> str:
+    return next(iter(_all(entry, name)), "")
+
+
+def _keys(entry: Entry, name: str) -> Iterator[str]:
+    for value in _all(entry, name):
+        with suppress(Invalid):
+            yield DN.parse(value).key
+
+
+def _seconds(text: str) -> float:
+    with suppress(ValueError):
+        return max(0.0, float(text))
+    return 0.0
