@@ -226,6 +226,21 @@ class TestTwoServicesOfOneServer:
         assert "relocDisplaces" in programs[0].refused("apply", wanted("consumer", pair[1].uri), "secondary")
         assert pair[0].config() == before
 
+    def test_a_secondary_in_standby_rests_beside_the_primary(self, pair, programs):
+        role_file(programs[0].folder / "primary.toml", wanted("provider", pair[0].uri))
+        before = pair[0].config()
+        assert "rests" in programs[0].done("apply", wanted("consumer", pair[1].uri, active=False), "secondary")
+        assert pair[0].config() == before
+
+    def test_a_secondary_that_is_released_is_not_active_until_it_is_applied_again(self, pair, programs):
+        """Its database follows all the same: slapd's configuration does not tell one from the other."""
+        follower = wanted("consumer", pair[0].uri)
+        for _ in range(2):
+            programs[1].done("apply", follower)
+            programs[1].done("status", follower)
+            programs[1].done("release", follower)
+            assert programs[1]("status", follower).returncode == 1
+
     def test_a_secondary_that_leaves_does_not_take_the_primary_away(self, pair, programs):
         before = pair[0].config()
         programs[0].done("release", wanted("consumer", pair[1].uri), "secondary")

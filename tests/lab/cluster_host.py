@@ -134,10 +134,7 @@ class ClusterHost:
 
     def power_on(self) -> None:
         """Start it again, with its disk and with none but its own addresses."""
-        interface = self.host.interface
-        self.host.run(["ip", "address", "flush", "dev", interface])
-        for own in self.host.own:
-            self.host.run(["ip", "address", "add", str(own), "dev", interface])
+        self.host.reset()
         self.host.heal()
         self._boot()
 

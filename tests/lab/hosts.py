@@ -78,6 +78,12 @@ class Host:
         """Plug the cable in again."""
         _ip("-n", self._bridge, "link", "set", self.name, "up")
 
+    def reset(self) -> None:
+        """Leave it none but its own addresses, as a machine has that starts again."""
+        self.run(["ip", "address", "flush", "dev", self.interface])
+        for own in self.own:
+            self.run(["ip", "address", "add", str(own), "dev", self.interface])
+
     def addresses(self) -> frozenset[Address]:
         """Every address the host has now, read from the kernel's tables without starting a process."""
         with entered(self):

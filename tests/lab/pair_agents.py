@@ -22,23 +22,33 @@ from tests.lab.ldif import record, server_dn, service_dn, service_ldif
 from tests.lab.node import Node, Tables
 from tests.lab.slapd import PASSWORD
 
-__all__ = ["ADDRESS", "SERVICES", "agent", "pair_ldif"]
+__all__ = ["ADDRESS", "SECOND_ADDRESS", "SERVICES", "agent", "pair_ldif"]
 
 ADDRESS: Final = "192.0.2.10"
+SECOND_ADDRESS: Final = "192.0.2.11"
 SERVICES: Final = ("ldapPrimary", "ldapSecondary")
 _FOLDER: Final = "/etc/relocd/openldap"
 _RUN: Final = "/run/slapd"
 
 
-def pair_ldif() -> str:
-    """Both services, and both servers with a password: node1 is linked to the primary, node2 to the secondary."""
+def pair_ldif(*, displaces: bool = False) -> str:
+    """Both services, and both servers with a password: node1 is linked to the primary, node2 to the secondary.
+
+    When the primary displaces it, the secondary has an address too, `SECOND_ADDRESS`.
+    """
     copying = {"suffix": DATA, "bind_dn": READER, "tls": "none", "primary": f"ldap://{ADDRESS}"}
     secret = {"relocSecret": f"password={PASSWORD}"}
+    more = {"relocDisplaces": service_dn("ldapSecondary")} if displaces else {}
     primary = service_ldif(
-        "ldapPrimary", addresses=[f"{ADDRESS}/24"], template_sets=["openldap"], parameters=copying, **secret
+        "ldapPrimary", addresses=[f"{ADDRESS}/24"], template_sets=["openldap"], parameters=copying, **secret, **more
     )
-    follower = copying | {"kind": "secondary"}
-    secondary = service_ldif("ldapSecondary", template_sets=["openldap"], parameters=follower, **secret)
+    secondary = service_ldif(
+        "ldapSecondary",
+        addresses=[f"{SECOND_ADDRESS}/24"] * displaces,
+        template_sets=["openldap"],
+        parameters=copying | {"kind": "secondary"},
+        **secret,
+    )
     classes = ("device", "simpleSecurityObject", "relocServer")
     servers = [
         record(

@@ -102,4 +102,4 @@ def test_node1_dies_and_one_ldapmodify_at_node2_moves_the_primary(scene: Scene) 
     scene.agents["node1"].start()
     until(lambda: follows(scene.node1), PATIENCE_S)
     until(lambda: described(scene.node1) == {"anna": "after"}, PATIENCE_S)
-    assert control(scene.node1) == control(scene.node2)
+    until(lambda: control(scene.node1) == control(scene.node2))  # an agent's heartbeat may be on its way

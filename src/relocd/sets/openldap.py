@@ -3,7 +3,7 @@
     relocd-openldap check FILE      could it be done? Changes nothing.
     relocd-openldap apply FILE      promote to the primary, or follow it
     relocd-openldap release FILE    stop being the primary, before another server becomes it
-    relocd-openldap status FILE     exit with 0 while the service is active here and its role is applied
+    relocd-openldap status FILE     exit with 0 from apply to release, while the role is applied here
 
 slapd is neither restarted nor do its clients lose their connections. Every step can be repeated, and a run that was cut
 short is continued by the next one. While a file beside says that this server is the primary of the suffix, a file that
@@ -61,24 +61,39 @@ def _run(slapd: Directory, options: argparse.Namespace) -> int:
         case "apply":
             _apply(slapd, wanted, options.file, options.patience)
         case "release":
-            _release(slapd, wanted)
+            _release(slapd, wanted, options.file)
         case _:
-            return 0 if wanted.active and not changes(slapd.config(), wanted) else 1
+            stands = wanted.active and not _released(options.file).exists()
+            return 0 if stands and not changes(slapd.config(), wanted) else 1
     return 0
 
 
 def _apply(slapd: Directory, wanted: WantedRole, file: Path, patience_s: float) -> None:
-    if wanted.role == "consumer":
-        _require_no_primary_here(wanted, file)
+    primary = _primary_beside(wanted, file) if wanted.role == "consumer" else None
+    if primary is not None and not wanted.active:  # it rests, and the primary decides over the database
+        print(f"relocd-openldap: {file} rests, because {primary} makes this server the primary")
+        return
+    if primary is not None:
+        raise Failed(
+            f"{primary} makes this server the primary of {wanted.suffix}, so {file} has to wait; where that does "
+            "not end, let the service of the primary displace this one (relocDisplaces)"
+        )
+    _released(file).unlink(missing_ok=True)
     _change(slapd, wanted)
     if wanted.role == "consumer":
         _require_same_writes(slapd, wanted, patience_s)
 
 
-def _release(slapd: Directory, wanted: WantedRole) -> None:
-    """Only what this file has made a primary: the file of a consumer has nothing to give up."""
+def _release(slapd: Directory, wanted: WantedRole, file: Path) -> None:
+    """Only what this file has made a primary: a consumer has nothing to give up, and is released all the same."""
     if wanted.role == "provider":
         _change(slapd, as_consumer(wanted))
+    _released(file).touch()
+
+
+def _released(file: Path) -> Path:
+    """What marks a file as released until it is applied again: slapd's configuration does not tell it of a consumer."""
+    return file.with_name(f".{file.name}.released")
 
 
 def _change(slapd: Directory, wanted: WantedRole) -> None:
@@ -87,16 +102,15 @@ def _change(slapd: Directory, wanted: WantedRole) -> None:
         print(f"relocd-openldap: {change.why}")
 
 
-def _require_no_primary_here(wanted: WantedRole, file: Path) -> None:
+def _primary_beside(wanted: WantedRole, file: Path) -> Path | None:
+    """The file of another service that makes this server the primary of the suffix."""
     for other in sorted(file.parent.glob("*.toml")):
         if other == file or other.name.startswith("."):  # a hidden one is not in place yet
             continue
         found = wanted_role(other)
         if found.role == "provider" and DN.parse(found.suffix) == DN.parse(wanted.suffix):
-            raise Failed(
-                f"{other} makes this server the primary of {wanted.suffix}, so {file} has to wait; where that does "
-                "not end, let the service of the primary displace this one (relocDisplaces)"
-            )
+            return other
+    return None
 
 
 def _require_same_writes(slapd: Directory, wanted: WantedRole, patience_s: float) -> None:

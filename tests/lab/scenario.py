@@ -1,0 +1,69 @@
+"""`./dev scenario NAME`: a story of failover with real daemons, to watch, with a verdict.
+
+The scene is built and removed by this program. It leaves nothing behind, also after Ctrl-C or SIGTERM.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Final, Protocol
+
+from rich.console import Console
+
+from tests.lab.interrupts import INTERRUPTED, Interrupts
+from tests.lab.scenario_ldap import LdapPairStory
+from tests.lab.timeline import Timeline
+
+__all__ = ["STORIES", "Story", "main"]
+
+
+class Story(Protocol):
+    """A scene with a plot."""
+
+    title: str
+
+    def play(self, timeline: Timeline) -> None:
+        """Let it happen; the claims and the figures go to the timeline."""
+
+
+STORIES: Final[Mapping[str, Callable[[int], AbstractContextManager[Story]]]] = {
+    "ldap-pair": lambda repeats: LdapPairStory(repeats),
+}
+"""A story by its name, made for a number of repeats, where it has any."""
+
+
+def main() -> int:
+    """Play one story; the exit code is 0 when all of its claims hold, else 1, and 130 when interrupted."""
+    chosen = _arguments().parse_args()
+    interrupts = Interrupts()
+    interrupts.begin()
+    console = Console()
+    timeline = Timeline(console)
+    try:
+        with interrupts.around(STORIES[chosen.name](chosen.repeats)) as story:
+            timeline.begin(story.title)
+            story.play(timeline)
+    except KeyboardInterrupt:
+        console.print("\ninterrupted; everything is removed")
+        return INTERRUPTED
+    timeline.close()
+    if chosen.json:
+        chosen.json.write_text(json.dumps({"story": chosen.name, **timeline.document()}, indent=1) + "\n")
+    return 0 if timeline.holds else 1
+
+
+def _arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="./dev scenario", description="a failover with real daemons, to watch")
+    parser.add_argument("name", choices=tuple(STORIES))
+    parser.add_argument("--repeats", type=int, default=1, metavar="N", help="how often ldap-pair goes round [1]")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write claims and figures to a file")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

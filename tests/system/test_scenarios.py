@@ -1,0 +1,18 @@
+"""Each story of `./dev scenario`, as a person plays it: its claims hold."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from tests.lab.scenario import STORIES
+from tests.lab.timeline import Timeline
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_claims_of_the_story_hold(name):
+    said = io.StringIO()
+    timeline = Timeline(Console(file=said, width=120))
+    with STORIES[name](2) as story:
+        story.play(timeline)
+    assert timeline.holds, said.getvalue()
