@@ -20,6 +20,7 @@ from tests.lab.systemd import Systemd
 TREE = Path(__file__).parents[2]
 ADDRESS = "192.0.2.50/24"
 UNIT = "relocd.service"
+SERVED = "u-web.service"
 
 
 @pytest.fixture
@@ -83,6 +84,7 @@ class Machine:
         """The unit as it is, and a drop-in for what only a laboratory has: everything it needs is below /tmp."""
         self._configure()
         self.systemd.install(UNIT, *unit.read_text().splitlines())
+        self.systemd.install(SERVED, "[Service]", "ExecStart=sleep infinity")
         (self.systemd.folder / f"{UNIT}.d").mkdir()
         places = " ".join(str(path) for path in (TREE, Path(sys.prefix), self._slapd.folder, self._folder))
         lines = ["[Service]", f"BindPaths={places}", f"Environment=RELOCD_CONFIG={self._folder / 'relocd.toml'}"]
@@ -110,7 +112,7 @@ class Machine:
         tables = {
             "server": {"dn": server_dn("node1")},
             "directory": directory | {"password_file": str(self._folder / "password")},
-            "guards": {"networks": ["192.0.2.0/24"], "folders": [str(self._folder / "files")]},
+            "guards": {"networks": ["192.0.2.0/24"], "folders": [str(self._folder / "files")], "units": ["u-*"]},
             "paths": {"template_sets": [str(self._folder / "sets")]},
         }
         (self._folder / "relocd.toml").write_text(toml(tables))
@@ -124,6 +126,7 @@ class Machine:
         (folder / "manifest.toml").write_text(
             f'[[file]]\nsource = "plain.j2"\ntarget = "{target}"\nowner = "nobody"\n'
             'checks = [["grep", "-q", "hello", "{file}"]]\n'
+            f'[[unit]]\nname = "{SERVED}"\n'
         )
 
 
@@ -140,13 +143,13 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
         print(made.said())
 
 
-def test_the_agent_works_under_it_and_a_restart_keeps_its_addresses(unit: Path, machine: Machine) -> None:
-    """Ready, an address, a file of somebody else's, real-time scheduling; then a restart, and the same address."""
+def test_the_agent_works_under_it_and_a_restart_keeps_what_it_serves(unit: Path, machine: Machine) -> None:
+    """Ready, an address, a unit, a file of somebody else's, real-time scheduling; a restart, a reload: all the same."""
     machine.install(unit)
     machine.systemd.systemctl("start", UNIT)  # returns when the agent has said READY
     until(machine.has_address)
     until(lambda: "1 active" in machine.systemd.property(UNIT, "StatusText"))
-    pid = machine.systemd.property(UNIT, "MainPID")
+    pid, served = (machine.systemd.property(name, "MainPID") for name in (UNIT, SERVED))
     file = next((unit.parents[3] / "machine" / "files").iterdir())
     assert file.owner() == "nobody"
     changes = machine.systemd.folder / "changes"
@@ -156,8 +159,12 @@ def test_the_agent_works_under_it_and_a_restart_keeps_its_addresses(unit: Path, 
         machine.inside("sh", "-c", "echo normal > /run/relocd/mode")
         machine.systemd.systemctl("restart", UNIT)
         until(lambda: "1 active" in machine.systemd.property(UNIT, "StatusText"))
+        machine.systemd.systemctl("reload", UNIT)
+        until(lambda: machine.said().count("agent starts") == 3)
+        until(lambda: "1 active" in machine.systemd.property(UNIT, "StatusText"))
         watcher.terminate()
     assert machine.systemd.property(UNIT, "MainPID") != pid
+    assert machine.systemd.property(SERVED, "MainPID") == served != "0"
     assert machine.has_address()
     assert machine.inside("cat", "/run/relocd/mode") == "normal\n"
     assert "Deleted" not in changes.read_text()
