@@ -55,7 +55,7 @@ class NtpPairStory:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ntp-pair-")))
+            self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ntp-")))
             self.lan = stack.enter_context(Lan([*_NODES, "client", "directory"]))
             self.lan.pin("client")
             directory = Slapd(host=self.lan["directory"], content=_content(), durable=False)
@@ -130,7 +130,7 @@ class NtpPairStory:
 
     def _start_client(self) -> None:
         """The client's chronyd; it ends with the laboratory."""
-        self._client = self._folder / "client"
+        self._client = self._folder / "c"  # short: a socket has its path in 108 bytes
         self._client.mkdir(mode=0o750)
         asked = "".join(_ASKED.format(address=address) for address in _ADDRESSES.values())
         (self._client / "conf").write_text(_CLIENT.format(folder=self._client) + asked)
