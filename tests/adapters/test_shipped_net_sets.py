@@ -117,6 +117,12 @@ class TestChrony:
         found = [line for line in text.splitlines() if not line.startswith("#")]
         assert found == [*lines, "allow 192.0.2.80/24", "allow 2001:db8::80/64"]
 
+    async def test_a_secondary_in_standby_says_nothing(self, install):
+        """The primary that displaces it may be on the same server, which must not ask itself."""
+        values = context("ntp", kind="secondary", primary="192.0.2.10") | {"role": "standby"}
+        (text,) = (await install("chrony", values)).values()
+        assert [line for line in text.splitlines() if not line.startswith("#")] == []
+
     async def test_who_may_ask_and_where(self, install):
         values = context("ntp", allow="198.51.100.0/24 2001:db8:1::/48", listen="service")
         (text,) = (await install("chrony", values)).values()

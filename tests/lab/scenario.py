@@ -17,6 +17,8 @@ from rich.console import Console
 
 from tests.lab.interrupts import INTERRUPTED, Interrupts
 from tests.lab.scenario_ldap import LdapPairStory
+from tests.lab.scenario_ntp import NtpPairStory
+from tests.lab.scenario_trigger import TriggerStory
 from tests.lab.timeline import Timeline
 
 __all__ = ["STORIES", "Story", "main"]
@@ -32,7 +34,11 @@ class Story(Protocol):
 
 
 STORIES: Final[Mapping[str, Callable[[int], AbstractContextManager[Story]]]] = {
-    "ldap-pair": lambda repeats: LdapPairStory(repeats),
+    "ldap-pair": LdapPairStory,
+    "ntp-pair": lambda _: NtpPairStory(),
+    "keepalived": lambda _: TriggerStory("keepalived"),
+    "heartbeat": lambda _: TriggerStory("heartbeat"),
+    "pacemaker": lambda _: TriggerStory("pacemaker"),
 }
 """A story by its name, made for a number of repeats, where it has any."""
 

@@ -197,8 +197,8 @@ class LdapPairStory:
         self._acknowledged |= {each.name for each in writer.answered()}
 
     def _gap_ms(self, client: Client, since_ns: int) -> float:
-        """The longest time between two answers."""
-        moments = [since_ns, *(each.done_ns or 0 for each in client.answered(since_ns))]
+        """The longest time without an answer from then on until now."""
+        moments = [since_ns, *(each.done_ns or 0 for each in client.answered(since_ns)), time.monotonic_ns()]
         return max(after - before for before, after in pairwise(moments)) / 1e6
 
     def _agent(self, name: str) -> Node:

@@ -1,4 +1,4 @@
-"""The demo as a person runs it: to its end, and interrupted."""
+"""The demo and a scenario as a person runs them: to the end, and interrupted."""
 
 import json
 import signal
@@ -10,8 +10,6 @@ import pytest
 
 from tests.lab.watch import REPOSITORY
 
-DEMO = [sys.executable, "-m", "tests.lab.demo"]
-
 
 @pytest.fixture
 def temporary(tmp_path):
@@ -21,10 +19,10 @@ def temporary(tmp_path):
     return folder
 
 
-def launched(temporary, *arguments):
+def launched(temporary, *arguments, program="demo"):
     environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "TMPDIR": str(temporary)}
     return subprocess.Popen(
-        [*DEMO, *arguments],
+        [sys.executable, "-m", f"tests.lab.{program}", *arguments],
         cwd=REPOSITORY,
         env=environment,
         stdout=subprocess.PIPE,
@@ -66,3 +64,24 @@ def test_interrupted_it_leaves_nothing_behind(temporary, number, word):
     assert demo.returncode == 130, said
     assert "interrupted" in said
     assert not remains(temporary, demo.pid)
+
+
+def test_a_scenario_has_a_verdict_and_leaves_nothing_behind(temporary, tmp_path):
+    document = tmp_path / "verdict.json"
+    scenario = launched(temporary, "ntp-pair", "--json", str(document), program="scenario")
+    said, _ = scenario.communicate(timeout=60)
+    assert scenario.returncode == 0, said
+    assert "verdict: it held" in said
+    assert json.loads(document.read_text())["verdict"] is True
+    assert not remains(temporary, scenario.pid)
+
+
+def test_a_scenario_that_is_interrupted_leaves_nothing_behind(temporary):
+    scenario = launched(temporary, "ldap-pair", "--repeats", "100", program="scenario")
+    for line in scenario.stdout:
+        if "is dead" in line:
+            break
+    scenario.send_signal(signal.SIGINT)
+    said, _ = scenario.communicate(timeout=60)
+    assert scenario.returncode == 130, said
+    assert not remains(temporary, scenario.pid)

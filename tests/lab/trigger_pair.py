@@ -1,7 +1,8 @@
 """Two machines for a cluster manager and a directory under relocd's access rules: the scene of a trigger.
 
 The service `web` is linked to node1. Each machine has relocd's trigger, installed by `relocd install`, and may do in
-the directory what a trigger may, and nothing else.
+the directory what a trigger may, and nothing else. `start_agent` gives a machine an agent that binds as its server's
+entry; without agents nobody acts on a link.
 """
 
 from __future__ import annotations
@@ -18,11 +19,14 @@ from relocd.acl import FILES
 from tests.lab.cluster_host import ClusterHost
 from tests.lab.hosts import Lan
 from tests.lab.ldif import record
-from tests.lab.slapd import PASSWORD, SCHEMA, SUFFIX, Slapd, base_ldif, server_ldif, service_dn, service_ldif
+from tests.lab.node import toml
+from tests.lab.slapd import PASSWORD, SCHEMA, SUFFIX, Slapd, base_ldif, server_dn, service_dn, service_ldif
 
-__all__ = ["NODES", "TriggerPair"]
+__all__ = ["ADDRESS", "NODES", "TriggerPair"]
 
 NODES: Final = ("node1", "node2")
+ADDRESS: Final = "192.0.2.10"
+_LEASE_S: Final = 2.0
 _TRIGGER: Final = f"cn=heartbeat,{SUFFIX}"
 _RELOCD: Final = str(Path(sys.executable).with_name("relocd"))
 
@@ -38,7 +42,8 @@ class TriggerPair:
         with ExitStack() as stack:
             self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cluster-")))
             self._folder.chmod(0o711)  # the machines' users find their files through it
-            self.lan = stack.enter_context(Lan([*NODES, "directory"]))
+            self.lan = stack.enter_context(Lan([*NODES, "directory", "client"]))
+            self.lan.pin("client")
             rules = [f"include {SCHEMA / FILES['schema']}"]
             slapd = Slapd(host=self.lan["directory"], content=_content(), database_lines=rules, durable=False)
             self.slapd = stack.enter_context(slapd)
@@ -53,6 +58,15 @@ class TriggerPair:
 
     def __getitem__(self, name: str) -> ClusterHost:
         return self.machines[name]
+
+    def start_agent(self, name: str) -> None:
+        """Start relocd's agent on a machine, which has a short lease, and wait until it has read the directory."""
+        machine = self.machines[name]
+        machine.write("/etc/relocd/relocd.toml", toml(_settings(name, self.slapd.uri)))
+        machine.write("/etc/relocd/password", f"{PASSWORD}\n", mode=0o600)
+        machine.run(["mkdir", "-p", "/etc/relocd/echo"])
+        machine.start([_RELOCD, "agent"])
+        machine.wait_until(lambda: "refresh complete" in machine.said(), "the agent has read the directory")
 
     def linked(self) -> list[str]:
         """The servers that are linked to the service now."""
@@ -94,10 +108,32 @@ def _content() -> str:
     return "".join(
         [
             base_ldif(),
-            service_ldif("web", addresses=["192.0.2.10/24"]),
-            server_ldif("node1", services=["web"]),
-            server_ldif("node2"),
+            service_ldif("web", addresses=[f"{ADDRESS}/24"], template_sets=["script-echo"]),
+            _server("node1", service_dn("web")),
+            _server("node2"),
             record(_TRIGGER, account),
             record(f"cn=triggers,{SUFFIX}", group),
         ]
     )
+
+
+def _server(name: str, *links: str) -> str:
+    classes = ("device", "simpleSecurityObject", "relocServer")
+    return record(server_dn(name), {"objectClass": classes, "userPassword": PASSWORD, "relocServiceLink": links})
+
+
+def _settings(name: str, uri: str) -> dict[str, dict[str, object]]:
+    return {
+        "server": {"dn": server_dn(name)},
+        "directory": {
+            "uris": [uri],
+            "base": SUFFIX,
+            "bind": "simple",
+            "bind_dn": server_dn(name),
+            "password_file": "/etc/relocd/password",
+        },
+        "guards": {"networks": ["192.0.2.0/24"], "folders": ["/etc/relocd/echo"]},
+        "paths": {"state": "/etc/relocd/state"},
+        "units": {"manager": "script"},
+        "handover": {"lease_s": _LEASE_S},
+    }
