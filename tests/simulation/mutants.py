@@ -7,16 +7,23 @@ from dataclasses import replace
 from random import Random
 
 from relocd.plan import handover as rules
-from tests.simulation.world import Rules, World
+from tests.simulation.schedule import Make
+from tests.simulation.world import Care, Kind, Rules, World
 
 __all__ = ["CAUGHT", "UNSEEN", "right"]
 
-Make = Callable[[Random], World]
+
+def right(random: Random, kind: Kind) -> World:
+    """The world with the rules as they are, and with agents that take all the care there is."""
+    return World(random, kind, rules.next_step, Care())
 
 
-def right(random: Random) -> World:
-    """The world with the rules as they are."""
-    return World(random, rules.next_step)
+def _careless(care: Care) -> Make:
+    return lambda random, kind: World(random, kind, rules.next_step, care)
+
+
+def _deciding(decide: Rules) -> Make:
+    return lambda random, kind: World(random, kind, decide, Care())
 
 
 def _left_out(*kinds: type, when: Callable[[rules.Sight, rules.Here, rules.Step], bool] = lambda *_: True) -> Make:
@@ -26,11 +33,12 @@ def _left_out(*kinds: type, when: Callable[[rules.Sight, rules.Here, rules.Step]
         step = rules.next_step(sight, here)
         return rules.Keep("left out") if isinstance(step, kinds) and when(sight, here, step) else step
 
-    return lambda random: World(random, decide)
+    return _deciding(decide)
 
 
-def _deciding(decide: Rules) -> Make:
-    return lambda random: World(random, decide)
+def _with(**changed: object) -> Make:
+    """The world in which every agent takes this to be so of itself."""
+    return _deciding(lambda sight, here: rules.next_step(sight, replace(here, **changed)))
 
 
 def _no_holder(sight: rules.Sight, _here: rules.Here, _step: rules.Step) -> bool:
@@ -39,14 +47,6 @@ def _no_holder(sight: rules.Sight, _here: rules.Here, _step: rules.Step) -> bool
 
 def _serving(_sight: rules.Sight, here: rules.Here, _step: rules.Step) -> bool:
     return here.active
-
-
-def _asks_unready(sight: rules.Sight, here: rules.Here) -> rules.Step:
-    return rules.next_step(sight, replace(here, ready=True))
-
-
-def _never_gives_back(sight: rules.Sight, here: rules.Here) -> rules.Step:
-    return rules.next_step(sight, replace(here, failed=False))
 
 
 def _stops_when_unchosen(sight: rules.Sight, here: rules.Here) -> rules.Step:
@@ -61,24 +61,28 @@ def _one_witness(sight: rules.Sight, here: rules.Here) -> rules.Step:
     return rules.next_step(replace(sight, lives=lives), here)
 
 
-def _unsteady(sight: rules.Sight, here: rules.Here) -> rules.Step:
-    return rules.next_step(sight, replace(here, steady=True))
+def _fence_is_nothing(sight: rules.Sight, here: rules.Here) -> rules.Step:
+    """A server that comes up fenced goes on as if it were not."""
+    fenced = here.gives_way is rules.GivesWay.FENCED
+    return rules.next_step(sight, replace(here, gives_way=None) if fenced else here)
 
 
-def _unsettled(sight: rules.Sight, here: rules.Here) -> rules.Step:
-    return rules.next_step(sight, replace(here, settled=True))
+def _rests_beside(sight: rules.Sight, here: rules.Here) -> rules.Step:
+    """Nobody gives way to anything."""
+    return rules.next_step(sight, replace(here, gives_way=None))
 
 
-CAUGHT: dict[str, Make] = {
+CAUGHT: dict[str, Make | tuple[Make, int]] = {
     "R1 nobody takes a service without holder": _left_out(rules.SwapIn, when=_no_holder),
     "R2 nobody becomes candidate": _left_out(rules.BecomeCandidate),
-    "R2 asks without being ready": _deciding(_asks_unready),
+    "R2 asks without being ready": _with(ready=True),
     "R2 an unready candidate does not withdraw": _left_out(rules.Withdraw),
     "R3 a serving holder never hands over": _left_out(rules.HandOver, when=_serving),
-    "R4 the direct read is left out": lambda random: World(random, rules.next_step, confirms=False),
-    "R4 a server that hung activates at once": _deciding(_unsteady),
+    "R4 the direct read is left out": _careless(Care(reads_first=False)),
+    "R4 what a read has allowed is done however late": _careless(Care(acts_in_time=False)),
+    "R4 a server that hung activates at once": _careless(Care(waits_until_steady=False)),
     "R4 nobody cleans up behind the previous holder": _left_out(rules.ClearPrevious),
-    "R5 a failed holder keeps the service": _deciding(_never_gives_back),
+    "R5 a failed holder keeps the service": _with(failed=False),
     "R6 an unchosen holder stops though no other is ready": _deciding(_stops_when_unchosen),
     "R6 nobody lets go": _left_out(rules.LetGo),
     "R8 a dead holder keeps the service": _left_out(
@@ -89,15 +93,28 @@ CAUGHT: dict[str, Make] = {
     ),
     "R8 one witness is enough": _deciding(_one_witness),
     "R9 a holder stays its own candidate": _left_out(rules.ClearCandidate),
+    "nobody steps down": _left_out(rules.StepDown),
+    "nobody gives way": _deciding(_rests_beside),
+    "a fence is not seen": _deciding(_fence_is_nothing),
+    "a write does not compare": _careless(Care(compares=False)),
+    "a write of unknown outcome is not sent again": _careless(Care(repeats=False)),
+    "extending an address raises one that the kernel has dropped": _careless(Care(extends_only=False)),
+    "R7 who is not the holder does not stop": (_left_out(rules.Stop), 2),
+    "R8 without settling": (_with(settled=True), 2),
 }
+"""By name; with the number of providers where one is not enough."""
 
 UNSEEN: dict[str, tuple[Make, str]] = {
-    "R7 who is not the holder does not stop": (
-        _left_out(rules.Stop),
-        "a holder stops before it swaps, and nobody is found dead whose address answers: R7 is the second defence",
+    "a lease that has run out stops nothing": (
+        _with(expired=False),
+        "the kernel has dropped the address by itself; stopping ends the units, which nobody reaches any more",
     ),
-    "R8 without settling": (
-        _deciding(_unsettled),
-        "with one provider the compare-and-swap alone decides; settling is for two that have not met yet",
+    "the lease counts from when the heartbeat came back": (
+        _careless(Care(counts_from_sending=False)),
+        "a takeover takes longer than a heartbeat is on its way; only a very slow way back could tell",
+    ),
+    "what the witnesses have said is not asked anew": (
+        _careless(Care(judges_anew=False)),
+        "a swap refuses a verdict that is too old, and who comes back waits for longer than that before it serves",
     ),
 }

@@ -1,309 +1,356 @@
 """A small world in which the real handover rules run: servers, agents, a directory, a wire, and all that fails.
 
-Time is counted in ticks. Each agent sees the directory with a delay of its own and never backwards; the wire and its
-own direct reads show what is so now. An agent takes one step at a time, and what a step needs of the world is done in
-parts, between any two of which its server may crash, hang, or see something new arrive. Everything random comes from
-one `Random`, so a seed gives the run again.
+Time is counted in ticks. Each agent sees the directory with a delay of its own; the wire and its own direct reads show
+what is so now. An agent takes one step at a time, and what a step needs of the world is done in parts, between any two
+of which its server may crash, hang, or see something new arrive. Everything random comes from one `Random`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from random import Random
 
-from relocd.model.entries import EntryUUID
+from relocd.model.entries import EntryUUID, Isolation
 from relocd.plan import handover as rules
+from tests.simulation.directory import NAMES, Content, Provider, Write, fence, replicate
+from tests.simulation.server import Memory, Server, Verdict
+from tests.simulation.sight import Direct, Seeing, written
+from tests.simulation.steps import CARRIED_OUT, HESITATION
 
-__all__ = ["Directory", "Rules", "Server", "World"]
+__all__ = ["HESITATION", "LEASE", "SETTLING", "Care", "Kind", "Rules", "World"]
 
 LEASE = 10
 """Ticks without a heartbeat after which a server counts as silent."""
 
-HESITATION = 4
-"""What was allowed by a read or a witness is only carried out within so many ticks; fewer than the lease has."""
+SETTLING = 5
+"""How long a candidacy stands before a takeover: longer than a change takes to the other provider and back."""
 
-SETTLING = 3
-"""How long a candidacy stands before a takeover."""
-
-NAMES = tuple(map(EntryUUID, "abc"))
+SLOWEST = 4
+"""The most ticks that a heartbeat takes to come back while the directory answers."""
 
 Rules = Callable[[rules.Sight, rules.Here], rules.Step]
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
-    """What the directory says about the one service."""
+class Care:
+    """What an agent takes care of outside the rules; the mutants leave one out."""
 
-    state: rules.State = field(default_factory=rules.State)
-    direct: frozenset[EntryUUID] = frozenset()
-    cluster_active: EntryUUID | None = None
+    reads_first: bool = True
+    asks_wire: bool = False
+    acts_in_time: bool = True
+    waits_until_steady: bool = True
+    counts_from_sending: bool = True
+    judges_anew: bool = True
+    repeats: bool = True
+    compares: bool = True
+    extends_only: bool = True
 
-    @property
-    def choice(self) -> rules.Choice:
-        if self.cluster_active is None:
-            return rules.Choice(self.direct)
-        return rules.Choice(self.direct, frozenset({self.cluster_active}), frozenset(NAMES) - {self.cluster_active})
 
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What sort of world it is."""
 
-@dataclass(slots=True)
-class Directory:
-    """Every version of the content, the last being true now."""
-
-    versions: list[Content] = field(default_factory=lambda: [Content()])
-
-    @property
-    def now(self) -> Content:
-        return self.versions[-1]
-
-    def write(self, content: Content) -> None:
-        if content != self.now:
-            self.versions.append(content)
-
-    def swap(self, expected: rules.State, new: rules.State) -> bool:
-        """One modify that deletes the old values and adds the new ones: it fails when any old value is another."""
-        if self.now.state != expected:
-            return False
-        self.write(replace(self.now, state=new))
-        return True
+    isolation: Isolation = Isolation.KEEP
+    providers: int = 1
+    seeing: Seeing = Direct
 
 
 @dataclass(slots=True)
-class Server:
-    """One server; `active` when the service's address is up on it, whatever its agent knows."""
+class _Late:
+    """A write on its way from a server that has lost the directory; the connection is dead from `until` on."""
 
-    name: EntryUUID
-    up: bool = True
-    hung: bool = False
-    cut: bool = False
-    ready: bool = True
-    failing: bool = False
-    active: bool = False
-    failed_in: int | None = None
-    sulks: bool = False
-    seen: int = 0
-    heard_at: int = 0
-    back_at: int = -LEASE
-    settled_at: int | None = None
-    parts: Iterator[None] | None = None
-
-    @property
-    def acts(self) -> bool:
-        return self.up and not self.hung
+    server: Server
+    provider: Provider
+    write: Write
+    until: int
 
 
 class World:
-    """The servers and the directory; `confirms` when an activation reads the state directly first."""
+    """The servers and the directory."""
 
-    def __init__(self, random: Random, decide: Rules, *, confirms: bool = True) -> None:
+    def __init__(self, random: Random, kind: Kind, decide: Rules, care: Care) -> None:
         self.random = random
+        self.kind = kind
         self.decide = decide
-        self.confirms = confirms
+        self.care = care
         self.now = 0
-        self.directory = Directory()
-        self.servers = {name: Server(name) for name in NAMES}
+        self.providers = [Provider(number) for number in range(kind.providers)]
+        self.apart = False
         self.trace: list[str] = []
+        self.steps = 0
+        self.amid_step: Callable[[World, Server], None] = lambda _world, _server: None
         self.unready_asked: EntryUUID | None = None
+        self.doubtful = self.doubted = False
+        self._met_since = 0
+        self._late: list[_Late] = []
+        self.servers = {name: self._server(name, number) for number, name in enumerate(NAMES)}
 
     def note(self, text: str) -> None:
-        self.trace.append(f"{self.now:4} {text}")
+        """A line of the trace; the same twice is noted once."""
+        if not (self.trace and self.trace[-1].endswith(text)):
+            self.trace.append(f"{self.now:4} {text}")
+
+    def provider(self, server: Server) -> Provider:
+        """The one that a server's agent is connected to."""
+        return self.providers[server.provider]
+
+    def reaches(self, server: Server) -> bool:
+        """Whether an agent gets answers from the directory."""
+        return not server.cut and self.provider(server).answers
 
     def tick(self) -> None:
-        """Time passes; agents that act and reach the directory leave a heartbeat."""
+        """Time passes: providers tell each other, heartbeats are left, and addresses run out."""
         self.now += 1
+        self._replicate()
+        self._carry_late()
+        if self.kind.providers > 1:
+            self._doubt()
         for server in self.servers.values():
-            if server.acts and not server.cut:
-                if self.now - server.heard_at >= LEASE:
-                    server.back_at = self.now
-                server.heard_at = self.now
+            if server.acts and self.reaches(server):
+                self._beat(server)
+            elif server.acts and not server.cut and self.random.random() < 0.2:
+                self._move(server)
+            if self.kind.isolation is Isolation.RELEASE and server.address and self.now >= server.expires:
+                server.address = False
+                self.note(f"the kernel of {server.name} drops the address")
 
     def deliver(self, server: Server) -> None:
         """The next change of the directory reaches an agent."""
-        if server.acts and not server.cut and server.seen < len(self.directory.versions) - 1:
-            server.seen += 1
+        memory, versions = server.memory, self.provider(server).versions
+        if server.acts and memory.seen < len(versions) - 1 and self.reaches(server):
+            memory.seen += 1
+            memory.view.take(versions[memory.seen])
 
     def run(self, server: Server) -> None:
         """The agent's next part of a step, or its next step."""
         if not server.acts:
             return
-        if server.parts is None:
-            server.parts = self._parts(server)
+        memory = server.memory
+        if memory.parts is None:
+            memory.parts = self._parts(server)
         try:
-            next(server.parts)
+            next(memory.parts)
         except StopIteration:
-            server.parts = None
+            memory.parts = None
 
-    def crash(self, server: Server) -> None:
-        """Power off: the address is gone with the server."""
-        server.up, server.hung, server.active, server.parts = False, False, False, None
+    def start_agent(self, server: Server) -> None:
+        """An agent begins: it adopts what is up, and waits for its refresh, which shows the directory as it is now."""
+        server.hung = False
+        server.memory = self._memory(server)
+        server.memory.believes = server.serves
 
-    def start(self, server: Server) -> None:
-        """Power on: the agent refreshes, and so sees the directory as it is now."""
-        server.up, server.seen = True, len(self.directory.versions) - 1
-        server.failed_in = server.settled_at = None
-        server.sulks = False
+    def stop_provider(self, provider: Provider) -> None:
+        """It is gone with what waits in its queues; what it has written is on its disk."""
+        provider.up = provider.hung = False
+        provider.queue.clear()
 
-    def restart_agent(self, server: Server) -> None:
-        """Only the agent ends and starts again: nothing changes on the wire."""
-        if server.acts and not server.cut:
-            server.parts, server.seen = None, len(self.directory.versions) - 1
-            server.failed_in = server.settled_at = None
-            server.sulks = False
+    def send(self, server: Server, write: Write) -> bool | None:
+        """Whether a write is done or lost; None when nobody knows."""
+        provider = self.provider(server)
+        if not self.care.compares:
+            write = Write((), write.changed)
+        if write.changes_holder and not self.is_steady(server):
+            self._begin_doubt()
+        draw = self.random.random()
+        if server.cut or not provider.up:
+            if draw < 0.3:
+                self._late.append(_Late(server, provider, write, self.now + HESITATION))
+            return None
+        if provider.hung:
+            provider.queue.append(write)
+            return None
+        if draw < 0.05:
+            self._late.append(_Late(server, provider, write, self.now + HESITATION))
+            return None
+        done = provider.write(write, self.now)
+        return None if draw < 0.1 else done
 
-    def lives(self, viewer: Server) -> dict[EntryUUID, rules.Life]:
-        """The two witnesses: the heartbeat in the directory, and the address on the wire."""
-        return {server.name: self._life(server) for server in self.servers.values() if server is not viewer}
+    def answers(self, asking: Server) -> bool:
+        """Whether the service's address answers somebody on the wire."""
+        return any(server.address for server in self.servers.values() if server is not asking)
 
-    def _life(self, server: Server) -> rules.Life:
-        if self.now - server.heard_at < LEASE:
-            return rules.Life.ALIVE
-        return rules.Life.SILENT if server.active else rules.Life.DEAD
+    def is_steady(self, server: Server) -> bool:
+        """Whether nobody can be about to act on the death of a server: see `Here.steady`."""
+        memory = server.memory
+        if not self.care.waits_until_steady:
+            return True
+        if memory.confirmed is None or self._missing(memory):
+            return False
+        return self.now - memory.back_at > HESITATION or memory.view.content.written_at > memory.back_at
+
+    def raise_address(self, server: Server) -> None:
+        """With a lifetime from the last heartbeat on where it is released; nothing when that has run out."""
+        server.expires = self._expiry(server)
+        if self.kind.isolation is Isolation.KEEP or self.now < server.expires:
+            server.address = True
+            self.note(f"{server.name} RAISES the address")
+
+    def _server(self, name: EntryUUID, number: int) -> Server:
+        return Server(name, Memory(self.kind.seeing(name, Content()), 0, 0), number % self.kind.providers)
+
+    def _memory(self, server: Server) -> Memory:
+        versions = self.provider(server).versions
+        return Memory(self.kind.seeing(server.name, versions[-1]), len(versions) - 1, self.now)
+
+    def _move(self, server: Server) -> None:
+        """An agent whose provider does not answer turns to another one that does."""
+        answering = [provider.number for provider in self.providers if provider.answers]
+        if answering:
+            server.provider = answering[0]
+            memory, fresh = server.memory, self._memory(server)
+            memory.view, memory.seen, memory.settled_at = fresh.view, fresh.seen, None
+
+    def _replicate(self) -> None:
+        if self.kind.providers == 1:
+            self.providers[0].unsent.clear()
+        elif not self.apart:
+            first, second = self.providers
+            replicate(first, second, self.random, self.now)
+            replicate(second, first, self.random, self.now)
+
+    def _doubt(self) -> None:
+        """Whether two providers may have been told different things: the conditions of `tests.simulation.schedule`.
+
+        It ends when they have met and agree, and nobody but the holder has the address.
+        """
+        first, second = (provider.now.state for provider in self.providers)
+        up = {server.name for server in self.servers.values() if server.address}
+        served = first.holder == second.holder and up == {first.holder} and self.kind.isolation is Isolation.KEEP
+        news = any(provider.has_news for provider in self.providers)
+        if news or not self._hear_each_other():
+            self._met_since = self.now + 1
+        if None in {first.holder, second.holder} or not (served or self._hear_each_other()):
+            self._begin_doubt()
+        elif self.now - self._met_since > SETTLING and first == second and up <= {first.holder}:
+            self.doubtful = False
+
+    def _hear_each_other(self) -> bool:
+        """Whether two providers know the same but for the delay; one that is down with nothing untold counts, too."""
+        down = [provider for provider in self.providers if not provider.up]
+        hung = any(provider.hung for provider in self.providers)
+        return not hung and not any(provider.has_news for provider in down) and bool(down or not self.apart)
+
+    def _begin_doubt(self) -> None:
+        if self.kind.providers > 1:
+            self.doubtful = self.doubted = True
+
+    def _carry_late(self) -> None:
+        for late in [*self._late]:
+            arrives = not late.server.cut and late.provider.answers
+            if arrives and self.random.random() < 0.5:
+                late.provider.write(late.write, self.now)
+                self.note(f"a late write of {late.server.name} arrives")
+                self._late.remove(late)
+            elif self.now >= late.until:
+                self._late.remove(late)
+
+    def _beat(self, server: Server) -> None:
+        """The heartbeat that comes back proves the directory and the search, from when it was sent."""
+        memory = server.memory
+        if memory.sent_at is not None and (self.random.random() < 0.25 or self.now - memory.sent_at >= SLOWEST):
+            if memory.confirmed is None or self.now - memory.confirmed >= LEASE:
+                memory.back_at = self.now
+            memory.confirmed = memory.sent_at if self.care.counts_from_sending else self.now
+            memory.sent_at = None
+            if server.address:
+                server.expires = max(server.expires, self._expiry(server))
+            elif memory.believes and not self.care.extends_only:
+                self.raise_address(server)
+        if memory.sent_at is None:
+            self.provider(server).beat(server.name, self.now)
+            memory.sent_at = self.now
+
+    def _expiry(self, server: Server) -> int:
+        confirmed = server.memory.confirmed
+        return self.now if confirmed is None else confirmed + LEASE
 
     def _parts(self, server: Server) -> Iterator[None]:
         """One step, in parts between which anything may happen."""
-        content = self.directory.versions[server.seen]
-        server.sulks = server.sulks and server.name in content.choice.all
-        sight = rules.Sight(server.name, content.state, content.choice, self.lives(server))
-        step = self.decide(sight, self._here(server, content.state))
+        memory = server.memory
+        if memory.believes and not server.address and self.random.random() < 0.5:
+            memory.believes = False
+        contest = memory.view.contest
+        seen = contest.state
+        if seen is None:
+            raise AssertionError("the state is always readable here")
+        memory.sulks = memory.sulks and server.name in contest.choice.all
+        here = self._here(server, seen, fenced=server.name in contest.fenced)
+        sight = rules.Sight(server.name, seen, contest.choice)
+        lives = self._lives(server, rules.watched(sight, here))
+        step = self.decide(rules.Sight(server.name, seen, contest.choice, lives), here)
+        if isinstance(step, rules.Keep):
+            if here.gives_way is rules.GivesWay.FENCED and seen.holder != server.name and not here.up:
+                yield from self._clear_fence(server)
+            return
+        write = written(step, memory.view)
+        self._begin(server, step)
+        yield
+        yield from CARRIED_OUT[type(step)](self, server, step, write)
+
+    def _begin(self, server: Server, step: rules.Step) -> None:
+        self.steps += 1
+        to = getattr(step, "to", None) or getattr(step, "server", "")
+        self.note(f"{server.name} {type(step).__name__} {to}: {step.reason}".replace(" :", ":"))
         if isinstance(step, rules.BecomeCandidate | rules.SwapIn) and not server.ready:
             self.unready_asked = server.name
-        if not isinstance(step, rules.Keep):
-            self.note(f"{server.name} {step}")
-        decided_at = self.now
-        yield
-        if isinstance(step, rules.SwapIn):
-            yield from _swap_in(self, server, step, decided_at)
-        else:
-            yield from _CARRIED_OUT[type(step)](self, server, step)
+        self.amid_step(self, server)
 
-    def _here(self, server: Server, state: rules.State) -> rules.Here:
+    def _here(self, server: Server, state: rules.State, *, fenced: bool) -> rules.Here:
+        memory = server.memory
         if state.candidate != server.name:
-            server.settled_at = None
-        elif server.settled_at is None:
-            server.settled_at = self.now + SETTLING
+            memory.settled_at = None
+        elif memory.settled_at is None:
+            memory.settled_at = self.now + (SETTLING if self.kind.providers > 1 else 0)
         return rules.Here(
-            active=server.active,
-            up=server.active,
-            ready=server.ready,
-            failed=server.failed_in == state.generation,
-            sulks=server.sulks,
-            settled=server.settled_at is not None and self.now >= server.settled_at,
-            steady=self.now - server.back_at > HESITATION and self.now - server.heard_at < LEASE,
+            active=memory.believes,
+            up=server.address or server.units,
+            ready=server.ready and memory.confirmed is not None and not self._missing(memory),
+            failed=memory.failed_in == state.generation,
+            sulks=memory.sulks,
+            settled=memory.settled_at is not None and self.now >= memory.settled_at,
+            steady=self.is_steady(server),
+            expired=self.kind.isolation is Isolation.RELEASE and self._missing(memory),
+            gives_way=server.gives_way(fenced=fenced),
         )
 
+    def _missing(self, memory: Memory) -> bool:
+        last = memory.began_at if memory.confirmed is None else memory.confirmed
+        return self.now - last >= LEASE
 
-def _keep(_world: World, _server: Server, _step: rules.Keep) -> Iterator[None]:
-    yield from ()
+    def _lives(self, server: Server, watched: frozenset[EntryUUID]) -> dict[EntryUUID, rules.Life]:
+        """What the witnesses say; only that a server is alive is believed for a while."""
+        verdicts = server.memory.verdicts
+        for name in watched:
+            known = verdicts.get(name)
+            kept = known is not None and (known.life is rules.Life.ALIVE or not self.care.judges_anew)
+            if known is None or not kept or self.now - known.judged_at > HESITATION:
+                verdicts[name] = Verdict(self._life(server, name), self.now)
+        return {name: verdicts[name].life for name in watched}
 
+    def _life(self, viewer: Server, name: EntryUUID) -> rules.Life:
+        if name in viewer.memory.view.content.fenced:
+            return rules.Life.DEAD
+        if not self.reaches(viewer):
+            return rules.Life.SILENT
+        provider = self.provider(viewer)
+        beat = provider.beat_of(name)
+        silent = provider.beat_of(viewer.name) - beat >= LEASE
+        if self.kind.isolation is Isolation.KEEP:
+            dead = silent and not self.servers[name].address
+        else:
+            value, since = viewer.memory.watch.get(name, (None, 0))
+            if value != beat:
+                viewer.memory.watch[name] = (beat, since := self.now)
+            dead = self.now - since >= LEASE
+        if dead:
+            return rules.Life.DEAD
+        return rules.Life.SILENT if silent else rules.Life.ALIVE
 
-def _activate(world: World, server: Server, step: rules.Activate) -> Iterator[None]:
-    read_at = world.now
-    if world.confirms:
-        if server.cut:
-            return
-        state = world.directory.now.state
-        if (state.holder, state.generation) != (server.name, step.generation):
-            return
+    def _clear_fence(self, server: Server) -> Iterator[None]:
+        """A server that came up fenced and holds nothing is free again, once a direct read has said so."""
         yield
-        if world.now - read_at > HESITATION:
-            return
-    if server.failing or not server.ready:
-        server.failed_in = step.generation
-        server.sulks = True
-        world.note(f"{server.name} could not be activated")
-        return
-    server.active = True
-    world.note(f"{server.name} ACTIVE")
-    yield
-
-
-def _stop(world: World, server: Server, _step: rules.Step) -> Iterator[None]:
-    if server.active:
-        server.active = False
-        world.note(f"{server.name} let go")
-    yield
-
-
-def _swap(world: World, server: Server, expected: rules.State, new: rules.State) -> None:
-    if not server.cut and not world.directory.swap(expected, new):
-        world.note(f"{server.name} was too late")
-
-
-def _swap_in(world: World, server: Server, step: rules.SwapIn, decided_at: int) -> Iterator[None]:
-    old = step.state
-    if world.now - decided_at > HESITATION:
-        return
-    candidate = None if old.candidate == server.name else old.candidate
-    _swap(world, server, old, rules.State(server.name, candidate, None, old.generation + 1))
-    yield
-
-
-def _become_candidate(world: World, server: Server, step: rules.BecomeCandidate) -> Iterator[None]:
-    _swap(world, server, step.state, replace(step.state, candidate=server.name))
-    yield
-
-
-def _change_state(world: World, server: Server, attribute: str, value: EntryUUID) -> None:
-    """Delete one value: it fails when the value is not there."""
-    state = world.directory.now.state
-    if not server.cut and getattr(state, attribute) == value:
-        world.directory.write(replace(world.directory.now, state=replace(state, **{attribute: None})))
-
-
-def _withdraw(world: World, server: Server, _step: rules.Step) -> Iterator[None]:
-    _change_state(world, server, "candidate", server.name)
-    yield
-
-
-def _clear_previous(world: World, server: Server, step: rules.ClearPrevious) -> Iterator[None]:
-    _change_state(world, server, "previous", step.server)
-    yield
-
-
-def _hand_over(world: World, server: Server, step: rules.HandOver) -> Iterator[None]:
-    yield from _stop(world, server, step)
-    _swap(world, server, step.state, rules.State(step.to, None, server.name, step.state.generation + 1))
-    yield
-
-
-def _give_back(world: World, server: Server, step: rules.GiveBack) -> Iterator[None]:
-    yield from _stop(world, server, step)
-    _delete_direct(world, server, server.name)
-    yield
-    candidate = step.state.candidate
-    _swap(world, server, step.state, rules.State(step.to, candidate, None, step.state.generation + 1))
-    yield
-
-
-def _let_go(world: World, server: Server, step: rules.LetGo) -> Iterator[None]:
-    if server.cut or world.directory.now.choice.all:
-        return
-    yield from _stop(world, server, step)
-    _swap(world, server, step.state, replace(step.state, holder=None, generation=step.state.generation + 1))
-    yield
-
-
-def _delete_direct(world: World, server: Server, whose: EntryUUID) -> None:
-    if not server.cut:
-        now = world.directory.now
-        world.directory.write(replace(now, direct=now.direct - {whose}))
-
-
-def _delete_link(world: World, server: Server, step: rules.DeleteLink) -> Iterator[None]:
-    _delete_direct(world, server, step.server)
-    yield
-
-
-_CARRIED_OUT: dict[type, Callable[..., Iterator[None]]] = {
-    rules.Keep: _keep,
-    rules.Activate: _activate,
-    rules.Stop: _stop,
-    rules.BecomeCandidate: _become_candidate,
-    rules.Withdraw: _withdraw,
-    rules.ClearCandidate: _withdraw,
-    rules.ClearPrevious: _clear_previous,
-    rules.HandOver: _hand_over,
-    rules.GiveBack: _give_back,
-    rules.LetGo: _let_go,
-    rules.DeleteLink: _delete_link,
-}
+        if self.reaches(server) and self.provider(server).now.state.holder != server.name:
+            self.steps += 1
+            self.note(f"{server.name} clears its fence")
+            self.send(server, Write(((fence(server.name), True),), ((fence(server.name), None),)))

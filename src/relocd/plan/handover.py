@@ -411,7 +411,9 @@ def _waits(sight: Sight, previous: EntryUUID | None) -> bool:
 
 
 def _without(choice: Choice, server: EntryUUID) -> Choice:
-    return replace(choice, direct=choice.direct - {server}, by_cluster=choice.by_cluster - {server})
+    """The choice when a server gives way: members stand by for the active one of their cluster only."""
+    standby = choice.standby if server in choice.by_cluster else frozenset()
+    return Choice(choice.direct - {server}, choice.by_cluster - {server}, standby)
 
 
 def _given(server: EntryUUID | None) -> EntryUUID:

@@ -1,0 +1,172 @@
+"""The simulated directory: one provider, or two that take writes each and tell the other with delay.
+
+What is said about the one service is a flat set of attributes. A write compares and changes some of them, all or
+nothing, at one provider. To the other goes only what it has changed, attribute by attribute, as delta-syncrepl sends
+single modifications; of two changes of one attribute the newer one stays, by its change number, on both sides.
+
+A provider that hangs answers nobody and carries out what it was sent, in any order, when it wakes up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from random import Random
+
+from relocd.model.entries import EntryUUID
+from relocd.plan.handover import State
+
+__all__ = ["DELAY", "NAMES", "Change", "Content", "Provider", "Value", "Write", "fence", "link", "replicate"]
+
+DELAY = 2
+"""The most ticks that a change takes to the other provider, when both run and hear each other."""
+
+_STATE = ("holder", "candidate", "previous", "generation")
+
+NAMES = tuple(map(EntryUUID, "abc"))
+
+Value = str | int | bool | None
+Values = tuple[tuple[str, Value], ...]
+
+
+def link(server: str) -> str:
+    """The attribute that links a server directly: True or None."""
+    return f"link {server}"
+
+
+def fence(server: str) -> str:
+    """The attribute that declares a server fenced: True or None."""
+    return f"fence {server}"
+
+
+def _beat(server: str) -> str:
+    return f"beat {server}"
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a provider says about the service; `written_at` is when its state was last written."""
+
+    state: State = field(default_factory=State)
+    direct: frozenset[EntryUUID] = frozenset()
+    cluster_active: EntryUUID | None = None
+    fenced: frozenset[EntryUUID] = frozenset()
+    written_at: int = 0
+
+    @property
+    def chosen(self) -> frozenset[EntryUUID]:
+        """The servers that are linked directly or through the cluster."""
+        return self.direct if self.cluster_active is None else self.direct | {self.cluster_active}
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One modify: lost unless all that it compares is so."""
+
+    compared: Values
+    changed: Values
+
+    @property
+    def changes_holder(self) -> bool:
+        return any(name == "generation" for name, _ in self.changed)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What the other provider is told: the values with their change number, not before the tick `due`."""
+
+    values: Values
+    csn: tuple[int, int, int]
+    due: int
+
+
+class Provider:
+    """One provider; `versions` is every content that it had, the last being true now."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.up = True
+        self.hung = False
+        self.versions = [Content()]
+        self.queue: list[Write] = []
+        self.unsent: list[Change] = []
+        self._values: dict[str, Value] = {}
+        self._stamps: dict[str, tuple[int, int, int]] = {}
+        self._written = 0
+
+    @property
+    def answers(self) -> bool:
+        return self.up and not self.hung
+
+    @property
+    def has_news(self) -> bool:
+        """Whether the other provider has to be told more than heartbeats."""
+        return any(not change.values[0][0].startswith("beat") for change in self.unsent)
+
+    @property
+    def now(self) -> Content:
+        return self.versions[-1]
+
+    def write(self, write: Write, tick: int) -> bool:
+        """Carry a write out, or refuse it as lost."""
+        if any(self._values.get(name) != value for name, value in write.compared):
+            return False
+        self._written += 1
+        change = Change(write.changed, (tick, self.number, self._written), tick)
+        self.unsent.append(change)
+        self._take(change.values, change.csn)
+        return True
+
+    def beat(self, server: str, tick: int) -> None:
+        """A server leaves its heartbeat."""
+        self._written += 1
+        change = Change(((_beat(server), tick),), (tick, self.number, self._written), tick)
+        self.unsent.append(change)
+        self._values[_beat(server)] = tick
+
+    def beat_of(self, server: str) -> int:
+        """When a server's newest heartbeat here was left; long ago where there is none."""
+        return int(self._values.get(_beat(server)) or -1000)
+
+    def learn(self, change: Change) -> None:
+        """Take what the other provider tells, where nothing newer is known."""
+        older = ((name, value) for name, value in change.values if self._stamps.get(name, (-1,)) < change.csn)
+        self._take(tuple(older), change.csn)
+
+    def wake(self, random: Random, tick: int) -> None:
+        """What was sent meanwhile is carried out now, in any order; nobody hears of it."""
+        self.hung = False
+        random.shuffle(self.queue)
+        for write in self.queue:
+            self.write(write, tick)
+        self.queue.clear()
+
+    def _take(self, values: Iterable[tuple[str, Value]], csn: tuple[int, int, int]) -> None:
+        for name, value in values:
+            self._values[name] = value
+            self._stamps[name] = csn
+            if name.startswith("beat"):
+                return
+        content = self._content()
+        if content != self.now:
+            self.versions.append(content)
+
+    def _content(self) -> Content:
+        known = self._values.get
+        names = (known("holder"), known("candidate"), known("previous"))
+        return Content(
+            State(*names, known("generation") or 0),  # type: ignore[arg-type]
+            frozenset(name for name in NAMES if known(link(name))),
+            known("active"),  # type: ignore[arg-type]
+            frozenset(name for name in NAMES if known(fence(name))),
+            max(self._stamps.get(name, (0,))[0] for name in _STATE),
+        )
+
+
+def replicate(source: Provider, target: Provider, random: Random, tick: int) -> None:
+    """What is due goes to the other provider, in the order in which it was written."""
+    while source.unsent and source.answers and target.answers:
+        change = source.unsent[0]
+        if change.due + DELAY > tick and random.random() < 1 / DELAY:
+            return
+        target.learn(source.unsent.pop(0))

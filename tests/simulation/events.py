@@ -1,0 +1,243 @@
+"""What may happen in a schedule: triggers, faults of servers, agents and the directory, and their end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import Final
+
+from relocd.model.entries import EntryUUID
+from tests.simulation.directory import NAMES, Value, Write, fence, link
+from tests.simulation.server import Server
+from tests.simulation.world import World
+
+__all__ = ["ACTOR", "HOLDER", "Event", "happen", "planned"]
+
+ACTOR: Final = EntryUUID("who takes the step")
+HOLDER: Final = EntryUUID("the holder")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happens to a server or to its provider, at a tick or in the middle of the n-th step.
+
+    Then `server` may be the one that takes the step (`ACTOR`) or the one that it believes to be the holder (`HOLDER`).
+    """
+
+    what: str
+    server: EntryUUID
+    tick: int = 0
+    step: int = 0
+
+
+def planned(random: Random, ticks: int, providers: int) -> tuple[Event, ...]:
+    """The events of a schedule: of some kinds of fault only, so that schedules differ in kind.
+
+    Some follow a script with little else in it, for what chance alone brings about too rarely.
+    """
+    faults = [*_FAULTS, *(_FAULTS_OF_TWO if providers > 1 else ())]
+    chosen = random.sample(faults, random.choice([0, 1, 2, 2, 3, 3, 4, 5, len(faults)]))
+    kinds = [*_CALM, *(kind for fault in chosen for kind in fault)]
+    rate = random.choice([0.15, 0.25, 0.4])
+    happens = [tick for tick in range(1, ticks + 1) if random.random() < rate]
+    by_tick = [Event(random.choice(kinds), random.choice(NAMES), tick=tick) for tick in happens]
+    disturbed = [step for step in range(1, ticks) if random.random() < random.choice([0, rate])]
+    by_step = [Event(random.choice(kinds), random.choice((ACTOR, HOLDER)), step=step) for step in disturbed]
+    scripts = [(), (), (), _return(random), _duel(random) if providers > 1 else ()]
+    script = random.choice(scripts)
+    return (*script, *random.sample(by_tick, min(3, len(by_tick)))) if script else (*by_tick, *by_step)
+
+
+def _duel(random: Random) -> tuple[Event, ...]:
+    """The holder dies, and later the servers of both providers are chosen at once."""
+    start = random.randrange(10, 40)
+    return (
+        Event("trigger links", NAMES[2], tick=2),
+        Event("server crashes", NAMES[2], tick=start),
+        Event("trigger links everybody", NAMES[0], tick=start + 15),
+    )
+
+
+def _return(random: Random) -> tuple[Event, ...]:
+    """The holder hangs when it is about to activate, and comes back just when another takes over."""
+    return (
+        Event("trigger links", NAMES[2], tick=2),
+        Event("agent hangs", ACTOR, step=2),
+        Event("trigger links", NAMES[0], tick=random.randrange(10, 40)),
+        Event("agent resumes", HOLDER, step=random.choice([4, 5, 5])),
+    )
+
+
+def happen(world: World, event: Event, actor: Server | None = None) -> None:
+    """Let an event happen, and note it where it changes anything."""
+    name: EntryUUID | None = event.server
+    if actor is not None:
+        name = actor.name if name == ACTOR else actor.memory.view.content.state.holder
+    if name is not None:
+        before = len(world.trace)
+        world.note(f"* {event.what}: {name}")
+        if not _EVENTS[event.what](world, world.servers[name]):
+            del world.trace[before:]
+
+
+def _trigger(world: World, name: str, value: Value) -> bool:
+    """A trigger writes to a provider that answers; whether there is one."""
+    answering = [provider for provider in world.providers if provider.answers]
+    if answering:
+        world.random.choice(answering).write(Write((), ((name, value),)), world.now)
+    return bool(answering)
+
+
+def _link_everybody(world: World, _server: Server) -> bool:
+    linked = [_trigger(world, link(name), True) for name in NAMES]
+    return all(linked)
+
+
+def _fence(world: World, server: Server) -> bool:
+    """Whoever declares a server fenced has powered it off, and it stays off until that is written."""
+    if not any(provider.answers for provider in world.providers):
+        return False
+    _crash(world, server)
+    return _trigger(world, fence(server.name), True)
+
+
+def _crash(world: World, server: Server) -> bool:
+    """The server loses its power, and its provider with it."""
+    crashes = server.up
+    server.power_off()
+    number = NAMES.index(server.name)
+    if 1 < world.kind.providers > number:
+        world.stop_provider(world.providers[number])
+    return crashes
+
+
+def _start(world: World, server: Server) -> bool:
+    if server.up:
+        return False
+    server.up = True
+    number = NAMES.index(server.name)
+    if 1 < world.kind.providers > number:
+        world.providers[number].up = True
+        server.provider = number
+    world.start_agent(server)
+    return True
+
+
+def _restart_agent(world: World, server: Server) -> bool:
+    """Only the agent ends, hung or not, and begins again."""
+    if server.up and world.reaches(server):
+        world.start_agent(server)
+        return True
+    return False
+
+
+def _set(attribute: str, value: bool) -> Callable[[World, Server], bool]:
+    def happens(_world: World, server: Server) -> bool:
+        changes = server.up and getattr(server, attribute) is not value
+        if changes:
+            setattr(server, attribute, value)
+        return changes
+
+    return happens
+
+
+def _mends(attribute: str, value: bool) -> Callable[[World, Server], bool]:
+    """What has failed may work now, so the agent asks for the service again."""
+
+    def happens(_world: World, server: Server) -> bool:
+        changes = getattr(server, attribute) is not value or server.memory.sulks
+        setattr(server, attribute, value)
+        server.memory.sulks = False
+        return changes
+
+    return happens
+
+
+def _hang_provider(world: World, server: Server) -> bool:
+    provider = world.provider(server)
+    hangs, provider.hung = provider.answers, provider.up
+    return hangs
+
+
+def _wake_provider(world: World, server: Server) -> bool:
+    provider = world.provider(server)
+    wakes = provider.up and provider.hung
+    if wakes:
+        provider.wake(world.random, world.now)
+    return wakes
+
+
+def _kill_provider(world: World, server: Server) -> bool:
+    provider = world.provider(server)
+    killed = provider.up
+    world.stop_provider(provider)
+    return killed
+
+
+def _start_provider(world: World, server: Server) -> bool:
+    """A provider returns, when its server has power."""
+    number = NAMES.index(server.name)
+    if number >= world.kind.providers or world.providers[number].up or not server.up:
+        return False
+    world.providers[number].up = True
+    return True
+
+
+def _part(world: World, _server: Server) -> bool:
+    parts, world.apart = not world.apart, True
+    return parts
+
+
+def _meet(world: World, _server: Server) -> bool:
+    meets, world.apart = world.apart, False
+    return meets
+
+
+_CALM: Final = (
+    *("trigger links", "trigger links everybody", "trigger unlinks"),
+    *("trigger activates in the cluster", "trigger deactivates the cluster"),
+)
+_FAULTS: Final = (
+    ("server crashes", "server starts"),
+    ("trigger fences", "server starts"),
+    ("agent hangs", "agent resumes"),
+    ("agent restarts",),
+    ("loses the directory", "has the directory again"),
+    ("is not ready", "is ready"),
+    ("will fail to activate", "can be activated"),
+    ("is drained", "is undrained"),
+    ("is displaced", "is not displaced"),
+    ("slapd hangs", "slapd resumes"),
+)
+_FAULTS_OF_TWO: Final = (("slapd dies", "slapd starts"), ("providers part", "providers meet"))
+
+_EVENTS: Final[dict[str, Callable[[World, Server], bool]]] = {
+    "trigger links": lambda world, server: _trigger(world, link(server.name), True),
+    "trigger links everybody": _link_everybody,
+    "trigger unlinks": lambda world, server: _trigger(world, link(server.name), None),
+    "trigger activates in the cluster": lambda world, server: _trigger(world, "active", server.name),
+    "trigger deactivates the cluster": lambda world, _server: _trigger(world, "active", None),
+    "trigger fences": _fence,
+    "server crashes": _crash,
+    "server starts": _start,
+    "agent hangs": _set("hung", True),
+    "agent resumes": _set("hung", False),
+    "agent restarts": _restart_agent,
+    "loses the directory": _set("cut", True),
+    "has the directory again": _set("cut", False),
+    "is not ready": _set("ready", False),
+    "is ready": _mends("ready", True),
+    "will fail to activate": _set("failing", True),
+    "can be activated": _mends("failing", False),
+    "is drained": _set("drained", True),
+    "is undrained": _set("drained", False),
+    "is displaced": _set("displaced", True),
+    "is not displaced": _set("displaced", False),
+    "slapd hangs": _hang_provider,
+    "slapd resumes": _wake_provider,
+    "slapd dies": _kill_provider,
+    "slapd starts": _start_provider,
+    "providers part": _part,
+    "providers meet": _meet,
+}

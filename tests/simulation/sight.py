@@ -1,0 +1,182 @@
+"""What an agent sees of the directory, as the code that ships sees it, and what it writes, as that code writes it.
+
+`Direct` makes the contest from the content at once; `Mirrored` goes the whole way: entries through the real `Mirror`,
+its snapshot, and the real `contest`. Both write through the real `write_of`; a modification becomes a comparison and a
+change of the simulated directory's attributes.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final
+
+from relocd.model.dn import DN
+from relocd.model.entries import Entry, EntryUUID, Service, ServiceState
+from relocd.model.snapshot import Snapshot
+from relocd.model.writes import Add, Delete, Modification
+from relocd.plan.contest import Contest, contest, displacing
+from relocd.plan.handover import Choice, State, Step
+from relocd.plan.swaps import Creation, write_of
+from relocd.sync.events import RefreshDone, Started, Upsert
+from relocd.sync.mirror import Mirror
+from tests.entries import cluster, server, service, uuid_of
+from tests.simulation.directory import NAMES, Content, Value, Write, link
+
+__all__ = ["Direct", "Mirrored", "Seeing", "written"]
+
+_SERVICE: Final = service("web", relocAddress="192.0.2.10/24", relocTemplateSet="nginx")
+_STATE: Final = _SERVICE.dn.below("cn=state")
+_SERVERS: Final = {name: server(name, clusters=["pair"], uuid=name).dn for name in NAMES}
+_NAMES: Final = {dn.key: name for name, dn in _SERVERS.items()}
+_ATTRIBUTES: Final = {"holder": "relocHolder", "candidate": "relocCandidate", "previous": "relocPrevious"}
+
+
+class Direct:
+    """The view of an agent at the newest content that has reached it."""
+
+    def __init__(self, me: EntryUUID, content: Content) -> None:
+        self._me = me
+        self.content = content
+
+    def take(self, content: Content) -> None:
+        """The next content arrives."""
+        self.content = content
+
+    @property
+    def contest(self) -> Contest:
+        return _contest(self._me, self.content)
+
+
+class Mirrored(Direct):
+    """The same through the mirror: a refresh first, then only the entries that have changed."""
+
+    def __init__(self, me: EntryUUID, content: Content) -> None:
+        super().__init__(me, content)
+        self._mirror = Mirror(_SERVERS[me])
+        entries = map(Upsert, _entries(content))
+        self._mirror.apply([Started("ldap://directory", fresh=True), *entries, RefreshDone()])
+        self._fill(content)
+
+    def take(self, content: Content) -> None:
+        known = {each.uuid: each for each in _entries(self.content)}
+        self._mirror.apply(Upsert(each) for each in _entries(content) if known.get(each.uuid) != each)
+        self._fill(content)
+        super().take(content)
+
+    def _fill(self, content: Content) -> None:
+        """What has come to be of concern is read directly."""
+        missing = {record.uuid for record in self._mirror.missing}
+        for each in _entries(content):
+            if each.uuid in missing:
+                self._mirror.fill(each)
+
+    @property
+    def contest(self) -> Contest:
+        snapshot = self._mirror.snapshot
+        if snapshot is None or snapshot.me is None:
+            raise AssertionError("a mirror that has refreshed knows its server")
+        return contest(snapshot, snapshot.me, _service_of(snapshot), displacing(snapshot, snapshot.me))
+
+
+Seeing = type[Direct]
+
+
+@lru_cache(maxsize=2**16)
+def _written(step: Step, me: EntryUUID, content: Content) -> Write | None:
+    return translated(write_of(step, _contest(me, content)))
+
+
+def written(step: Step, seen: Direct) -> Write | None:
+    """The write of a step for what was seen, None where there is nothing to write."""
+    if isinstance(seen, Mirrored):
+        return translated(write_of(step, seen.contest))
+    return _written(step, seen.contest.me, seen.content)
+
+
+def translated(write: Modification | Creation | None) -> Write | None:
+    """A write of the real code as comparisons and changes of attributes."""
+    if write is None:
+        return None
+    compared: dict[str, Value] = {}
+    changed: dict[str, Value] = {}
+    if isinstance(write, Creation):
+        given = ((name, values[0]) for name, values in write.attributes.items() if name.startswith("reloc"))
+        return Write((("generation", None),), tuple((_short(name), _value(name, value)) for name, value in given))
+    for change in write.changes:
+        assert isinstance(change, Add | Delete), change
+        name = _attribute(write.dn, change.attribute)
+        value = True if name.startswith("link") else _value(change.attribute, change.values[0])
+        compared.setdefault(name, value if isinstance(change, Delete) else None)
+        changed[name] = None if isinstance(change, Delete) else value
+    if write.assertion:
+        compared["generation"] = int(write.assertion.strip("()").partition("=")[2])
+    return Write(tuple(compared.items()), tuple(changed.items()))
+
+
+def _attribute(dn: DN, name: str) -> str:
+    return link(_NAMES[dn.key]) if name == "relocServiceLink" else _short(name)
+
+
+def _short(name: str) -> str:
+    return name.removeprefix("reloc").lower()
+
+
+def _value(name: str, value: bytes) -> Value:
+    return int(value) if name == "relocGeneration" else _NAMES[DN.parse(value.decode()).key]
+
+
+@lru_cache(maxsize=2**14)
+def _contest(me: EntryUUID, content: Content) -> Contest:
+    """What `contest` gives for a content."""
+    active = frozenset(filter(None, (content.cluster_active,)))
+    state = content.state
+    return Contest(
+        me=me,
+        service=_SERVICE.dn,
+        state=state,
+        entry=None if state == State() else ServiceState(uuid_of("state"), _STATE, "", _SERVICE.dn, *_named(state)),
+        choice=Choice(content.direct, active, frozenset(NAMES) - active),
+        names=_SERVERS,
+        links=dict.fromkeys(content.direct, _SERVICE.dn),
+        fenced=content.fenced,
+    )
+
+
+def _named(state: State) -> tuple[DN | None, DN | None, DN | None, int]:
+    holder, candidate, previous = (
+        None if server is None else _SERVERS[server] for server in (state.holder, state.candidate, state.previous)
+    )
+    return holder, candidate, previous, state.generation
+
+
+@lru_cache(maxsize=2**12)
+def _entries(content: Content) -> tuple[Entry, ...]:
+    """The entries that say so."""
+    servers = (
+        server(
+            name,
+            uuid=name,
+            services=["web"] if name in content.direct else (),
+            clusters=["pair"],
+            relocFenced=["TRUE"] if name in content.fenced else (),
+        )
+        for name in NAMES
+    )
+    pair = cluster("pair", services=["web"], active=content.cluster_active)
+    return (_SERVICE, pair, *servers, *_state_entry(content.state))
+
+
+def _state_entry(state: State) -> tuple[Entry, ...]:
+    if state == State():
+        return ()
+    values = {"objectclass": (b"relocServiceState",), "cn": (b"state",)}
+    values["relocgeneration"] = (str(state.generation).encode(),)
+    for name, attribute in _ATTRIBUTES.items():
+        value = getattr(state, name)
+        if value is not None:
+            values[attribute.lower()] = (_SERVERS[value].text.encode(),)
+    return (Entry(uuid_of("state"), _STATE, "", values),)
+
+
+def _service_of(snapshot: Snapshot) -> Service:
+    return snapshot.services[_SERVICE.uuid]

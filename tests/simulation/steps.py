@@ -1,0 +1,122 @@
+"""How an agent carries a step out, in parts between which anything may happen; its writes are the real code's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from relocd.plan import handover as rules
+from tests.simulation.directory import Write, link
+
+if TYPE_CHECKING:
+    from tests.simulation.server import Server
+    from tests.simulation.world import World
+
+__all__ = ["CARRIED_OUT", "HESITATION"]
+
+HESITATION = 4
+"""What was allowed by a read or a witness is only carried out within so many ticks; fewer than the lease has."""
+
+
+def _activate(world: World, server: Server, step: rules.Activate, _write: Write | None) -> Iterator[None]:
+    read_at = world.now
+    if world.care.reads_first:
+        if not world.reaches(server):
+            return
+        state = world.provider(server).now.state
+        if (state.holder, state.generation) != (server.name, step.generation):
+            return
+        if not world.is_steady(server):
+            return
+        yield
+    if world.care.asks_wire and world.answers(server):
+        world.note(f"{server.name} waits: the address answers elsewhere")
+        return
+    yield
+    if world.care.acts_in_time and world.now - read_at > HESITATION:
+        return
+    yield from _bring_up(world, server, step)
+
+
+def _bring_up(world: World, server: Server, step: rules.Activate) -> Iterator[None]:
+    if not (_fails(server) and world.random.random() < 0.5):
+        world.raise_address(server)
+        yield
+    if _fails(server):
+        server.memory.failed_in = step.generation
+        server.memory.sulks = True
+        world.note(f"{server.name} could not activate")
+        return
+    server.units = server.memory.believes = True
+    yield
+
+
+def _fails(server: Server) -> bool:
+    return server.failing or not server.ready
+
+
+def _stop(world: World, server: Server, _step: rules.Step, _write: Write | None) -> Iterator[None]:
+    server.units = False
+    if server.address:
+        yield
+        world.note(f"{server.name} drops the address")
+    server.address = server.memory.believes = False
+    yield
+
+
+def _send(world: World, server: Server, write: Write | None) -> Iterator[None]:
+    """The same write until it is answered; nothing else is done for the service meanwhile."""
+    while write is not None:
+        done = world.send(server, write)
+        if done is not None or not world.care.repeats:
+            break
+        for _ in range(world.random.randrange(1, 4)):
+            yield
+    yield
+
+
+def _swap_in(world: World, server: Server, step: rules.SwapIn, write: Write | None) -> Iterator[None]:
+    holder = step.state.holder
+    if holder is not None and world.care.acts_in_time:
+        verdict = server.memory.verdicts.get(holder)
+        if verdict is None or world.now - verdict.judged_at > HESITATION:
+            return
+    yield from _send(world, server, write)
+
+
+def _just_write(world: World, server: Server, _step: rules.Step, write: Write | None) -> Iterator[None]:
+    yield from _send(world, server, write)
+
+
+def _stop_and_write(world: World, server: Server, step: rules.Step, write: Write | None) -> Iterator[None]:
+    yield from _stop(world, server, step, write)
+    yield from _send(world, server, write)
+
+
+def _give_back(world: World, server: Server, step: rules.GiveBack, write: Write | None) -> Iterator[None]:
+    yield from _stop(world, server, step, write)
+    if server.name in server.memory.view.content.direct:
+        own = link(server.name)
+        yield from _send(world, server, Write(((own, True),), ((own, None),)))
+    yield from _send(world, server, write)
+
+
+def _let_go(world: World, server: Server, step: rules.LetGo, write: Write | None) -> Iterator[None]:
+    if world.reaches(server) and not world.provider(server).now.chosen:
+        yield from _stop_and_write(world, server, step, write)
+
+
+CARRIED_OUT: dict[type, Callable[..., Iterator[None]]] = {
+    rules.Activate: _activate,
+    rules.Stop: _stop,
+    rules.SwapIn: _swap_in,
+    rules.BecomeCandidate: _just_write,
+    rules.Withdraw: _just_write,
+    rules.ClearCandidate: _just_write,
+    rules.ClearPrevious: _just_write,
+    rules.DeleteLink: _just_write,
+    rules.HandOver: _stop_and_write,
+    rules.StepDown: _stop_and_write,
+    rules.GiveBack: _give_back,
+    rules.LetGo: _let_go,
+}
