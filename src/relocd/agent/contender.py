@@ -189,6 +189,9 @@ class Contender:
             awaited_s = self._writes.awaited_s(view)
             if awaited_s:
                 return Report(turn.footprint, again_s=awaited_s)
+        if isinstance(step, Activate) and await self._is_in_the_way(turn.contest):
+            waits = "waits until what it displaces has given way"
+            return Report(turn.footprint, busy=True, standing=waits, again_s=_SOON_S)
         self._log(step, turn)
         match step:
             case Stop():
@@ -217,10 +220,10 @@ class Contender:
         report = await converged(self._host, goal, turn.footprint)
         return report if report.problems else replace(report, again_s=0.0)
 
+    async def _is_in_the_way(self, contest: Contest) -> bool:
+        return any([await self._agreed.is_up(service) for service in contest.displaces])
+
     async def _activated(self, step: Activate, turn: Turn) -> Report:
-        if any([await self._agreed.is_up(service) for service in turn.contest.displaces]):
-            waits = "waits until what it displaces has given way"
-            return Report(turn.footprint, busy=True, standing=waits, again_s=_SOON_S)
         probe = turn.goal.probe and self._memory.unasked != step.generation
         turn = replace(turn, goal=replace(turn.goal, reason=step.reason))
         ready = self._memory.ready
