@@ -1,7 +1,9 @@
 """The writes about one service, one at a time: a write whose outcome nobody knows is sent again before anything else.
 
 A server that hung may carry out a write long after a read that did not show it (`relocd.model.writes.Unknown`). Sent
-again until it is answered, the comparison in it says which: it is done now, or it is lost, and then it can do no harm.
+again until it is answered, the comparison in it says which: it is done now, or it is lost.
+
+Known gap: a handover compares the candidate, too; lost by that, an earlier copy may match once the candidate is back.
 """
 
 from __future__ import annotations
