@@ -21,7 +21,7 @@ from relocd.model.host import NewFile, UnitState
 from relocd.model.template_set import Role, TemplateSet, UnitAction
 from relocd.plan.actions import Action, AddAddress, DropAddress, InstallFiles, RunCommand, UseUnit
 from relocd.plan.desired import Desired, Footprint, Observed, Placed
-from relocd.plan.diff import actions, after, before, leaving
+from relocd.plan.diff import STOPPED, actions, after, before, leaving
 from relocd.plan.goals import Goal, GoalId
 from relocd.plan.outline import Outline, PlannedFile, desired, fallback, outline
 
@@ -44,7 +44,6 @@ __all__ = [
 Permit = Callable[[], Awaitable[Warrant]]
 """Asked before anything is raised that one server only may have; raises `Busy` or `Unavailable` when it may not."""
 Files = tuple[NewFile, ...]
-_STOPPED = frozenset({UnitState.INACTIVE, UnitState.FAILED, UnitState.UNKNOWN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +176,7 @@ async def is_up(host: Host, footprint: Footprint) -> bool:
     if footprint.role is Role.STANDBY:
         return False
     units = [unit.name for unit in footprint.units if unit.enter in {UnitAction.START, UnitAction.STOP}]
-    return any([await _unit_state(host, name) not in _STOPPED for name in units])
+    return any([await _unit_state(host, name) not in STOPPED for name in units])
 
 
 def _raises(plan: Plan) -> bool:

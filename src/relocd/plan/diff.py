@@ -24,10 +24,11 @@ from relocd.plan.actions import (
 )
 from relocd.plan.desired import Desired, DesiredUnit, Footprint, Observed, Placed
 
-__all__ = ["actions", "after", "before", "leaving"]
+__all__ = ["STOPPED", "actions", "after", "before", "leaving"]
 
 _RUNNING = frozenset({UnitState.ACTIVE, UnitState.ACTIVATING})
-_STOPPED = frozenset({UnitState.INACTIVE, UnitState.FAILED, UnitState.UNKNOWN})
+STOPPED = frozenset({UnitState.INACTIVE, UnitState.FAILED, UnitState.UNKNOWN})
+"""The states of a unit of which nothing runs."""
 
 
 def actions(desired: Desired, observed: Observed, footprint: Footprint) -> tuple[Action, ...]:
@@ -120,7 +121,7 @@ def _runs(name: str, observed: Observed) -> bool:
 
 def _may_run(name: str, observed: Observed) -> bool:
     """Whether a unit is to be stopped: also while it stops, and when nobody could say."""
-    return observed.units.get(name) not in _STOPPED
+    return observed.units.get(name) not in STOPPED
 
 
 def _file_actions(desired: Desired, observed: Observed, footprint: Footprint) -> Iterator[Action]:
