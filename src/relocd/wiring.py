@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -35,7 +35,7 @@ from relocd.agent.host import UNMEASURED, Host
 from relocd.errors import Invalid
 from relocd.model.dn import DN
 from relocd.model.parse import search_filter
-from relocd.model.settings import MODE_NAME, STATUS_NAME, Settings
+from relocd.model.settings import MODE_NAME, STATUS_NAME, DirectorySettings, Settings
 from relocd.model.template_set import TemplateSet
 from relocd.plan.guards import guards
 from relocd.ports import Meter, Units
@@ -163,5 +163,11 @@ async def _directory(settings: Settings, stack: AsyncExitStack, *, resuming: boo
     feed = LdapFeed(settings.directory, filter_, saved.cookie if saved else "", urgent)
     await stack.enter_async_context(feed)
     reader = await stack.enter_async_context(LdapReader(settings.directory, lambda: feed.current_uri, urgent))
-    writer = await stack.enter_async_context(LdapWriter(settings.directory, lambda: feed.current_uri, urgent))
+    writer = await stack.enter_async_context(LdapWriter(_prompt(settings), lambda: feed.current_uri, urgent))
     return Directory(feed, reader, writer, cache, saved)
+
+
+def _prompt(settings: Settings) -> DirectorySettings:
+    """For writes: what the provider's host has not got by the time that a witness counts, it never gets."""
+    silence_s = min(settings.directory.silence_timeout_s, settings.handover.hesitation_s)
+    return replace(settings.directory, silence_timeout_s=silence_s)

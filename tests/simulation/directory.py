@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from relocd.model.entries import EntryUUID
-from relocd.plan.handover import State
+from relocd.plan.sight import State
 
 __all__ = ["DELAY", "NAMES", "Change", "Content", "Provider", "Value", "Write", "fence", "link", "replicate"]
 
@@ -45,13 +45,14 @@ def _beat(server: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a provider says about the service; `written_at` is when its state was last written."""
+    """What a provider says about the service; `created`: its state has an entry, last written at `written_at`."""
 
     state: State = field(default_factory=State)
     direct: frozenset[EntryUUID] = frozenset()
     cluster_active: EntryUUID | None = None
     fenced: frozenset[EntryUUID] = frozenset()
     written_at: int = 0
+    created: bool = False
 
     @property
     def chosen(self) -> frozenset[EntryUUID]:
@@ -61,10 +62,11 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One modify: lost unless all that it compares is so."""
+    """One modify: lost unless all that it compares is so. While nobody knows its outcome, `again` is sent, if any."""
 
     compared: Values
     changed: Values
+    again: Write | None = None
 
     @property
     def changes_holder(self) -> bool:
@@ -160,6 +162,7 @@ class Provider:
             known("active"),  # type: ignore[arg-type]
             frozenset(name for name in NAMES if known(fence(name))),
             max(self._stamps.get(name, (0,))[0] for name in _STATE),
+            bool(known("created")),
         )
 
 

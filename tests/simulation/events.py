@@ -44,9 +44,9 @@ def planned(random: Random, ticks: int, providers: int) -> tuple[Event, ...]:
     by_tick = [Event(random.choice(kinds), random.choice(NAMES), tick=tick) for tick in happens]
     disturbed = [step for step in range(1, ticks) if random.random() < random.choice([0, rate])]
     by_step = [Event(random.choice(kinds), random.choice((ACTOR, HOLDER)), step=step) for step in disturbed]
-    scripts = [(), (), (), _return(random), _duel(random) if providers > 1 else ()]
-    script = random.choice(scripts)
-    return (*script, *random.sample(by_tick, min(3, len(by_tick)))) if script else (*by_tick, *by_step)
+    scripts = [_return, *((_duel, _late_gift) if providers > 1 else ())]
+    script = random.choice([None, None, None, *scripts])
+    return (*script(random), *random.sample(by_tick, min(3, len(by_tick)))) if script else (*by_tick, *by_step)
 
 
 def _duel(random: Random) -> tuple[Event, ...]:
@@ -63,9 +63,21 @@ def _return(random: Random) -> tuple[Event, ...]:
     """The holder hangs when it is about to activate, and comes back just when another takes over."""
     return (
         Event("trigger links", NAMES[2], tick=2),
-        Event("agent hangs", ACTOR, step=2),
+        Event("agent hangs", ACTOR, step=3),
         Event("trigger links", NAMES[0], tick=random.randrange(10, 40)),
-        Event("agent resumes", HOLDER, step=random.choice([4, 5, 5])),
+        Event("agent resumes", HOLDER, step=random.choice([5, 6, 6])),
+    )
+
+
+def _late_gift(random: Random) -> tuple[Event, ...]:
+    """A new holder loses the directory, and has it again, to give the service back, just when another takes over."""
+    start = random.randrange(10, 40)
+    return (
+        Event("trigger links", NAMES[2], tick=2),
+        Event("trigger links", NAMES[0], tick=start),
+        Event("loses the directory", ACTOR, step=6),
+        Event("trigger links", NAMES[1], tick=start + 20),
+        Event("has the directory again", HOLDER, step=random.choice([8, 9])),
     )
 
 

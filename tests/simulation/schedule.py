@@ -19,15 +19,11 @@ The conditions:
 - An agent that hangs does so between its acts, not between its last look at the clock and the act itself.
 - A write that the directory carries out at all, it carries out within the time that a witness counts, or when it wakes
   up, before it answers anybody. The kernel drops the address of a service that is released when the lease is over.
-- Known not to hold: a handover of unknown outcome is sent again and is lost because the candidate has withdrawn; the
-  candidate asks again, and the first copy, still on its way, matches once more. Then two may serve.
 - Two providers replicate single modifications (delta-syncrepl), and their clocks differ by less than a change takes
   from one to the other. Settling takes longer than a change takes there and back.
 - With two providers *never two* and *the generation only grows* hold while both know the same but for that delay. One
   may be down, if it has told the other all that it was told. While they do not hear each other, or one hangs, they hold
   only as long as the holder that both know of serves without interruption, and with `keep` only.
-- With two providers they do not hold while there is no holder (R1 does not settle), nor when a holder that was silent
-  for a lease gives the service away just when another takes it.
 """
 
 from __future__ import annotations

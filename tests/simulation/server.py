@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from relocd.model.entries import EntryUUID
-from relocd.plan.handover import GivesWay, Life
+from relocd.plan.sight import GivesWay, Life
 from tests.simulation.sight import Direct
 
 __all__ = ["Memory", "Server", "Verdict"]

@@ -7,16 +7,18 @@ change of the simulated directory's attributes.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
 from relocd.model.dn import DN
 from relocd.model.entries import Entry, EntryUUID, Service, ServiceState
 from relocd.model.snapshot import Snapshot
-from relocd.model.writes import Add, Delete, Modification
+from relocd.model.writes import Add, Delete, Modification, Replace
 from relocd.plan.contest import Contest, contest, displacing
-from relocd.plan.handover import Choice, State, Step
-from relocd.plan.swaps import Creation, write_of
+from relocd.plan.sight import Choice, State
+from relocd.plan.steps import Step
+from relocd.plan.swaps import Creation, again, write_of
 from relocd.sync.events import RefreshDone, Started, Upsert
 from relocd.sync.mirror import Mirror
 from tests.entries import cluster, server, service, uuid_of
@@ -83,33 +85,41 @@ Seeing = type[Direct]
 
 @lru_cache(maxsize=2**16)
 def _written(step: Step, me: EntryUUID, content: Content) -> Write | None:
-    return translated(write_of(step, _contest(me, content)))
+    return _written_by(step, _contest(me, content))
+
+
+def _written_by(step: Step, contest: Contest) -> Write | None:
+    write = write_of(step, contest)
+    return None if write is None else replace(_translated(write), again=_translated(again(write, contest)))
 
 
 def written(step: Step, seen: Direct) -> Write | None:
     """The write of a step for what was seen, None where there is nothing to write."""
     if isinstance(seen, Mirrored):
-        return translated(write_of(step, seen.contest))
+        return _written_by(step, seen.contest)
     return _written(step, seen.contest.me, seen.content)
 
 
-def translated(write: Modification | Creation | None) -> Write | None:
+def _translated(write: Modification | Creation) -> Write:
     """A write of the real code as comparisons and changes of attributes."""
-    if write is None:
-        return None
-    compared: dict[str, Value] = {}
-    changed: dict[str, Value] = {}
     if isinstance(write, Creation):
         given = ((name, values[0]) for name, values in write.attributes.items() if name.startswith("reloc"))
-        return Write((("generation", None),), tuple((_short(name), _value(name, value)) for name, value in given))
+        values = tuple((_short(name), _value(name, value)) for name, value in given)
+        return Write((("created", None),), (("created", True), *values))
+    compared: dict[str, Value] = {}
+    changed: dict[str, Value] = {}
+    if write.dn == _STATE:
+        compared["created"] = True  # a modification of an entry that is not there is lost
     for change in write.changes:
-        assert isinstance(change, Add | Delete), change
+        assert isinstance(change, Add | Delete | Replace), change
         name = _attribute(write.dn, change.attribute)
-        value = True if name.startswith("link") else _value(change.attribute, change.values[0])
-        compared.setdefault(name, value if isinstance(change, Delete) else None)
+        value = _value(change.attribute, change.values[0]) if change.values else None
+        if not isinstance(change, Replace):
+            compared.setdefault(name, value if isinstance(change, Delete) else None)
         changed[name] = None if isinstance(change, Delete) else value
     if write.assertion:
-        compared["generation"] = int(write.assertion.strip("()").partition("=")[2])
+        generation = write.assertion.strip("()").partition("=")[2]
+        compared["generation"] = None if generation == "*" else int(generation)
     return Write(tuple(compared.items()), tuple(changed.items()))
 
 
@@ -122,6 +132,8 @@ def _short(name: str) -> str:
 
 
 def _value(name: str, value: bytes) -> Value:
+    if name == "relocServiceLink":
+        return True
     return int(value) if name == "relocGeneration" else _NAMES[DN.parse(value.decode()).key]
 
 
@@ -134,7 +146,7 @@ def _contest(me: EntryUUID, content: Content) -> Contest:
         me=me,
         service=_SERVICE.dn,
         state=state,
-        entry=None if state == State() else ServiceState(uuid_of("state"), _STATE, "", _SERVICE.dn, *_named(state)),
+        entry=None if not content.created else ServiceState(uuid_of("state"), _STATE, "", _SERVICE.dn, *_named(state)),
         choice=Choice(content.direct, active, frozenset(NAMES) - active),
         names=_SERVERS,
         links=dict.fromkeys(content.direct, _SERVICE.dn),
@@ -142,11 +154,11 @@ def _contest(me: EntryUUID, content: Content) -> Contest:
     )
 
 
-def _named(state: State) -> tuple[DN | None, DN | None, DN | None, int]:
+def _named(state: State) -> tuple[DN | None, DN | None, DN | None, int | None]:
     holder, candidate, previous = (
         None if server is None else _SERVERS[server] for server in (state.holder, state.candidate, state.previous)
     )
-    return holder, candidate, previous, state.generation
+    return holder, candidate, previous, state.generation or None
 
 
 @lru_cache(maxsize=2**12)
@@ -163,14 +175,13 @@ def _entries(content: Content) -> tuple[Entry, ...]:
         for name in NAMES
     )
     pair = cluster("pair", services=["web"], active=content.cluster_active)
-    return (_SERVICE, pair, *servers, *_state_entry(content.state))
+    return (_SERVICE, pair, *servers, *(_state_entry(content.state) if content.created else ()))
 
 
 def _state_entry(state: State) -> tuple[Entry, ...]:
-    if state == State():
-        return ()
     values = {"objectclass": (b"relocServiceState",), "cn": (b"state",)}
-    values["relocgeneration"] = (str(state.generation).encode(),)
+    if state.generation:
+        values["relocgeneration"] = (str(state.generation).encode(),)
     for name, attribute in _ATTRIBUTES.items():
         value = getattr(state, name)
         if value is not None:

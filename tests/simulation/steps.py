@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from relocd.plan import handover as rules
+from relocd.plan.steps import (
+    Activate,
+    BecomeCandidate,
+    ClearCandidate,
+    ClearPrevious,
+    DeleteLink,
+    GiveBack,
+    HandOver,
+    LetGo,
+    Step,
+    StepDown,
+    Stop,
+    SwapIn,
+    Withdraw,
+)
 from tests.simulation.directory import Write, link
 
 if TYPE_CHECKING:
@@ -18,7 +32,7 @@ HESITATION = 4
 """What was allowed by a read or a witness is only carried out within so many ticks; fewer than the lease has."""
 
 
-def _activate(world: World, server: Server, step: rules.Activate, _write: Write | None) -> Iterator[None]:
+def _activate(world: World, server: Server, step: Activate, _write: Write | None) -> Iterator[None]:
     read_at = world.now
     if world.care.reads_first:
         if not world.reaches(server):
@@ -38,7 +52,7 @@ def _activate(world: World, server: Server, step: rules.Activate, _write: Write 
     yield from _bring_up(world, server, step)
 
 
-def _bring_up(world: World, server: Server, step: rules.Activate) -> Iterator[None]:
+def _bring_up(world: World, server: Server, step: Activate) -> Iterator[None]:
     if not (_fails(server) and world.random.random() < 0.5):
         world.raise_address(server)
         yield
@@ -55,7 +69,7 @@ def _fails(server: Server) -> bool:
     return server.failing or not server.ready
 
 
-def _stop(world: World, server: Server, _step: rules.Step, _write: Write | None) -> Iterator[None]:
+def _stop(world: World, server: Server, _step: Step, _write: Write | None) -> Iterator[None]:
     server.units = False
     if server.address:
         yield
@@ -67,15 +81,20 @@ def _stop(world: World, server: Server, _step: rules.Step, _write: Write | None)
 def _send(world: World, server: Server, write: Write | None) -> Iterator[None]:
     """The same write until it is answered; nothing else is done for the service meanwhile."""
     while write is not None:
+        if world.care.waits_to_give and write.changes_holder and not world.is_steady(server):
+            yield
+            continue
         done = world.send(server, write)
         if done is not None or not world.care.repeats:
             break
+        if world.care.rules_out:
+            write = write.again or write
         for _ in range(world.random.randrange(1, 4)):
             yield
     yield
 
 
-def _swap_in(world: World, server: Server, step: rules.SwapIn, write: Write | None) -> Iterator[None]:
+def _swap_in(world: World, server: Server, step: SwapIn, write: Write | None) -> Iterator[None]:
     holder = step.state.holder
     if holder is not None and world.care.acts_in_time:
         verdict = server.memory.verdicts.get(holder)
@@ -84,16 +103,16 @@ def _swap_in(world: World, server: Server, step: rules.SwapIn, write: Write | No
     yield from _send(world, server, write)
 
 
-def _just_write(world: World, server: Server, _step: rules.Step, write: Write | None) -> Iterator[None]:
+def _just_write(world: World, server: Server, _step: Step, write: Write | None) -> Iterator[None]:
     yield from _send(world, server, write)
 
 
-def _stop_and_write(world: World, server: Server, step: rules.Step, write: Write | None) -> Iterator[None]:
+def _stop_and_write(world: World, server: Server, step: Step, write: Write | None) -> Iterator[None]:
     yield from _stop(world, server, step, write)
     yield from _send(world, server, write)
 
 
-def _give_back(world: World, server: Server, step: rules.GiveBack, write: Write | None) -> Iterator[None]:
+def _give_back(world: World, server: Server, step: GiveBack, write: Write | None) -> Iterator[None]:
     yield from _stop(world, server, step, write)
     if server.name in server.memory.view.content.direct:
         own = link(server.name)
@@ -101,22 +120,22 @@ def _give_back(world: World, server: Server, step: rules.GiveBack, write: Write 
     yield from _send(world, server, write)
 
 
-def _let_go(world: World, server: Server, step: rules.LetGo, write: Write | None) -> Iterator[None]:
+def _let_go(world: World, server: Server, step: LetGo, write: Write | None) -> Iterator[None]:
     if world.reaches(server) and not world.provider(server).now.chosen:
         yield from _stop_and_write(world, server, step, write)
 
 
 CARRIED_OUT: dict[type, Callable[..., Iterator[None]]] = {
-    rules.Activate: _activate,
-    rules.Stop: _stop,
-    rules.SwapIn: _swap_in,
-    rules.BecomeCandidate: _just_write,
-    rules.Withdraw: _just_write,
-    rules.ClearCandidate: _just_write,
-    rules.ClearPrevious: _just_write,
-    rules.DeleteLink: _just_write,
-    rules.HandOver: _stop_and_write,
-    rules.StepDown: _stop_and_write,
-    rules.GiveBack: _give_back,
-    rules.LetGo: _let_go,
+    Activate: _activate,
+    Stop: _stop,
+    SwapIn: _swap_in,
+    BecomeCandidate: _just_write,
+    Withdraw: _just_write,
+    ClearCandidate: _just_write,
+    ClearPrevious: _just_write,
+    DeleteLink: _just_write,
+    HandOver: _stop_and_write,
+    StepDown: _stop_and_write,
+    GiveBack: _give_back,
+    LetGo: _let_go,
 }

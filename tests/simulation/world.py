@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from random import Random
 
 from relocd.model.entries import EntryUUID, Isolation
-from relocd.plan import handover as rules
+from relocd.plan.handover import watched
+from relocd.plan.sight import GivesWay, Here, Life, Sight, State
+from relocd.plan.steps import BecomeCandidate, Keep, Step, SwapIn
 from tests.simulation.directory import NAMES, Content, Provider, Write, fence, replicate
 from tests.simulation.server import Memory, Server, Verdict
 from tests.simulation.sight import Direct, Seeing, written
@@ -29,7 +31,7 @@ SETTLING = 5
 SLOWEST = 4
 """The most ticks that a heartbeat takes to come back while the directory answers."""
 
-Rules = Callable[[rules.Sight, rules.Here], rules.Step]
+Rules = Callable[[Sight, Here], Step]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +42,11 @@ class Care:
     asks_wire: bool = False
     acts_in_time: bool = True
     waits_until_steady: bool = True
+    waits_to_give: bool = True
     counts_from_sending: bool = True
     judges_anew: bool = True
     repeats: bool = True
+    rules_out: bool = True
     compares: bool = True
     extends_only: bool = True
 
@@ -150,8 +154,6 @@ class World:
         provider = self.provider(server)
         if not self.care.compares:
             write = Write((), write.changed)
-        if write.changes_holder and not self.is_steady(server):
-            self._begin_doubt()
         draw = self.random.random()
         if server.cut or not provider.up:
             if draw < 0.3:
@@ -220,7 +222,7 @@ class World:
         news = any(provider.has_news for provider in self.providers)
         if news or not self._hear_each_other():
             self._met_since = self.now + 1
-        if None in {first.holder, second.holder} or not (served or self._hear_each_other()):
+        if not (served or self._hear_each_other()):
             self._begin_doubt()
         elif self.now - self._met_since > SETTLING and first == second and up <= {first.holder}:
             self.doubtful = False
@@ -276,11 +278,11 @@ class World:
             raise AssertionError("the state is always readable here")
         memory.sulks = memory.sulks and server.name in contest.choice.all
         here = self._here(server, seen, fenced=server.name in contest.fenced)
-        sight = rules.Sight(server.name, seen, contest.choice)
-        lives = self._lives(server, rules.watched(sight, here))
-        step = self.decide(rules.Sight(server.name, seen, contest.choice, lives), here)
-        if isinstance(step, rules.Keep):
-            if here.gives_way is rules.GivesWay.FENCED and seen.holder != server.name and not here.up:
+        sight = Sight(server.name, seen, contest.choice)
+        lives = self._lives(server, watched(sight, here))
+        step = self.decide(Sight(server.name, seen, contest.choice, lives), here)
+        if isinstance(step, Keep):
+            if here.gives_way is GivesWay.FENCED and seen.holder != server.name and not here.up:
                 yield from self._clear_fence(server)
             return
         write = written(step, memory.view)
@@ -288,21 +290,21 @@ class World:
         yield
         yield from CARRIED_OUT[type(step)](self, server, step, write)
 
-    def _begin(self, server: Server, step: rules.Step) -> None:
+    def _begin(self, server: Server, step: Step) -> None:
         self.steps += 1
         to = getattr(step, "to", None) or getattr(step, "server", "")
         self.note(f"{server.name} {type(step).__name__} {to}: {step.reason}".replace(" :", ":"))
-        if isinstance(step, rules.BecomeCandidate | rules.SwapIn) and not server.ready:
+        if isinstance(step, BecomeCandidate | SwapIn) and not server.ready:
             self.unready_asked = server.name
         self.amid_step(self, server)
 
-    def _here(self, server: Server, state: rules.State, *, fenced: bool) -> rules.Here:
+    def _here(self, server: Server, state: State, *, fenced: bool) -> Here:
         memory = server.memory
         if state.candidate != server.name:
             memory.settled_at = None
         elif memory.settled_at is None:
             memory.settled_at = self.now + (SETTLING if self.kind.providers > 1 else 0)
-        return rules.Here(
+        return Here(
             active=memory.believes,
             up=server.address or server.units,
             ready=server.ready and memory.confirmed is not None and not self._missing(memory),
@@ -318,21 +320,21 @@ class World:
         last = memory.began_at if memory.confirmed is None else memory.confirmed
         return self.now - last >= LEASE
 
-    def _lives(self, server: Server, watched: frozenset[EntryUUID]) -> dict[EntryUUID, rules.Life]:
+    def _lives(self, server: Server, watched: frozenset[EntryUUID]) -> dict[EntryUUID, Life]:
         """What the witnesses say; only that a server is alive is believed for a while."""
         verdicts = server.memory.verdicts
         for name in watched:
             known = verdicts.get(name)
-            kept = known is not None and (known.life is rules.Life.ALIVE or not self.care.judges_anew)
+            kept = known is not None and (known.life is Life.ALIVE or not self.care.judges_anew)
             if known is None or not kept or self.now - known.judged_at > HESITATION:
                 verdicts[name] = Verdict(self._life(server, name), self.now)
         return {name: verdicts[name].life for name in watched}
 
-    def _life(self, viewer: Server, name: EntryUUID) -> rules.Life:
+    def _life(self, viewer: Server, name: EntryUUID) -> Life:
         if name in viewer.memory.view.content.fenced:
-            return rules.Life.DEAD
+            return Life.DEAD
         if not self.reaches(viewer):
-            return rules.Life.SILENT
+            return Life.SILENT
         provider = self.provider(viewer)
         beat = provider.beat_of(name)
         silent = provider.beat_of(viewer.name) - beat >= LEASE
@@ -344,8 +346,8 @@ class World:
                 viewer.memory.watch[name] = (beat, since := self.now)
             dead = self.now - since >= LEASE
         if dead:
-            return rules.Life.DEAD
-        return rules.Life.SILENT if silent else rules.Life.ALIVE
+            return Life.DEAD
+        return Life.SILENT if silent else Life.ALIVE
 
     def _clear_fence(self, server: Server) -> Iterator[None]:
         """A server that came up fenced and holds nothing is free again, once a direct read has said so."""

@@ -18,7 +18,7 @@ from relocd.model.mode import Mode
 from relocd.model.snapshot import Snapshot
 from relocd.model.writes import Delete, Lost, Modification, swap
 from relocd.plan.goals import Goal, goal_id
-from relocd.plan.handover import Life
+from relocd.plan.sight import Life
 
 __all__ = ["Clusters", "unfence"]
 

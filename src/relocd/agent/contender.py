@@ -24,24 +24,10 @@ from relocd.model.template_set import Role
 from relocd.plan.contest import Contest
 from relocd.plan.desired import Footprint
 from relocd.plan.goals import Goal, in_role
-from relocd.plan.handover import (
-    Activate,
-    GiveBack,
-    GivesWay,
-    HandOver,
-    Here,
-    Keep,
-    LetGo,
-    Sight,
-    State,
-    Step,
-    StepDown,
-    Stop,
-    SwapIn,
-    next_step,
-    watched,
-)
-from relocd.plan.swaps import renaming, unlinking, write_of
+from relocd.plan.handover import next_step, watched
+from relocd.plan.sight import GivesWay, Here, Sight, State
+from relocd.plan.steps import Activate, GiveBack, HandOver, Keep, LetGo, Step, StepDown, Stop, SwapIn
+from relocd.plan.swaps import again, renaming, unlinking, write_of
 
 __all__ = ["Contender"]
 
@@ -100,9 +86,10 @@ class Contender:
             return Report(turn.footprint, standing="paused: nothing is done here until `relocd resume`")
         turn = replace(turn, footprint=adopted(self._host, turn.goal, turn.footprint))
         self._note(turn.goal, turn.contest)
-        doubt = await self._writes.settle()
+        doubt = await self._writes.settle(steady=self._agreed.pulse.is_steady(time.monotonic(), turn.csn))
         if doubt:
-            return Report(turn.footprint, (doubt,), standing="waits for the outcome of a write")
+            again_s = self._agreed.settings.hesitation_s / 4
+            return Report(turn.footprint, (doubt,), standing="waits for the outcome of a write", again_s=again_s)
         if turn.contest.is_misnamed:
             return _told(Report(turn.footprint), await self._writes.send(renaming(turn.contest), turn.contest))
         here = await self._here(turn)
@@ -258,7 +245,7 @@ class Contender:
             self._memory.taken = step.state.generation + 1
             if step.state.holder in contest.fenced:
                 self._memory.unasked = self._memory.taken  # it is off for certain
-        return await self._writes.send(write, view)
+        return await self._writes.send(write, view, again(write, contest))
 
     def _with_words(self, report: Report, step: Step, testimony: Testimony, turn: Turn) -> Report:
         """The report with what this server waits for, and when that may change by time alone."""

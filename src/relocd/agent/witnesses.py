@@ -21,8 +21,8 @@ from relocd.model.entries import EntryUUID, Isolation
 from relocd.model.settings import HandoverSettings
 from relocd.plan.desired import Placed
 from relocd.plan.goals import Goal
-from relocd.plan.handover import Life
 from relocd.plan.interfaces import interface_for
+from relocd.plan.sight import Life
 
 __all__ = ["Testimony", "Witnesses"]
 

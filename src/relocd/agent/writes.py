@@ -1,9 +1,8 @@
 """The writes about one service, one at a time: a write whose outcome nobody knows is sent again before anything else.
 
 A server that hung may carry out a write long after a read that did not show it (`relocd.model.writes.Unknown`). Sent
-again until it is answered, the comparison in it says which: it is done now, or it is lost.
-
-Known gap: a handover compares the candidate, too; lost by that, an earlier copy may match once the candidate is back.
+again until it is answered, the comparison in it says which: it is done now, or it is lost, and so are its copies that
+are still on their way (`relocd.plan.swaps.again`).
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import Final
 
 from relocd.errors import RelocdError
 from relocd.model.writes import Done, Lost, Outcome, Unknown
-from relocd.plan.swaps import Creation, Write
+from relocd.plan.swaps import Creation, Write, changes_holder
 from relocd.ports import DirectoryWriter
 
 __all__ = ["Writes"]
@@ -32,27 +31,38 @@ class Writes:
         self._view: object = None
         self._written_at = 0.0
 
-    async def settle(self) -> str:
-        """Send a write of unknown outcome again; what is still unknown about it, empty when nothing is."""
-        return "" if self._doubtful is None else await self._send(self._doubtful)
+    async def settle(self, *, steady: bool) -> str:
+        """Send a write of unknown outcome again; what is still unknown about it, empty when nothing is.
+
+        One that changes the holder waits until this server is `steady` (`relocd.plan.sight.Here`): by now another one
+        may have found it dead.
+        """
+        if self._doubtful is None:
+            return ""
+        if changes_holder(self._doubtful) and not steady:
+            return "nobody knows yet whether a write is done; it is sent again once the own heartbeat is steady"
+        return await self._send(self._doubtful, self._doubtful)
 
     def awaited_s(self, view: object) -> float:
         """How long to wait for what was written by that view to be seen; 0 when it is time to act again."""
         left_s = self._written_at + _SEEN_WITHIN_S - time.monotonic()
         return max(0.0, left_s) if view == self._view else 0.0
 
-    async def send(self, write: Write, view: object) -> str:
-        """Write once by a view; what is wrong, empty when it is done or somebody was faster."""
-        self._view = view
-        return await self._send(write)
+    async def send(self, write: Write, view: object, again: Write | None = None) -> str:
+        """Write once by a view; what is wrong, empty when it is done or somebody was faster.
 
-    async def _send(self, write: Write) -> str:
+        While nobody knows whether it is written, the same is sent again, or what is given as `again`.
+        """
+        self._view = view
+        return await self._send(write, again or write)
+
+    async def _send(self, write: Write, again: Write) -> str:
         try:
             outcome = await self._written(write)
         except RelocdError as error:  # nothing is written
             self._view = None
             return str(error)
-        self._doubtful = write if isinstance(outcome, Unknown) else None
+        self._doubtful = again if isinstance(outcome, Unknown) else None
         self._written_at = time.monotonic()
         fields = {"write": str(write), "outcome": type(outcome).__name__.lower()}
         _log.log(logging.INFO if isinstance(outcome, Done) else logging.WARNING, "write", extra={"fields": fields})

@@ -143,7 +143,7 @@ class Unknown:
 
     A read that does not show it is not the last word: a slapd that hung carries out what it finds in its queues when it
     wakes up, reads and writes in any order. Only a write that is answered after it and takes away what it compares with
-    rules it out. The same compare-and-swap of the generation does: once it is done or lost, what is read then holds.
+    rules it out, or one that is lost by a value that never comes back: the generation is such a value.
     """
 
     reason: str

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from relocd.model.entries import Cluster, Entry, Problem, Server, Service
 from relocd.model.snapshot import Snapshot
 from relocd.plan.contest import contest
-from relocd.plan.handover import State
 from relocd.plan.holder import decision
+from relocd.plan.sight import State
 from relocd.sync.concern import concern_of
 from relocd.sync.content import Content, whole
 from relocd.sync.view import snapshot_of

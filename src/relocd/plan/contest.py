@@ -9,7 +9,7 @@ from typing import Final
 from relocd.model.dn import DN
 from relocd.model.entries import Cluster, EntryUUID, Failover, Isolation, Server, Service, ServiceState
 from relocd.model.snapshot import Snapshot
-from relocd.plan.handover import Choice, State
+from relocd.plan.sight import Choice, State
 
 __all__ = ["Contest", "contest", "displacing"]
 

@@ -7,7 +7,7 @@ from. Before an address is raised the state is read directly (R4): a view may be
 
 | rule | I am | the state says | I do |
 |---|---|---|---|
-| R1 | chosen and ready | no holder | swap myself in |
+| R1 | chosen and ready | no holder | become candidate, settle, swap myself in |
 | R2 | chosen, not holder | another holder, no live candidate | once ready become candidate; else withdraw |
 | R3 | holder | a live candidate that is chosen, no previous waiting | let go in order, then swap it in |
 | R4 | holder, not active | me | confirm by a direct read, activate; then clean up behind the previous |
@@ -25,245 +25,38 @@ else may run the service; displaced by what it holds, or declared fenced, it ste
 failed activation goes to a previous holder that is linked or a member of the cluster; whoever failed asks for it again
 only when something has changed (`sulks`).
 
+Whoever finds a service free, by R1 or R8, is a candidate first: two who see that at once, each at a provider of its
+own, meet while the candidacy settles. And a holder that was silent for a lease gives nothing away until it is `steady`:
+others may have found it dead, and be taking the service at another provider.
+
 Who is dead is decided by witnesses (`relocd.agent.witnesses`), and only about the servers of `watched`. The rules run
 in `tests/simulation`; `relocd.agent.contender` carries them out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from dataclasses import replace
 
 from relocd.model.entries import EntryUUID
-
-__all__ = [
-    "Activate",
-    "BecomeCandidate",
-    "Choice",
-    "ClearCandidate",
-    "ClearPrevious",
-    "DeleteLink",
-    "GiveBack",
-    "GivesWay",
-    "HandOver",
-    "Here",
-    "Keep",
-    "LetGo",
-    "Life",
-    "Sight",
-    "State",
-    "Step",
-    "StepDown",
-    "Stop",
-    "SwapIn",
-    "Withdraw",
-    "next_step",
-    "watched",
-]
-
-
-class Life(StrEnum):
-    """What is known of another server: heard of within the lease, not heard of, or proved dead by two witnesses."""
-
-    ALIVE = "alive"
-    SILENT = "silent"
-    DEAD = "dead"
-
-
-class GivesWay(StrEnum):
-    """Why a server lets a service go although it is linked to it."""
-
-    DRAINED = "drained"
-    DISPLACED = "displaced"
-    FENCED = "fenced"
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """The state entry of a service."""
-
-    holder: EntryUUID | None = None
-    candidate: EntryUUID | None = None
-    previous: EntryUUID | None = None
-    generation: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """The servers that shall run a service: linked directly, or the active one of a cluster that links it.
-
-    `standby` are the other members of such clusters: they may have it back, and ask for nothing.
-    """
-
-    direct: frozenset[EntryUUID] = frozenset()
-    by_cluster: frozenset[EntryUUID] = frozenset()
-    standby: frozenset[EntryUUID] = frozenset()
-
-    @property
-    def all(self) -> frozenset[EntryUUID]:
-        """Every chosen server."""
-        return self.direct | self.by_cluster
-
-
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """What this server sees of a service: `state` is None while it is unknown; a server not in `lives` is silent."""
-
-    me: EntryUUID
-    state: State | None
-    choice: Choice
-    lives: Mapping[EntryUUID, Life] = field(default_factory=dict)
-
-    def life(self, server: EntryUUID) -> Life:
-        """What is known of a server; of this one itself, that it is alive."""
-        return Life.ALIVE if server == self.me else self.lives.get(server, Life.SILENT)
-
-
-@dataclass(frozen=True, slots=True)
-class Here:
-    """What is so on this server.
-
-    `active`: the service was brought up whole and runs. `up`: something of it may be up here. `ready`: everything that
-    the service needs is here and passes its checks. `failed`: an activation in this generation has failed. `sulks`: one
-    has failed, and nothing has changed since. `settled`: the candidacy stands for as long as two providers may
-    disagree. `steady`: my own heartbeat has stood in the directory, since it was last missing for a lease, for longer
-    than another server takes from finding me dead to acting on it, or since before I became holder. Without that a
-    server that hung could read that it is the holder, and activate just when another one swaps itself in. `expired`: my
-    heartbeat has been missing for a lease, and the service is one that is released then.
-    """
-
-    active: bool
-    up: bool
-    ready: bool
-    steady: bool
-    failed: bool = False
-    sulks: bool = False
-    settled: bool = False
-    expired: bool = False
-    gives_way: GivesWay | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Keep:
-    """Change nothing."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class SwapIn:
-    """Swap myself in as holder where `state` still is so (generation + 1); I am no candidate any more.
-
-    From a dead holder only while the witnesses of its death are fresh: it may be coming back.
-    """
-
-    state: State
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class BecomeCandidate:
-    """Set myself as candidate in place of the one in `state`."""
-
-    state: State
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Withdraw:
-    """Delete my candidacy."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class ClearCandidate:
-    """Delete the candidate that is me, the holder."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Activate:
-    """Read the state directly; if I still am holder in this generation, raise addresses and start units."""
-
-    generation: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Stop units and drop addresses at once."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class HandOver:
-    """Stop units, drop addresses, and then in one modify: holder `to`, candidate none, previous me, generation + 1."""
-
-    state: State
-    to: EntryUUID
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class GiveBack:
-    """Stop, drop, delete my own direct link, then swap the holder back to `to` (previous none, generation + 1)."""
-
-    state: State
-    to: EntryUUID
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class LetGo:
-    """Confirm by a direct read that nobody is chosen, stop, drop, and clear the holder (generation + 1)."""
-
-    state: State
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class StepDown:
-    """Stop, drop, and clear the holder (generation + 1), whoever is chosen: somebody else may take it."""
-
-    state: State
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class DeleteLink:
-    """Delete a server's direct link to the service."""
-
-    server: EntryUUID
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class ClearPrevious:
-    """Delete the previous holder from the state: it is not needed any more."""
-
-    server: EntryUUID
-    reason: str
-
-
-Step = (
-    Keep
-    | SwapIn
-    | BecomeCandidate
-    | Withdraw
-    | ClearCandidate
-    | Activate
-    | Stop
-    | HandOver
-    | GiveBack
-    | LetGo
-    | StepDown
-    | DeleteLink
-    | ClearPrevious
+from relocd.plan.sight import Choice, GivesWay, Here, Life, Sight, State
+from relocd.plan.steps import (
+    Activate,
+    BecomeCandidate,
+    ClearCandidate,
+    ClearPrevious,
+    DeleteLink,
+    GiveBack,
+    HandOver,
+    Keep,
+    LetGo,
+    Step,
+    StepDown,
+    Stop,
+    SwapIn,
+    Withdraw,
 )
+
+__all__ = ["next_step", "watched"]
 
 
 def next_step(sight: Sight, here: Here) -> Step:
@@ -276,7 +69,8 @@ def next_step(sight: Sight, here: Here) -> Step:
     if here.gives_way is not None:
         sight = replace(sight, choice=_without(sight.choice, sight.me))
     if state.holder == sight.me:
-        return _as_holder(sight, state, here)
+        step = _as_holder(sight, state, here)
+        return step if here.steady else _kept_until_steady(step, here)
     return _as_other(sight, state, here)
 
 
@@ -305,6 +99,15 @@ def _as_holder(sight: Sight, state: State, here: Here) -> Step:
     if to is not None and not _outranks(sight, sight.me, to):  # R3
         return HandOver(state, to, "a candidate is ready")
     return Keep("holds and serves")
+
+
+def _kept_until_steady(step: Step, here: Here) -> Step:
+    """What a holder does of a step while another may take the service at another provider: it gives nothing away."""
+    if not isinstance(step, HandOver | GiveBack | LetGo | StepDown):
+        return step
+    if here.up and isinstance(step, StepDown):
+        return Stop(step.reason)
+    return Keep("waits until its own heartbeat is steady again")
 
 
 def _inactive_holder(sight: Sight, state: State, here: Here) -> Step:
@@ -354,17 +157,15 @@ def _as_other(sight: Sight, state: State, here: Here) -> Step:
         return Stop("another server is the holder")
     if sight.me not in sight.choice.all or not here.ready:
         return _unfit(sight, state, here)
-    if state.holder is None:  # R1
-        return SwapIn(state, "no holder")
-    dead = sight.life(state.holder) is Life.DEAD
-    if not dead and state.previous == sight.me:
+    free = state.holder is None or sight.life(state.holder) is Life.DEAD
+    if not free and state.previous == sight.me:
         return Keep("the previous holder waits for the new one")
-    if not dead and here.sulks:
+    if not free and here.sulks:
         return Withdraw("failed here") if state.candidate == sight.me else Keep("failed here, and nothing has changed")
     if state.candidate == sight.me:
-        return _as_candidate(sight, state, here, dead=dead)
+        return _as_candidate(sight, state, here, free=free)
     if not _is_ready(sight, state.candidate) or _outranks(sight, sight.me, state.candidate):  # R2
-        return BecomeCandidate(state, "the holder is dead" if dead else "ready to take over")
+        return BecomeCandidate(state, _vacancy(state) if free else "ready to take over")
     return Keep("another candidate waits")
 
 
@@ -378,14 +179,19 @@ def _unfit(sight: Sight, state: State, here: Here) -> Step:
     return Keep(why)
 
 
-def _as_candidate(sight: Sight, state: State, here: Here, *, dead: bool) -> Step:
-    if not dead:
+def _as_candidate(sight: Sight, state: State, here: Here, *, free: bool) -> Step:
+    if not free:
         return Keep("candidate: the holder will let go")
     if not here.settled:
         return Keep("candidate: settling before the takeover")
     if state.holder in sight.choice.direct:  # R8
         return DeleteLink(_given(state.holder), "its server is dead")
-    return SwapIn(state, "the holder is dead")
+    return SwapIn(state, _vacancy(state))
+
+
+def _vacancy(state: State) -> str:
+    """Why a service is free: R1, or R8."""
+    return "no holder" if state.holder is None else "the holder is dead"
 
 
 def _successor(sight: Sight, state: State) -> EntryUUID | None:

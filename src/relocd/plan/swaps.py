@@ -1,22 +1,22 @@
 """The writes of the handover's steps: each one modify of the state, or of a server's links, and each a comparison.
 
 A change of holder takes away the generation that it went by and adds the next one, so it is lost when somebody was
-faster, and it may be sent again without harm when nobody knows whether it was written. Changes that keep the holder
-assert the generation instead (RFC 4528).
+faster, and it may be sent again without harm when nobody knows whether it was written (`again`). Changes that keep the
+holder assert the generation instead (RFC 4528).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from relocd.model.dn import DN
 from relocd.model.entries import Attributes, EntryUUID
 from relocd.model.parse import STATE_RDN
-from relocd.model.writes import Change, Delete, Modification, swap
+from relocd.model.writes import Add, Change, Delete, Modification, Replace, swap
 from relocd.plan.contest import Contest
-from relocd.plan.handover import (
+from relocd.plan.steps import (
     BecomeCandidate,
     ClearCandidate,
     ClearPrevious,
@@ -30,7 +30,7 @@ from relocd.plan.handover import (
     Withdraw,
 )
 
-__all__ = ["Creation", "Write", "renaming", "unlinking", "write_of"]
+__all__ = ["Creation", "Write", "again", "changes_holder", "renaming", "unlinking", "write_of"]
 
 _HOLDER: Final = "relocHolder"
 _CANDIDATE: Final = "relocCandidate"
@@ -56,7 +56,9 @@ def write_of(step: Step, contest: Contest) -> Write | None:
     """The write of a step; None for a step that writes nothing."""
     match step:
         case SwapIn():
-            return _creation(contest) if contest.entry is None else _swapping_in(contest)
+            return _swapping_in(contest)
+        case BecomeCandidate() if contest.entry is None:
+            return _creation(contest)
         case BecomeCandidate():
             return _keeping_holder(contest, swap(_CANDIDATE, _old(contest, _CANDIDATE), _name(contest, contest.me)))
         case Withdraw() | ClearCandidate():
@@ -77,6 +79,31 @@ def write_of(step: Step, contest: Contest) -> Write | None:
             return None
 
 
+def changes_holder(write: Write) -> bool:
+    """Whether another server is the holder once this is written."""
+    return isinstance(write, Modification) and any(change.attribute == _GENERATION for change in write.changes)
+
+
+def again(write: Write, contest: Contest) -> Write:
+    """What is sent while nobody knows whether a write was carried out.
+
+    What the holder writes to give the service away, only the generation may refuse then. If a candidate that has
+    withdrawn could, and asked again, an earlier copy that is still on its way would match once more. Whoever swaps
+    itself in asks for more: its candidacy has to have stood all the time.
+    """
+    if not (contest.holds and isinstance(write, Modification) and changes_holder(write)):
+        return write
+    swapped = (_HOLDER, _GENERATION)
+    compared = tuple(change for change in write.changes if change.attribute in swapped)
+    others = dict.fromkeys(change.attribute for change in write.changes if change.attribute not in swapped)
+    return replace(write, changes=(*compared, *(_replacing(name, write.changes) for name in others)))
+
+
+def _replacing(attribute: str, changes: Iterable[Change]) -> Replace:
+    added = (each for each in changes if isinstance(each, Add) and each.attribute == attribute)
+    return Replace(attribute, next((each.values for each in added), ()))
+
+
 def unlinking(contest: Contest, server: EntryUUID) -> Modification | None:
     """The write that deletes a server's direct link to the service; None where it has none."""
     link = contest.links.get(server)
@@ -91,12 +118,10 @@ def renaming(contest: Contest) -> Modification:
 
 
 def _creation(contest: Contest) -> Creation:
-    holder = _name(contest, contest.me)
     attributes = {
         "objectClass": (b"relocServiceState",),
         "cn": (b"state",),
-        _HOLDER: (holder,),
-        _GENERATION: (b"1",),
+        _CANDIDATE: (_name(contest, contest.me),),
     }
     return Creation(contest.service.below(STATE_RDN), attributes)
 

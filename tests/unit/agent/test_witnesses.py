@@ -14,7 +14,7 @@ from relocd.agent.vitals import Vitals
 from relocd.agent.witnesses import Witnesses
 from relocd.errors import Unavailable
 from relocd.plan.goals import goal_id, goals
-from relocd.plan.handover import Life
+from relocd.plan.sight import Life
 from tests.clock import Clock
 from tests.directory import snapshot
 from tests.entries import server, service, state, status, uuid_of

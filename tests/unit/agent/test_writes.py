@@ -9,7 +9,8 @@ import pytest
 from relocd.agent import writes as module
 from relocd.agent.writes import Writes
 from relocd.errors import Failed, Unavailable
-from relocd.plan.handover import State, SwapIn
+from relocd.plan.sight import State
+from relocd.plan.steps import BecomeCandidate, SwapIn
 from relocd.plan.swaps import write_of
 from tests.clock import Clock
 from tests.entries import server, service, state
@@ -18,7 +19,8 @@ from tests.unit.plan.contests import contest_about
 
 VACANT = State(generation=7)
 TAKE = write_of(SwapIn(VACANT, ""), contest_about(VACANT))
-CREATE = write_of(SwapIn(State(), ""), contest_about(None))
+CREATE = write_of(BecomeCandidate(State(), ""), contest_about(None))
+ASK = write_of(BecomeCandidate(VACANT, ""), contest_about(VACANT))
 BEFORE, TAKEN = (None, None, None, 7), ("me", None, None, 8)
 DOUBT = "nobody knows yet whether this is written: no answer"
 
@@ -40,7 +42,7 @@ def held(directory):
 async def test_one_that_is_done_leaves_nothing_to_settle(directory, writes):
     assert await writes.send(TAKE, "view") == ""
     assert held(directory) == TAKEN
-    assert await writes.settle() == ""
+    assert await writes.settle(steady=True) == ""
     assert held(directory) == TAKEN
 
 
@@ -48,7 +50,7 @@ async def test_one_that_is_lost_is_no_problem_and_leaves_nothing_to_settle(direc
     directory.put(state("web", holder="twin", generation=8))
     assert await writes.send(TAKE, "view") == ""
     directory.put(state("web", generation=7))
-    assert await writes.settle() == ""
+    assert await writes.settle(steady=True) == ""
     assert held(directory) == BEFORE
 
 
@@ -57,7 +59,7 @@ async def test_one_that_was_never_written_is_a_problem_and_leaves_nothing_to_set
     directory.writer.refusal = error
     assert await writes.send(TAKE, "view") == str(error)
     directory.writer.refusal = None
-    assert await writes.settle() == ""
+    assert await writes.settle(steady=True) == ""
     assert held(directory) == BEFORE
 
 
@@ -67,14 +69,14 @@ class TestUnknown:
         assert await writes.send(TAKE, "view") == DOUBT
         assert held(directory) == BEFORE
         directory.writer.lost_requests = False
-        assert await writes.settle() == ""
+        assert await writes.settle(steady=True) == ""
         assert held(directory) == TAKEN
 
     async def test_one_that_was_carried_out_is_lost_when_it_is_sent_again_and_done_once(self, directory, writes):
         directory.writer.lost_answers = True
         assert await writes.send(TAKE, "view") == DOUBT
         directory.writer.lost_answers = False
-        assert await writes.settle() == ""
+        assert await writes.settle(steady=True) == ""
         assert held(directory) == TAKEN
         assert len(directory.writer.written) == 1
 
@@ -83,33 +85,56 @@ class TestUnknown:
         await writes.send(TAKE, "view")
         directory.writer.lost_requests = False
         directory.put(state("web", holder="twin", generation=8))
-        assert await writes.settle() == ""
+        assert await writes.settle(steady=True) == ""
         assert held(directory) == ("twin", None, None, 8)
+
+    async def test_a_change_of_holder_waits_until_this_server_is_steady(self, directory, writes):
+        directory.writer.lost_requests = True
+        await writes.send(TAKE, "view")
+        directory.writer.lost_requests = False
+        assert "once the own heartbeat is steady" in await writes.settle(steady=False)
+        assert held(directory) == BEFORE
+        assert await writes.settle(steady=True) == ""
+        assert held(directory) == TAKEN
+
+    async def test_what_keeps_the_holder_waits_for_nothing(self, directory, writes):
+        directory.writer.lost_requests = True
+        await writes.send(ASK, "view")
+        directory.writer.lost_requests = False
+        assert await writes.settle(steady=False) == ""
+        assert held(directory) == (None, "me", None, 7)
+
+    async def test_what_is_given_as_again_is_sent_in_its_place(self, directory, writes):
+        directory.writer.lost_requests = True
+        await writes.send(TAKE, "view", ASK)
+        directory.writer.lost_requests = False
+        assert await writes.settle(steady=True) == ""
+        assert held(directory) == (None, "me", None, 7)
 
     async def test_a_creation_that_was_carried_out_exists(self, directory, writes):
         directory.delete(state("web").uuid)
         directory.writer.lost_answers = True
         assert await writes.send(CREATE, "view") == DOUBT
         directory.writer.lost_answers = False
-        assert await writes.settle() == ""
-        assert held(directory) == ("me", None, None, 1)
+        assert await writes.settle(steady=True) == ""
+        assert held(directory) == (None, "me", None, 0)
 
     async def test_it_is_sent_until_it_is_answered(self, directory, writes):
         directory.writer.lost_requests = True
         await writes.send(TAKE, "view")
         for _ in range(3):
-            assert await writes.settle() == DOUBT
+            assert await writes.settle(steady=True) == DOUBT
         directory.writer.lost_requests = False
-        assert await writes.settle() == ""
+        assert await writes.settle(steady=True) == ""
         assert held(directory) == TAKEN
 
     async def test_a_directory_that_cannot_be_reached_answers_nothing(self, directory, writes):
         directory.writer.lost_requests = True
         await writes.send(TAKE, "view")
         directory.writer.lost_requests, directory.writer.refusal = False, Unavailable("no server answers")
-        assert await writes.settle() == "no server answers"
+        assert await writes.settle(steady=True) == "no server answers"
         directory.writer.refusal = None
-        assert await writes.settle() == ""
+        assert await writes.settle(steady=True) == ""
         assert held(directory) == TAKEN
 
 

@@ -8,7 +8,7 @@ from relocd.model.dn import DN
 from relocd.model.entries import EntryUUID, ServiceState
 from relocd.model.writes import Add, Change, Delete
 from relocd.plan.contest import Contest, contest, displacing
-from relocd.plan.handover import Choice, State
+from relocd.plan.sight import Choice, State
 from tests.directory import snapshot
 from tests.entries import dn, state, understood, uuid_of
 

@@ -9,7 +9,7 @@ import pytest
 from relocd.model.dn import DN
 from relocd.model.entries import Isolation
 from relocd.plan.contest import contest, displacing
-from relocd.plan.handover import State
+from relocd.plan.sight import State
 from relocd.sync.mirror import Mirror
 from tests.directory import ModelDirectory, snapshot
 from tests.entries import ME, cluster, dn, server, service, state, uuid_of

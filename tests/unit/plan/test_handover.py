@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relocd.model.entries import EntryUUID
-from relocd.plan.handover import Choice, GivesWay, Here, Life, Sight, State, next_step, watched
+from relocd.plan.handover import next_step, watched
+from relocd.plan.sight import Choice, GivesWay, Here, Life, Sight, State
 
 NAMES = ME, TWIN, THIRD = tuple(map(EntryUUID, ("me", "twin", "third")))
 
@@ -64,13 +65,24 @@ VACANT, MINE, THEIRS = state(), state(ME), state(TWIN)
 ASKED = state(ME, TWIN)
 
 TABLE = {
-    "R1 no holder: swap in": (Case(VACANT, READY, "me twin"), "SwapIn: no holder"),
-    "R1 by a cluster": (Case(VACANT, READY, by_cluster="me", standby="twin"), "SwapIn: no holder"),
+    "R1 no holder: ask": (Case(VACANT, READY, "me twin"), "BecomeCandidate: no holder"),
+    "R1 by a cluster": (Case(VACANT, READY, by_cluster="me", standby="twin"), "BecomeCandidate: no holder"),
+    "R1 another asks": (Case(state(None, TWIN), READY, "me twin"), "Keep: another candidate waits"),
+    "R1 another asked and is silent": (
+        Case(state(None, TWIN), READY, "me twin", silent="twin"),
+        "BecomeCandidate: no holder",
+    ),
+    "R1 settling": (Case(state(None, ME), READY, "me"), "Keep: candidate: settling before the takeover"),
+    "R1 settled: swap in": (Case(state(None, ME), SETTLED, "me"), "SwapIn: no holder"),
+    "R1 has failed here before": (Case(state(None, ME), replace(SETTLED, sulks=True), "me"), "SwapIn: no holder"),
     "R1 not ready": (Case(VACANT, UNREADY, "me"), "Keep: not ready"),
     "R1 not chosen": (Case(VACANT, READY, "twin"), "Keep: not chosen"),
     "R1 standing by": (Case(VACANT, READY, standby="me twin"), "Keep: not chosen"),
     "R1 displaced": (Case(VACANT, replace(READY, gives_way=GivesWay.DISPLACED), "me"), "Keep: displaced"),
-    "R1 left up by an earlier run: swap in before it is stopped": (Case(VACANT, LEFT_UP, "me"), "SwapIn: no holder"),
+    "R1 left up by an earlier run: ask before it is stopped": (
+        Case(VACANT, LEFT_UP, "me"),
+        "BecomeCandidate: no holder",
+    ),
     "R2 ready": (Case(THEIRS, READY, "me twin"), "BecomeCandidate: ready to take over"),
     "R2 not ready": (Case(THEIRS, UNREADY, "me twin"), "Keep: not ready"),
     "R2 another candidate waits": (Case(state(TWIN, THIRD), READY, "me twin third"), "Keep: another candidate waits"),
@@ -134,6 +146,23 @@ TABLE = {
     "R4 a previous one that is me": (
         Case(state(ME, None, ME), SERVING, "me"),
         "ClearPrevious me: the service runs here now",
+    ),
+    "unsteady: serves on and does not hand over": (
+        Case(ASKED, replace(SERVING, steady=False), "me twin"),
+        "Keep: waits until its own heartbeat is steady again",
+    ),
+    "unsteady: does not give back": (
+        Case(state(ME, None, TWIN), replace(FAILED, steady=False), "me twin"),
+        "Keep: waits until its own heartbeat is steady again",
+    ),
+    "unsteady: does not let go": (
+        Case(MINE, replace(SERVING, steady=False)),
+        "Keep: waits until its own heartbeat is steady again",
+    ),
+    "unsteady and fenced: stops": (Case(MINE, replace(FENCED, steady=False), "me twin"), "Stop: fenced here"),
+    "unsteady and fenced, stopped: does not step down yet": (
+        Case(MINE, replace(FENCED, steady=False, up=False, active=False), "me twin"),
+        "Keep: waits until its own heartbeat is steady again",
     ),
     "R5 give back": (
         Case(state(ME, None, TWIN), FAILED, "me twin"),

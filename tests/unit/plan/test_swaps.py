@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from relocd.model.dn import DN
 from relocd.model.entries import EntryUUID
 from relocd.model.writes import Delete, Done, Exists, Lost, Modification
-from relocd.plan.handover import (
+from relocd.plan.sight import State
+from relocd.plan.steps import (
     Activate,
     BecomeCandidate,
     ClearCandidate,
@@ -22,13 +23,12 @@ from relocd.plan.handover import (
     HandOver,
     Keep,
     LetGo,
-    State,
     StepDown,
     Stop,
     SwapIn,
     Withdraw,
 )
-from relocd.plan.swaps import Creation, renaming, unlinking, write_of
+from relocd.plan.swaps import Creation, again, changes_holder, renaming, unlinking, write_of
 from tests.entries import dn, server, service, state
 from tests.fake_directory import FakeDirectory
 from tests.unit.plan.contests import choice, contest_about, short, shown
@@ -141,15 +141,14 @@ def test_a_step_on_this_server_alone_writes_nothing(step):
 class TestFirst:
     """A state that is not there yet, or that has never changed hands."""
 
-    def test_swapping_in_creates_the_entry(self):
-        write = write_of(SwapIn(State(), ""), contest_about(None))
+    def test_becoming_candidate_creates_the_entry(self):
+        write = write_of(BecomeCandidate(State(), ""), contest_about(None))
         assert write == Creation(
             DN.parse(f"cn=state,{dn('web')}"),
             {
                 "objectClass": (b"relocServiceState",),
                 "cn": (b"state",),
-                "relocHolder": (dn("me").encode(),),
-                "relocGeneration": (b"1",),
+                "relocCandidate": (dn("me").encode(),),
             },
         )
 
@@ -272,8 +271,51 @@ def test_a_write_that_was_done_is_lost_when_it_is_sent_again(before):
     assert again == after
 
 
+def giving_steps(before):
+    """The steps by which the server `a` gives the service away."""
+    return _steps(before).filter(lambda step: isinstance(step, HandOver | GiveBack | LetGo))
+
+
+class TestAgain:
+    """What is sent while nobody knows the outcome."""
+
+    @given(st.data(), _states.filter(lambda state: state.holder == "a"))
+    def test_what_gives_the_service_away_makes_the_same_state(self, data, before):
+        contest, step = contest_of_a(before), data.draw(giving_steps(before))
+        write = write_of(step, contest)
+        assert changes_holder(again(write, contest))
+        assert sent(again(write, contest), before) == sent(write, before)
+
+    @given(st.data(), _states.filter(lambda state: state.holder == "a"), _named, _named)
+    def test_only_the_generation_or_the_holder_refuses_it(self, data, before, candidate, previous):
+        """So once it is lost, no copy that is still on its way can be carried out: a generation never comes back."""
+        contest, step = contest_of_a(before), data.draw(giving_steps(before))
+        resent = again(write_of(step, contest), contest)
+        outcome, after = sent(resent, replace(before, candidate=candidate, previous=previous))
+        assert outcome == Done()
+        assert after.generation == before.generation + 1
+        outcome, _ = sent(resent, replace(before, generation=before.generation + 1))
+        assert isinstance(outcome, Lost)
+
+    def test_a_copy_on_its_way_is_lost_though_the_candidate_withdraws_and_asks_again(self):
+        before = State("a", "b", None, 1)
+        contest = contest_of_a(before)
+        write = write_of(HandOver(before, EntryUUID("b"), ""), contest)
+        directory = FakeDirectory(service("web"), *map(server, NAMES), state("web", holder="a", generation=1))
+        assert asyncio.run(directory.writer.apply(again(write, contest))) == Done()
+        directory.put(state("web", holder="a", candidate="b", generation=2))
+        assert isinstance(asyncio.run(directory.writer.apply(write)), Lost)
+
+    @given(st.data(), _states)
+    def test_anything_else_is_sent_as_it_was(self, data, before):
+        contest = contest_of_a(before)
+        step = data.draw(_steps(before).filter(lambda step: not isinstance(step, HandOver | GiveBack | LetGo)))
+        write = write_of(step, contest)
+        assert again(write, contest) == write
+
+
 def test_of_two_that_create_the_state_one_comes_too_late():
-    write = write_of(SwapIn(State(), ""), contest_of_a(None))
-    assert sent(write, None) == (Done(), State(EntryUUID("a"), generation=1))
-    taken = State(EntryUUID("b"), generation=1)
+    write = write_of(BecomeCandidate(State(), ""), contest_of_a(None))
+    assert sent(write, None) == (Done(), State(candidate=EntryUUID("a")))
+    taken = State(candidate=EntryUUID("b"))
     assert sent(write, taken) == (Exists(), taken)
