@@ -168,6 +168,6 @@ async def _directory(settings: Settings, stack: AsyncExitStack, *, resuming: boo
 
 
 def _prompt(settings: Settings) -> DirectorySettings:
-    """For writes: what the provider's host has not got by the time that a witness counts, it never gets."""
-    silence_s = min(settings.directory.silence_timeout_s, settings.handover.hesitation_s)
+    """For writes: what the provider's host has not got promptly, it never gets."""
+    silence_s = min(settings.directory.silence_timeout_s, settings.handover.prompt_s)
     return replace(settings.directory, silence_timeout_s=silence_s)

@@ -17,10 +17,11 @@ The conditions:
 - Who is silent in the directory and on the wire for a lease does not come back with the address; who sets
   `relocFenced` has powered the server off.
 - An agent that hangs does so between its acts, not between its last look at the clock and the act itself.
-- A write that the directory carries out at all, it carries out within the time that a witness counts, or when it wakes
-  up, before it answers anybody. The kernel drops the address of a service that is released when the lease is over.
+- A write that the directory carries out at all, it carries out promptly, within an eighth of the lease (the kernel sends
+  none for longer), or when it wakes up, before it answers anybody. The kernel drops the address of a service that is
+  released when the lease is over.
 - Two providers replicate single modifications (delta-syncrepl), and their clocks differ by less than a change takes
-  from one to the other. Settling takes longer than a change takes there and back.
+  from one to the other, which is a quarter of the lease at most. Settling takes longer than a change there and back.
 - With two providers *never two* and *the generation only grows* hold while both know the same but for that delay. One
   may be down, if it has told the other all that it was told. While they do not hear each other, or one hangs, they hold
   only as long as the holder that both know of serves without interruption, and with `keep` only.

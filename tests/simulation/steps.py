@@ -20,16 +20,22 @@ from relocd.plan.steps import (
     SwapIn,
     Withdraw,
 )
-from tests.simulation.directory import Write, link
+from tests.simulation.directory import DELAY, Write, link
 
 if TYPE_CHECKING:
     from tests.simulation.server import Server
     from tests.simulation.world import World
 
-__all__ = ["CARRIED_OUT", "HESITATION"]
+__all__ = ["CARRIED_OUT", "HESITATION", "PROMPT", "STEADY"]
 
 HESITATION = 4
-"""What was allowed by a read or a witness is only carried out within so many ticks; fewer than the lease has."""
+"""What was allowed by a read is only carried out within so many ticks; fewer than the lease has."""
+
+PROMPT = 2
+"""How old a death may be when the takeover is sent, and how long any write may be on its way."""
+
+STEADY = 2 * PROMPT + DELAY
+"""How long a heartbeat stands again before its server acts as a holder: a takeover that began before is known then."""
 
 
 def _activate(world: World, server: Server, step: Activate, _write: Write | None) -> Iterator[None]:
@@ -37,8 +43,10 @@ def _activate(world: World, server: Server, step: Activate, _write: Write | None
     if world.care.reads_first:
         if not world.reaches(server):
             return
-        state = world.provider(server).now.state
-        if (state.holder, state.generation) != (server.name, step.generation):
+        content = world.provider(server).now
+        if (content.state.holder, content.state.generation) != (server.name, step.generation):
+            return
+        if server.name in content.fenced:
             return
         if not world.is_steady(server):
             return
@@ -79,26 +87,36 @@ def _stop(world: World, server: Server, _step: Step, _write: Write | None) -> It
 
 
 def _send(world: World, server: Server, write: Write | None) -> Iterator[None]:
-    """The same write until it is answered; nothing else is done for the service meanwhile."""
+    """The same, or what rules it out, until it is answered; nothing else is done for the service meanwhile."""
+    on_its_way_until, again = 0, False
     while write is not None:
-        if world.care.waits_to_give and write.changes_holder and not world.is_steady(server):
+        if again and write.changes_holder and not _may_give(world, server):
             yield
             continue
         done = world.send(server, write)
         if done is not None or not world.care.repeats:
             break
+        if write.changes_holder:
+            on_its_way_until = world.now + PROMPT
+        again = True
         if world.care.rules_out:
             write = write.again or write
         for _ in range(world.random.randrange(1, 4)):
             yield
+    while world.now < on_its_way_until:
+        yield
     yield
+
+
+def _may_give(world: World, server: Server) -> bool:
+    return world.is_steady(server) or not world.care.waits_to_give
 
 
 def _swap_in(world: World, server: Server, step: SwapIn, write: Write | None) -> Iterator[None]:
     holder = step.state.holder
     if holder is not None and world.care.acts_in_time:
         verdict = server.memory.verdicts.get(holder)
-        if verdict is None or world.now - verdict.judged_at > HESITATION:
+        if verdict is None or world.now - verdict.judged_at > PROMPT:
             return
     yield from _send(world, server, write)
 
@@ -109,7 +127,8 @@ def _just_write(world: World, server: Server, _step: Step, write: Write | None) 
 
 def _stop_and_write(world: World, server: Server, step: Step, write: Write | None) -> Iterator[None]:
     yield from _stop(world, server, step, write)
-    yield from _send(world, server, write)
+    if _may_give(world, server):
+        yield from _send(world, server, write)
 
 
 def _give_back(world: World, server: Server, step: GiveBack, write: Write | None) -> Iterator[None]:
@@ -117,7 +136,8 @@ def _give_back(world: World, server: Server, step: GiveBack, write: Write | None
     if server.name in server.memory.view.content.direct:
         own = link(server.name)
         yield from _send(world, server, Write(((own, True),), ((own, None),)))
-    yield from _send(world, server, write)
+    if _may_give(world, server):
+        yield from _send(world, server, write)
 
 
 def _let_go(world: World, server: Server, step: LetGo, write: Write | None) -> Iterator[None]:

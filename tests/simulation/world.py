@@ -18,7 +18,7 @@ from relocd.plan.steps import BecomeCandidate, Keep, Step, SwapIn
 from tests.simulation.directory import NAMES, Content, Provider, Write, fence, replicate
 from tests.simulation.server import Memory, Server, Verdict
 from tests.simulation.sight import Direct, Seeing, written
-from tests.simulation.steps import CARRIED_OUT, HESITATION
+from tests.simulation.steps import CARRIED_OUT, HESITATION, PROMPT, STEADY
 
 __all__ = ["HESITATION", "LEASE", "SETTLING", "Care", "Kind", "Rules", "World"]
 
@@ -157,13 +157,13 @@ class World:
         draw = self.random.random()
         if server.cut or not provider.up:
             if draw < 0.3:
-                self._late.append(_Late(server, provider, write, self.now + HESITATION))
+                self._late.append(_Late(server, provider, write, self.now + PROMPT))
             return None
         if provider.hung:
             provider.queue.append(write)
             return None
         if draw < 0.05:
-            self._late.append(_Late(server, provider, write, self.now + HESITATION))
+            self._late.append(_Late(server, provider, write, self.now + PROMPT))
             return None
         done = provider.write(write, self.now)
         return None if draw < 0.1 else done
@@ -179,7 +179,7 @@ class World:
             return True
         if memory.confirmed is None or self._missing(memory):
             return False
-        return self.now - memory.back_at > HESITATION or memory.view.content.written_at > memory.back_at
+        return self.now - memory.back_at > STEADY or memory.view.content.written_at > memory.back_at
 
     def raise_address(self, server: Server) -> None:
         """With a lifetime from the last heartbeat on where it is released; nothing when that has run out."""
@@ -294,7 +294,8 @@ class World:
         self.steps += 1
         to = getattr(step, "to", None) or getattr(step, "server", "")
         self.note(f"{server.name} {type(step).__name__} {to}: {step.reason}".replace(" :", ":"))
-        if isinstance(step, BecomeCandidate | SwapIn) and not server.ready:
+        asks = isinstance(step, BecomeCandidate | SwapIn) and step.state.holder != server.name
+        if asks and not server.ready:
             self.unready_asked = server.name
         self.amid_step(self, server)
 

@@ -71,7 +71,7 @@ class Contender:
     def __init__(self, host: Host, agreement: Agreement) -> None:
         self._host = host
         self._agreed = agreement
-        self._writes = Writes(agreement.writer)
+        self._writes = Writes(agreement.writer, agreement.settings.prompt_s)
         self._memory = _Memory()
 
     def look_again(self, *, at_all: bool) -> None:
@@ -86,7 +86,7 @@ class Contender:
             return Report(turn.footprint, standing="paused: nothing is done here until `relocd resume`")
         turn = replace(turn, footprint=adopted(self._host, turn.goal, turn.footprint))
         self._note(turn.goal, turn.contest)
-        doubt = await self._writes.settle(steady=self._agreed.pulse.is_steady(time.monotonic(), turn.csn))
+        doubt = await self._writes.settle(steady=self._is_steady(turn))
         if doubt:
             again_s = self._agreed.settings.hesitation_s / 4
             return Report(turn.footprint, (doubt,), standing="waits for the outcome of a write", again_s=again_s)
@@ -94,12 +94,12 @@ class Contender:
             return _told(Report(turn.footprint), await self._writes.send(renaming(turn.contest), turn.contest))
         here = await self._here(turn)
         sight = Sight(turn.contest.me, _known_state(turn.contest, here), turn.contest.choice)
+        asked_at = time.monotonic()
         testimony = await self._agreed.witnesses.heard(
             turn.goal, watched(sight, here), self._memory.seen_at, wire=here.ready
         )
-        heard_at = time.monotonic()
         step = next_step(replace(sight, lives=testimony.lives), here)
-        report = await self._carried_out(step, turn, heard_at)
+        report = await self._carried_out(step, turn, asked_at)
         return self._with_words(report, step, testimony, turn)
 
     def _note(self, goal: Goal, contest: Contest) -> None:
@@ -129,7 +129,7 @@ class Contender:
             active=turn.footprint.role is Role.ACTIVE,
             up=await is_up(self._host, turn.footprint),
             ready=wanted and not memory.problems and pulse.is_current(now),
-            steady=pulse.is_steady(now, turn.csn),
+            steady=self._is_steady(turn),
             failed=contest.state is not None and memory.failed_in == contest.state.generation,
             sulks=memory.sulks_about is not None,
             settled=self._settles_s(now) <= 0,
@@ -150,6 +150,9 @@ class Contender:
         self._memory.ready = _Ready(substance, footprint, now, files)
         return ()
 
+    def _is_steady(self, turn: Turn) -> bool:
+        return self._agreed.pulse.is_steady(time.monotonic(), turn.csn)
+
     def _lease_left_s(self, now: float) -> float:
         """How long a service that is released may still be up here."""
         return self._agreed.pulse.left_s(now) - RELEASE_MARGIN_S
@@ -168,7 +171,7 @@ class Contender:
             return GivesWay.DISPLACED
         return GivesWay.DRAINED if self._agreed.mode() is Mode.DRAINED else None
 
-    async def _carried_out(self, step: Step, turn: Turn, heard_at: float) -> Report:
+    async def _carried_out(self, step: Step, turn: Turn, asked_at: float) -> Report:
         if isinstance(step, Keep):
             return await self._kept(turn)
         view = (turn.contest.state, turn.contest.choice)
@@ -179,6 +182,8 @@ class Contender:
         if isinstance(step, Activate) and await self._is_in_the_way(turn.contest):
             waits = "waits until what it displaces has given way"
             return Report(turn.footprint, busy=True, standing=waits, again_s=_SOON_S)
+        if isinstance(step, SwapIn) and time.monotonic() - asked_at > self._agreed.settings.prompt_s:
+            return Report(turn.footprint, standing="the witnesses took too long; asking them again", again_s=_SOON_S)
         self._log(step, turn)
         match step:
             case Stop():
@@ -189,7 +194,7 @@ class Contender:
                 return Report(turn.footprint, again_s=self._agreed.settings.beat_s)
             case HandOver() | GiveBack() | LetGo() | StepDown():
                 return await self._given_away(step, turn, view)
-        return _told(Report(turn.footprint), await self._write(step, turn.contest, view, heard_at))
+        return _told(Report(turn.footprint), await self._write(step, turn.contest, view))
 
     async def _kept(self, turn: Turn) -> Report:
         """Keep the role that this server has in the service as it should be; a candidate is about to leave its own."""
@@ -231,17 +236,17 @@ class Contender:
         if report.problems:
             return report
         problem = "" if own is None else await self._writes.send(own, view)
-        problem = problem or await self._write(step, turn.contest, view, time.monotonic())
+        if not self._is_steady(turn):
+            return replace(report, standing="let go; nothing is written until its own heartbeat is steady again")
+        problem = problem or await self._write(step, turn.contest, view)
         # Without the write this server is the holder still, and nobody serves: look again at once.
         return replace(_told(report, problem), again_s=_SOON_S if problem else self._writes.awaited_s(view))
 
-    async def _write(self, step: Step, contest: Contest, view: object, heard_at: float) -> str:
+    async def _write(self, step: Step, contest: Contest, view: object) -> str:
         write = write_of(step, contest)
         if write is None:
             return ""
         if isinstance(step, SwapIn):
-            if time.monotonic() - heard_at > self._agreed.settings.hesitation_s:
-                return "what the witnesses said is too old by now; asking them again"
             self._memory.taken = step.state.generation + 1
             if step.state.holder in contest.fenced:
                 self._memory.unasked = self._memory.taken  # it is off for certain
@@ -253,7 +258,7 @@ class Contender:
         times = [report.again_s, testimony.again_s]
         if self._settles_s(now) > 0:
             times.append(self._settles_s(now))
-        if turn.contest.holds and not self._agreed.pulse.is_steady(now, turn.csn):
+        if turn.contest.holds and not self._is_steady(turn):
             times.append(self._agreed.settings.hesitation_s / 4)
         if turn.contest.isolation is Isolation.RELEASE and self._lease_left_s(now) > 0:
             times.append(self._lease_left_s(now) + _SOON_S)

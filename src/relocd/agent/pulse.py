@@ -82,7 +82,7 @@ class Pulse:
 
         Since it was last missing for a lease it has stood long enough, or it stood before the state was written.
         """
-        stood = now - self._back_at > self._settings.hesitation_s or self._back_csn < csn
+        stood = now - self._back_at > self._settings.steady_s or self._back_csn < csn
         return self.is_current(now) and stood
 
     def provider_now_s(self, now: float) -> float | None:

@@ -115,6 +115,8 @@ async def _confirmed(agreed: Agreement, turn: Turn) -> Warrant:
         raise Busy("a direct read does not find the state of the service; nothing is raised on that")
     if (found.holder, found.generation) != (known.holder, known.generation):
         raise Busy("a direct read finds another holder or generation than was seen; waiting until that is seen")
+    if await _is_fenced(agreed, turn.contest):
+        raise Busy("a direct read finds that this server is declared fenced; waiting until that is seen")
     now = time.monotonic()
     if not agreed.pulse.is_steady(now, found.csn):
         raise Busy("this server's own heartbeat is not steady; waiting until it is")
@@ -125,6 +127,13 @@ async def _confirmed(agreed: Agreement, turn: Turn) -> Warrant:
     if seconds < 1:
         raise Busy("this server's lease is about to run out, or shorter than 4 s; waiting for the next heartbeat")
     return Warrant(until, seconds)
+
+
+async def _is_fenced(agreed: Agreement, contest: Contest) -> bool:
+    """Whether others may take this server for dead, also where its search has not brought that yet."""
+    entry = await agreed.reader.by_dn(contest.names[contest.me])
+    found = None if entry is None else parsed(entry)[0]
+    return not isinstance(found, Server) or found.fenced
 
 
 def lifetime_s(left_s: float) -> int:

@@ -1,8 +1,8 @@
 """The writes about one service, one at a time: a write whose outcome nobody knows is sent again before anything else.
 
 A server that hung may carry out a write long after a read that did not show it (`relocd.model.writes.Unknown`). Sent
-again until it is answered, the comparison in it says which: it is done now, or it is lost, and so are its copies that
-are still on their way (`relocd.plan.swaps.again`).
+again until it is answered, or something that rules it out (`relocd.plan.swaps.again`), the comparison says which: it is
+done now, or lost. After a change of holder nothing is done until no copy of it can be on its way any more.
 """
 
 from __future__ import annotations
@@ -23,10 +23,15 @@ _SEEN_WITHIN_S: Final = 1.0
 
 
 class Writes:
-    """What is written about one service. A view is whatever the write went by, compared by value."""
+    """What is written about one service. A view is whatever the write went by, compared by value.
 
-    def __init__(self, writer: DirectoryWriter) -> None:
+    A write that the provider's host has not got `prompt_s` after it was sent never gets there.
+    """
+
+    def __init__(self, writer: DirectoryWriter, prompt_s: float) -> None:
         self._writer = writer
+        self._prompt_s = prompt_s
+        self._on_its_way_until = 0.0
         self._doubtful: Write | None = None
         self._view: object = None
         self._written_at = 0.0
@@ -37,11 +42,14 @@ class Writes:
         One that changes the holder waits until this server is `steady` (`relocd.plan.sight.Here`): by now another one
         may have found it dead.
         """
-        if self._doubtful is None:
-            return ""
-        if changes_holder(self._doubtful) and not steady:
-            return "nobody knows yet whether a write is done; it is sent again once the own heartbeat is steady"
-        return await self._send(self._doubtful, self._doubtful)
+        problem = ""
+        if self._doubtful is not None:
+            if changes_holder(self._doubtful) and not steady:
+                return "nobody knows yet whether a write is done; it is sent again once the own heartbeat is steady"
+            problem = await self._send(self._doubtful, self._doubtful)
+        if not problem and time.monotonic() < self._on_its_way_until:
+            return "a write of unknown outcome may still be on its way"
+        return problem
 
     def awaited_s(self, view: object) -> float:
         """How long to wait for what was written by that view to be seen; 0 when it is time to act again."""
@@ -57,12 +65,15 @@ class Writes:
         return await self._send(write, again or write)
 
     async def _send(self, write: Write, again: Write) -> str:
+        sent_at = time.monotonic()
         try:
             outcome = await self._written(write)
         except RelocdError as error:  # nothing is written
             self._view = None
             return str(error)
         self._doubtful = again if isinstance(outcome, Unknown) else None
+        if isinstance(outcome, Unknown) and changes_holder(write):
+            self._on_its_way_until = sent_at + self._prompt_s
         self._written_at = time.monotonic()
         fields = {"write": str(write), "outcome": type(outcome).__name__.lower()}
         _log.log(logging.INFO if isinstance(outcome, Done) else logging.WARNING, "write", extra={"fields": fields})

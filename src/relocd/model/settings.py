@@ -154,8 +154,21 @@ class HandoverSettings:
 
     @property
     def hesitation_s(self) -> float:
-        """How long what was read, or a witness, allows an act that follows from it."""
+        """How long what was read allows an act that follows from it."""
         return self.lease_s / 4
+
+    @property
+    def prompt_s(self) -> float:
+        """How old a death may be when the takeover is sent, and how long that, or any write, may be on its way."""
+        return self.lease_s / 8
+
+    @property
+    def steady_s(self) -> float:
+        """How long a heartbeat stands again before its server acts as a holder.
+
+        A takeover that began before is in the directory by then, and has come to this server's provider.
+        """
+        return self.lease_s / 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,8 @@ only when something has changed (`sulks`).
 
 Whoever finds a service free, by R1 or R8, is a candidate first: two who see that at once, each at a provider of its
 own, meet while the candidacy settles. And a holder that was silent for a lease gives nothing away until it is `steady`:
-others may have found it dead, and be taking the service at another provider.
+others may have found it dead, and be taking the service at another provider. A holder that is fenced counts as dead
+although it is up: it steps down as they take over, as a candidate that has settled.
 
 Who is dead is decided by witnesses (`relocd.agent.witnesses`), and only about the servers of `watched`. The rules run
 in `tests/simulation`; `relocd.agent.contender` carries them out.
@@ -87,7 +88,7 @@ def watched(sight: Sight, here: Here) -> frozenset[EntryUUID]:
 
 
 def _as_holder(sight: Sight, state: State, here: Here) -> Step:
-    if state.candidate == sight.me:  # R9
+    if state.candidate == sight.me and here.gives_way is not GivesWay.FENCED:  # R9
         return ClearCandidate("the holder needs no candidacy")
     if sight.me not in sight.choice.all:
         return _unchosen_holder(sight, state, here)
@@ -125,8 +126,10 @@ def _inactive_holder(sight: Sight, state: State, here: Here) -> Step:
 
 def _unchosen_holder(sight: Sight, state: State, here: Here) -> Step:
     """R6."""
-    if here.gives_way in {GivesWay.FENCED, GivesWay.DISPLACED}:
-        return StepDown(state, f"{here.gives_way} here")
+    if here.gives_way is GivesWay.FENCED:
+        return _fenced_holder(sight, state, here)
+    if here.gives_way is GivesWay.DISPLACED:
+        return StepDown(state, "displaced here")
     if _waits(sight, state.previous) and state.previous in sight.choice.all:
         return GiveBack(state, _given(state.previous), "not chosen any more, and the previous holder waits")
     to = _successor(sight, state)
@@ -139,6 +142,16 @@ def _unchosen_holder(sight: Sight, state: State, here: Here) -> Step:
     if not here.active and here.steady:
         return Activate(state.generation, f"{_unchosen(here)}, but no other is ready")
     return Keep(f"{_unchosen(here)}, but keeps serving until another is ready")
+
+
+def _fenced_holder(sight: Sight, state: State, here: Here) -> Step:
+    if here.up:
+        return Stop("fenced here")
+    if state.candidate == sight.me:
+        return StepDown(state, "fenced here") if here.settled else Keep("fenced here: settling before it steps down")
+    if _is_ready(sight, state.candidate):
+        return Keep("fenced here: the candidate takes over")
+    return BecomeCandidate(state, "fenced here: about to step down")
 
 
 def _unchosen(here: Here) -> str:

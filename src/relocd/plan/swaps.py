@@ -62,7 +62,7 @@ def write_of(step: Step, contest: Contest) -> Write | None:
         case BecomeCandidate():
             return _keeping_holder(contest, swap(_CANDIDATE, _old(contest, _CANDIDATE), _name(contest, contest.me)))
         case Withdraw() | ClearCandidate():
-            return _keeping_holder(contest, swap(_CANDIDATE, _old(contest, _CANDIDATE), None))
+            return _withdrawing(contest)
         case ClearPrevious():
             return _keeping_holder(contest, swap(_PREVIOUS, _old(contest, _PREVIOUS), None))
         case HandOver(_, to):
@@ -72,7 +72,7 @@ def write_of(step: Step, contest: Contest) -> Write | None:
         case GiveBack(_, to):
             return _changing_holder(contest, to, swap(_PREVIOUS, _old(contest, _PREVIOUS), None))
         case LetGo() | StepDown():
-            return _changing_holder(contest, None, ())
+            return _changing_holder(contest, None, _own_candidacy(contest))
         case DeleteLink(server):
             return unlinking(contest, server)
         case _:
@@ -88,11 +88,18 @@ def again(write: Write, contest: Contest) -> Write:
     """What is sent while nobody knows whether a write was carried out.
 
     What the holder writes to give the service away, only the generation may refuse then. If a candidate that has
-    withdrawn could, and asked again, an earlier copy that is still on its way would match once more. Whoever swaps
-    itself in asks for more: its candidacy has to have stood all the time.
+    withdrawn could, and asked again, an earlier copy that is still on its way would match once more. What a candidate
+    writes in the belief that the holder is dead is not sent again: that belief grows old. It withdraws, which no copy
+    survives either, and begins anew.
     """
-    if not (contest.holds and isinstance(write, Modification) and changes_holder(write)):
+    if not (isinstance(write, Modification) and changes_holder(write)):
         return write
+    if _is_candidate(contest):
+        return _withdrawing(contest)
+    return _by_generation(write) if contest.holds else write
+
+
+def _by_generation(write: Modification) -> Modification:
     swapped = (_HOLDER, _GENERATION)
     compared = tuple(change for change in write.changes if change.attribute in swapped)
     others = dict.fromkeys(change.attribute for change in write.changes if change.attribute not in swapped)
@@ -127,9 +134,17 @@ def _creation(contest: Contest) -> Creation:
 
 
 def _swapping_in(contest: Contest) -> Modification:
-    mine = contest.state is not None and contest.state.candidate == contest.me
-    candidate = swap(_CANDIDATE, _old(contest, _CANDIDATE), None) if mine else ()
-    return _changing_holder(contest, contest.me, (*candidate, *swap(_PREVIOUS, _old(contest, _PREVIOUS), None)))
+    more = (*_own_candidacy(contest), *swap(_PREVIOUS, _old(contest, _PREVIOUS), None))
+    return _changing_holder(contest, contest.me, more)
+
+
+def _own_candidacy(contest: Contest) -> tuple[Change, ...]:
+    """Who acts as candidate is none any more, and has to be one until then."""
+    return swap(_CANDIDATE, _old(contest, _CANDIDATE), None) if _is_candidate(contest) else ()
+
+
+def _is_candidate(contest: Contest) -> bool:
+    return contest.state is not None and contest.state.candidate == contest.me
 
 
 def _changing_holder(contest: Contest, to: EntryUUID | None, more: Iterable[Change]) -> Modification:
@@ -138,6 +153,10 @@ def _changing_holder(contest: Contest, to: EntryUUID | None, more: Iterable[Chan
     before = None if generation is None else str(generation).encode()
     after = str((generation or 0) + 1).encode()
     return Modification(_state_dn(contest), (*holder, *more, *swap(_GENERATION, before, after)))
+
+
+def _withdrawing(contest: Contest) -> Modification:
+    return _keeping_holder(contest, swap(_CANDIDATE, _old(contest, _CANDIDATE), None))
 
 
 def _keeping_holder(contest: Contest, changes: tuple[Change, ...]) -> Modification:

@@ -127,11 +127,11 @@ class TestSteady:
         await heart.beat()
         assert not heart.pulse.is_steady(clock.now + 5, self.AFTER)
 
-    async def test_with_a_state_from_before_it_has_to_stand_for_the_hesitation(self, heart, clock):
+    async def test_with_a_state_from_before_it_has_to_stand_for_half_a_lease(self, heart, clock):
         heart.heard(await heart.beat(), NOON)
         assert not heart.pulse.is_steady(clock.now, self.BEFORE)
-        assert not heart.pulse.is_steady(clock.now + SETTINGS.hesitation_s, self.BEFORE)
-        assert heart.pulse.is_steady(clock.now + SETTINGS.hesitation_s + 0.1, self.BEFORE)
+        assert not heart.pulse.is_steady(clock.now + SETTINGS.steady_s, self.BEFORE)
+        assert heart.pulse.is_steady(clock.now + SETTINGS.steady_s + 0.1, self.BEFORE)
 
     async def test_with_a_state_written_since_it_is_steady_at_once(self, heart, clock):
         """Whoever wrote that has seen this server alive."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -21,6 +22,7 @@ VACANT = State(generation=7)
 TAKE = write_of(SwapIn(VACANT, ""), contest_about(VACANT))
 CREATE = write_of(BecomeCandidate(State(), ""), contest_about(None))
 ASK = write_of(BecomeCandidate(VACANT, ""), contest_about(VACANT))
+PROMPT_S = 0.05
 BEFORE, TAKEN = (None, None, None, 7), ("me", None, None, 8)
 DOUBT = "nobody knows yet whether this is written: no answer"
 
@@ -32,7 +34,14 @@ def directory():
 
 @pytest.fixture
 def writes(directory):
-    return Writes(directory.writer)
+    return Writes(directory.writer, PROMPT_S)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    clock.set_in(monkeypatch, module)
+    return clock
 
 
 def held(directory):
@@ -63,20 +72,26 @@ async def test_one_that_was_never_written_is_a_problem_and_leaves_nothing_to_set
     assert held(directory) == BEFORE
 
 
+async def settled(writes):
+    """What is still unknown when no copy can be on its way any more."""
+    await asyncio.sleep(PROMPT_S)
+    return await writes.settle(steady=True)
+
+
 class TestUnknown:
     async def test_one_that_was_not_carried_out_is_done_when_it_is_sent_again(self, directory, writes):
         directory.writer.lost_requests = True
         assert await writes.send(TAKE, "view") == DOUBT
         assert held(directory) == BEFORE
         directory.writer.lost_requests = False
-        assert await writes.settle(steady=True) == ""
+        assert await settled(writes) == ""
         assert held(directory) == TAKEN
 
     async def test_one_that_was_carried_out_is_lost_when_it_is_sent_again_and_done_once(self, directory, writes):
         directory.writer.lost_answers = True
         assert await writes.send(TAKE, "view") == DOUBT
         directory.writer.lost_answers = False
-        assert await writes.settle(steady=True) == ""
+        assert await settled(writes) == ""
         assert held(directory) == TAKEN
         assert len(directory.writer.written) == 1
 
@@ -85,7 +100,7 @@ class TestUnknown:
         await writes.send(TAKE, "view")
         directory.writer.lost_requests = False
         directory.put(state("web", holder="twin", generation=8))
-        assert await writes.settle(steady=True) == ""
+        assert await settled(writes) == ""
         assert held(directory) == ("twin", None, None, 8)
 
     async def test_a_change_of_holder_waits_until_this_server_is_steady(self, directory, writes):
@@ -94,7 +109,7 @@ class TestUnknown:
         directory.writer.lost_requests = False
         assert "once the own heartbeat is steady" in await writes.settle(steady=False)
         assert held(directory) == BEFORE
-        assert await writes.settle(steady=True) == ""
+        assert await settled(writes) == ""
         assert held(directory) == TAKEN
 
     async def test_what_keeps_the_holder_waits_for_nothing(self, directory, writes):
@@ -108,15 +123,24 @@ class TestUnknown:
         directory.writer.lost_requests = True
         await writes.send(TAKE, "view", ASK)
         directory.writer.lost_requests = False
-        assert await writes.settle(steady=True) == ""
+        assert await settled(writes) == ""
         assert held(directory) == (None, "me", None, 7)
+
+    async def test_nothing_is_done_while_a_copy_of_a_change_of_holder_may_be_on_its_way(self, directory, writes, clock):
+        directory.writer.lost_requests = True
+        await writes.send(TAKE, "view")
+        directory.writer.lost_requests = False
+        assert await writes.settle(steady=True) == "a write of unknown outcome may still be on its way"
+        clock.now += PROMPT_S
+        assert await writes.settle(steady=True) == ""
+        assert len(directory.writer.written) == 1
 
     async def test_a_creation_that_was_carried_out_exists(self, directory, writes):
         directory.delete(state("web").uuid)
         directory.writer.lost_answers = True
         assert await writes.send(CREATE, "view") == DOUBT
         directory.writer.lost_answers = False
-        assert await writes.settle(steady=True) == ""
+        assert await settled(writes) == ""
         assert held(directory) == (None, "me", None, 0)
 
     async def test_it_is_sent_until_it_is_answered(self, directory, writes):
@@ -125,7 +149,7 @@ class TestUnknown:
         for _ in range(3):
             assert await writes.settle(steady=True) == DOUBT
         directory.writer.lost_requests = False
-        assert await writes.settle(steady=True) == ""
+        assert await settled(writes) == ""
         assert held(directory) == TAKEN
 
     async def test_a_directory_that_cannot_be_reached_answers_nothing(self, directory, writes):
@@ -134,7 +158,7 @@ class TestUnknown:
         directory.writer.lost_requests, directory.writer.refusal = False, Unavailable("no server answers")
         assert await writes.settle(steady=True) == "no server answers"
         directory.writer.refusal = None
-        assert await writes.settle(steady=True) == ""
+        assert await settled(writes) == ""
         assert held(directory) == TAKEN
 
 
@@ -142,10 +166,8 @@ class TestAwaited:
     """What was written by a view is not written again by the same view, before it can have come back."""
 
     @pytest.fixture(autouse=True)
-    def clock(self, monkeypatch):
-        clock = Clock()
-        clock.set_in(monkeypatch, module)
-        return clock
+    def turned(self, clock):
+        """The time goes by the test's clock."""
 
     async def test_it_is_waited_for_a_second_at_most(self, writes, clock):
         assert writes.awaited_s(VACANT) == 0

@@ -27,6 +27,7 @@ SHAKY = replace(IDLE, steady=False)
 FAILED = replace(IDLE, failed=True, sulks=True)
 SULKING = replace(READY, sulks=True)
 DRAINED, DISPLACED, FENCED = (replace(SERVING, gives_way=way) for way in GivesWay)
+GONE = replace(FENCED, active=False, up=False)
 
 
 def state(holder=None, candidate=None, previous=None):
@@ -160,9 +161,20 @@ TABLE = {
         "Keep: waits until its own heartbeat is steady again",
     ),
     "unsteady and fenced: stops": (Case(MINE, replace(FENCED, steady=False), "me twin"), "Stop: fenced here"),
-    "unsteady and fenced, stopped: does not step down yet": (
-        Case(MINE, replace(FENCED, steady=False, up=False, active=False), "me twin"),
+    "unsteady and fenced, stopped, candidate: does not step down yet": (
+        Case(state(ME, ME), replace(GONE, steady=False, settled=True), "me twin"),
         "Keep: waits until its own heartbeat is steady again",
+    ),
+    "fenced and stopped: asks, as others do that take it for dead": (
+        Case(MINE, GONE, "me twin"),
+        "BecomeCandidate: fenced here: about to step down",
+    ),
+    "fenced, settling": (Case(state(ME, ME), GONE, "me twin"), "Keep: fenced here: settling before it steps down"),
+    "fenced, settled": (Case(state(ME, ME), replace(GONE, settled=True), "me twin"), "StepDown: fenced here"),
+    "fenced, and another takes over": (Case(ASKED, GONE, "me twin"), "Keep: fenced here: the candidate takes over"),
+    "fenced, and the candidate is silent": (
+        Case(ASKED, GONE, "me twin", silent="twin"),
+        "BecomeCandidate: fenced here: about to step down",
     ),
     "R5 give back": (
         Case(state(ME, None, TWIN), FAILED, "me twin"),
@@ -235,7 +247,7 @@ TABLE = {
     ),
     "R6 drained, nobody else": (Case(MINE, DRAINED, "me"), "StepDown: drained, and nobody else may run it"),
     "R6 displaced": (Case(ASKED, DISPLACED, "me twin"), "StepDown: displaced here"),
-    "R6 fenced": (Case(MINE, FENCED, "me twin"), "StepDown: fenced here"),
+    "R6 fenced": (Case(MINE, FENCED, "me twin"), "Stop: fenced here"),
     "R7 another is the holder": (Case(THEIRS, LEFT_UP, "me twin"), "Stop: another server is the holder"),
     "R7 a dead one, too": (Case(THEIRS, LEFT_UP, "me", dead="twin"), "Stop: another server is the holder"),
     "R7 nobody is, and I am not chosen": (Case(VACANT, LEFT_UP, "twin"), "Stop: no holder, and not chosen"),

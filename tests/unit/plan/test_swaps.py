@@ -186,6 +186,7 @@ def test_renaming_swaps_the_name_of_the_holder_and_keeps_the_generation():
 NAMES = ("a", "b", "c")
 _named = st.none() | st.sampled_from(NAMES)
 _states = st.builds(State, _named, _named, _named, st.integers(1, 3))
+_held = _states.filter(lambda state: state.holder == "a" != state.candidate)
 
 
 def _steps(before):
@@ -218,7 +219,7 @@ def expected(before, step):
         case GiveBack(_, to):
             return State(to, before.candidate, None, after)
         case LetGo():
-            return State(None, before.candidate, before.previous, after)
+            return State(None, None if before.candidate == "a" else before.candidate, before.previous, after)
         case BecomeCandidate():
             return replace(before, candidate="a")
         case Withdraw() | ClearCandidate():
@@ -279,14 +280,14 @@ def giving_steps(before):
 class TestAgain:
     """What is sent while nobody knows the outcome."""
 
-    @given(st.data(), _states.filter(lambda state: state.holder == "a"))
+    @given(st.data(), _held)
     def test_what_gives_the_service_away_makes_the_same_state(self, data, before):
         contest, step = contest_of_a(before), data.draw(giving_steps(before))
         write = write_of(step, contest)
         assert changes_holder(again(write, contest))
         assert sent(again(write, contest), before) == sent(write, before)
 
-    @given(st.data(), _states.filter(lambda state: state.holder == "a"), _named, _named)
+    @given(st.data(), _held, _named, _named)
     def test_only_the_generation_or_the_holder_refuses_it(self, data, before, candidate, previous):
         """So once it is lost, no copy that is still on its way can be carried out: a generation never comes back."""
         contest, step = contest_of_a(before), data.draw(giving_steps(before))
@@ -306,11 +307,26 @@ class TestAgain:
         directory.put(state("web", holder="a", candidate="b", generation=2))
         assert isinstance(asyncio.run(directory.writer.apply(write)), Lost)
 
-    @given(st.data(), _states)
-    def test_anything_else_is_sent_as_it_was(self, data, before):
+    @pytest.mark.parametrize(
+        ("step", "before"),
+        [(SwapIn, State(None, "a", None, 1)), (SwapIn, State("b", "a", "c", 1)), (StepDown, State("a", "a", None, 1))],
+    )
+    def test_what_a_candidate_takes_for_granted_grows_old_so_it_withdraws(self, step, before):
+        """Once that is answered, no copy of the takeover on its way can be carried out."""
         contest = contest_of_a(before)
-        step = data.draw(_steps(before).filter(lambda step: not isinstance(step, HandOver | GiveBack | LetGo)))
-        write = write_of(step, contest)
+        write = write_of(step(before, ""), contest)
+        assert again(write, contest) == write_of(Withdraw(""), contest)
+        outcome, withdrawn = sent(again(write, contest), before)
+        assert (outcome, withdrawn) == (Done(), replace(before, candidate=None))
+        outcome, after = sent(write, withdrawn)
+        assert isinstance(outcome, Lost)
+        assert after == withdrawn
+
+    @given(st.data(), _states)
+    def test_what_keeps_the_holder_is_sent_as_it_was(self, data, before):
+        contest = contest_of_a(before)
+        write = write_of(data.draw(_steps(before)), contest)
+        assume(not changes_holder(write))
         assert again(write, contest) == write
 
 
