@@ -33,6 +33,16 @@ def link(service: Service, server: Server, access: Access, dry_run: DryRun = Fal
 
 @app.command()
 @with_access
+def move(service: Service, server: Server, access: Access, dry_run: DryRun = False) -> None:
+    """Move an exclusive service to a server by one modify: its link, or the active server of its cluster.
+
+    Refused where SERVER is fenced, drained or paused. Where it is not ready the modify takes nothing from who serves.
+    """
+    _do(access, orders.move(service, server), dry_run=dry_run)
+
+
+@app.command()
+@with_access
 def unlink(service: Service, server: Server, access: Access, dry_run: DryRun = False) -> None:
     """Remove a server's link to a service: it shall not run there."""
     _do(access, orders.unlink(service, server), dry_run=dry_run)
@@ -65,19 +75,22 @@ def failover(
     server: Server,
     access: Access,
     target: Annotated[
-        str, typer.Option("--to", help="Who takes over; else the only other server that shares its services.")
+        str, typer.Option("--to", help="Who takes over; else who shares each service, the first by name that is alive.")
     ] = "",
     fenced: Annotated[bool, typer.Option("--fenced", help="SERVER is powered off: say so first.")] = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Let another server take over everything that SERVER runs. Its own links stay; the agents remove them."""
+    """Let others take over everything that SERVER runs, by one modify for each. Its links stay; the agents remove them.
+
+    Refused where who takes over is fenced, drained or paused. What another server holds stays there.
+    """
     _do(access, orders.failover(server, target, fenced=fenced), dry_run=dry_run)
 
 
 def _do(access: Access, order: orders.Order, *, dry_run: bool) -> None:
     """Print what was done, or with `dry_run` LDIF, in which everything else is a comment."""
     move = orders.planned(access, order) if dry_run else orders.carried_out(access, order)
-    for sentence in move.already:
+    for sentence in (*(f"warning: {doubt}" for doubt in move.warnings), *move.already):
         print(f"# {sentence}" if dry_run else sentence)
     if dry_run:
         print(ldif(move.modifications), end="")
