@@ -36,6 +36,7 @@ def test_move_is_followed_until_all_is_cleaned_up(staged):
     assert "web: node2 runs it, all cleaned up\ndone in " in done.stdout
     assert is_settled(stage, "node2", 2)
     assert (stage.holders(), links(stage.slapd, "node1")) == (["node2"], frozenset())
+    assert "next: nothing, all rest" in relocd(stage, "explain", "web").stdout
     again = relocd(stage, "move", "web", "node2", "--wait")
     assert again.returncode == 0
     assert again.stdout.startswith("node2 already holds web\n")
@@ -61,6 +62,7 @@ def test_move_to_a_server_that_is_not_ready_gives_its_own_reason(staged):
     assert done.returncode == 1
     assert "node2 is not ready" in done.stderr
     assert "nonsense" in done.stderr
+    assert "comes here when: solved: " in relocd(stage, "explain", "web").stdout
     assert is_settled(stage, "node1", 1)
 
 

@@ -14,6 +14,7 @@ from relocd.model.dn import DN
 from relocd.model.entries import Cluster, Entry, Server, Service, ServiceState
 from relocd.model.parse import STATE_RDN, STATUS_CLASS, STATUS_RDN, kinds, parsed
 from relocd.operator.directory import Directory, equals
+from relocd.operator.scene import Scene, scene_of
 from relocd.operator.signs import sign
 from relocd.operator.standing import ServerView
 from relocd.operator.status_view import now_of, server_view
@@ -22,9 +23,9 @@ __all__ = [
     "CLUSTER",
     "SERVER",
     "SERVICE",
-    "around",
     "matching",
     "one",
+    "scene_around",
     "server_named",
     "state_of",
     "states",
@@ -88,7 +89,7 @@ def viewed(directory: Directory, known: Server) -> ServerView:
     return server_view(known, sign(status) if status else None, now_s)
 
 
-def around(directory: Directory, service: Entry, more: Iterable[Entry] = ()) -> tuple[Entry, ...]:
+def _around(directory: Directory, service: Entry, more: Iterable[Entry] = ()) -> tuple[Entry, ...]:
     """A service and who has to do with it: state, links, clusters with their members, what displaces it, statuses.
 
     `more` are servers that shall be among them whether they have to do with it or not.
@@ -105,6 +106,13 @@ def around(directory: Directory, service: Entry, more: Iterable[Entry] = ()) -> 
     servers = [each for each in known.values() if SERVER.lower() in kinds(each.attributes)]
     statuses = (_status(directory, each.dn) for each in servers)
     return (*known.values(), *filter(None, statuses))
+
+
+def scene_around(directory: Directory, service: str, server: str = "") -> Scene:
+    """The scene of the one service that a name or a DN means, and of a server that shall be in it; raises as `one`."""
+    about = one(directory, SERVICE, service)
+    more = [one(directory, SERVER, server)] if server else []
+    return scene_of(about.dn, _around(directory, about, more), time.time())
 
 
 def _members(directory: Directory, clusters: Iterable[Entry]) -> tuple[Entry, ...]:

@@ -6,7 +6,6 @@ asks for a state, that does nothing twice.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Final
 
@@ -21,9 +20,9 @@ from relocd.operator.lookup import (
     CLUSTER,
     SERVER,
     SERVICE,
-    around,
     matching,
     one,
+    scene_around,
     server_named,
     state_of,
     states,
@@ -31,7 +30,6 @@ from relocd.operator.lookup import (
     viewed,
 )
 from relocd.operator.moves import Move
-from relocd.operator.scene import scene_of
 from relocd.operator.succession import Loss
 
 __all__ = ["Order", "activate", "carried_out", "failover", "fence", "link", "move", "planned", "unfence", "unlink"]
@@ -64,9 +62,8 @@ def move(service: str, server: str) -> Order:
     """The exclusive service runs on the server, unless something speaks against that."""
 
     def order(directory: Directory) -> Move:
-        about, target = one(directory, SERVICE, service), one(directory, SERVER, server)
-        scene = scene_of(about.dn, around(directory, about, [target]), time.time())
-        return transfer.move(scene, understood(target, Server).uuid)
+        target = server_named(directory, server)
+        return transfer.move(scene_around(directory, service, str(target.dn)), target.uuid)
 
     return order
 
