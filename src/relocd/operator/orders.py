@@ -6,7 +6,7 @@ asks for a state, that does nothing twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from relocd.errors import Failed
@@ -107,13 +107,14 @@ def failover(server: str, target: str = "", *, fenced: bool = False) -> Order:
     def order(directory: Directory) -> Move:
         lost = server_named(directory, server)
         taker = viewed(directory, server_named(directory, target)) if target else None
-        return succession.failover(_loss(directory, lost), taker, fenced=fenced)
+        peers = () if target else _peers(directory, lost)
+        return succession.failover(_loss(directory, lost, peers), taker, fenced=fenced)
 
     return order
 
 
-def _loss(directory: Directory, lost: Server) -> Loss:
-    """What there is to take over from a server, and who else may have to do with it."""
+def _loss(directory: Directory, lost: Server, peers: Iterable[Server]) -> Loss:
+    """What there is to take over from a server."""
     active = directory.entries(matching(CLUSTER, equals("relocActive", lost.dn.text)))
     held = frozenset(each.service for each in states(directory, equals("relocHolder", lost.dn.text)))
     linked = sorted(lost.service_links - held, key=lambda dn: dn.key)
@@ -123,7 +124,7 @@ def _loss(directory: Directory, lost: Server) -> Loss:
         held=held,
         elsewhere={state.service: state.holder.name for state in known if state.holder is not None},
         clusters=tuple(understood(each, Cluster) for each in active),
-        peers=tuple(viewed(directory, each) for each in _peers(directory, lost)),
+        peers=tuple(viewed(directory, each) for each in peers),
     )
 
 
