@@ -91,7 +91,8 @@ def _reasons(scene: Scene, stand: Stand) -> Iterator[str]:
     if stand.way is not None:
         needs = "; and ".join(stand.way.needs)
         yield f"comes here when: {needs}" if needs else "is on its way here"
-        yield f"then: {_acts(scene, stand.way.acts)}"
+        if stand.way.acts:
+            yield f"then: {_acts(scene, stand.way.acts)}"
 
 
 def _acts(scene: Scene, acts: Iterable[Act]) -> str:

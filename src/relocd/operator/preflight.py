@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from relocd.model.entries import EntryUUID
+from relocd.model.entries import EntryUUID, Isolation
 from relocd.model.mode import Mode
 from relocd.operator.scene import Scene
 from relocd.operator.standing import ServerView
 from relocd.plan.sight import Life
 
-__all__ = ["Doubts", "about_fence", "about_lost", "about_service", "about_target", "takes_over"]
+__all__ = ["Doubts", "about_fence", "about_lost", "about_service", "about_target", "proof", "takes_over"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,9 @@ def about_lost(lost: ServerView) -> Doubts:
     """What may keep others from taking over from a server that nobody says to be off."""
     if lost.server.fenced or not lost.is_silent:
         return Doubts()
-    return Doubts(warnings=(f"{_silent(lost)}: {_unproved(lost.server.name)}",))
+    name = lost.server.name
+    proved = f"others take over once its addresses do not answer either; if it is powered off: relocd fence {name}"
+    return Doubts(warnings=(f"{_silent(lost)}: {proved}",))
 
 
 def about_fence(lost: ServerView) -> Doubts:
@@ -58,6 +60,18 @@ def about_fence(lost: ServerView) -> Doubts:
 def takes_over(target: ServerView) -> bool:
     """Whether a server is alive and may be given something."""
     return not target.is_silent and not any(_refusals(target))
+
+
+def proof(scene: Scene, server: EntryUUID) -> str:
+    """What proves to the agents that a silent server is dead, besides its silence (`relocd.agent.witnesses`)."""
+    name, ways = scene.name(server), []
+    if scene.service.isolation is Isolation.RELEASE:
+        ways.append(f"{name} has been silent for its lease while they watched")
+    elif scene.service.addresses:
+        ways.append(f"the addresses of {scene.service.name} do not answer either")
+    if server in scene.seen:
+        ways.append(f"relocd fence {name} says that it is powered off")
+    return ", or ".join(ways) or f"{name} has an entry again, or the state no longer names it"
 
 
 def _refusals(target: ServerView) -> Iterator[str]:
@@ -95,9 +109,9 @@ def _obstacles(scene: Scene, target: EntryUUID) -> Iterator[str]:
 def _about_holder(scene: Scene, holder: EntryUUID) -> Iterator[str]:
     seen, name = scene.seen.get(holder), scene.name(holder)
     if seen is None:
-        yield f"the holder {name} has no entry, so nobody can prove it dead"
+        yield f"the holder {name} has no entry: others take over when {proof(scene, holder)}"
     elif scene.life(holder) is Life.SILENT:
-        yield f"the holder {_silent(seen)}: {_unproved(name)}"
+        yield f"the holder {_silent(seen)}: others take over when {proof(scene, holder)}"
     elif seen.sign is not None and seen.sign.mode == Mode.PAUSED and not seen.is_silent:
         yield f"the holder {name} is paused and hands nothing over; on that server: relocd resume"
 
@@ -107,7 +121,3 @@ def _silent(seen: ServerView) -> str:
     if seen.sign is None or seen.age_s is None:
         return f"{name} has never been heard"
     return f"{name} is silent for {seen.age_s:.0f} s (lease {seen.sign.lease_s:g} s)"
-
-
-def _unproved(name: str) -> str:
-    return f"others take over once its addresses do not answer either; if it is powered off: relocd fence {name}"

@@ -13,6 +13,7 @@ from itertools import chain, combinations
 from relocd.model.entries import EntryUUID
 from relocd.model.mode import Mode
 from relocd.operator.forecast import Act, forecast
+from relocd.operator.preflight import proof
 from relocd.operator.scene import Scene
 from relocd.operator.sights import World
 from relocd.operator.transfer import way
@@ -85,8 +86,7 @@ def _of_holder(scene: Scene, world: World, server: EntryUUID) -> Iterator[_WhatI
         return
     name, seen = scene.name(holder), scene.seen.get(holder)
     if world.lives.get(holder) is Life.SILENT:
-        proof = f"{name} is proved dead: its addresses do not answer either, or relocd fence {name}"
-        yield _WhatIf(proof, lambda world: replace(world, lives={**world.lives, holder: Life.DEAD}))
+        yield _WhatIf(proof(scene, holder), lambda world: replace(world, lives={**world.lives, holder: Life.DEAD}))
     elif seen is not None and not seen.is_silent and holder not in world.acting:
         yield _WhatIf(f"relocd resume on {name}", lambda world: _alive(world, holder))
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console
 
 from relocd.model.entries import Entry
@@ -16,8 +20,8 @@ CLUSTER = entries.cluster("pair", services=["web"], active="a")
 A_SILENT = [HELD[0], heard("a", lease="0.5", active="web")]
 
 
-def explained(*found: Entry, **more: str) -> Explanation:
-    return explanation(scene(*found, **more))
+def explained(*found: Entry, age_s: float = 1.0, **more: Any) -> Explanation:
+    return explanation(scene(*found, age_s=age_s, **more))
 
 
 def stands(told: Explanation) -> dict[str, Stand]:
@@ -100,7 +104,7 @@ def test_each_server_is_told_its_rule(found: list[Entry], server: str, rule: str
         ),
         pytest.param(
             [*A_SILENT, LINKED, heard("b"), state()],
-            "a is proved dead: its addresses do not answer either, or relocd fence a",
+            "the addresses of web do not answer either, or relocd fence a says that it is powered off",
             id="the holder is silent",
         ),
         pytest.param(
@@ -190,6 +194,24 @@ def test_a_state_that_cannot_be_understood_is_unknown_to_all() -> None:
     assert "the state is unknown" in text(told)
 
 
+@pytest.mark.parametrize(
+    ("found", "more", "expected"),
+    [
+        ([*A_SILENT], {"relocAddress": (), "relocExclusive": "TRUE"}, "relocd fence a says that it is powered off"),
+        (
+            [*A_SILENT],
+            {"relocIsolation": "release"},
+            "a has been silent for its lease while they watched, or relocd fence a says that it is powered off",
+        ),
+        ([], {}, "the addresses of web do not answer either"),
+    ],
+    ids=["no address, no witness but the fence", "released", "no entry"],
+)
+def test_what_proves_a_silent_holder_dead(found: list[Entry], more: dict[str, Any], expected: str) -> None:
+    told = explained(*found, LINKED, heard("b"), state(holder="a" if found else "ghost"), age_s=0.8, **more)
+    assert needs(stands(told)["b"]) == expected
+
+
 class TestShown:
     def test_the_facts_and_the_reasons_stand_there(self) -> None:
         shown = text(explained(CLUSTER, *PAIR, heard("a", active="web"), heard("b", standby="web"), state()))
@@ -222,3 +244,40 @@ class TestShown:
         }
         assert "value" not in str(told)
         assert "verysecret" not in str(told)
+
+
+_NAMES = st.sampled_from([None, "a", "b", "c", "ghost"])
+_WORDS = st.sampled_from([{}, {"active": "web"}, {"standby": "web"}, {"failed": "web"}])
+_MORE = st.sampled_from([{}, {"relocMode": "paused"}, {"relocMode": "drained"}, {"relocProblem": "web: no"}])
+_LEASES = st.sampled_from(["10", "0.7", "0.1"])
+
+
+@st.composite
+def _servers(draw: st.DrawFn) -> list[Entry]:
+    found: list[Entry] = []
+    for name in "abc":
+        fenced = {"relocFenced": "TRUE"} if draw(st.booleans()) and draw(st.booleans()) else {}
+        links = {"services": draw(st.sampled_from([(), ("web",)])), "clusters": draw(st.sampled_from([(), ("pair",)]))}
+        found.append(entries.server(name, **links, **fenced))
+        if draw(st.booleans()):
+            found.append(heard(name, lease=draw(_LEASES), **draw(_WORDS), **draw(_MORE)))
+    return found
+
+
+@given(_servers(), _NAMES, _NAMES, _NAMES, _NAMES, st.sampled_from(["keep", "release"]))
+def test_whatever_the_directory_says_is_explained(
+    servers: list[Entry], active: str | None, holder: str | None, candidate: str | None, previous: str | None, kept: str
+) -> None:
+    """Every step has its rule but one that follows from a lease, and a way ends with the service on its server."""
+    pair = entries.cluster("pair", services=["web"], active=active)
+    named = state(holder=holder, candidate=candidate, previous=previous)
+    told = explained(pair, *servers, named, relocIsolation=kept)
+    assert text(told)
+    assert as_json(told)
+    for act in told.next:
+        assert act.rule
+    for stand in told.stands:
+        if stand.does not in {"Keep", "Stop"}:
+            assert stand.rule, stand
+        if stand.way is not None and stand.way.acts:
+            assert stand.seen.server.name in {told.scene.name(act.server) for act in stand.way.acts}
