@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +12,9 @@ from relocd.errors import Failed
 from relocd.operator import orders, service_unit, triggers
 from relocd.operator.access import Access
 from relocd.operator.ldif import ldif
+from relocd.operator.moves import Move
 from relocd.operator.triggers import TRIGGERS, Target, targets
+from relocd.operator.waiting import Follower
 
 __all__ = ["app"]
 
@@ -22,13 +23,40 @@ Service = Annotated[str, typer.Argument(help="The service's cn, or its DN.")]
 Server = Annotated[str, typer.Argument(help="The server's cn, or its DN.")]
 Cluster = Annotated[str, typer.Argument(help="The cluster's cn, or its DN.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only print the LDIF that ldapmodify would take.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Show how the agents carry it out, until it is done.")]
+Timeout = Annotated[float, typer.Option("--timeout", min=0, help="With --wait: seconds until giving up.")]
+_TIMEOUT_S = 60.0
 
 
 @app.command()
 @with_access
-def link(service: Service, server: Server, access: Access, dry_run: DryRun = False) -> None:
+def link(
+    service: Service,
+    server: Server,
+    access: Access,
+    dry_run: DryRun = False,
+    wait: Wait = False,
+    timeout_s: Timeout = _TIMEOUT_S,
+) -> None:
     """Link a server to a service: it shall run there, and the agents hand over."""
-    _do(access, orders.link(service, server), dry_run=dry_run)
+    _do(access, orders.link(service, server), dry_run=dry_run, wait_s=timeout_s if wait else None)
+
+
+@app.command()
+@with_access
+def move(
+    service: Service,
+    server: Server,
+    access: Access,
+    dry_run: DryRun = False,
+    wait: Wait = False,
+    timeout_s: Timeout = _TIMEOUT_S,
+) -> None:
+    """Move an exclusive service to a server by one modify: its link, or the active server of its cluster.
+
+    Refused where SERVER is fenced, drained or paused. Where it is not ready the modify takes nothing from who serves.
+    """
+    _do(access, orders.move(service, server), dry_run=dry_run, wait_s=timeout_s if wait else None)
 
 
 @app.command()
@@ -54,9 +82,16 @@ def unfence(server: Server, access: Access, dry_run: DryRun = False) -> None:
 
 @app.command()
 @with_access
-def activate(cluster: Cluster, server: Server, access: Access, dry_run: DryRun = False) -> None:
+def activate(
+    cluster: Cluster,
+    server: Server,
+    access: Access,
+    dry_run: DryRun = False,
+    wait: Wait = False,
+    timeout_s: Timeout = _TIMEOUT_S,
+) -> None:
     """Make a member the active server of a cluster."""
-    _do(access, orders.activate(cluster, server), dry_run=dry_run)
+    _do(access, orders.activate(cluster, server), dry_run=dry_run, wait_s=timeout_s if wait else None)
 
 
 @app.command()
@@ -65,28 +100,52 @@ def failover(
     server: Server,
     access: Access,
     target: Annotated[
-        str, typer.Option("--to", help="Who takes over; else the only other server that shares its services.")
+        str, typer.Option("--to", help="Who takes over; else who shares each service, the first by name that is alive.")
     ] = "",
     fenced: Annotated[bool, typer.Option("--fenced", help="SERVER is powered off: say so first.")] = False,
     dry_run: DryRun = False,
+    wait: Wait = False,
+    timeout_s: Timeout = _TIMEOUT_S,
 ) -> None:
-    """Let another server take over everything that SERVER runs. Its own links stay; the agents remove them."""
-    _do(access, orders.failover(server, target, fenced=fenced), dry_run=dry_run)
+    """Let others take over everything that SERVER runs, by one modify for each. Its links stay; the agents remove them.
+
+    Refused where who takes over is fenced, drained or paused. What another server holds stays there.
+    """
+    _do(access, orders.failover(server, target, fenced=fenced), dry_run=dry_run, wait_s=timeout_s if wait else None)
 
 
-def _do(access: Access, order: orders.Order, *, dry_run: bool) -> None:
-    """Print what was done, or with `dry_run` LDIF, in which everything else is a comment."""
-    move = orders.planned(access, order) if dry_run else orders.carried_out(access, order)
-    for sentence in move.already:
-        print(f"# {sentence}" if dry_run else sentence)
+def _do(access: Access, order: orders.Order, *, dry_run: bool, wait_s: float | None = None) -> None:
+    """Print what was done, or with `dry_run` LDIF, in which everything else is a comment; then follow it so long."""
     if dry_run:
-        print(ldif(move.modifications), end="")
-    else:
-        for sentence in move.done:
-            print(sentence)
-    sys.stdout.flush()
+        _show(orders.planned(access, order))
+        return
+    follower = None if wait_s is None else Follower(access, orders.planned(access, order).wishes, _say)
+    move = orders.carried_out(access, order)
+    for sentence in (*_remarks(move), *move.done):
+        _say(sentence)
+    if follower is not None and wait_s is not None and move.wishes:
+        follower.follow(wait_s)
+    _raise(move)
+
+
+def _show(move: Move) -> None:
+    for sentence in _remarks(move):
+        print(f"# {sentence}")
+    print(ldif(move.modifications), end="", flush=True)
+    _raise(move)
+
+
+def _remarks(move: Move) -> tuple[str, ...]:
+    return (*(f"warning: {doubt}" for doubt in move.warnings), *move.already)
+
+
+def _raise(move: Move) -> None:
     if move.problems:
         raise Failed("; ".join(move.problems))
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""`relocd status` on the command line: arguments, printing and exit codes."""
+"""`relocd status` and `relocd explain` on the command line: arguments, printing and exit codes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ from rich.console import Console
 from relocd.cli_access import with_access
 from relocd.errors import Invalid, RelocdError
 from relocd.operator.access import Access
+from relocd.operator.directory import on_directory
+from relocd.operator.explain import explanation
+from relocd.operator.explain_text import as_json as explained_json
+from relocd.operator.explain_text import as_text
+from relocd.operator.lookup import scene_around
 from relocd.operator.standing import Level
 from relocd.operator.status import read_view, watch
 from relocd.operator.status_tables import as_json, check_line, tables
@@ -62,3 +67,18 @@ def _check(access: Access) -> None:
         raise typer.Exit(Level.UNKNOWN) from error
     print(check_line(seen))
     raise typer.Exit(seen.level)
+
+
+@app.command()
+@with_access
+def explain(
+    service: Annotated[str, typer.Argument(help="The service's cn, or its DN.")],
+    access: Access,
+    json_: Annotated[bool, typer.Option("--json", help="JSON instead of text.")] = False,
+) -> None:
+    """Say why a service runs where it runs: for each server the rule and the reason, and what would bring it there."""
+    told = explanation(on_directory(access, lambda directory: scene_around(directory, service)))
+    if json_:
+        print(json.dumps(explained_json(told), indent=1))
+    else:
+        Console().print(as_text(told))

@@ -61,6 +61,8 @@ def has(server: str, *services: str) -> Callable[[Slapd], bool]:
 
 
 ORDERS = [
+    pytest.param(("move", "web", "node2"), has("node2", "fax", "web"), id="move"),
+    pytest.param(("move", "mail", "node2"), lambda slapd: active(slapd) == ["node2"], id="move of a cluster's"),
     pytest.param(("link", "web", "node2"), has("node2", "fax", "web"), id="link"),
     pytest.param(("link", service_dn("web"), server_dn("node3")), has("node3", "web"), id="DNs"),
     pytest.param(("link", TWIN.upper(), "node3"), has("node3", TWIN), id="of two twins"),
@@ -139,7 +141,6 @@ class TestWhoIsMeant:
             orders.unlink("nosuch", "node1"),
             orders.activate("nosuch", "node1"),
             orders.activate("pair", "node3"),
-            orders.failover("node3"),
             orders.failover("node1", "node1"),
         ],
     )
@@ -154,6 +155,24 @@ class TestWhoIsMeant:
         assert relocd(access(tmp_path, *trigger.uris, who=READER), "link", "web", "node2").returncode == 1
         assert relocd(access(tmp_path, DEAD), "link", "web", "node2").returncode == 3
         assert relocd(access(tmp_path), "link", "web", "node2").returncode == 2
+
+    def test_a_move_against_an_order_is_refused_and_changes_nothing(self, slapd: Slapd, trigger: Access) -> None:
+        carried_out(trigger, orders.fence("node2"))
+        before = everything(slapd)
+        done = relocd(trigger, "move", "web", "node2")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "relocd unfence node2" in done.stderr
+        assert everything(slapd) == before
+
+    def test_a_move_to_a_server_without_an_agent_is_done_and_says_so(self, slapd: Slapd, trigger: Access) -> None:
+        done = relocd(trigger, "move", "web", "node2")
+        assert done.returncode == 0
+        assert done.stdout.startswith("warning: node2 has never been heard")
+        assert has("node2", "fax", "web")(slapd)
+
+    def test_a_server_that_runs_nothing_needs_nobody_to_take_over(self, slapd: Slapd, trigger: Access) -> None:
+        assert carried_out(trigger, orders.failover("node3", fenced=True)).already == ("node3 is chosen for nothing",)
+        assert fenced(slapd, "node3") == ["TRUE"]
 
     def test_a_failover_that_is_possible_in_part_is_done_in_part(self, slapd: Slapd, trigger: Access) -> None:
         done = relocd(trigger, "failover", "node1", "--to", "node3")

@@ -129,6 +129,27 @@ class TestShown:
         assert relocd(tmp_path, held.uri, "--json", "--watch", "1").returncode == 2
 
 
+class TestExplain:
+    def explain(self, folder: Path, uri: str, *options: str) -> subprocess.CompletedProcess[str]:
+        argv = [RELOCD, "explain", *options]
+        return subprocess.run(argv, env=own(folder, uri), capture_output=True, text=True, timeout=30, check=False)
+
+    def test_says_why_it_is_where_it_is_and_what_would_move_it(self, held: Slapd, tmp_path: Path) -> None:
+        held.add(server_ldif("node2", services=["web"]) + status_ldif("node2", lease_s=0.5))
+        until(lambda: "node2 is heard again" in self.explain(tmp_path, held.uri, "web").stdout)
+        done = self.explain(tmp_path, held.uri, "web", "--json")
+        told = json.loads(done.stdout)
+        assert done.returncode == 0
+        assert [(each["name"], each["part"], each["rule"]) for each in told["servers"]] == [
+            ("node1", "holder", "R3"),
+            ("node2", "chosen", "R2"),
+        ]
+        assert SECRET not in done.stdout
+
+    def test_of_nothing_is_a_wrong_argument(self, held: Slapd, tmp_path: Path) -> None:
+        assert self.explain(tmp_path, held.uri, "nosuch").returncode == 2
+
+
 def test_watch_follows_on_a_terminal_until_ctrl_c(slapd: Slapd, tmp_path: Path) -> None:
     """Nobody holds it; then somebody does; then no directory answers; Ctrl-C ends it with 0."""
     terminal, theirs = pty.openpty()

@@ -12,22 +12,35 @@ from typing import Final
 
 from relocd.errors import Invalid
 from relocd.model.dn import DN
-from relocd.model.entries import Cluster, Server
+from relocd.model.entries import Cluster, Failover, Server
 from relocd.model.writes import Add, Delete, Modification, Replace
 
-__all__ = ["Move", "activate", "failover", "fence", "link", "successor", "unfence", "unlink"]
+__all__ = ["Move", "Wish", "activate", "fence", "link", "unfence", "unlink"]
 
 _LINK: Final = "relocServiceLink"
 
 
 @dataclass(frozen=True, slots=True)
+class Wish:
+    """That a service runs on a server, by their names."""
+
+    service: DN
+    server: DN
+
+
+@dataclass(frozen=True, slots=True)
 class Move:
-    """The modifications in their order, and sentences: what they do, what is so already, what cannot be done."""
+    """The modifications in their order, and sentences: what they do, what is so already, what cannot be done.
+
+    `warnings` are what may keep it from coming true, `wishes` what will be so when all of it has.
+    """
 
     modifications: tuple[Modification, ...] = ()
     done: tuple[str, ...] = ()
     already: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    wishes: tuple[Wish, ...] = ()
 
     def __add__(self, other: Move) -> Move:
         """Both, in this order."""
@@ -36,18 +49,21 @@ class Move:
             self.done + other.done,
             self.already + other.already,
             self.problems + other.problems,
+            self.warnings + other.warnings,
+            self.wishes + other.wishes,
         )
 
 
 def link(server: Server, services: Iterable[DN]) -> Move:
     """The server is linked to the services: one modify for all that are missing."""
-    wished = sorted(set(services), key=lambda dn: dn.key)
+    wished = sorted(set(services), key=_key)
     missing = [dn for dn in wished if dn not in server.service_links]
     already = tuple(f"{server.name} is already linked to {dn.name}" for dn in wished if dn in server.service_links)
+    wishes = tuple(Wish(dn, server.dn) for dn in wished)
     if not missing:
-        return Move(already=already)
+        return Move(already=already, wishes=wishes)
     done = tuple(f"{server.name} is linked to {dn.name}" for dn in missing)
-    return Move((Modification(server.dn, (Add(_LINK, _values(missing)),)),), done, already)
+    return Move((Modification(server.dn, (Add(_LINK, _values(missing)),)),), done, already, wishes=wishes)
 
 
 def unlink(server: Server, service: DN) -> Move:
@@ -77,43 +93,17 @@ def activate(cluster: Cluster, server: Server) -> Move:
     """The server is the active one of the cluster; raises `Invalid` where it is no member."""
     if cluster.dn not in server.cluster_links:
         raise Invalid(f"{server.dn} is no member of {cluster.dn}; add that as relocClusterLink of the server first")
+    external = cluster.failover is Failover.EXTERNAL
+    wishes = () if external else tuple(Wish(dn, server.dn) for dn in sorted(cluster.service_links, key=_key))
     if cluster.active == server.dn:
-        return Move(already=(f"{server.name} is already active in {cluster.name}",))
+        return Move(already=(f"{server.name} is already active in {cluster.name}",), wishes=wishes)
     change = Replace("relocActive", _values([server.dn]))
-    return Move((Modification(cluster.dn, (change,)),), (f"{server.name} is active in {cluster.name}",))
+    done = (f"{server.name} is active in {cluster.name}",)
+    return Move((Modification(cluster.dn, (change,)),), done, wishes=wishes)
 
 
-def failover(lost: Server, target: Server, clusters: Iterable[Cluster], *, fenced: bool) -> Move:
-    """Everything that the lost server is chosen for, the target is chosen for too; nothing is taken from the lost one.
-
-    `clusters` are those in which the lost one is active. One that the target is no member of becomes a problem, and
-    the rest goes on. With `fenced` the lost one is fenced before anything else.
-    """
-    if lost.dn == target.dn:
-        raise Invalid(f"{lost.dn} cannot take over from itself; name another server by --to")
-    first = fence(lost) if fenced else Move()
-    moved = link(target, lost.service_links)
-    for cluster in sorted(clusters, key=lambda cluster: cluster.dn.key):
-        try:
-            moved += activate(cluster, target)
-        except Invalid as error:
-            moved += Move(problems=(str(error),))
-    if moved == Move():
-        moved = Move(already=(f"{lost.name} is chosen for nothing",))
-    return first + moved
-
-
-def successor(lost: Server, servers: Iterable[Server]) -> Server:
-    """The only other server, not fenced, that shares a cluster or a service with the lost one; else `Invalid`."""
-    peers = [server for server in servers if server.dn != lost.dn and not server.fenced and _share(server, lost)]
-    if len(peers) == 1:
-        return peers[0]
-    found = ", ".join(sorted(str(peer.dn) for peer in peers)) or "no other server that is not fenced"
-    raise Invalid(f"who takes over from {lost.dn}? {found} shares a cluster or a service with it; say which by --to")
-
-
-def _share(one: Server, other: Server) -> bool:
-    return bool(one.cluster_links & other.cluster_links or one.service_links & other.service_links)
+def _key(dn: DN) -> str:
+    return dn.key
 
 
 def _values(names: Iterable[DN]) -> tuple[bytes, ...]:

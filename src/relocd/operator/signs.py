@@ -6,9 +6,9 @@ of the server, is only shown.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from relocd.errors import Invalid
@@ -16,9 +16,10 @@ from relocd.model.csn import csn_time_s
 from relocd.model.dn import DN
 from relocd.model.entries import Entry
 from relocd.model.mode import Mode
+from relocd.model.parse import STATUS_CLASS, STATUS_RDN
 from relocd.model.settings import HandoverSettings
 
-__all__ = ["ATTRIBUTES", "Sign", "sign"]
+__all__ = ["ATTRIBUTES", "Sign", "is_status", "sign"]
 
 ATTRIBUTES: Final = (
     "relocHeartbeat",
@@ -29,6 +30,7 @@ ATTRIBUTES: Final = (
     "relocStandbyService",
     "relocFailedService",
     "relocProblem",
+    "relocActedOn",
 )
 """What a status entry has to be read with."""
 
@@ -37,7 +39,8 @@ ATTRIBUTES: Final = (
 class Sign:
     """The last sign of life: `at_s` seconds since 1970, None where the directory tells no change numbers.
 
-    `says` is the state of services by their names (`DN.key`).
+    `says` is the state of services by their names (`DN.key`), `acted_on` the generation of each, by its identity, that
+    this is about.
     """
 
     at_s: float | None
@@ -47,6 +50,18 @@ class Sign:
     mode: str
     says: dict[str, str]
     problems: tuple[str, ...]
+    acted_on: Mapping[str, int] = field(default_factory=dict)
+
+    def problems_of(self, service: str) -> tuple[str, ...]:
+        """What is wrong with a service, by its cn, without that name; what concerns the whole server is left out."""
+        named = f"{service}: "
+        return tuple(each.removeprefix(named) for each in self.problems if each.startswith(named))
+
+
+def is_status(entry: Entry) -> bool:
+    """Whether an entry is the status of the server above it."""
+    classes = {name.lower() for name in entry.attributes.get("objectclass", ())}
+    return STATUS_CLASS.lower().encode() in classes and entry.dn.key.startswith(f"{STATUS_RDN},")
 
 
 def sign(entry: Entry) -> Sign:
@@ -60,6 +75,7 @@ def sign(entry: Entry) -> Sign:
         mode=_one(entry, "relocMode") or str(Mode.NORMAL),
         says={key: word for word, name in words.items() for key in _keys(entry, name)},
         problems=tuple(sorted(_all(entry, "relocProblem"))),
+        acted_on=dict(_acted_on(entry)),
     )
 
 
@@ -75,6 +91,13 @@ def _keys(entry: Entry, name: str) -> Iterator[str]:
     for value in _all(entry, name):
         with suppress(Invalid):
             yield DN.parse(value).key
+
+
+def _acted_on(entry: Entry) -> Iterator[tuple[str, int]]:
+    for value in _all(entry, "relocActedOn"):
+        service, _, generation = value.rpartition("=")
+        with suppress(ValueError):
+            yield service, int(generation)
 
 
 def _seconds(text: str) -> float:

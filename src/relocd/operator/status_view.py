@@ -9,20 +9,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
 
 from relocd.model.csn import csn_time_s
 from relocd.model.dn import DN
 from relocd.model.entries import Entry, Problem, Server, Service, ServiceState
 from relocd.model.mode import Mode
-from relocd.model.parse import STATE_RDN, STATUS_CLASS, STATUS_RDN, Model, parsed
+from relocd.model.parse import STATE_RDN, Model, parsed
 from relocd.operator.service_links import Links, links
-from relocd.operator.signs import Sign, sign
+from relocd.operator.signs import Sign, is_status, sign
 from relocd.operator.standing import ServerView, ServiceView, View, findings
 
-__all__ = ["view"]
-
-_STATUS_CLASS: Final = STATUS_CLASS.lower().encode()
+__all__ = ["now_of", "server_view", "view"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +37,16 @@ def view(entries: Iterable[Entry], now_s: float) -> View:
     found = tuple(entries)
     values, signs, problems = _understood(found)
     known = {value.dn.key: value for value in values}
-    now_s = max([now_s, *filter(None, (csn_time_s(entry.csn) for entry in found))])
-    servers = {key: _server(each, signs.get(key), now_s) for key, each in known.items() if isinstance(each, Server)}
+    now_s = now_of(found, now_s)
+    servers = {key: server_view(each, signs.get(key), now_s) for key, each in known.items() if isinstance(each, Server)}
     facts = _Facts(known, servers, links(known), _shown(each.server.dn for each in servers.values()))
     services = [_service(each, facts) for each in known.values() if isinstance(each, Service)]
     return View(tuple(servers.values()), tuple(services), (*problems, *facts.links.problems))
+
+
+def now_of(entries: Iterable[Entry], now_s: float) -> float:
+    """The later one of a time and that at which the directory took the last change of some entries."""
+    return max([now_s, *filter(None, (csn_time_s(entry.csn) for entry in entries))])
 
 
 def _shown(names: Iterable[DN]) -> dict[str, str]:
@@ -60,9 +62,8 @@ def _understood(entries: Iterable[Entry]) -> tuple[list[Model], dict[str, Sign],
     signs: dict[str, Sign] = {}
     problems: list[Problem] = []
     for entry in sorted(entries, key=lambda entry: entry.dn.key):
-        if _STATUS_CLASS in {name.lower() for name in entry.attributes.get("objectclass", ())}:
-            if entry.dn.key.startswith(f"{STATUS_RDN},"):
-                signs[entry.dn.parent.key] = sign(entry)
+        if is_status(entry):
+            signs[entry.dn.parent.key] = sign(entry)
             continue
         value, found = parsed(entry)
         problems += found
@@ -71,7 +72,8 @@ def _understood(entries: Iterable[Entry]) -> tuple[list[Model], dict[str, Sign],
     return values, signs, problems
 
 
-def _server(server: Server, last: Sign | None, now_s: float) -> ServerView:
+def server_view(server: Server, last: Sign | None, now_s: float) -> ServerView:
+    """How one server stands at a time, by its last sign of life."""
     age_s = None if last is None or last.at_s is None else now_s - last.at_s
     seen = ServerView(server, last, age_s, ())
     return ServerView(server, last, age_s, tuple(_notes(seen)))

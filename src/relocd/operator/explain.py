@@ -1,0 +1,126 @@
+"""`relocd explain`: why a service runs where it runs, server by server, by the rules that the agents go by. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from relocd.model.entries import EntryUUID
+from relocd.model.mode import Mode
+from relocd.operator.forecast import Act, forecast
+from relocd.operator.rules import rule_of
+from relocd.operator.scene import Scene
+from relocd.operator.sights import World, world_of
+from relocd.operator.standing import ServerView
+from relocd.operator.what_ifs import Way, way_to
+from relocd.plan.handover import next_step
+from relocd.plan.holder import decision
+from relocd.plan.sight import State
+from relocd.plan.steps import Step
+
+__all__ = ["Explanation", "Stand", "explanation"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """How one server stands to the service.
+
+    `part` is its part by state and links, `link` why it has that. `step` is what it does now by `rule`, None where the
+    rules are not about it; `idle` is why its agent does not do even that. `way` is how the service would come to it,
+    None where it is or where nothing seen would do it.
+    """
+
+    seen: ServerView
+    part: str
+    link: str
+    says: str
+    rule: str = ""
+    step: Step | None = None
+    idle: str = ""
+    way: Way | None = None
+
+    @property
+    def does(self) -> str:
+        """The name of the step; `Keep` where it waits, empty where the rules are not about it."""
+        return "" if self.step is None else type(self.step).__name__
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A service, whom its state names, how every server stands to it, and what the agents do next."""
+
+    scene: Scene
+    generation: int | None
+    holder: str
+    candidate: str
+    previous: str
+    stands: tuple[Stand, ...]
+    next: tuple[Act, ...]
+
+
+def explanation(scene: Scene) -> Explanation:
+    """Why the service of a scene is where it is."""
+    world = world_of(scene)
+    contested = scene.service.exclusive
+    known = contested and world.state is not None
+    state = world.state if world.state is not None and contested else State()
+    holder, candidate, previous = (
+        "" if each is None else scene.name(each) for each in (state.holder, state.candidate, state.previous)
+    )
+    return Explanation(
+        scene,
+        state.generation if known else None,
+        holder,
+        candidate,
+        previous,
+        stands=tuple(_stand(scene, world, server) for server in scene.seen if _concerned(scene, world, server)),
+        next=forecast(world)[0] if contested else (),
+    )
+
+
+def _concerned(scene: Scene, world: World, server: EntryUUID) -> bool:
+    """Whether a server has to do with the service, and not only with what displaces it."""
+    linked = decision(scene.snapshot, scene.seen[server].server, scene.service) is not None
+    return linked or server in _named(world)
+
+
+def _named(world: World) -> dict[EntryUUID, str]:
+    """The servers that the state names, and as what."""
+    if world.state is None:
+        return {}
+    named = {world.state.previous: "previous", world.state.candidate: "candidate", world.state.holder: "holder"}
+    return {server: part for server, part in named.items() if server is not None}
+
+
+def _stand(scene: Scene, world: World, server: EntryUUID) -> Stand:
+    seen = scene.seen[server]
+    wished = decision(scene.snapshot, seen.server, scene.service)
+    link = "not linked" if wished is None else wished.reason
+    says = "" if seen.sign is None else seen.sign.says.get(scene.service.dn.key, "nothing")
+    if not scene.service.exclusive:
+        return Stand(seen, "chosen", link, says)
+    if wished is not None and wished.files_only:
+        return Stand(seen, "files only", link, says)
+    chosen = "chosen" if server in world.choice.all else "standby"
+    sight, here = world.sight(server), world.heres[server]
+    step = next_step(sight, here)
+    return Stand(
+        seen,
+        _named(world).get(server, chosen),
+        link,
+        says,
+        rule_of(sight, here, step),
+        step,
+        "; ".join(_idle(seen)),
+        None if _named(world).get(server) == "holder" and here.active else way_to(scene, world, server),
+    )
+
+
+def _idle(seen: ServerView) -> Iterator[str]:
+    """Why the agent of a server does not act."""
+    if seen.sign is None or seen.age_s is None:
+        yield "no agent was ever heard there"
+    elif seen.is_silent:
+        yield "it is silent: what its agent does, if it runs, nobody knows"
+    elif seen.sign.mode == Mode.PAUSED:
+        yield "paused: it does nothing before relocd resume"

@@ -1,0 +1,150 @@
+"""Who is meant by a name, and who has to do with a service: reads of the directory for orders and explanations.
+
+A few entries are read, each by a search of its own, and not the whole directory: that may hold thousands of services.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Final, TypeVar
+
+from relocd.errors import Invalid
+from relocd.model.dn import DN
+from relocd.model.entries import Cluster, Entry, Server, Service, ServiceState
+from relocd.model.parse import STATE_RDN, STATUS_CLASS, STATUS_RDN, kinds, parsed
+from relocd.operator.directory import Directory, equals
+from relocd.operator.scene import Scene, scene_of
+from relocd.operator.signs import sign
+from relocd.operator.standing import ServerView
+from relocd.operator.status_view import now_of, server_view
+
+__all__ = [
+    "CLUSTER",
+    "SERVER",
+    "SERVICE",
+    "matching",
+    "one",
+    "scene_around",
+    "server_named",
+    "state_of",
+    "states",
+    "understood",
+    "viewed",
+]
+
+_T = TypeVar("_T", Server, Cluster, Service)
+SERVER: Final = "relocServer"
+CLUSTER: Final = "relocCluster"
+SERVICE: Final = "relocService"
+STATE: Final = "relocServiceState"
+_NAMED: Final = ("relocholder", "reloccandidate", "relocprevious")
+
+
+def one(directory: Directory, kind: str, text: str) -> Entry:
+    """The one entry of a class that a name or a DN means; raises `Invalid` for none, and for several with their DNs."""
+    found = _found(directory, kind, text)
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise Invalid(f"there is no {kind} {text!r} below {directory.base}, or this identity may not read it")
+    raise Invalid(f"{text!r} is the name of several: {_listed(found)}; give the DN of the one you mean")
+
+
+def server_named(directory: Directory, text: str) -> Server:
+    """The one server that a name or a DN means; raises as `one`."""
+    return understood(one(directory, SERVER, text), Server)
+
+
+def understood(entry: Entry, kind: type[_T]) -> _T:
+    """The value of an entry; raises `Invalid` with everything that is wrong with it."""
+    value, problems = parsed(entry)
+    if not isinstance(value, kind):
+        raise Invalid("; ".join(map(str, problems)) or f"{entry.dn} needs one class of relocd, and has another")
+    return value
+
+
+def matching(kind: str, *more: str) -> str:
+    """The filter for entries of a class that match all of some filters."""
+    return f"(&(objectClass={kind}){''.join(more)})"
+
+
+def states(directory: Directory, filter_: str) -> tuple[ServiceState, ...]:
+    """The states that match a filter and can be understood."""
+    found = (parsed(each)[0] for each in directory.entries(matching(STATE, filter_)))
+    return tuple(each for each in found if isinstance(each, ServiceState))
+
+
+def state_of(directory: Directory, service: DN) -> ServiceState | None:
+    """The state of a service, where there is one that can be understood."""
+    found = _state(directory, service)
+    value = parsed(found)[0] if found else None
+    return value if isinstance(value, ServiceState) else None
+
+
+def viewed(directory: Directory, known: Server) -> ServerView:
+    """How a server stands now."""
+    status = _status(directory, known.dn)
+    now_s = now_of([status] if status else [], time.time())
+    return server_view(known, sign(status) if status else None, now_s)
+
+
+def _around(directory: Directory, service: Entry, more: Iterable[Entry] = ()) -> tuple[Entry, ...]:
+    """A service and who has to do with it: state, links, clusters with their members, what displaces it, statuses.
+
+    `more` are servers that shall be among them whether they have to do with it or not.
+    """
+    state = _state(directory, service.dn)
+    to_it = equals("relocServiceLink", service.dn.text)
+    linking = directory.entries(f"(|{matching(SERVER, to_it)}{matching(CLUSTER, to_it)})")
+    members = _members(directory, [each for each in linking if CLUSTER.lower() in kinds(each.attributes)])
+    displacing = directory.entries(matching(SERVICE, equals("relocDisplaces", service.dn.text)))
+    states = [state, *(_state(directory, each.dn) for each in displacing)]
+    found = [service, *linking, *members, *displacing, *more, *filter(None, states)]
+    found += _named_in(directory, state, found)
+    known = {each.uuid: each for each in found}
+    servers = [each for each in known.values() if SERVER.lower() in kinds(each.attributes)]
+    statuses = (_status(directory, each.dn) for each in servers)
+    return (*known.values(), *filter(None, statuses))
+
+
+def scene_around(directory: Directory, service: str, server: str = "") -> Scene:
+    """The scene of the one service that a name or a DN means, and of a server that shall be in it; raises as `one`."""
+    about = one(directory, SERVICE, service)
+    more = [one(directory, SERVER, server)] if server else []
+    return scene_of(about.dn, _around(directory, about, more), time.time())
+
+
+def _members(directory: Directory, clusters: Iterable[Entry]) -> tuple[Entry, ...]:
+    links = "".join(equals("relocClusterLink", each.dn.text) for each in clusters)
+    return directory.entries(matching(SERVER, f"(|{links})")) if links else ()
+
+
+def _named_in(directory: Directory, state: Entry | None, known: Iterable[Entry]) -> list[Entry]:
+    """The servers that a state names and that are not known otherwise."""
+    if state is None:
+        return []
+    keys = {each.dn.key for each in known}
+    names = (DN.parse(value.decode()) for name in _NAMED for value in state.attributes.get(name, ()))
+    found = (directory.named(dn, matching(SERVER)) for dn in names if dn.key not in keys)
+    return [each for each in found if each is not None]
+
+
+def _state(directory: Directory, service: DN) -> Entry | None:
+    return directory.named(service.below(STATE_RDN), matching(STATE))
+
+
+def _status(directory: Directory, known: DN) -> Entry | None:
+    return directory.named(known.below(STATUS_RDN), matching(STATUS_CLASS))
+
+
+def _found(directory: Directory, kind: str, text: str) -> tuple[Entry, ...]:
+    if "=" not in text:
+        return directory.entries(matching(kind, equals("cn", text)))
+    dn = DN.parse(text)
+    found = directory.named(dn, matching(kind)) if dn.is_within(directory.base) else None
+    return (found,) if found else ()
+
+
+def _listed(entries: Iterable[Entry]) -> str:
+    return ", ".join(sorted(str(entry.dn) for entry in entries))
