@@ -88,6 +88,10 @@ class Directory:
             return Lost(_CONFLICTS[error.result], error.message)
         return Done()
 
+    def compare(self, dn: DN, attribute: str, value: bytes) -> bool:
+        """Whether the entry has that value (RFC 4511, section 4.10)."""
+        return bool(self._connection.compare(dn.text, attribute, value))
+
     def _check_whole(self) -> None:
         """A part of the directory would show links to entries that are only missing here."""
         if self._connection.result["result"] != results.RESULT_SUCCESS:
