@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -12,10 +14,13 @@ from rich.console import Console
 from relocd.cli_access import with_access
 from relocd.doctor.directories import agent_access, look
 from relocd.doctor.finding import Finding, error, not_checked, ok
+from relocd.doctor.host_checks import host_findings
+from relocd.doctor.host_probe import host_facts
 from relocd.doctor.report import Findings, as_json, is_well, lines
 from relocd.errors import Fatal, Invalid
 from relocd.extras import missing_libraries
 from relocd.model.dn import DN
+from relocd.model.entries import Service
 from relocd.model.settings import DEFAULT_CONFIG, Settings
 from relocd.operator.access import Access
 
@@ -48,9 +53,11 @@ def doctor(
         raise Invalid("--directory and --host exclude each other; without either both are looked at")
     settings, problem = _settings(config)
     found: dict[str, list[Finding]] = {}
-    answered = True
+    answered, services = True, None
     if not host:
-        answered = _directory(found, access, settings, problem)
+        answered, services = _directory(found, access, settings, problem)
+    if not directory:
+        found[_HERE] = [problem, *_host(config, settings, services)]
     _show(found, as_text=not json_)
     if not answered:
         raise typer.Exit(_EXIT_UNAVAILABLE)
@@ -72,18 +79,33 @@ def _settings(config: Path) -> tuple[Settings | None, Finding]:
         return None, error("configuration", str(problem), "correct that line")
 
 
-def _directory(found: dict[str, list[Finding]], access: Access, settings: Settings | None, problem: Finding) -> bool:
-    """Look at the directories; whether one answered, or none was named."""
+def _directory(
+    found: dict[str, list[Finding]], access: Access, settings: Settings | None, problem: Finding
+) -> tuple[bool, tuple[Service, ...] | None]:
+    """Look at the directories: whether one answered or none was named, and what the server here is linked to."""
     server = None
-    if not access.uris and settings is not None:
-        access, server = agent_access(settings.directory), DN.parse(settings.server.dn)
+    if settings is not None:
+        server = DN.parse(settings.server.dn)
+        access = access if access.uris else agent_access(settings.directory)
     if not access.uris or not access.base:
         advice = "name it by --uri and --base"
-        found["directory"] = [not_checked("directory", f"none is named, and: {problem.what}", advice)]
-        return True
+        found["directory"] = [not_checked("directory", f"none is named; {problem.what}", advice)]
+        return True, None
     looked = look(access, server)
     found.update({uri: list(some) for uri, some in looked.findings.items()})
-    return bool(looked.directories)
+    return bool(looked.directories), None if server is None else looked.services_of(server)
+
+
+def _host(config: Path, settings: Settings | None, services: tuple[Service, ...] | None) -> Iterator[Finding]:
+    """What the files of this host tell, and what the agent's libraries do where they and a configuration are there."""
+    tools = None
+    if settings is None:
+        yield not_checked("equipment", "template sets, interfaces and systemd: see the configuration")
+    else:
+        from relocd.single import equipment
+
+        tools = asyncio.run(equipment(config, settings))
+    yield from host_findings(host_facts(settings, tools, services))
 
 
 def _show(found: Findings, *, as_text: bool) -> None:

@@ -12,6 +12,7 @@ from relocd.doctor.directory_probe import directory_facts
 from relocd.doctor.finding import Finding, error
 from relocd.errors import Failed, Unavailable
 from relocd.model.dn import DN
+from relocd.model.entries import Service
 from relocd.model.settings import DirectorySettings
 from relocd.operator.access import Access
 
@@ -26,6 +27,14 @@ class Looked:
 
     findings: dict[str, Sequence[Finding]]
     directories: tuple[DirectoryFacts, ...]
+
+    def services_of(self, server: DN) -> tuple[Service, ...] | None:
+        """What a server is linked to, as the first directory has it that knows the server; None where none does."""
+        for each in self.directories:
+            found = each.content.server(server)
+            if found is not None:
+                return each.content.services_of(found)
+        return None
 
 
 def look(access: Access, server: DN | None) -> Looked:
