@@ -14,9 +14,10 @@ import ldap
 import pytest
 
 from relocd.acl import FILES
-from relocd.doctor.directories import look
+from relocd.doctor.directories import agent_access, look
 from relocd.doctor.finding import Level
 from relocd.model.dn import DN
+from relocd.model.settings import DirectorySettings
 from tests.adapters.acl_lab import account_ldif, bound, everything, server_ldif
 from tests.adapters.orders_lab import READER, RULES, access, environment, password_file
 from tests.lab.ldif import record, state_dn
@@ -66,8 +67,12 @@ def trouble(slapd: Slapd, folder: Path, **how: str) -> list[tuple[str, Level, st
     return [each for each in seen(slapd, folder, **how) if each[1] in TROUBLE]
 
 
-def started(lines: list[str] = RULES, *, replaced: dict[str, str | None] | None = None, **more) -> Slapd:
-    return Other(content=content(), database_lines=lines, durable=False, replaced=replaced or {}, **more)
+def started(
+    lines: list[str] = RULES, *, replaced: dict[str, str | None] | None = None, empty: bool = False, **more
+) -> Slapd:
+    return Other(
+        content="" if empty else content(), database_lines=lines, durable=False, replaced=replaced or {}, **more
+    )
 
 
 def beating(slapd: Slapd) -> Slapd:
@@ -167,6 +172,41 @@ def test_a_missing_index_is_found(tmp_path):
         (found,) = trouble(beating(slapd), tmp_path)
         assert found[0] == "indexes"
         assert "entryUUID,entryCSN eq" in found[3]
+
+
+def test_a_session_log_that_is_empty_after_a_start_is_known_by_the_configuration_only(tmp_path):
+    with started() as slapd:
+        beating(slapd).stop()
+        slapd.start()
+        assert trouble(slapd, tmp_path) == []
+        assert [each[0] for each in trouble(slapd, tmp_path, uri=slapd.uri)] == ["syncprov"]
+
+
+def test_a_read_only_copy_is_found(tmp_path):
+    """It refers every write elsewhere before it looks at any rule, so nothing is said of rights."""
+    source = f'provider=ldap://127.0.0.1:9 searchbase="{SUFFIX}" bindmethod=simple retry="60 +"'
+    copy = [f"syncrepl rid=1 {source}", "updateref ldap://127.0.0.1:9"]
+    with started(replaced={"overlay syncprov": "\n".join([*copy, "overlay syncprov"])}, empty=True) as slapd:
+        slapd.stop()
+        (tmp_path / "all.ldif").write_text(content() + status_ldif("node1"))
+        slapd.slapadd(tmp_path / "all.ldif")
+        slapd.start()
+        found = seen(slapd, tmp_path)
+        assert [each[0] for each in found if each[1] is Level.ERROR] == ["replication"]
+        assert "referral" in "".join(what for check, level, what, _ in found if level is Level.NOT_CHECKED)
+
+
+@pytest.mark.filterwarnings("ignore:ssl.match_hostname")  # what ldap3 2.9.1 calls
+def test_an_identity_by_certificate_is_that_of_the_agent(tmp_path):
+    with started(tls=True) as slapd:
+        certificates = beating(slapd).certificates
+        assert certificates
+        certificate, key = map(str, certificates.client)
+        own = DirectorySettings(
+            (slapd.ldaps_uri,), SUFFIX, "external", ca_file=str(certificates.ca), cert_file=certificate, key_file=key
+        )
+        (found,) = look(agent_access(own), DN.parse(NODE1)).findings.values()
+        assert [each.level for each in found if each.check == "access"] == [Level.OK]
 
 
 def test_a_clock_that_is_wrong_is_found(tmp_path):

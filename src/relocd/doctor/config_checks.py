@@ -10,7 +10,7 @@ from relocd.doctor.finding import Finding, error, not_checked, ok, warning
 from relocd.model.dn import DN
 from relocd.slapd.config import Config, ConfigEntry
 
-__all__ = ["config_findings"]
+__all__ = ["config_findings", "has_session_log"]
 
 _INDEXED: Final = ("objectClass", "entryUUID", "entryCSN")
 
@@ -28,6 +28,15 @@ def config_findings(facts: DirectoryFacts) -> Iterator[Finding]:
     yield from _indexes(database)
     yield from _new_entries(database)
     yield from _replication(facts.config, database)
+
+
+def has_session_log(facts: DirectoryFacts) -> bool:
+    """Whether the configuration says so; False where it cannot be read."""
+    database = None if facts.config is None else _database(facts.config, facts.base)
+    if facts.config is None or database is None:
+        return False
+    syncprov = facts.config.overlay(database, "syncprov")
+    return syncprov is not None and syncprov.first("olcSpSessionlog") not in {"", "0"}
 
 
 def _database(config: Config, base: DN) -> ConfigEntry | None:

@@ -10,7 +10,7 @@ from relocd.doctor.directory_checks import between, directory_findings
 from relocd.doctor.directory_facts import DirectoryFacts
 from relocd.doctor.directory_probe import directory_facts
 from relocd.doctor.finding import Finding, error
-from relocd.errors import Failed, Unavailable
+from relocd.errors import RelocdError
 from relocd.model.dn import DN
 from relocd.model.entries import Service
 from relocd.model.settings import DirectorySettings
@@ -44,8 +44,9 @@ def look(access: Access, server: DN | None) -> Looked:
     for uri in access.uris:
         try:
             facts = directory_facts(replace(access, uris=(uri,)), server)
-        except (Unavailable, Failed) as problem:
-            findings[uri] = [error("answer", str(problem), "start it, or correct the identity or the URI")]
+        except RelocdError as problem:
+            what, _, advice = str(problem).rpartition("; ")
+            findings[uri] = [error("answer", what or str(problem), advice if what else "")]
             continue
         seen.append(facts)
         findings[uri] = list(directory_findings(facts))

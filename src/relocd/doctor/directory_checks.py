@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from relocd.doctor.access_checks import access_findings
-from relocd.doctor.config_checks import config_findings
+from relocd.doctor.config_checks import config_findings, has_session_log
 from relocd.doctor.directory_facts import DirectoryFacts
 from relocd.doctor.finding import Finding, error, not_checked, ok, warning
 from relocd.doctor.schema_check import schema_findings
@@ -58,10 +58,10 @@ def syncprov(facts: DirectoryFacts) -> Iterator[Finding]:
         yield not_checked("syncprov", f"{facts.base} shows no contextCSN, so a session log could not be tried")
     elif facts.refresh.by_log:
         yield ok("syncprov", "answers persistent searches, and resumes them from its session log")
+    elif has_session_log(facts):
+        yield ok("syncprov", "answers persistent searches; its session log is empty since slapd was started")
     else:
-        what = (
-            "a search is resumed by naming every entry: there is no session log, or it is empty after a start of slapd"
-        )
+        what = "a search is resumed by naming every entry: it has no session log, or slapd was just started"
         yield warning("syncprov", what, "set olcSpSessionlog: 10000 at the overlay syncprov of that database")
 
 

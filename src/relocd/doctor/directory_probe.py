@@ -88,24 +88,22 @@ def _definitions(connection: ldap3.Connection) -> tuple[str, ...]:
 
 
 def _content(connection: ldap3.Connection, base: str) -> tuple[Content, str]:
-    """All entries of relocd by one search, as an agent asks for them, and the limit that has cut it off."""
-    wanted = ["*", "entryUUID", "entryCSN"]
-    limit = ""
+    """All entries of relocd, and the limit that has cut off one search for all of them, as an agent makes it."""
+    limit = _limit(connection, base)
     try:
-        connection.search(base, _FILTER, attributes=wanted)
+        return Content(Directory(connection, base).entries(_FILTER)), limit
     except exceptions.LDAPNoSuchObjectResult:
-        return Content(()), ""
-    except exceptions.LDAPOperationResult as error:
-        if error.result not in _LIMITS:
-            raise
-        limit = _LIMITS[error.result]
-    if connection.result["result"] in _LIMITS:
-        limit = _LIMITS[connection.result["result"]]
-    whole = Directory(connection, base)
-    try:
-        return Content(whole.entries(_FILTER)), limit
-    except (Failed, exceptions.LDAPOperationResult):
         return Content(()), limit
+    except (Failed, exceptions.LDAPOperationResult):
+        if not limit:
+            raise
+        return Content(()), limit  # paged searches have a limit, too
+
+
+def _limit(connection: ldap3.Connection, base: str) -> str:
+    with suppress(exceptions.LDAPNoSuchObjectResult, exceptions.LDAPAdminLimitExceededResult):
+        connection.search(base, _FILTER, attributes=["1.1"])
+    return _LIMITS.get(connection.result["result"], "")
 
 
 def _refresh(connection: ldap3.Connection, base: str, csns: tuple[str, ...]) -> Refresh:
