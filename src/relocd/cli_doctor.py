@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -46,7 +47,8 @@ def doctor(
 ) -> None:
     """Check the directory and this host: each line ok, warning, error or not checked, and what to do about it.
 
-    The directory is that of --uri, or else of the agent's configuration, looked at as its identity. Nothing is changed.
+    The directory is that of --uri, or else that of the agent's configuration, looked at as the agent's identity unless
+    --base and another identity are given. Nothing is changed.
     Exits with 1 for a warning or an error, with 3 when no directory answers.
     """
     if directory and host:
@@ -86,7 +88,7 @@ def _directory(
     server = None
     if settings is not None:
         server = DN.parse(settings.server.dn)
-        access = access if access.uris else agent_access(settings.directory)
+        access = _as_agent(access, settings)
     if not access.uris or not access.base:
         advice = "name it by --uri and --base"
         found["directory"] = [not_checked("directory", f"none is named; {problem.what}", advice)]
@@ -94,6 +96,14 @@ def _directory(
     looked = look(access, server)
     found.update({uri: list(some) for uri, some in looked.findings.items()})
     return bool(looked.directories), None if server is None else looked.services_of(server)
+
+
+def _as_agent(access: Access, settings: Settings) -> Access:
+    """The agent's own way where nothing else is asked for; to the directories that are named, where some are."""
+    own = agent_access(settings.directory)
+    if not access.uris:
+        return own
+    return access if access.base or access.bind_dn or access.external else replace(own, uris=access.uris)
 
 
 def _host(config: Path, settings: Settings | None, services: tuple[Service, ...] | None) -> Iterator[Finding]:

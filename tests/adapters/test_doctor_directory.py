@@ -131,14 +131,14 @@ def test_a_missing_session_log_is_found(tmp_path):
 @pytest.mark.parametrize(
     ("rule", "said"),
     [
-        (f'{BELOW} attrs=relocHeartbeat by dn.children="{SUFFIX}" read by * break', "cannot write its status"),
-        (f"{BELOW} attrs=relocServiceLink by self write by * break", "must not add a link to itself"),
-        (f"{BELOW} attrs=relocServiceLink by self read by * break", "cannot delete a link and the fence"),
-        (f'{BELOW} attrs=relocParameter by dn.children="{SUFFIX}" write by * break', "must not change the service"),
-        (f"{BELOW} attrs=relocSecret by users read by * none", "must not read the secrets of mail"),
-        (f"{BELOW} attrs=relocSecret by * none", "cannot read the secrets of web"),
-        (f"{BELOW} attrs=userPassword by self read by anonymous auth", "must not read passwords"),
-        (f"{BELOW} attrs=relocCandidate by users read", "cannot write the state of web"),
+        (f'{BELOW} attrs=relocHeartbeat by dn.children="{SUFFIX}" read by * break', "may not write its status"),
+        (f"{BELOW} attrs=relocServiceLink by self write by * break", "may add a link to itself"),
+        (f"{BELOW} attrs=relocServiceLink by self read by * break", "may not delete a link and the fence"),
+        (f'{BELOW} attrs=relocParameter by dn.children="{SUFFIX}" write by * break', "may change the service"),
+        (f"{BELOW} attrs=relocSecret by users read by * none", "may read the secrets of mail"),
+        (f"{BELOW} attrs=relocSecret by * none", "may not read the secrets of web"),
+        (f"{BELOW} attrs=userPassword by self read by anonymous auth", "may read passwords"),
+        (f"{BELOW} attrs=relocCandidate by users read", "may not write the state of web"),
     ],
     ids=["status", "add link", "keep link", "parameter", "secrets", "own secrets", "password", "state"],
 )

@@ -63,6 +63,18 @@ def test_an_agent_that_is_paused_is_said_to_be(pair: Pair) -> None:
     assert here(node, "--host")["agent"][0]["what"] == "is paused"
 
 
+def test_another_directory_is_looked_at_as_the_agent_of_the_configuration(pair: Pair) -> None:
+    """As root over the socket of its host slapd's own configuration is readable, too."""
+    pair.add(linked("node1"))
+    node = pair.node("node1")
+    until(lambda: status(node)["directory"]["state"] == "current")
+    argv = [RELOCD, "doctor", "--json", "--directory", "--config", str(node.config), "--uri", pair.slapd.ldapi_uri]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    found = json.loads(done.stdout)["findings"]
+    assert {each["subject"] for each in found} == {pair.slapd.ldapi_uri}
+    assert {"indexes", "clocks", "access"} <= {each["check"] for each in found if each["level"] == "ok"}
+
+
 NETWORKD = """
 mount -t sysfs -o ro none /sys && mount -t tmpfs none /run || exit 1
 mkdir -p /run/systemd/network /run/systemd/netif/links /run/systemd/netif/leases /run/systemd/netif/lldp

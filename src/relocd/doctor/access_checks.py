@@ -47,9 +47,8 @@ def _identity(facts: DirectoryFacts) -> Iterator[Finding]:
 def _wrong(facts: DirectoryFacts) -> Iterator[Finding]:
     for each in facts.tried:
         if each.allowed is not None and each.allowed != each.trial.allowed:
-            word = "must not" if each.allowed else "cannot"
-            may = "and may" if each.allowed else "and has to"
-            yield error(_CHECK, f"{facts.identity} {word} {each.trial.act}, {may}", _RULES)
+            what = f"may {each.trial.act}, and must not" if each.allowed else f"may not {each.trial.act}, and has to"
+            yield error(_CHECK, f"{facts.identity} {what}", _RULES)
 
 
 def _nobody(facts: DirectoryFacts) -> Iterator[Finding]:

@@ -1,4 +1,8 @@
-"""Where the addresses of this server's services go, and what on this host would take them away. Pure."""
+"""Where the addresses of this server's services go, and what on this host would take them away. Pure.
+
+Of networkd only `KeepConfiguration=` counts: `ManageForeignRoutes=` and `ManageForeignRoutingPolicyRules=` are about
+routes and rules, of which relocd sets none; the route of an address is the kernel's, which networkd leaves.
+"""
 
 from __future__ import annotations
 
