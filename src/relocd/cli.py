@@ -6,18 +6,18 @@ import asyncio
 import json
 import os
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from relocd import __version__, acl, cli_orders, cli_status
+from relocd import __version__, acl, cli_doctor, cli_orders, cli_status
 from relocd.acl import EXAMPLE
 from relocd.acl_rules import Roles
 from relocd.cli_access import with_access
 from relocd.errors import Failed, Fatal, Invalid, RelocdError, Unavailable
+from relocd.extras import missing_libraries
 from relocd.model.mode import Mode
 from relocd.model.settings import DEFAULT_CONFIG, STATUS_NAME, PathSettings
 from relocd.operator.access import Access
@@ -246,17 +246,14 @@ def init_pair_command(
 
 
 def _need_agent() -> None:
-    missing = [
-        name
-        for name in ("dbus_fast", "jinja2", "ldap", "msgspec", "prometheus_client", "pyroute2", "watchdog")
-        if not find_spec(name)
-    ]
+    missing = missing_libraries()
     if missing:
         raise Fatal(
             f"this needs the agent's libraries ({', '.join(missing)}); install them by: pip install 'relocd[agent]'"
         )
 
 
+app.add_typer(cli_doctor.app)
 app.add_typer(cli_orders.app)
 app.add_typer(cli_status.app)
 

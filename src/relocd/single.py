@@ -7,6 +7,8 @@ from pathlib import Path
 
 from relocd.agent.configuration import read_settings
 from relocd.agent.once import Cycle, apply_once, plan_once
+from relocd.doctor.finding import error, ok
+from relocd.doctor.host_facts import Equipment
 from relocd.errors import RelocdError
 from relocd.model.settings import Settings
 from relocd.wiring import (
@@ -14,12 +16,14 @@ from relocd.wiring import (
     check_password,
     check_template,
     connected,
+    interfaces,
     owner_ids,
+    service_manager_problem,
     sole_actor,
     template_sets,
 )
 
-__all__ = ["Finding", "apply_now", "checked", "plan_now"]
+__all__ = ["Finding", "apply_now", "checked", "equipment", "plan_now"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,19 @@ def checked(config: Path) -> tuple[Finding, ...]:
     if settings.directory.bind == "simple":
         findings.append(_checked_password(settings))
     return tuple(findings)
+
+
+async def equipment(config: Path, settings: Settings) -> Equipment:
+    """What the agent's libraries tell of this host; nothing on it is changed."""
+    findings = checked(config)
+    wrong = [error("check", f"{each.subject}: {each.problem}", "correct it") for each in findings if each.problem]
+    well = [] if wrong else [ok("check", f"configuration and {len(findings) - 1} further things are valid")]
+    try:
+        there = await interfaces(settings)
+    except RelocdError as problem:
+        there = ()
+        wrong.append(error("interfaces", str(problem), "run this as root"))
+    return Equipment((*wrong, *well), there, await service_manager_problem(settings))
 
 
 def _checked_set(sets: FolderTemplateSets, name: str) -> Finding:

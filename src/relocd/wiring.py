@@ -32,8 +32,9 @@ from relocd.adapters.template_sets import FolderTemplateSets
 from relocd.adapters.wire import PacketWire
 from relocd.agent.agent import Agent, Directory, Outlets
 from relocd.agent.host import UNMEASURED, Host
-from relocd.errors import Invalid
+from relocd.errors import Invalid, RelocdError
 from relocd.model.dn import DN
+from relocd.model.host import Interface
 from relocd.model.parse import search_filter
 from relocd.model.settings import MODE_NAME, STATUS_NAME, DirectorySettings, Settings
 from relocd.model.template_set import TemplateSet
@@ -47,9 +48,11 @@ __all__ = [
     "check_password",
     "check_template",
     "connected",
+    "interfaces",
     "owner_ids",
     "running_agent",
     "service_manager",
+    "service_manager_problem",
     "sole_actor",
     "template_sets",
 ]
@@ -83,6 +86,24 @@ def check_password(settings: Settings) -> None:
 def service_manager() -> SystemdNotifier:
     """The service manager that started this process, if one did."""
     return SystemdNotifier()
+
+
+async def interfaces(settings: Settings) -> tuple[Interface, ...]:
+    """The interfaces of this host, without the addresses that are relocd's."""
+    async with NetlinkAddresses(Path(settings.paths.run)) as addresses:
+        return tuple(addresses.interfaces())
+
+
+async def service_manager_problem(settings: Settings) -> str:
+    """Why the units of this host cannot be asked for, empty when they can."""
+    if settings.units.manager != "systemd":
+        return ""
+    try:
+        async with SystemdUnits(settings.units) as units:
+            await units.state("relocd.service")
+    except RelocdError as problem:
+        return str(problem)
+    return ""
 
 
 def sole_actor(settings: Settings) -> AbstractContextManager[None]:

@@ -12,6 +12,7 @@ __all__ = ["Access"]
 class Access:
     """Where the directory is and as whom to bind; without `bind_dn` anonymously, or by SASL EXTERNAL.
 
+    With `cert_file` and `key_file` SASL EXTERNAL goes by a client certificate.
     The URIs are tried in order, each for `timeout_s` seconds a step (connect, bind, read, write).
     """
 
@@ -23,3 +24,5 @@ class Access:
     starttls: bool = False
     ca_file: Path | None = None
     timeout_s: int = 10
+    cert_file: Path | None = None
+    key_file: Path | None = None

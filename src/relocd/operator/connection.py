@@ -75,8 +75,17 @@ def _close(connection: ldap3.Connection) -> None:
 
 
 def _server(uri: str, access: Access) -> ldap3.Server:
-    tls = ldap3.Tls(validate=ssl.CERT_REQUIRED, ca_certs_file=None if access.ca_file is None else str(access.ca_file))
+    tls = ldap3.Tls(
+        validate=ssl.CERT_REQUIRED,
+        ca_certs_file=_path(access.ca_file),
+        local_certificate_file=_path(access.cert_file),
+        local_private_key_file=_path(access.key_file),
+    )
     return ldap3.Server(_complete(uri), connect_timeout=access.timeout_s, get_info=ldap3.NONE, tls=tls)
+
+
+def _path(path: Path | None) -> str | None:
+    return None if path is None else str(path)
 
 
 def _complete(uri: str) -> str:

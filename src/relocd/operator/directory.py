@@ -86,7 +86,20 @@ class Directory:
             if error.result not in _CONFLICTS:
                 raise
             return Lost(_CONFLICTS[error.result], error.message)
+        self._check_taken()
         return Done()
+
+    def compare(self, dn: DN, attribute: str, value: bytes) -> bool:
+        """Whether the entry has that value (RFC 4511, section 4.10)."""
+        return bool(self._connection.compare(dn.text, attribute, value))
+
+    def _check_taken(self) -> None:
+        """A read-only copy that refers to its provider has written nothing, and ldap3 does not raise that."""
+        result = self._connection.result
+        if result["result"] == results.RESULT_REFERRAL:
+            raise exceptions.LDAPReferralResult(
+                result["result"], result["description"], result["dn"], result["message"], result["type"]
+            )
 
     def _check_whole(self) -> None:
         """A part of the directory would show links to entries that are only missing here."""

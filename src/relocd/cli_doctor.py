@@ -1,0 +1,125 @@
+"""`relocd doctor` on the command line: arguments, printing and exit codes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from relocd.cli_access import with_access
+from relocd.doctor.directories import agent_access, look
+from relocd.doctor.finding import Finding, error, not_checked, ok
+from relocd.doctor.host_checks import host_findings
+from relocd.doctor.host_probe import host_facts
+from relocd.doctor.report import Findings, as_json, is_well, lines
+from relocd.errors import Fatal, Invalid
+from relocd.extras import missing_libraries
+from relocd.model.dn import DN
+from relocd.model.entries import Service
+from relocd.model.settings import DEFAULT_CONFIG, Settings
+from relocd.operator.access import Access
+
+__all__ = ["app"]
+
+_HERE = "this host"
+_EXIT_WRONG, _EXIT_UNAVAILABLE = 1, 3
+NO_AGENT = "relocd[agent] is not installed here"
+
+app = typer.Typer()
+
+
+@app.command()
+@with_access
+def doctor(
+    access: Access,
+    config: Annotated[
+        Path, typer.Option("--config", help="The agent's configuration file.", envvar="RELOCD_CONFIG")
+    ] = Path(DEFAULT_CONFIG),
+    directory: Annotated[bool, typer.Option("--directory", help="Only look at the directory.")] = False,
+    host: Annotated[bool, typer.Option("--host", help="Only look at this host.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="JSON instead of lines.")] = False,
+) -> None:
+    """Check the directory and this host: each line ok, warning, error or not checked, and what to do about it.
+
+    The directory is that of --uri, or else that of the agent's configuration, looked at as the agent's identity unless
+    --base and another identity are given. Nothing is changed.
+    Exits with 1 for a warning or an error, with 3 when no directory answers.
+    """
+    if directory and host:
+        raise Invalid("--directory and --host exclude each other; without either both are looked at")
+    settings, problem = _settings(config)
+    found: dict[str, list[Finding]] = {}
+    answered, services = True, None
+    if not host:
+        answered, services = _directory(found, access, settings, problem)
+    if not directory:
+        found[_HERE] = [problem, *_host(config, settings, services)]
+    _show(found, as_text=not json_)
+    if not answered:
+        raise typer.Exit(_EXIT_UNAVAILABLE)
+    if not is_well(found):
+        raise typer.Exit(_EXIT_WRONG)
+
+
+def _settings(config: Path) -> tuple[Settings | None, Finding]:
+    """The agent's configuration, or why there is none."""
+    if missing_libraries():
+        return None, not_checked("configuration", NO_AGENT)
+    if not config.exists():
+        return None, not_checked("configuration", f"{config} is not there", "name another by --config")
+    from relocd.agent.configuration import read_settings
+
+    try:
+        return read_settings(config), ok("configuration", f"{config} is valid")
+    except Fatal as problem:
+        return None, error("configuration", str(problem), "correct that line")
+
+
+def _directory(
+    found: dict[str, list[Finding]], access: Access, settings: Settings | None, problem: Finding
+) -> tuple[bool, tuple[Service, ...] | None]:
+    """Look at the directories: whether one answered or none was named, and what the server here is linked to."""
+    server = None
+    if settings is not None:
+        server = DN.parse(settings.server.dn)
+        access = _as_agent(access, settings)
+    if not access.uris or not access.base:
+        advice = "name it by --uri and --base"
+        found["directory"] = [not_checked("directory", f"none is named; {problem.what}", advice)]
+        return True, None
+    looked = look(access, server)
+    found.update({uri: list(some) for uri, some in looked.findings.items()})
+    return bool(looked.directories), None if server is None else looked.services_of(server)
+
+
+def _as_agent(access: Access, settings: Settings) -> Access:
+    """The agent's own way where nothing else is asked for; to the directories that are named, where some are."""
+    own = agent_access(settings.directory)
+    if not access.uris:
+        return own
+    return access if access.base or access.bind_dn or access.external else replace(own, uris=access.uris)
+
+
+def _host(config: Path, settings: Settings | None, services: tuple[Service, ...] | None) -> Iterator[Finding]:
+    """What the files of this host tell, and what the agent's libraries do where they and a configuration are there."""
+    tools = None
+    if settings is None:
+        yield not_checked("equipment", "template sets, interfaces and systemd: see the configuration")
+    else:
+        from relocd.single import equipment
+
+        tools = asyncio.run(equipment(config, settings))
+    yield from host_findings(host_facts(settings, tools, services))
+
+
+def _show(found: Findings, *, as_text: bool) -> None:
+    if as_text:
+        Console().print(lines(found))
+    else:
+        print(json.dumps(as_json(found), indent=1))

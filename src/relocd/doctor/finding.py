@@ -1,0 +1,47 @@
+"""What the doctor has found, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = ["Finding", "Level", "error", "not_checked", "ok", "warning"]
+
+
+class Level(StrEnum):
+    """How it is; `not checked` says nothing about how it is."""
+
+    OK = "ok"
+    WARNING = "warning"
+    ERROR = "error"
+    NOT_CHECKED = "not checked"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line: the check in one or two words, what was found, and what to do about it where something is wrong."""
+
+    check: str
+    level: Level
+    what: str
+    advice: str = ""
+
+
+def ok(check: str, what: str) -> Finding:
+    """All is well."""
+    return Finding(check, Level.OK, what)
+
+
+def warning(check: str, what: str, advice: str) -> Finding:
+    """It works, and will not in some case."""
+    return Finding(check, Level.WARNING, what, advice)
+
+
+def error(check: str, what: str, advice: str) -> Finding:
+    """It does not work, or lets somebody do what must not be."""
+    return Finding(check, Level.ERROR, what, advice)
+
+
+def not_checked(check: str, why: str, advice: str = "") -> Finding:
+    """Nobody knows."""
+    return Finding(check, Level.NOT_CHECKED, why, advice)

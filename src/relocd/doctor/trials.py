@@ -1,0 +1,144 @@
+"""What to try in order to learn what an identity may do, without changing anything. Pure.
+
+slapd looks at the access rules for every change of a modify before it makes the first. So each modify here has, beside
+what is to be tried, the deletion of a value that nobody has: it cannot be carried out. The answer tells:
+
+- `insufficientAccessRights` (50): the identity may not do that.
+- `noSuchAttribute` (16): it may, and nothing is changed, since a modify is done whole or not at all (RFC 4511, 4.6).
+
+What does not serve here, tried with slapd 2.5.13: an assertion that never matches (RFC 4528) is looked at *before* the
+access rules and answers `assertionFailed` to everybody, and the No-Op control is compiled out. So the right to create
+an entry (its `cn=status`, a first `cn=state`) cannot be tried.
+
+Secrets and passwords are compared with a value that nobody has: `insufficientAccessRights`, or another answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from relocd.model.dn import DN
+from relocd.model.entries import Server, Service, ServiceState
+from relocd.model.parse import STATUS_RDN
+from relocd.model.writes import Add, Delete, Modification, Replace
+
+__all__ = ["Compare", "Known", "Trial", "Tried", "trials"]
+
+_T = TypeVar("_T")
+
+LINK: Final = "relocServiceLink"
+_TEXT: Final = b"relocd-doctor=asks, and changes nothing"
+_TIME: Final = b"19700101000000Z"
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """A comparison of an attribute (RFC 4511, section 4.10) with a value that it never has."""
+
+    dn: DN
+    attribute: str
+    value: bytes = _TEXT
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """`act` in words, whether it is to be allowed, and how it is tried."""
+
+    act: str
+    allowed: bool
+    way: Modification | Compare
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What came of a trial; `allowed` is None when the answer does not tell, and then `answer` says why."""
+
+    trial: Trial
+    allowed: bool | None
+    answer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is in the directory, as far as trials need it; `statuses` are the keys of servers that have a status."""
+
+    servers: tuple[Server, ...]
+    services: tuple[Service, ...]
+    states: tuple[ServiceState, ...]
+    linked: frozenset[str]
+    statuses: frozenset[str]
+
+
+def trials(me: Server, known: Known, *, is_me: bool) -> Iterator[Trial]:
+    """What a server has to be able to do, and, when it `is_me` who is bound, what it must not."""
+    yield from _own(me, known)
+    yield from _of_linked(known)
+    if is_me:
+        yield from _of_others(me, known)
+        yield from _of_services(me, known)
+
+
+def _own(me: Server, known: Known) -> Iterator[Trial]:
+    if me.dn.key in known.statuses:
+        changes = (Replace("relocHeartbeat", (_TIME,)), Delete("relocProblem", (_TEXT,)))
+        yield Trial("write its status", True, Modification(me.dn.below(STATUS_RDN), changes))
+    nobody = _nobody(me)
+    fence = (Delete("relocFenced", (b"TRUE",)), Delete(LINK, (nobody,)))
+    yield Trial("delete a link and the fence of its own", True, Modification(me.dn, fence))
+
+
+def _of_linked(known: Known) -> Iterator[Trial]:
+    for service in known.services:
+        if service.dn.key in known.linked:
+            secret = Compare(service.dn, "relocSecret")
+            yield Trial(f"read the secrets of {service.name}, which it is linked to", True, secret)
+    for state in known.states:
+        if state.service.key in known.linked:
+            act = f"write the state of {state.service.name}, which it is linked to"
+            yield Trial(act, True, Modification(state.dn, _claim(state)))
+
+
+def _claim(state: ServiceState) -> tuple[Replace | Delete, ...]:
+    nobody = state.dn.below("cn=relocd-doctor").text.encode()
+    return Replace("relocCandidate", (nobody,)), Delete("relocPrevious", (nobody,))
+
+
+def _of_others(me: Server, known: Known) -> Iterator[Trial]:
+    nobody, other = _nobody(me), DN.parse(_nobody(me).decode()).below("cn=other").text.encode()
+    added = (Add(LINK, (nobody,)), Delete(LINK, (other,)))
+    yield Trial("add a link to itself", False, Modification(me.dn, added))
+    yield Trial("read passwords", False, Compare(me.dn, "userPassword"))
+    for server in _first(each for each in known.servers if each.dn != me.dn):
+        yield Trial(f"add a link to {server.name}", False, Modification(server.dn, added))
+        if server.dn.key in known.statuses:
+            lie = Modification(server.dn.below(STATUS_RDN), (Delete("relocProblem", (_TEXT,)),))
+            yield Trial(f"write the status of {server.name}", False, lie)
+
+
+def _of_services(me: Server, known: Known) -> Iterator[Trial]:
+    for service in _first(known.services):
+        change = Modification(service.dn, (Delete("relocParameter", (_TEXT,)),))
+        yield Trial(f"change the service {service.name}", False, change)
+    for service in _first(each for each in known.services if each.dn.key not in known.linked):
+        secret = Compare(service.dn, "relocSecret")
+        yield Trial(f"read the secrets of {service.name}, which it is not linked to", False, secret)
+    for state in _first(each for each in known.states if _is_foreign(each, me, known)):
+        act = f"write the state of {state.service.name}, which it is not linked to"
+        yield Trial(act, False, Modification(state.dn, _claim(state)))
+
+
+def _is_foreign(state: ServiceState, me: Server, known: Known) -> bool:
+    """Whether a server has nothing to do with a service; who holds it or waits for it may write its state."""
+    return state.service.key not in known.linked and me.dn not in {state.holder, state.candidate, state.previous}
+
+
+def _nobody(me: Server) -> bytes:
+    """The name of a service that there is not."""
+    return me.dn.below("cn=relocd-doctor").text.encode()
+
+
+def _first(found: Iterable[_T]) -> Iterator[_T]:
+    """One is as good as all: the rules make no difference between them."""
+    yield from list(found)[:1]
