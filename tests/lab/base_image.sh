@@ -12,8 +12,9 @@ apt-get indextargets --format 'deb $(REPO_URI) $(RELEASE) $(COMPONENT)' \
 apt-config dump Acquire >"$folder/settings"
 
 mmdebstrap --quiet --variant=apt --mode=root --aptopt="$folder/settings" \
-    --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
+    --dpkgopt=force-unsafe-io --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
     --customize-hook='copy-in /etc/ssl/certs/ca-certificates.crt /etc' \
     bookworm "$folder/base.tar" "$folder/sources"
-mv "$folder/base.tar" "$1"
+cp "$folder/base.tar" "$1.new"
+mv "$1.new" "$1"

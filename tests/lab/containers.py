@@ -30,7 +30,7 @@ _BASE_KEPT_S: Final = 7 * 86400.0
 _PATIENCE_S: Final = 60.0
 _ENVIRONMENT: Final = tuple(f"ENV {name}=/etc/ca-certificates.crt" for name in ("PIP_CERT", "SSL_CERT_FILE"))
 # Where the engine has no bridge to the world, a build uses the network of the engine.
-_BUILD: Final = {"version": "3.7", "services": {"node1": {"build": {"network": "host"}}}}
+_BUILD: Final = {"services": {"node1": {"build": {"network": "host"}}}}
 
 
 class Commands(NamedTuple):
@@ -80,7 +80,7 @@ class ContainersStory:
         timeline.mark("the base image, from Debian's packages")
         self._engine.load(_base(), "debian:bookworm-slim", *_ENVIRONMENT)
         timeline.mark("docker compose build")
-        self._engine_run("docker compose build")
+        self._do("docker compose build")
         size = int(self._engine.run(["docker", "image", "inspect", "--format={{.Size}}", IMAGE]))
         timeline.mark(f"the image has {size / 1e6:.0f} MB")
 
@@ -102,7 +102,7 @@ class ContainersStory:
         timeline.mark("node2 is killed")
         self._do(self._commands.take_over)
         timeline.mark("one ldapmodify at node1: node2 is off, node1 is linked")
-        self._claim_answer(timeline, "node1", 3, "the holder is killed: no answer, until somebody has typed, for")
+        self._claim_answer(timeline, "node1", 3, "killed, and one ldapmodify: no answer for")
 
     def _return(self, timeline: Timeline) -> None:
         self._do(self._commands.back)
@@ -147,10 +147,7 @@ class ContainersStory:
             return ""
 
     def _do(self, commands: str) -> str:
-        return self._engine_run(commands)
-
-    def _engine_run(self, commands: str) -> str:
-        """Run commands of the page, by the compose that Debian has."""
+        """What commands of the page say, with the compose that Debian has."""
         files = f"compose.yaml:{self._engine.folder}/build.json"
         more = {"COMPOSE_FILE": files, "COMPOSE_PROJECT_NAME": "relocd", "COMPOSE_DOCKER_CLI_BUILD": "0"}
         script = commands.replace("docker compose", "docker-compose --no-ansi")

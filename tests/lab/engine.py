@@ -17,9 +17,8 @@ import os
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -105,11 +104,11 @@ class Engine:
 
 def _end(unshare: subprocess.Popen[Any]) -> None:
     """Let the engine end, so that what it keeps is whole; then kill whatever is left in its namespaces."""
-    children = Path(f"/proc/{unshare.pid}/task/{unshare.pid}/children").read_text().split()
-    for child in children:
-        os.kill(int(child), signal.SIGTERM)
-    deadline = time.monotonic() + _DEADLINE_S
-    while unshare.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.02)
+    if unshare.poll() is None:
+        children = Path(f"/proc/{unshare.pid}/task/{unshare.pid}/children").read_text().split()
+        for child in children:
+            os.kill(int(child), signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            unshare.wait(_DEADLINE_S if children else 0)
     unshare.kill()
     unshare.wait()

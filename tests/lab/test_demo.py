@@ -1,9 +1,10 @@
-"""The demo and a scenario as a person runs them: to the end, and interrupted."""
+"""The demo, a scenario and the containers as a person runs them: to the end, and interrupted."""
 
 import json
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -85,3 +86,20 @@ def test_a_scenario_that_is_interrupted_leaves_nothing_behind(temporary):
     said, _ = scenario.communicate(timeout=60)
     assert scenario.returncode == 130, said
     assert not remains(temporary, scenario.pid)
+
+
+def test_containers_that_are_interrupted_leave_nothing_behind():
+    with tempfile.TemporaryDirectory(prefix="t-") as folder:  # short: a socket has its path in 108 bytes
+        _interrupt_containers(Path(folder))
+
+
+def _interrupt_containers(temporary):
+    containers = launched(temporary, program="containers")
+    for line in containers.stdout:
+        if "docker compose build" in line:
+            break
+    containers.send_signal(signal.SIGINT)
+    said, _ = containers.communicate(timeout=60)
+    assert containers.returncode == 130, said
+    assert not remains(temporary, containers.pid)
+    assert not list(Path("/sys/fs/cgroup").glob("**/relocd-docker-*"))
