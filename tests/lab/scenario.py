@@ -21,7 +21,7 @@ from tests.lab.scenario_ntp import NtpPairStory
 from tests.lab.scenario_trigger import TriggerStory
 from tests.lab.timeline import Timeline
 
-__all__ = ["STORIES", "Story", "main"]
+__all__ = ["STORIES", "Story", "main", "shown"]
 
 
 class Story(Protocol):
@@ -44,22 +44,27 @@ STORIES: Final[Mapping[str, Callable[[int], AbstractContextManager[Story]]]] = {
 
 
 def main() -> int:
-    """Play one story; the exit code is 0 when all of its claims hold, else 1, and 130 when interrupted."""
+    """Play the chosen story; the exit code is that of `shown`."""
     chosen = _arguments().parse_args()
+    return shown(chosen.name, STORIES[chosen.name](chosen.repeats), chosen.json)
+
+
+def shown(name: str, scene: AbstractContextManager[Story], document: Path | None) -> int:
+    """Play one story; 0 when all of its claims hold, else 1, and 130 when interrupted."""
     interrupts = Interrupts()
     interrupts.begin()
     console = Console()
     timeline = Timeline(console)
     try:
-        with interrupts.around(STORIES[chosen.name](chosen.repeats)) as story:
+        with interrupts.around(scene) as story:
             timeline.begin(story.title)
             story.play(timeline)
     except KeyboardInterrupt:
         console.print("\ninterrupted; everything is removed")
         return INTERRUPTED
     timeline.close()
-    if chosen.json:
-        chosen.json.write_text(json.dumps({"story": chosen.name, **timeline.document()}, indent=1) + "\n")
+    if document:
+        document.write_text(json.dumps({"story": name, **timeline.document()}, indent=1) + "\n")
     return 0 if timeline.holds else 1
 
 

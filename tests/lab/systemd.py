@@ -20,6 +20,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Self
 
+from tests.lab.cgroup import ControlGroup
+
 __all__ = ["Systemd"]
 
 _DEADLINE_S: Final = 20.0
@@ -72,7 +74,7 @@ class Systemd:
     def __init__(self) -> None:
         self.folder = Path()
         self.pid = 0
-        self._group = Path()
+        self._group: ControlGroup | None = None
         self._unshare: subprocess.Popen[Any] | None = None
 
     @property
@@ -109,15 +111,10 @@ class Systemd:
         return self.systemctl("show", "--value", "--property", name, unit).strip()
 
     def _boot(self) -> None:
-        self._group = _cgroup2() / f"relocd-{self.folder.name}"
-        self._group.mkdir()
-        # Only a process that is in its group already gets a namespace with that group as the root.
-        enter = 'echo $$ >"$1/cgroup.procs"; shift; exec unshare "$@"'
+        self._group = ControlGroup(f"relocd-{self.folder.name}").__enter__()
         spaces = ["--mount", "--pid", "--ipc", "--uts", "--net", "--cgroup", "--fork", "--kill-child=KILL"]
         boot = ["sh", "-c", _BOOT, "sh", str(self.folder)]
-        self._unshare = subprocess.Popen(
-            ["sh", "-c", enter, "sh", str(self._group), *spaces, *boot], stdin=subprocess.DEVNULL
-        )
+        self._unshare = subprocess.Popen(self._group.command(["unshare", *spaces, *boot]), stdin=subprocess.DEVNULL)
         _until(self._has_child, "unshare has not made its child")
         _until(self._answers, "systemd does not answer on its bus")
 
@@ -145,21 +142,9 @@ class Systemd:
         if self._unshare is not None:
             self._unshare.kill()
             self._unshare.wait()
-        if self._group.name:
-            _until(self._is_gone, f"{self._group} stays busy")
+        if self._group is not None:
+            self._group.__exit__()
         shutil.rmtree(self.folder)
-
-    def _is_gone(self) -> bool:
-        with contextlib.suppress(OSError):  # a group is busy until the last of its processes has been reaped
-            for folder, _, _ in os.walk(self._group, topdown=False):
-                Path(folder).rmdir()
-        return not self._group.exists()
-
-
-def _cgroup2() -> Path:
-    """Where this host has mounted control groups, version 2."""
-    mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
-    return next(Path(mount[1]) for mount in mounts if mount[2] == "cgroup2")
 
 
 def _until(holds: Callable[[], bool], otherwise: str) -> None:

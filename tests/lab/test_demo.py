@@ -1,9 +1,10 @@
-"""The demo and a scenario as a person runs them: to the end, and interrupted."""
+"""The demo, a scenario and the containers as a person runs them: to the end, and interrupted."""
 
 import json
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,17 @@ def launched(temporary, *arguments, program="demo"):
     )
 
 
+def interrupted(program, word, number=signal.SIGINT):
+    """Interrupt a program when it says the word; what it says from there to its end."""
+    for line in program.stdout:
+        if word in line:
+            break
+    program.send_signal(number)
+    said, _ = program.communicate(timeout=60)
+    assert program.returncode == 130, said
+    return said
+
+
 def remains(temporary, pid):
     """What is left of a demo: folders, and namespaces that carry its pid."""
     return [*temporary.iterdir(), *Path("/run/netns").glob(f"relocd-{pid}-*")]
@@ -56,13 +68,7 @@ def test_services_move_and_the_figures_are_written(temporary, tmp_path):
 @pytest.mark.parametrize("word", ["building", "> node2"])
 def test_interrupted_it_leaves_nothing_behind(temporary, number, word):
     demo = launched(temporary, "--moves", "100")
-    for line in demo.stdout:
-        if word in line:
-            break
-    demo.send_signal(number)
-    said, _ = demo.communicate(timeout=60)
-    assert demo.returncode == 130, said
-    assert "interrupted" in said
+    assert "interrupted" in interrupted(demo, word, number)
     assert not remains(temporary, demo.pid)
 
 
@@ -78,10 +84,13 @@ def test_a_scenario_has_a_verdict_and_leaves_nothing_behind(temporary, tmp_path)
 
 def test_a_scenario_that_is_interrupted_leaves_nothing_behind(temporary):
     scenario = launched(temporary, "ldap-pair", "--repeats", "100", program="scenario")
-    for line in scenario.stdout:
-        if "is dead" in line:
-            break
-    scenario.send_signal(signal.SIGINT)
-    said, _ = scenario.communicate(timeout=60)
-    assert scenario.returncode == 130, said
+    interrupted(scenario, "is dead")
     assert not remains(temporary, scenario.pid)
+
+
+def test_containers_that_are_interrupted_leave_nothing_behind():
+    with tempfile.TemporaryDirectory(prefix="t-") as folder:  # short: a socket has its path in 108 bytes
+        containers = launched(Path(folder), program="containers")
+        interrupted(containers, "docker compose build")
+        assert not remains(Path(folder), containers.pid)
+    assert not list(Path("/sys/fs/cgroup").glob("**/relocd-docker-*"))
