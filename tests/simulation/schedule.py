@@ -17,9 +17,9 @@ The conditions:
 - Who is silent in the directory and on the wire for a lease does not come back with the address; who sets
   `relocFenced` has powered the server off.
 - An agent that hangs does so between its acts, not between its last look at the clock and the act itself.
-- A write that the directory carries out at all, it carries out promptly, within an eighth of the lease (the kernel sends
-  none for longer), or when it wakes up, before it answers anybody. The kernel drops the address of a service that is
-  released when the lease is over.
+- A write that the directory carries out at all, it carries out within an eighth of the lease (the kernel sends none for
+  longer), or when it wakes up, before it answers anybody. The kernel drops the address of a service that is released
+  when the lease is over.
 - Two providers replicate single modifications (delta-syncrepl), and their clocks differ by less than a change takes
   from one to the other, which is a quarter of the lease at most. Settling takes longer than a change there and back.
 - With two providers *never two* and *the generation only grows* hold while both know the same but for that delay. One
