@@ -144,7 +144,7 @@ async def _meter(settings: Settings) -> AsyncIterator[Meter]:
         return
     from relocd.adapters.metrics import PrometheusMeter
 
-    async with PrometheusMeter(settings.metrics.listen) as meter:
+    async with PrometheusMeter(settings.metrics.listen, settings.handover.lease_s) as meter:
         yield meter
 
 
