@@ -15,7 +15,7 @@ from relocd.plan.desired import DesiredUnit, Placed
 from relocd.plan.goals import Goal, goal_id
 from relocd.plan.guards import guards
 
-__all__ = ["ETH0", "GUARDS", "goal", "interface", "new_file", "placed", "template_set", "unit"]
+__all__ = ["ETH0", "GUARDS", "context", "goal", "interface", "new_file", "placed", "template_set", "unit"]
 
 GUARDS = guards(GuardSettings(networks=("192.0.2.0/24", "2001:db8::/32"), units=("web*", "db*"), folders=("/etc/app",)))
 
@@ -59,12 +59,17 @@ def template_set(name: str = "web", *, files: tuple[FileSpec, ...] | None = None
     return TemplateSet(name, Path("/sets") / name, f"digest of {name}", files=files, **more)
 
 
+def context(name: str | int, role: str) -> dict[str, Any]:
+    """What the templates of a goal without secrets see."""
+    return {"name": name, "role": role, "secrets": {}, "services": []}
+
+
 def goal(name: str = "web", role: Role = Role.ACTIVE, *addresses: str, **more: Any) -> Goal:
     """A goal of a service with the set `web`, exclusive where it has addresses."""
     fields: dict[str, Any] = {
         "reason": "linked directly",
         "sets": ("web",),
-        "context": {"name": name, "role": str(role)},
+        "context": context(name, str(role)),
         "probe": bool(addresses),
     }
     return Goal(

@@ -140,11 +140,15 @@ def _read_overview(access: Access) -> tuple[Overview | None, RelocdError | None]
 
 
 @app.command()
-def agent(config: Config = _DEFAULT_CONFIG) -> None:
+def agent(
+    config: Config = _DEFAULT_CONFIG,
+    log_format: Annotated[str, typer.Option(help="text, json or journal; else what [agent] log_format says.")] = "",
+) -> None:
     """Run the agent in the foreground: this server then follows its links in the directory."""
     _need_agent()
+    more = ["--log-format", log_format] if log_format else []
     # The agent's own process has no use for the command line's libraries.
-    os.execv(sys.executable, [sys.executable, "-m", "relocd.daemon", "--config", str(config)])  # noqa: S606
+    os.execv(sys.executable, [sys.executable, "-m", "relocd.daemon", "--config", str(config), *more])  # noqa: S606
 
 
 @app.command()

@@ -11,13 +11,14 @@ import asyncio
 import logging
 import signal
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from relocd.agent.configuration import read_settings
 from relocd.agent.logs import begin_logging
 from relocd.errors import Fatal, RelocdError
-from relocd.model.settings import DEFAULT_CONFIG, Settings
-from relocd.wiring import running_agent, service_manager, sole_actor
+from relocd.model.settings import DEFAULT_CONFIG, LogFormat, Settings
+from relocd.wiring import log_handler, running_agent, service_manager, sole_actor
 
 __all__ = ["main"]
 
@@ -30,12 +31,14 @@ def main() -> int:
     parser.add_argument(
         "--config", type=Path, default=Path(DEFAULT_CONFIG), help="the configuration file [%(default)s]"
     )
-    path: Path = parser.parse_args().config
+    parser.add_argument("--log-format", choices=("text", "json", "journal"), help="[what the configuration says]")
+    given = parser.parse_args()
+    configuration = _Configuration(given.config, given.log_format)
     try:
-        settings = read_settings(path)
-        begin_logging(settings.agent.log_level)
+        settings = configuration.read()
+        configuration.begin_logging(settings)
         with sole_actor(settings):
-            asyncio.run(_serve(path, settings))
+            asyncio.run(_serve(configuration, settings))
     except Fatal as error:
         print(f"relocd: {error}", file=sys.stderr)
         return 2
@@ -45,7 +48,21 @@ def main() -> int:
     return 0
 
 
-async def _serve(path: Path, settings: Settings) -> None:
+@dataclass(frozen=True, slots=True)
+class _Configuration:
+    """Where the settings are, and the form of the log that the command line gave, which goes before theirs."""
+
+    path: Path
+    log_format: LogFormat | None
+
+    def read(self) -> Settings:
+        return read_settings(self.path)
+
+    def begin_logging(self, settings: Settings) -> None:
+        begin_logging(settings.agent.log_level, log_handler(self.log_format or settings.agent.log_format))
+
+
+async def _serve(configuration: _Configuration, settings: Settings) -> None:
     """Run one agent after the other: a new one for each new configuration, until the process shall end."""
     loop = asyncio.get_running_loop()
     ending, reloading = asyncio.Event(), asyncio.Event()
@@ -57,7 +74,7 @@ async def _serve(path: Path, settings: Settings) -> None:
         reloading.clear()
         _log.info("agent starts", extra={"fields": {"server": settings.server.dn}})
         async with running_agent(settings, notifier) as task:
-            settings = await _until_changed(path, settings, task, ending, reloading)
+            settings = await _until_changed(configuration, settings, task, ending, reloading)
         if not ending.is_set():
             notifier.reloading()
     notifier.stopping()
@@ -65,7 +82,11 @@ async def _serve(path: Path, settings: Settings) -> None:
 
 
 async def _until_changed(
-    path: Path, settings: Settings, task: asyncio.Task[None], ending: asyncio.Event, reloading: asyncio.Event
+    configuration: _Configuration,
+    settings: Settings,
+    task: asyncio.Task[None],
+    ending: asyncio.Event,
+    reloading: asyncio.Event,
 ) -> Settings:
     """Wait for the end or for a configuration that can be used; raises what ended the agent by itself."""
     while True:
@@ -82,11 +103,11 @@ async def _until_changed(
             return settings
         reloading.clear()
         try:
-            found = read_settings(path)
+            found = configuration.read()
         except Fatal as error:
             _log.error("the new configuration is not used", extra={"fields": {"problem": str(error)}})
             continue
-        begin_logging(found.agent.log_level)
+        configuration.begin_logging(found)
         return found
 
 

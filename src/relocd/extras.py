@@ -7,7 +7,16 @@ from typing import Final
 
 __all__ = ["missing_libraries"]
 
-_LIBRARIES: Final = ("dbus_fast", "jinja2", "ldap", "msgspec", "prometheus_client", "pyroute2", "watchdog")
+_LIBRARIES: Final = (
+    "dbus_fast",
+    "jinja2",
+    "ldap",
+    "logging_journald",
+    "msgspec",
+    "prometheus_client",
+    "pyroute2",
+    "watchdog",
+)
 
 
 def missing_libraries() -> tuple[str, ...]:

@@ -35,6 +35,7 @@ __all__ = [
     "Orders",
     "Rendered",
     "Renderer",
+    "ServiceStanding",
     "Standing",
     "StatusFile",
     "TemplateSets",
@@ -270,13 +271,29 @@ class Cache(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """How the agent's services stand: how many are in each state, how many exclusive ones are held, and generations."""
+class ServiceStanding:
+    """How one service stands here: its state in a word; of an exclusive one, whether it is held, and its generation.
 
-    states: Mapping[str, int]
-    held: int
-    problems: int
-    generations: Mapping[str, int]
+    `holds` is None where nobody need hold it: it is shared, nobody is chosen for it, or it rests beside another one.
+    """
+
+    name: str
+    state: str
+    holds: bool | None = None
+    generation: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the agent stands: its services, how many problems there are, its mode, and the directory.
+
+    `current` says that a refresh is complete and the search goes on: what the agent knows is the directory's last word.
+    """
+
+    services: tuple[ServiceStanding, ...] = ()
+    problems: int = 0
+    mode: Mode = Mode.NORMAL
+    current: bool = False
 
 
 class Meter(Protocol):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -12,6 +14,7 @@ from pathlib import Path
 from relocd.adapters.cache import FileCache
 from relocd.adapters.commands import ProcessCommands
 from relocd.adapters.files import DiskFiles
+from relocd.adapters.journal import JournalHandler, is_journal
 from relocd.adapters.ldap_connection import password
 from relocd.adapters.ldap_feed import LdapFeed
 from relocd.adapters.ldap_reader import LdapReader
@@ -32,11 +35,12 @@ from relocd.adapters.template_sets import FolderTemplateSets
 from relocd.adapters.wire import PacketWire
 from relocd.agent.agent import Agent, Directory, Outlets
 from relocd.agent.host import UNMEASURED, Host
+from relocd.agent.logs import Said, stream_handler
 from relocd.errors import Invalid, RelocdError
 from relocd.model.dn import DN
 from relocd.model.host import Interface
 from relocd.model.parse import search_filter
-from relocd.model.settings import MODE_NAME, STATUS_NAME, DirectorySettings, Settings
+from relocd.model.settings import MODE_NAME, STATUS_NAME, DirectorySettings, LogFormat, Settings
 from relocd.model.template_set import TemplateSet
 from relocd.plan.guards import guards
 from relocd.ports import Meter, Units
@@ -49,6 +53,7 @@ __all__ = [
     "check_template",
     "connected",
     "interfaces",
+    "log_handler",
     "owner_ids",
     "running_agent",
     "service_manager",
@@ -104,6 +109,15 @@ async def service_manager_problem(settings: Settings) -> str:
     except RelocdError as problem:
         return str(problem)
     return ""
+
+
+def log_handler(form: LogFormat) -> logging.Handler:
+    """The handler that writes the log in this form."""
+    if form == "journal" or (form == "auto" and is_journal(sys.stderr.fileno())):
+        handler = JournalHandler(instead=stream_handler("text"))
+        handler.setFormatter(Said())
+        return handler
+    return stream_handler("json" if form == "json" else "text")
 
 
 def sole_actor(settings: Settings) -> AbstractContextManager[None]:
@@ -165,7 +179,7 @@ async def _meter(settings: Settings) -> AsyncIterator[Meter]:
         return
     from relocd.adapters.metrics import PrometheusMeter
 
-    async with PrometheusMeter(settings.metrics.listen) as meter:
+    async with PrometheusMeter(settings.metrics.listen, settings.handover.lease_s) as meter:
         yield meter
 
 

@@ -46,6 +46,8 @@ class TestOutcome:
             pytest.param(shell("echo one; echo two >&2; exit 1"), r": one \| two$", id="both outputs in order"),
             pytest.param(shell("printf 'a\\033[1mb\\n\\n  c \\n'; exit 1"), r": a \[1mb \| c$", id="unprintable"),
             pytest.param(shell("printf '\\377\\n'; exit 1"), ": \N{REPLACEMENT CHARACTER}$", id="not UTF-8"),
+            pytest.param(shell("printf 'one%01000d two\\n' 0; exit 1"), r": \.\.\. two$", id="cut between words"),
+            pytest.param(shell("printf 'one%01000d\\n' 0; exit 1"), r": \.\.\. $", id="a word that would be cut"),
             pytest.param(shell("kill -SEGV $$"), "was killed by SIGSEGV", id="killed"),
             pytest.param(shell("kill -40 $$"), "was killed by signal 40", id="killed by a signal without a name"),
             pytest.param(("relocd-nowhere", "x"), "relocd-nowhere cannot be started: No such file", id="missing"),

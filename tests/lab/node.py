@@ -52,7 +52,7 @@ class Node:
         self._agent: subprocess.Popen[Any] | None = None
 
     def __enter__(self) -> Self:
-        self._prepare()
+        self.prepare()
         try:
             self.start()
         except BaseException:
@@ -141,7 +141,8 @@ class Node:
     def _log(self) -> Path:
         return self.folder / "agent.log"
 
-    def _prepare(self) -> None:
+    def prepare(self) -> None:
+        """Write the configuration and make the folders; `with` does it, too."""
         for folder in (self.folder, self.folder / "state", self.folder / "run", *self._folders.values()):
             folder.mkdir(parents=True, exist_ok=True)
         password = self.folder / "password"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from ipaddress import ip_address
 from pathlib import Path
@@ -62,7 +62,7 @@ class Pair:
         (folder / "manifest.toml").write_text(manifest)
         return folder
 
-    def node(self, name: str, tables: Tables | None = None, *, start: bool = True) -> Node:
+    def node(self, name: str, tables: Tables | None = None, *, start: bool = True, folders: Sequence[str] = ()) -> Node:
         """A server with its agent at work."""
         more = {
             "guards": {"networks": ["192.0.2.0/24", "2001:db8::/64"], "folders": [str(self.files)], "units": ["u-*"]},
@@ -74,7 +74,7 @@ class Pair:
         for table, keys in (tables or {}).items():
             more[table] = more.get(table, {}) | dict(keys)
         uris = [self.slapd.uri]
-        node = Node(self.lan[name], self.folder / name, uris, tables=more)
+        node = Node(self.lan[name], self.folder / name, uris, tables=more, folders=folders)
         self.nodes[name] = self._stack.enter_context(node) if start else node
         return node
 

@@ -37,12 +37,18 @@ def test_a_move_a_heartbeat_a_problem_and_a_reconnect_are_seen(pair: Pair) -> No
     node = pair.node("node1", {"metrics": {"listen": LISTEN}})
     until(lambda: time.time() - figures(pair)["relocd_heartbeat_confirmed_timestamp_seconds{}"] < 5)
     assert figures(pair)["relocd_held_services{}"] == 0
+    assert figures(pair)["relocd_heartbeat_echo_seconds_count{}"] >= 1
+    assert figures(pair)["relocd_lease_seconds{}"] == 10
     pair.slapd.modify(link_ldif("web", "node1"))
     until(lambda: has(node))
     until(lambda: figures(pair).get("relocd_services{state=active}") == 1)
     seen = figures(pair)
     assert seen["relocd_held_services{}"] == 1
     assert seen["relocd_generation{service=web}"] == 1
+    assert seen["relocd_service_holds{service=web}"] == 1
+    assert seen["relocd_service_state{service=web,state=active}"] == 1
+    assert seen["relocd_directory_current{}"] == 1
+    assert (seen["relocd_mode{mode=normal}"], seen["relocd_mode{mode=paused}"]) == (1, 0)
     assert seen["relocd_problems{}"] == 0
     for step in ("files", "raise", "all"):
         assert seen[f"relocd_step_seconds_count{{outcome=done,step={step}}}"] >= 1
@@ -51,6 +57,7 @@ def test_a_move_a_heartbeat_a_problem_and_a_reconnect_are_seen(pair: Pair) -> No
     until(lambda: figures(pair)["relocd_problems{}"] >= 1)
     searches = seen["relocd_searches_total{}"]
     pair.slapd.stop()
+    until(lambda: figures(pair)["relocd_directory_current{}"] == 0)
     pair.slapd.start()
     until(lambda: figures(pair)["relocd_searches_total{}"] > searches)
 

@@ -40,6 +40,7 @@ def test_base_pulls_no_compiled_package(wheel: zipfile.ZipFile, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("source", "place"),
     [
+        ("monitoring", "monitoring"),
         ("schema", "schema_files"),
         ("templates", "template_sets"),
         ("src/relocd/triggers", "triggers"),

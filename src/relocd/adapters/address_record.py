@@ -63,4 +63,4 @@ def _entries(text: str) -> Iterator[tuple[str, ServiceAddress]]:
         try:
             yield interface, ip_interface(address)
         except ValueError:
-            _log.warning("a line of the record of addresses cannot be read", extra={"line": line})
+            _log.warning("a line of the record of addresses cannot be read", extra={"fields": {"line": line}})

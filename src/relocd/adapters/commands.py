@@ -148,11 +148,11 @@ class _Program:
         self._close_output()
 
     def output(self) -> str:
-        """The last lines of what was written so far, as one line."""
+        """The last lines of what was written so far, as one line; cut between words, so that no secret is cut."""
         self._read()
         lines = [line for line in self._tail.decode(errors="replace").splitlines() if line.strip()]
         text = " | ".join(_printable(line.strip()) for line in lines[-_SHOWN_LINES:])
-        return text if len(text) <= _SHOWN_CHARACTERS else "..." + text[-_SHOWN_CHARACTERS:]
+        return text if len(text) <= _SHOWN_CHARACTERS else "... " + text[-_SHOWN_CHARACTERS:].partition(" ")[2]
 
     def _read(self) -> None:
         if self._output is None:

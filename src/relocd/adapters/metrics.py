@@ -8,30 +8,37 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterator
+from collections import Counter as Counted
+from collections.abc import Iterator, Mapping
 from threading import Thread
 from typing import Any, Final, Self
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, start_http_server
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from relocd import __version__
+from relocd.model.mode import Mode
 from relocd.ports import Standing
 
 __all__ = ["PrometheusMeter"]
 
 _log = logging.getLogger(__name__)
+_Values = Mapping[tuple[str, ...], float]
+"""Figures by the values of their labels."""
 _SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
 class PrometheusMeter(Collector):
-    """Figures that can be fetched within the `async with` block; where they cannot, that is logged and nothing else."""
+    """Figures that can be fetched within the `async with` block; where they cannot, that is logged and nothing else.
 
-    def __init__(self, listen: str) -> None:
+    `listen` is `HOST:PORT`; `lease_s` is shown, so that rules can hold the age of the heartbeat against it.
+    """
+
+    def __init__(self, listen: str, lease_s: float) -> None:
         self._listen = listen
         self._server: tuple[Any, Thread] | None = None
-        self._standing = Standing({}, 0, 0, {})
+        self._standing = Standing()
         self._registry = CollectorRegistry()
         self._steps = Histogram(
             "relocd_step_seconds",
@@ -48,7 +55,16 @@ class PrometheusMeter(Collector):
             "When the last heartbeat was sent that has come back, 0 before the first",
             registry=self._registry,
         )
+        self._echo = Histogram(
+            "relocd_heartbeat_echo_seconds",
+            "From a heartbeat's writing to its coming back: provider, replication and search",
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        lease = Gauge("relocd_lease_seconds", "How old a heartbeat may be: [handover] lease_s", registry=self._registry)
+        lease.set(lease_s)
         Gauge("relocd_info", "The version", ("version",), registry=self._registry).labels(__version__).set(1)
+        ProcessCollector(registry=self._registry)
         self._registry.register(self)
 
     async def __aenter__(self) -> Self:
@@ -76,23 +92,47 @@ class PrometheusMeter(Collector):
         self._searches.inc()
 
     def confirmed(self, age_s: float) -> None:
-        """Keep when the heartbeat was sent, by the clock of this host."""
+        """Keep when the heartbeat was sent, by the clock of this host, and how long it was on its way."""
         self._heartbeat.set(time.time() - age_s)
+        self._echo.observe(age_s)
 
     def stand(self, standing: Standing) -> None:
         """Replace the figures of services at once: a fetch sees these or those before."""
         self._standing = standing
 
     def collect(self) -> Iterator[Metric]:
-        """The figures of services; called by the server's thread."""
+        """The figures of services and of the agent as a whole; called by the server's thread."""
         now = self._standing
-        states = GaugeMetricFamily("relocd_services", "Services by their state here", labels=("state",))
-        for state, count in sorted(now.states.items()):
-            states.add_metric((state,), count)
-        generations = GaugeMetricFamily("relocd_generation", "The generation acted on", labels=("service",))
-        for service, generation in sorted(now.generations.items()):
-            generations.add_metric((service,), generation)
-        yield states
-        yield generations
-        yield GaugeMetricFamily("relocd_held_services", "Exclusive services that this server holds", now.held)
+        yield from _of_each_service(now)
+        yield from _of_all_services(now)
+        yield _gauge(
+            "relocd_mode", "1 for what a person told the agent", {(mode,): mode is now.mode for mode in Mode}, "mode"
+        )
+        yield GaugeMetricFamily("relocd_directory_current", "1 while the search is complete and goes on", now.current)
         yield GaugeMetricFamily("relocd_problems", "What somebody should look at", now.problems)
+
+
+def _of_each_service(now: Standing) -> Iterator[Metric]:
+    states: _Values = {(each.name, each.state): 1 for each in now.services}
+    holds: _Values = {(each.name,): each.holds for each in now.services if each.holds is not None}
+    generations: _Values = {(each.name,): each.generation for each in now.services if each.generation is not None}
+    yield _gauge("relocd_service_state", "1 for the state of a service here", states, "service", "state")
+    yield _gauge("relocd_service_holds", "1 on the server that holds an exclusive service", holds, "service")
+    yield _gauge("relocd_generation", "The generation acted on", generations, "service")
+
+
+def _of_all_services(now: Standing) -> Iterator[Metric]:
+    counted = Counted(each.state for each in now.services)
+    held = sum(each.holds is True for each in now.services)
+    yield _gauge(
+        "relocd_services", "Services by their state here", {(state,): n for state, n in counted.items()}, "state"
+    )
+    yield GaugeMetricFamily("relocd_held_services", "Exclusive services that this server holds", held)
+
+
+def _gauge(name: str, text: str, values: _Values, *labels: str) -> Metric:
+    """A gauge with one sample for each tuple of label values, in their order."""
+    family = GaugeMetricFamily(name, text, labels=labels)
+    for key, value in sorted(values.items()):
+        family.add_metric(key, value)
+    return family

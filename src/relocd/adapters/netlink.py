@@ -284,7 +284,7 @@ class NetlinkAddresses:
             try:
                 await self._socket.dump()
             except Unavailable as error:
-                _log.debug("the addresses are read again", extra={"error": str(error)})
+                _log.debug("the addresses are read again", extra={"fields": {"problem": str(error)}})
                 await asyncio.sleep(_REREAD_S)
                 continue
             finally:
@@ -306,5 +306,5 @@ class NetlinkAddresses:
             try:
                 return await self._read()
             except Failed as error:
-                _log.warning("the addresses cannot be read; trying again", extra={"error": str(error)})
+                _log.warning("the addresses cannot be read; trying again", extra={"fields": {"problem": str(error)}})
                 await asyncio.sleep(_RETRY_S)

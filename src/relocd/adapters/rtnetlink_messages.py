@@ -151,7 +151,7 @@ def read(datagram: bytes) -> Iterator[Change | Answer | Interrupted]:
         try:
             yield from _told(message)
         except (LookupError, TypeError, ValueError) as error:
-            _log.warning("a netlink message cannot be read", extra={"error": repr(error)})
+            _log.warning("a netlink message cannot be read", extra={"fields": {"problem": repr(error)}})
 
 
 def _encoded(message: nlmsg, kind: int, flags: int) -> bytes:

@@ -330,7 +330,7 @@ class Agent:
             me = self._settings.server.dn
             problems = (*self._problems, *self._crew.problems, *self._pulse.problems)
             await self._outlets.file.write(status(me, __version__, self._connection, workers, problems, self._mode))
-            self._host.meter.stand(standing(workers, problems))
+            self._host.meter.stand(standing(self._connection, workers, problems, self._mode))
             said = self._my_status()
             if said != self._said:
                 self._said = said

@@ -110,7 +110,7 @@ async def converged(host: Host, goal: Goal, footprint: Footprint, terms: Terms |
         return Report(footprint, plan.problems)
     warrant, _ = await asyncio.gather(_permitted(terms, plan), _intended(host, goal.id, plan))
     entering = footprint.role is not goal.role
-    mandate = Mandate(goal.name, goal.reason, entering, terms.revoked, warrant)
+    mandate = Mandate(goal.name, goal.reason, entering, terms.revoked, warrant, goal.secrets)
     outcomes = await carried_out(host, plan.actions, mandate)
     if outcomes:
         host.meter.acted("all", time.monotonic() - begun, "failed" if _problems(outcomes) else "done")
@@ -139,7 +139,7 @@ async def let_go(host: Host, goal: Goal, footprint: Footprint) -> Report:
     urgent = [action for action in plan.actions if _stops(action)]
     if urgent:
         await _intend(host, goal.id, plan.intent)
-    outcomes = await carried_out(host, urgent, Mandate(goal.name, goal.reason))
+    outcomes = await carried_out(host, urgent, Mandate(goal.name, goal.reason, secrets=goal.secrets))
     return Report(plan.intent if urgent else footprint, _problems(outcomes), actions=_done(outcomes))
 
 

@@ -1,30 +1,67 @@
-"""The agent's log on standard error: a constant message and facts as `key=value`, one line for each change made."""
+"""The agent's log: constant messages and their facts, one line for each change made, as text or as JSON.
+
+Facts are given as `extra={"fields": {...}}`. What becomes of them in systemd's journal: `relocd.adapters.journal`.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
 from datetime import UTC, datetime
+from typing import Final, Literal
 
-__all__ = ["begin_logging"]
+__all__ = ["Said", "begin_logging", "stream_handler"]
 
 
-class _Lines(logging.Formatter):
+class Said(logging.Formatter):
+    """The message and its facts as `key=value`, then the traceback where there is one: no time, no level."""
+
     def format(self, record: logging.LogRecord) -> str:
-        when = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds")
+        """A record on one line but for its traceback."""
         fields: dict[str, object] = getattr(record, "fields", {})
-        said = [when, record.levelname.lower(), record.getMessage()]
-        said += [f"{key}={_value(value)}" for key, value in fields.items()]
-        line = " ".join(said)
+        line = " ".join([record.getMessage(), *(f"{key}={_value(value)}" for key, value in fields.items())])
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
-def begin_logging(level: str) -> None:
-    """Log from `level` on (debug, info, warning, error) to standard error; libraries only from warnings on."""
+class _Lines(Said):
+    def format(self, record: logging.LogRecord) -> str:
+        return f"{_time(record, 'microseconds')} {record.levelname.lower()} {super().format(record)}"
+
+
+class _JsonLines(logging.Formatter):
+    """One object a line, facts beside the rest; ASCII only, so that no locale of the process spoils it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        own = {
+            "timestamp": _time(record, "milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            own["exception"] = self.formatException(record.exc_info)
+        fields: dict[str, object] = getattr(record, "fields", {})
+        return json.dumps(own | {f"{key}_" if key in own else key: value for key, value in fields.items()}, default=str)
+
+
+_FORMATTERS: Final = {"text": _Lines, "json": _JsonLines}
+
+
+def stream_handler(form: Literal["text", "json"]) -> logging.Handler:
+    """A handler that writes lines to standard error."""
     handler = logging.StreamHandler()
-    handler.setFormatter(_Lines())
+    handler.setFormatter(_FORMATTERS[form]())
+    return handler
+
+
+def begin_logging(level: str, handler: logging.Handler) -> None:
+    """Log from `level` on (debug, info, warning, error) by this handler only; libraries only from warnings on."""
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("relocd").setLevel(level.upper())
+
+
+def _time(record: logging.LogRecord, precision: str) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec=precision)
 
 
 def _value(value: object) -> str:

@@ -209,9 +209,7 @@ async def _departed(host: Host, goal_id: GoalId, footprint: Footprint) -> Step:
 
 def _difference(old: bytes | None, new: NewFile, goal: Goal) -> str:
     """A difference; also the old content may hold a secret that the template does not look at any more."""
-    contexts = (goal.context, *goal.context["services"])
-    secrets = [secret.encode() for context in contexts for secret in context["secrets"].values() if secret]
-    held = old is not None and any(secret in old for secret in secrets)
+    held = old is not None and any(secret.encode() in old for secret in goal.secrets)
     return difference(old, replace(new, secret=new.secret or held))
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -12,8 +11,9 @@ from relocd.agent.vitals import MODE
 from relocd.agent.worker import Leave, Worker
 from relocd.model.entries import Problem
 from relocd.model.mode import Mode
+from relocd.plan.contest import Contest
 from relocd.plan.goals import Goal
-from relocd.ports import Standing
+from relocd.ports import ServiceStanding, Standing
 
 __all__ = ["Connection", "one_line", "standing", "status", "status_entry"]
 
@@ -60,15 +60,15 @@ def one_line(connection: Connection, workers: Iterable[Worker]) -> str:
     return f"directory {connection.state}; {counted}"
 
 
-def standing(workers: Iterable[Worker], problems: Iterable[Problem]) -> Standing:
+def standing(
+    connection: Connection, workers: Sequence[Worker], problems: Sequence[Problem], mode: Mode = Mode.NORMAL
+) -> Standing:
     """The status in figures; problems of services count as those of entries do."""
-    services = [_service(worker) for worker in workers]
-    known = {each["name"]: each["generation"] for each in services if each["generation"] is not None}
     return Standing(
-        states=Counter(each["state"] for each in services),
-        held=sum(each["holds"] for each in services),
-        problems=sum(1 for _ in problems) + sum(len(each["problems"]) for each in services),
-        generations=known,
+        services=tuple(_service_standing(worker) for worker in workers),
+        problems=len(problems) + sum(len(worker.report.problems) for worker in workers),
+        mode=mode,
+        current=connection.state == "current",
     )
 
 
@@ -93,9 +93,26 @@ def status_entry(workers: Iterable[Worker], problems: Iterable[Problem], mode: M
     }
 
 
+def _service_standing(worker: Worker) -> ServiceStanding:
+    contest = _contest(worker)
+    generation = None if contest is None or contest.state is None else contest.state.generation
+    return ServiceStanding(worker.name, _state(worker), _holds(contest), generation)
+
+
+def _holds(contest: Contest | None) -> bool | None:
+    """Whether this server holds a service; None where nobody need hold it."""
+    if contest is None:
+        return None
+    waits = bool(contest.choice.all) and contest.displaced_by is None
+    return True if contest.holds else False if waits else None
+
+
+def _contest(worker: Worker) -> Contest | None:
+    return worker.wish.contest if isinstance(worker.wish, Goal) else None
+
+
 def _service(worker: Worker) -> dict[str, Any]:
-    footprint, wish = worker.footprint, worker.wish
-    contest = wish.contest if isinstance(wish, Goal) else None
+    footprint, wish, contest = worker.footprint, worker.wish, _contest(worker)
     return {
         "name": worker.name,
         "id": worker.goal,

@@ -15,6 +15,7 @@ __all__ = [
     "DirectorySettings",
     "GuardSettings",
     "HandoverSettings",
+    "LogFormat",
     "MetricsSettings",
     "PathSettings",
     "ScriptUnit",
@@ -24,6 +25,8 @@ __all__ = [
     "WireSettings",
 ]
 
+LogFormat = Literal["auto", "text", "json", "journal"]
+"""How the agent logs; `auto`: to the journal where systemd has connected standard error with it, else text."""
 DEFAULT_CONFIG: Final = "/etc/relocd/relocd.toml"
 STATUS_NAME: Final = "status.json"
 """The agent's status, in the folder of the running system."""
@@ -179,6 +182,7 @@ class AgentSettings:
     tried again after `retry_min_s`, doubling up to `retry_max_s`. A template may take `render_timeout_s`. About
     `spare_mib` of memory hold entries of the directory that do not concern this server yet, so that they are here
     when they do. The agent's own threads run at `realtime_priority` (1 to 99, 0 for ordinary scheduling).
+    It logs from `log_level` on, as `log_format` says.
     """
 
     settle_ms: float = 100.0
@@ -188,6 +192,7 @@ class AgentSettings:
     spare_mib: float = 8.0
     realtime_priority: int = 1
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: LogFormat = "auto"
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,12 @@ class Goal:
     files_only: bool = False
     contest: Contest | None = None
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every secret that its files may hold, of this service and of the others that templates see."""
+        contexts = (self.context, *self.context["services"])
+        return tuple(secret for context in contexts for secret in context["secrets"].values() if secret)
+
 
 @dataclass(frozen=True, slots=True)
 class Goals:

@@ -79,7 +79,7 @@ class Session:
         try:
             cookie = SyncCookie.parse(text)
         except Invalid as error:
-            _log.warning("a cookie is ignored: %s", error)
+            _log.warning("a cookie is ignored", extra={"fields": {"problem": str(error)}})
             return False
         self._known = self._known.merged(cookie) if self._known else cookie
         return True

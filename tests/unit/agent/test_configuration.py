@@ -85,6 +85,12 @@ def test_every_table(read):
         pytest.param(SMALLEST + "[agent\n", 6, "this is not TOML", id="not TOML"),
         pytest.param(SMALLEST + '[agent]\nsettle_ms = "x"\n', 7, "[agent] settle_ms is 'x'; write a number", id="type"),
         pytest.param(SMALLEST + '[agent]\nlog_level = "loud"\n', 7, 'write one of "debug"', id="word"),
+        pytest.param(
+            SMALLEST + '[agent]\nlog_format = "xml"\n',
+            7,
+            """[agent] log_format is 'xml'; write one of "auto", "text", "json", "journal\"""",
+            id="another word",
+        ),
         pytest.param(SMALLEST + "[agent]\nsettle_ms = -1\n", 7, "[agent] settle_ms is negative", id="negative"),
         *(
             pytest.param(f'{SMALLEST}[metrics]\nlisten = "{text}"\n', 7, "[metrics] listen must be HOST:PORT", id=text)

@@ -8,11 +8,11 @@ from relocd.agent.converge import converged, departed
 from relocd.model.template_set import FileSpec, Role, UnitSpec
 from relocd.plan.desired import Footprint
 from tests.fakes import FakeServer, Killed
-from tests.plans import goal, template_set
+from tests.plans import context, goal, template_set
 
 ADDRESSES = ("192.0.2.10/24", "2001:db8::10/64")
 ACTIVE, STANDBY = goal("one", Role.ACTIVE, *ADDRESSES), goal("one", Role.STANDBY, *ADDRESSES)
-CHANGED = goal("one", Role.ACTIVE, "192.0.2.11/24", context={"name": "changed", "role": "active"})
+CHANGED = goal("one", Role.ACTIVE, "192.0.2.11/24", context=context("changed", "active"))
 BOTH = frozenset(Role)
 SET = template_set(
     files=(FileSpec("a", "/etc/app/{name}.conf", roles=BOTH), FileSpec("b", "/etc/app/{name}.live")),

@@ -17,11 +17,11 @@ from relocd.plan.goals import Goal, GoalId, Goals
 from tests.agreement import agreement
 from tests.entries import ME
 from tests.fakes import FakeServer, until
-from tests.plans import goal, placed, template_set
+from tests.plans import context, goal, placed, template_set
 
 WEB = goal("one", Role.ACTIVE, "192.0.2.10/24")
 DB = goal("two", Role.ACTIVE, "192.0.2.11/24", sets=())
-HOSTS = Goal(GoalId("server:hosts"), "hosts", Role.ACTIVE, "", ("web",), {"name": "hosts", "role": "all of it"})
+HOSTS = Goal(GoalId("server:hosts"), "hosts", Role.ACTIVE, "", ("web",), context("hosts", "all of it"))
 SETTINGS = Settings(
     ServerSettings(ME),
     DirectorySettings(("ldap://localhost",), "", retry_min_s=0.005, retry_max_s=0.01),
@@ -220,7 +220,7 @@ class TestForTheWholeServer:
         assert not Crew(host, SETTINGS, agreement(host), lambda: None).doubting
 
     async def test_it_is_begun_in_doubt_but_not_changed(self, server, directory):
-        other = replace(HOSTS, context={"name": "hosts", "role": "half of it"})
+        other = replace(HOSTS, context=context("hosts", "half of it"))
         async with at_work(server) as crew:
             consider(crew, directory, wanted(HOSTS, complete=False))
             await until(lambda: server.files.text("/etc/app/hosts.conf") == "conf of hosts, all of it")

@@ -69,6 +69,25 @@ async def test_all_is_done_in_order(server):
 
 
 @pytest.mark.parametrize(
+    ("secrets", "shown"),
+    [
+        pytest.param((), "promote x: no end within 30 s", id="none"),
+        pytest.param(("x: no",), "promote ******** end within 30 s", id="one"),
+        pytest.param(
+            ("no end\n  within \n",), "promote x: ******** ******** 30 s", id="lines, as a program shows them"
+        ),
+        pytest.param(("no", "no end"), "promote x: ******** within 30 s", id="one within another"),
+        pytest.param(("\n",), "promote x: no end within 30 s", id="nothing but a line break"),
+    ],
+)
+async def test_what_a_program_says_shows_no_secret(server, caplog, secrets, shown):
+    server.commands.failing.add("promote x")
+    (outcome,) = await carried_out(server.host, [RUN], Mandate("web", "a test", secrets=secrets))
+    assert outcome.problem == shown
+    assert caplog.records[-1].fields["problem"] == shown
+
+
+@pytest.mark.parametrize(
     ("entering", "expected"),
     [
         pytest.param(True, [], id="on entering nothing is raised or started"),

@@ -16,7 +16,7 @@ from relocd.model.template_set import Role
 from relocd.plan.desired import Footprint
 from tests.agreement import agreement
 from tests.fakes import FakeServer, until
-from tests.plans import goal, placed
+from tests.plans import context, goal, placed
 
 ADDRESS = "192.0.2.10/24"
 ACTIVE, STANDBY = goal("one", Role.ACTIVE, ADDRESS), goal("one", Role.STANDBY, ADDRESS)
@@ -89,7 +89,7 @@ class TestWishes:
     async def test_a_burst_settles_and_ends_on_the_last(self, server):
         async with at_work(server, paced=pace(settle_ms=30)) as (worker, _):
             for number in range(200):
-                worker.want(goal("one", Role.ACTIVE, ADDRESS, context={"name": number, "role": "active"}))
+                worker.want(goal("one", Role.ACTIVE, ADDRESS, context=context(number, "active")))
                 await asyncio.sleep(0)
             await until(lambda: server.files.text(CONF) == "conf of 199, active")
             await until(lambda: is_active(worker))
