@@ -110,19 +110,19 @@ async def test_the_program_is_found_wherever_relocd_is_installed():
     await ProcessCommands().run(["relocd-openldap", "--help"], PATIENCE_S)
 
 
-def test_the_primary_is_given_up_by_stopping_a_unit():
-    (unit,) = expanded(shipped("openldap"), "ldapPrimary").units
-    assert (unit.name, unit.active, unit.standby, unit.removed) == (
-        "relocd-openldap@ldapPrimary.service",
-        "start",
-        "stop",
-        "stop",
-    )
+def test_the_primary_is_given_up_by_stopping_units_writes_before_the_address_goes_and_the_role_after():
+    units = expanded(shipped("openldap"), "ldapPrimary").units
+    assert [(unit.name, unit.early) for unit in units] == [
+        ("relocd-openldap@ldapPrimary.service", True),
+        ("relocd-openldap-writes@ldapPrimary.service", False),
+    ]
+    assert {(unit.active, unit.standby, unit.removed) for unit in units} == {("start", "stop", "stop")}
 
 
-def test_systemd_accepts_the_unit(tmp_path):
+@pytest.mark.parametrize("name", ["relocd-openldap", "relocd-openldap-writes"])
+def test_systemd_accepts_the_units(tmp_path, name):
     program = str(Path(sys.executable).with_name("relocd-openldap"))
-    assert verified_unit(tmp_path, "openldap", "relocd-openldap", program) == (0, "")
+    assert verified_unit(tmp_path, "openldap", name, program) == (0, "")
 
 
 def client_context(**parameters: str) -> dict:

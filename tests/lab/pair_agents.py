@@ -66,7 +66,7 @@ def agent(pair: BasePair, name: str, folder: Path, tables: Tables | None = None)
         "guards": {
             "networks": ["192.0.2.0/24"],
             "folders": [_FOLDER],
-            "units": ["relocd-openldap@*.service"],
+            "units": ["relocd-openldap@*.service", "relocd-openldap-writes@*.service"],
         },
         **{f"units.script.{_quoted(unit)}": commands for unit, commands in _units().items()},
     }
