@@ -46,9 +46,10 @@ def unit(
     enter: UnitAction = UnitAction.START,
     change: UnitAction = UnitAction.RELOAD,
     removed: UnitAction = UnitAction.STOP,
+    early: bool = False,
 ) -> DesiredUnit:
     """A unit that is started, reloaded when files change, and stopped in the end."""
-    return DesiredUnit(name, enter, change, removed)
+    return DesiredUnit(name, enter, change, removed, early)
 
 
 def template_set(name: str = "web", *, files: tuple[FileSpec, ...] | None = None, **more: Any) -> TemplateSet:

@@ -30,7 +30,7 @@ from relocd.operator.pair_plan import Pair
 from relocd.operator.show import agent_runs, is_troubled, overview_json, read_status, show_overview, show_status
 from relocd.schema import FORMS, text
 from relocd.slapd.changes import ldif
-from relocd.slapd.connection import SOCKET
+from relocd.slapd.ldapi import SOCKET
 
 __all__ = ["main"]
 

@@ -186,7 +186,7 @@ async def _meter(settings: Settings) -> AsyncIterator[Meter]:
 def _units(settings: Settings) -> SystemdUnits | ScriptUnits:
     if settings.units.manager == "systemd":
         return SystemdUnits(settings.units)
-    return ScriptUnits(settings.units)
+    return ScriptUnits(settings.units, Path(settings.paths.run) / "units")
 
 
 async def _directory(settings: Settings, stack: AsyncExitStack, *, resuming: bool) -> Directory:

@@ -79,7 +79,7 @@ def verified_unit(folder: Path, name: str, unit: str, program: str = "") -> tupl
     source = shipped_template_sets() / name / f"{unit}@.service"
     text = source.read_text()
     (folder / source.name).write_text(
-        text.replace(f"/usr/local/sbin/{Path(program).name}", program) if program else text
+        text.replace(f"/usr/local/sbin/{Path(program).name} ", f"{program} ") if program else text
     )
     verify = ["systemd-analyze", "verify", "--man=no", str(folder / f"{unit}@web.service")]
     done = subprocess.run(verify, capture_output=True, text=True, timeout=PATIENCE_S, check=False)

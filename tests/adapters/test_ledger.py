@@ -25,7 +25,7 @@ FOOTPRINT = Footprint(
     frozenset({"/etc/app/web.conf"}),
     {"/etc/app/web.conf": "00ff"},
     frozenset({placed("192.0.2.10/24"), placed("2001:db8::10/64", on="eth1")}),
-    (unit("web"), unit("db", UnitAction.NONE)),
+    (unit("web", early=True), unit("db", UnitAction.NONE)),
     First.ADDRESSES,
 )
 

@@ -42,7 +42,7 @@ def make(running, log):
             "status": 'echo status >>"$2"; test -e "$1"',
         }
         commands = {key: shell(script, running, log) for key, script in (usual | scripts).items()}
-        return ScriptUnits(UnitSettings("script", timeout_s, poll_s, {NAME: ScriptUnit(**commands)}))
+        return ScriptUnits(UnitSettings("script", timeout_s, poll_s, {NAME: ScriptUnit(**commands)}), running.parent)
 
     return made
 
@@ -92,10 +92,45 @@ class TestState:
         with pytest.raises(Failed, match=message):
             await make(timeout_s=0.1, status=status).state(NAME)
 
-    async def test_a_missing_status_command_is_no_state(self):
+    async def test_a_missing_status_command_is_no_state(self, tmp_path):
         unit = ScriptUnit(("true",), ("true",), ("relocd-nowhere",))
         with pytest.raises(Failed, match="relocd-nowhere cannot be started"):
-            await ScriptUnits(UnitSettings(script={NAME: unit})).state(NAME)
+            await ScriptUnits(UnitSettings(script={NAME: unit}), tmp_path).state(NAME)
+
+
+class TestWithoutStatus:
+    """The last start or stop says what a unit is, also to the next agent."""
+
+    @pytest.fixture
+    def states(self, tmp_path):
+        """A unit of these commands, for agents that come one after the other."""
+
+        def made(start="true", stop="true"):
+            unit = ScriptUnit((start,), (stop,))
+            return ScriptUnits(UnitSettings(script={NAME: unit}), tmp_path / "units")
+
+        return made
+
+    async def test_from_a_start_to_a_stop_it_runs(self, states):
+        assert await states().state(NAME) is UnitState.INACTIVE
+        await states().start(NAME)
+        assert await states().state(NAME) is UnitState.ACTIVE
+        await states().stop(NAME)
+        assert await states().state(NAME) is UnitState.INACTIVE
+
+    @pytest.mark.parametrize("word", ["start", "stop"])
+    async def test_what_failed_on_its_way_is_neither_running_nor_stopped(self, states, word):
+        """So it is started where it shall run, and stopped where it shall not."""
+        if word == "stop":
+            await states().start(NAME)
+        with pytest.raises(Failed):
+            await getattr(states(start="false", stop="false"), word)(NAME)
+        assert await states().state(NAME) is UnitState.DEACTIVATING
+
+    async def test_a_folder_that_cannot_be_written_is_no_start(self, states, tmp_path):
+        (tmp_path / "units").touch()
+        with pytest.raises(Failed, match="correct that folder"):
+            await states().start(NAME)
 
 
 class TestActions:

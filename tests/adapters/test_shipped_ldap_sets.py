@@ -61,12 +61,6 @@ class TestOpenldap:
             pytest.param(
                 "active", {"primary": "ldaps://a.example"}, ("provider", "ldaps://a.example", False), id="TLS"
             ),
-            pytest.param(
-                "active",
-                {"kind": "secondary", "primary": "ldap://[2001:db8::1]", "tls": "none"},
-                ("consumer", "ldap://[2001:db8::1]", False),
-                id="secondary",
-            ),
         ],
     )
     async def test_the_program_accepts_it(self, install, tmp_path, role, parameters, expected):
@@ -74,6 +68,18 @@ class TestOpenldap:
         found = wanted_role(tmp_path / "ldapPrimary.toml")
         assert (found.role, found.primary, found.starttls) == expected
         assert (found.active, found.password, found.suffix) == (role == "active", PASSWORD, DATA)
+
+    @pytest.mark.parametrize("role", ["active", "standby"])
+    async def test_a_secondary_always_follows(self, install, tmp_path, role):
+        values = ldap_context(role, primary="ldap://[2001:db8::1]", tls="none")
+        await install("openldap-secondary", values)
+        found = wanted_role(tmp_path / "ldapPrimary.toml")
+        assert (found.role, found.primary, found.starttls) == ("consumer", "ldap://[2001:db8::1]", False)
+        assert (found.active, found.password, found.suffix) == (role == "active", PASSWORD, DATA)
+
+    async def test_a_secondary_does_not_take_its_own_address_for_the_primarys(self, install):
+        with pytest.raises(Invalid, match="primary"):
+            await install("openldap-secondary", ldap_context())
 
     async def test_a_suffix_that_slapd_does_not_have_is_refused_before_anything_moves(self, install, tmp_path):
         with pytest.raises(Failed, match="no database of this slapd has the suffix"):
@@ -86,16 +92,15 @@ class TestOpenldap:
             ({"suffix": 'dc=org"\nrole = "provider'}, "parameters.suffix"),
             ({"bind_dn": "cn=a\\"}, "parameters.bind_dn"),
             ({"primary": "ldap://a credentials=x"}, "parameters.primary"),
-            ({"kind": "both"}, "parameters.kind"),
             ({"tls": "no"}, "parameters.tls"),
             ({"rid": "0"}, ""),
-            ({"kind": "secondary"}, "set parameters.primary"),
         ],
         ids=str,
     )
-    async def test_no_parameter_becomes_a_directive(self, install, change, why):
+    @pytest.mark.parametrize("name", ["openldap", "openldap-secondary"])
+    async def test_no_parameter_becomes_a_directive(self, install, name, change, why):
         with pytest.raises(Invalid, match=r"role\.toml\.j2 line \d+") as refused:
-            await install("openldap", ldap_context(**change))
+            await install(name, ldap_context(**{"primary": "ldap://a", **change}))
         assert why in str(refused.value)
 
     @pytest.mark.parametrize("password", ['ge"heim', "ge\\heim", "ge\nheim", ""])
@@ -110,19 +115,19 @@ async def test_the_program_is_found_wherever_relocd_is_installed():
     await ProcessCommands().run(["relocd-openldap", "--help"], PATIENCE_S)
 
 
-def test_the_primary_is_given_up_by_stopping_a_unit():
-    (unit,) = expanded(shipped("openldap"), "ldapPrimary").units
-    assert (unit.name, unit.active, unit.standby, unit.removed) == (
-        "relocd-openldap@ldapPrimary.service",
-        "start",
-        "stop",
-        "stop",
-    )
+def test_the_primary_is_given_up_by_stopping_units_writes_before_the_address_goes_and_the_role_after():
+    units = expanded(shipped("openldap"), "ldapPrimary").units
+    assert [(unit.name, unit.early) for unit in units] == [
+        ("relocd-openldap@ldapPrimary.service", True),
+        ("relocd-openldap-writes@ldapPrimary.service", False),
+    ]
+    assert {(unit.active, unit.standby, unit.removed) for unit in units} == {("start", "stop", "stop")}
 
 
-def test_systemd_accepts_the_unit(tmp_path):
+@pytest.mark.parametrize("name", ["relocd-openldap", "relocd-openldap-writes"])
+def test_systemd_accepts_the_units(tmp_path, name):
     program = str(Path(sys.executable).with_name("relocd-openldap"))
-    assert verified_unit(tmp_path, "openldap", "relocd-openldap", program) == (0, "")
+    assert verified_unit(tmp_path, "openldap", name, program) == (0, "")
 
 
 def client_context(**parameters: str) -> dict:

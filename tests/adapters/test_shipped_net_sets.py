@@ -261,7 +261,7 @@ class TestDnsmasq:
         node = lan["node1"]
         await install("dnsmasq", context("names", domain="example.org", hosts="a.example.org=192.0.2.7"))
         tmp_path.chmod(0o755)
-        units = ScriptUnits(as_in_readme(node, tmp_path))
+        units = ScriptUnits(as_in_readme(node, tmp_path), tmp_path / "units")
         with raised(node, "192.0.2.80/24", "2001:db8::80/64"):
             async with units:
                 try:

@@ -167,7 +167,7 @@ class TestNginx:
         """Started, asked over IPv4 and IPv6, reloaded with another text, stopped: as the README says it is done."""
         await install("nginx", context())
         await install("nginx", context("mail", listen="127.0.0.1 [::1]"))
-        async with ScriptUnits(as_in_readme(node, tmp_path, ["web", "mail"])) as units:
+        async with ScriptUnits(as_in_readme(node, tmp_path, ["web", "mail"]), tmp_path / "units") as units:
             try:
                 await units.start("web")
                 await units.start("mail")

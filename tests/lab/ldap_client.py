@@ -26,6 +26,8 @@ __all__ = ["TIMEOUT_S", "Attempt", "attempts", "main"]
 
 TIMEOUT_S: Final = 0.2
 """How long the client waits for a connection or an answer before it asks elsewhere."""
+EAGER_S: Final = 0.02
+"""How long one waits for a connection that is to notice at once that it can be made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +48,9 @@ def attempts(output: Path) -> list[Attempt]:
 class Client:
     """One client with at most one connection."""
 
-    def __init__(self, uris: Sequence[str], prefix: str) -> None:
+    def __init__(self, uris: Sequence[str], prefix: str, connect_s: float) -> None:
         self._uris = uris
+        self._connect_s = connect_s
         self._prefix = prefix
         self._connection: SimpleLDAPObject | None = None
 
@@ -66,7 +69,7 @@ class Client:
 
     def _ask(self, uri: str, name: str) -> None:
         if self._connection is None:
-            self._connection = _connected(uri, bound=bool(name))
+            self._connection = _connected(uri, self._connect_s, bound=bool(name))
         if name:
             self._connection.add_s(f"cn={name},{DATA}", [("objectClass", [b"person"]), ("sn", [b"x"])])
         else:
@@ -76,7 +79,7 @@ class Client:
 def main() -> None:
     """Work until a signal."""
     chosen = _arguments().parse_args()
-    client = Client(chosen.uris, chosen.write)
+    client = Client(chosen.uris, chosen.write, EAGER_S if chosen.eager else TIMEOUT_S)
     with chosen.output.open("w", buffering=1) as output:
         print("ready", flush=True)
         for number in count():
@@ -90,13 +93,14 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--output", required=True, type=Path)
     parser.add_argument("--interval-ms", type=float, default=5.0)
     parser.add_argument("--write", default="", metavar="PREFIX", help="add entries whose names begin so")
+    parser.add_argument("--eager", action="store_true", help="do not wait long for a connection")
     parser.add_argument("uris", nargs="+", help="asked in order")
     return parser
 
 
-def _connected(uri: str, *, bound: bool) -> SimpleLDAPObject:
+def _connected(uri: str, connect_s: float, *, bound: bool) -> SimpleLDAPObject:
     connection = ldap.initialize(uri)
-    connection.set_option(ldap.OPT_NETWORK_TIMEOUT, TIMEOUT_S)
+    connection.set_option(ldap.OPT_NETWORK_TIMEOUT, connect_s)
     connection.set_option(ldap.OPT_TIMEOUT, TIMEOUT_S)
     connection.set_option(ldap.OPT_REFERRALS, ldap.OPT_OFF)
     connection.simple_bind_s(*((ADMIN, PASSWORD) if bound else ("", "")))

@@ -6,7 +6,8 @@
         with agent(pair, "node1", folder):
             ...
 
-`ldapPrimary` has the address `ADDRESS`; both services run the template set `openldap` on the pair's data.
+`ldapPrimary` has the address `ADDRESS` and the template set `openldap` on the pair's data, `ldapSecondary` has
+`openldap-secondary`.
 """
 
 from __future__ import annotations
@@ -45,8 +46,8 @@ def pair_ldif(*, displaces: bool = False) -> str:
     secondary = service_ldif(
         "ldapSecondary",
         addresses=[f"{SECOND_ADDRESS}/24"] * displaces,
-        template_sets=["openldap"],
-        parameters=copying | {"kind": "secondary"},
+        template_sets=["openldap-secondary"],
+        parameters=copying,
         **secret,
     )
     classes = ("device", "simpleSecurityObject", "relocServer")
@@ -66,7 +67,7 @@ def agent(pair: BasePair, name: str, folder: Path, tables: Tables | None = None)
         "guards": {
             "networks": ["192.0.2.0/24"],
             "folders": [_FOLDER],
-            "units": ["relocd-openldap@*.service"],
+            "units": ["relocd-openldap@*.service", "relocd-openldap-writes@*.service"],
         },
         **{f"units.script.{_quoted(unit)}": commands for unit, commands in _units().items()},
     }
@@ -82,12 +83,10 @@ def agent(pair: BasePair, name: str, folder: Path, tables: Tables | None = None)
 
 
 def _units() -> dict[str, dict[str, object]]:
-    """What the README of the set gives for a server without systemd, for each of the services."""
+    """What the README of the set gives for a server without systemd."""
     readme = (shipped_template_sets() / "openldap" / "README.md").read_text()
     block = next(block for block in re.findall(r"```toml\n(.*?)```", readme, re.DOTALL) if "units.script" in block)
-    found: dict[str, dict[str, object]] = {}
-    for service in SERVICES:
-        found |= tomllib.loads(block.replace("ldapPrimary", service))["units"]["script"]
+    found: dict[str, dict[str, object]] = tomllib.loads(block)["units"]["script"]
     return found
 
 

@@ -31,6 +31,8 @@ __all__ = ["LdapPairStory"]
 
 _T = TypeVar("_T")
 _PATIENCE_S: Final = 30.0
+_REST_S: Final = 1.5
+"""How long the pair stands before something happens: a consumer of slapd holds up changes in its first second."""
 _PRIMARY: Final = f"ldap://{ADDRESS}"
 _SECONDARY: Final = f"ldap://{SECOND_ADDRESS}"
 _SETTINGS: Final = {"agent": {"retry_max_s": 1.0}}
@@ -98,10 +100,10 @@ class LdapPairStory:
     def _death(self, timeline: Timeline) -> None:
         reader = self._client(_PRIMARY, _SECONDARY)
         began_ns = time.monotonic_ns()
+        self.node1.host.cut()
         self.agents["node1"].kill()
         self.node1.kill()
-        self.node1.host.cut()
-        timeline.mark("node1 is dead: slapd and agent killed, cable cut")
+        timeline.mark("node1 is dead, and nobody was told: cable cut, then slapd and agent killed")
         writer = self._writer()
         self._modified(timeline, writer)
         self._until(lambda: self._is_primary(self.node2), "node2 is the primary")
@@ -160,6 +162,7 @@ class LdapPairStory:
         holders = [server for server in self.pair.servers if self._has(server, ADDRESS)]
         self._until(lambda: [s for s in self.pair.servers if self._has(s, SECOND_ADDRESS)] != holders, "a secondary")
         self._until(self._nothing_open, "no handover is open")
+        time.sleep(_REST_S)  # part of the plot, not a synchronisation
 
     def _nothing_open(self) -> bool:
         states = self.node2.entries(SUFFIX, filter_="(objectClass=relocServiceState)")
@@ -189,7 +192,7 @@ class LdapPairStory:
         return Client(process, output)
 
     def _writer(self) -> Client:
-        return self._client("--write", f"w{next(self._numbers)}-", _PRIMARY)
+        return self._client("--eager", "--write", f"w{next(self._numbers)}-", _PRIMARY)
 
     def _retire(self, writer: Client, reader: Client) -> None:
         writer.stop()

@@ -47,21 +47,25 @@ class Scene:
         until(lambda: control(self.servers[0]) == control(self.servers[1]))
 
     def move(self, old: int | None, new: int) -> None:
-        """What agents do for a move of the primary: units, address, address, units, announcement."""
+        """What agents do for a move of the primary: no more writes, address, role; role, address, announcement."""
         if old is not None:
+            self.programs[old].done("close", PRIMARY, "primary")
+            self.withdraw(old)
             self.programs[old].done("release", PRIMARY, "primary")
-            self.drop(old)
+            self.forget(old)
         host = self.servers[new].host
         assert host
-        host.run(["ip", "address", "add", f"{ADDRESS}/24", "dev", host.interface])
         self.programs[new].done("apply", PRIMARY, "primary")
+        host.run(["ip", "address", "add", f"{ADDRESS}/24", "dev", host.interface])
         for other in self.pair.lan.hosts.values():
             other.run(["ip", "neigh", "flush", "to", ADDRESS, "dev", other.interface])
 
-    def drop(self, node: int) -> None:
+    def withdraw(self, node: int) -> None:
         host = self.servers[node].host
         assert host
         host.run(["ip", "address", "delete", f"{ADDRESS}/24", "dev", host.interface])
+
+    def forget(self, node: int) -> None:
         (self.programs[node].folder / "primary.toml").unlink()
 
     def written(self, description: str) -> None:
@@ -87,7 +91,8 @@ def test_node1_dies_one_ldapmodify_moves_the_primary_and_node1_returns_as_the_se
     scene.written("before")
     in_step(node1, node2)
     node1.kill()
-    scene.drop(0)
+    scene.withdraw(0)
+    scene.forget(0)
     # The failover, accepted by the node that lives.
     client = node2.bound(ADMIN)
     link = [(ldap.MOD_REPLACE, "relocServiceLink", [service_dn("ldapPrimary").encode()])]

@@ -89,7 +89,7 @@ def footprint_json(footprint: Footprint) -> dict[str, Any]:
         "files": sorted(footprint.files),
         "applied": dict(footprint.applied),
         "addresses": [[placed.interface, str(placed.address)] for placed in sorted(footprint.addresses, key=str)],
-        "units": [[unit.name, unit.enter, unit.change, unit.removed] for unit in footprint.units],
+        "units": [[unit.name, unit.enter, unit.change, unit.removed, unit.early] for unit in footprint.units],
         "first": footprint.first,
     }
 
@@ -102,6 +102,11 @@ def footprint_of(content: Mapping[str, Any]) -> Footprint:
         files=frozenset(map(str, content["files"])),
         applied={str(target): str(digest) for target, digest in content["applied"].items()},
         addresses=frozenset(Placed(str(name), ip_interface(text)) for name, text in content["addresses"]),
-        units=tuple(DesiredUnit(str(name), *map(UnitAction, words)) for name, *words in content["units"]),
+        units=tuple(_unit(*words) for words in content["units"]),
         first=First(content["first"]),
     )
+
+
+def _unit(name: object, enter: str, change: str, removed: str, early: object = False) -> DesiredUnit:
+    """A unit; a ledger from before there were early ones says nothing of it."""
+    return DesiredUnit(str(name), UnitAction(enter), UnitAction(change), UnitAction(removed), bool(early))

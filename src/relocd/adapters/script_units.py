@@ -2,7 +2,8 @@
 
 The status command has the last word: a unit runs when it exits 0 and does not when it exits otherwise. Its answer is
 kept, and asked for again every `poll_s` and after each action of ours. What it cannot say (it hangs, is missing, or is
-killed) is not taken for a state: the answer that was kept is dropped, and whoever asks next gets the error.
+killed) is not taken for a state: the answer that was kept is dropped, and whoever asks next gets the error. A unit
+without a status command is what the last start or stop has made it (`relocd.adapters.unit_records`).
 
 A start command has to leave its service in the background, as an init script does.
 """
@@ -15,10 +16,12 @@ import shlex
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 from relocd.adapters.commands import ended
+from relocd.adapters.unit_records import UnitRecords
 from relocd.errors import Failed, RelocdError
 from relocd.model.host import UnitState
 from relocd.model.settings import ScriptUnit, UnitSettings
@@ -47,10 +50,14 @@ _RELOAD: Final = _Deed("reloaded", UnitState.ACTIVE, UnitState.ACTIVE)
 
 
 class ScriptUnits:
-    """The units of `[units.script]`, polled between `open` and `close`; neither starts or stops a unit."""
+    """The units of `[units.script]`, polled between `open` and `close`; neither starts or stops a unit.
 
-    def __init__(self, settings: UnitSettings) -> None:
+    `records` is a folder for those without a status command.
+    """
+
+    def __init__(self, settings: UnitSettings, records: Path) -> None:
         self._settings = settings
+        self._records = UnitRecords(records)
         self._watchers: list[Callable[[], None]] = []
         self._states: dict[str, UnitState] = {}
         self._asked: set[str] = set()
@@ -142,9 +149,14 @@ class ScriptUnits:
     async def _carry_out(self, deed: _Deed, name: str, command: Sequence[str]) -> None:
         """Run the command and wait for the state that it is to bring about, both within the time limit."""
         deadline = asyncio.get_running_loop().time() + self._settings.timeout_s
+        recorded = deed.meanwhile is not deed.done and not self._settings.script[name].status
+        if recorded:
+            self._records.begin(name)
         result = await ended(command, self._settings.timeout_s)
         if result.status != 0:
             raise Failed(f"{shlex.join(command)} {result.reason}")
+        if recorded:
+            self._records.end(name, deed.done)
         delay_s = _SOON_S
         while (state := await self._seen(name)) is not deed.done:
             left_s = deadline - asyncio.get_running_loop().time()
@@ -156,6 +168,8 @@ class ScriptUnits:
 
     async def _seen(self, name: str) -> UnitState:
         command = self._settings.script[name].status
+        if not command:
+            return self._records.state(name)
         result = await ended(command, self._settings.timeout_s)
         if result.status < 0:
             raise Failed(f"the state of {name} is not known: {shlex.join(command)} {result.reason}")

@@ -33,6 +33,7 @@ __all__ = ["Contender"]
 
 _log = logging.getLogger(__name__)
 _SOON_S: Final = 0.02
+_WAY_S: Final = 0.005  # how often it is looked whether what is displaced here has given way
 _READY_FOR_S: Final = 15.0
 
 
@@ -181,7 +182,7 @@ class Contender:
                 return Report(turn.footprint, again_s=awaited_s)
         if isinstance(step, Activate) and await self._is_in_the_way(turn.contest):
             waits = "waits until what it displaces has given way"
-            return Report(turn.footprint, busy=True, standing=waits, again_s=_SOON_S)
+            return Report(turn.footprint, busy=True, standing=waits, again_s=_WAY_S)
         if isinstance(step, SwapIn) and time.monotonic() - asked_at > self._agreed.settings.prompt_s:
             return Report(turn.footprint, standing="the witnesses took too long; asking them again", again_s=_SOON_S)
         self._log(step, turn)

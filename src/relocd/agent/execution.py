@@ -108,8 +108,8 @@ def _is_blocked(action: Action, outcomes: Sequence[Outcome], *, entering: bool) 
     """Whether an earlier failure forbids an action.
 
     Nothing is raised or started on files that did not pass, while another host has an address, or once that is not
-    allowed any more; no unit after one that did not start: units are ordered because they need each other. Letting go
-    is never blocked.
+    allowed any more; no unit and no address after a unit that did not start: they are ordered because they need each
+    other. Letting go is never blocked.
     """
     failed = [outcome.action for outcome in outcomes if outcome.problem]
     if _lets_go(action):
@@ -119,7 +119,7 @@ def _is_blocked(action: Action, outcomes: Sequence[Outcome], *, entering: bool) 
         return True
     if any(isinstance(each, ProbeAddresses) for each in failed) or any(outcome.busy for outcome in outcomes):
         return True
-    dependent = isinstance(action, UseUnit | RunCommand)
+    dependent = isinstance(action, UseUnit | RunCommand | AddAddress)
     return dependent and any(isinstance(each, UseUnit | RunCommand) and not _lets_go(each) for each in failed)
 
 

@@ -93,7 +93,7 @@ class Worker:
     def want(self, wish: Goal | Leave) -> None:
         """Take a wish; the latest counts."""
         if wish != self.wish:
-            if _contest(wish) != _contest(self.wish):
+            if _contest(wish) != _contest(self.wish) or _secrets(wish) != _secrets(self.wish):
                 self._urgent.set()
             self.name = wish.name if isinstance(wish, Goal) else self.name
             self.wish = wish
@@ -170,16 +170,17 @@ class Worker:
                 self._urgent.clear()
                 report = await self._step()
                 attempt = attempt + 1 if report.problems and not fresh else int(bool(report.problems))
-                retry_s = self._pace.retry_s(report, attempt)
+                retry_s, since = self._pace.retry_s(report, attempt), time.monotonic()
                 if isinstance(self.wish, Leave) and report.footprint is None:
                     return
                 if fresh and not report.busy and report.again_s != 0:  # 0: it is in the middle of a handover
                     await self._settled()
+                    retry_s = retry_s and max(0.0, retry_s - (time.monotonic() - since))
         finally:
             self._announce(frozenset())
 
     async def _settled(self) -> None:
-        """Let a burst of changes pass, unless one of them is about who runs the service."""
+        """Let a burst of changes pass, unless one is about who runs the service or brings a new link's secrets."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self._pace.agent.settle_ms / 1000):
                 await self._urgent.wait()
@@ -266,6 +267,10 @@ class Worker:
 
 def _contest(wish: Goal | Leave | None) -> Contest | None:
     return wish.contest if isinstance(wish, Goal) else None
+
+
+def _secrets(wish: Goal | Leave | None) -> object:
+    return wish.context.get("secrets") if isinstance(wish, Goal) else None
 
 
 def _serves(wish: Goal | Leave) -> bool:

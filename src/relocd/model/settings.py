@@ -119,12 +119,13 @@ class WireSettings:
 class ScriptUnit:
     """`[units.script.NAME]`: the argument lists that stand for a unit where there is no systemd.
 
-    `status` exits 0 while the unit runs; without `reload` a reload is a restart.
+    `status` exits 0 while the unit runs; one without it runs from a start that succeeded to a stop that did. Without
+    `reload` a reload is a restart.
     """
 
     start: tuple[str, ...]
     stop: tuple[str, ...]
-    status: tuple[str, ...]
+    status: tuple[str, ...] = ()
     reload: tuple[str, ...] = ()
 
 

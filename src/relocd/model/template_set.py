@@ -69,13 +69,17 @@ class FileSpec:
 
 @dataclass(frozen=True, slots=True)
 class UnitSpec:
-    """One unit, its name possibly with `{name}` in it, and what happens to it in each role."""
+    """One unit, its name possibly with `{name}` in it, and what happens to it in each role.
+
+    An `early` one is started before the addresses are raised and stopped after they are dropped.
+    """
 
     name: str
     active: UnitAction = UnitAction.START
     standby: UnitAction = UnitAction.STOP
     removed: UnitAction = UnitAction.STOP
     change: UnitAction = UnitAction.RESTART
+    early: bool = False
 
 
 @dataclass(frozen=True, slots=True)

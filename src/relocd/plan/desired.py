@@ -25,12 +25,16 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class DesiredUnit:
-    """A unit and what is done to it on entering the role, when files changed, and when the service leaves."""
+    """A unit and what is done to it on entering the role, when files changed, and when the service leaves.
+
+    An `early` one encloses the addresses: it is started before they are raised and stopped after they are dropped.
+    """
 
     name: str
     enter: UnitAction
     change: UnitAction
     removed: UnitAction
+    early: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """From what is to what shall be: the smallest ordered change, pure.
 
-Entering the active role: files, address, units, announcement. Leaving it: units, address, files (or the address first
-where the manifest says so). Applied to what is already as it shall be, the plan is empty. Every plan starts from what
-is observed and from the footprint, so a plan that failed or was cut short is continued by the next one.
+Entering the active role: files, early units, address, other units, announcement. Leaving it: units, address (or the
+address first where the manifest says so), early units, files. Applied to what is already as it shall be, the plan is
+empty. Every plan starts from what is observed and from the footprint, so a plan that failed or was cut short is
+continued by the next one.
 """
 
 from __future__ import annotations
@@ -35,11 +36,10 @@ def actions(desired: Desired, observed: Observed, footprint: Footprint) -> tuple
     """The actions that bring a service to the role it shall have here."""
     gone = [unit for unit in footprint.units if unit.name not in {unit.name for unit in desired.units}]
     surplus = _placed_sorted((footprint.addresses & observed.addresses) - set(desired.addresses))
-    stopping = [UseUnit(name, UnitAction.STOP) for name in _to_stop(desired, gone, observed)]
-    found: list[Action] = [*_ordered(desired.first, stopping, [DropAddress(placed) for placed in surplus])]
+    stopping = [unit for unit in _to_stop(desired, gone) if _may_run(unit.name, observed)]
+    found: list[Action] = [*_ordered(desired.first, stopping, surplus)]
     found += _file_actions(desired, observed, footprint)
-    found += _raising(desired, observed)
-    found += _unit_actions(desired, observed, footprint)
+    found += _raising(desired, observed, _unit_actions(desired, observed, footprint))
     found += [UseUnit(unit.name, unit.removed) for unit in gone if unit.removed in _REFRESHING]
     found += _commands(desired, footprint)
     if (
@@ -54,8 +54,8 @@ def actions(desired: Desired, observed: Observed, footprint: Footprint) -> tuple
 def leaving(observed: Observed, footprint: Footprint) -> tuple[Action, ...]:
     """The actions after which nothing of a service is left here."""
     running = [unit for unit in reversed(footprint.units) if _may_run(unit.name, observed)]
-    stopping = [UseUnit(unit.name, UnitAction.STOP) for unit in running if unit.removed is UnitAction.STOP]
-    dropping = [DropAddress(placed) for placed in _placed_sorted(footprint.addresses & observed.addresses)]
+    stopping = [unit for unit in running if unit.removed is UnitAction.STOP]
+    dropping = _placed_sorted(footprint.addresses & observed.addresses)
     present = [target for target in sorted(footprint.files) if observed.files.get(target) is not None]
     return (
         *_ordered(footprint.first, stopping, dropping),
@@ -105,14 +105,19 @@ def _changed(desired: Desired, footprint: Footprint) -> bool:
     return desired.files is not None and {file.target: file.digest for file in desired.files} != footprint.applied
 
 
-def _ordered(first: First, units: list[UseUnit], addresses: list[DropAddress]) -> list[Action]:
-    return [*units, *addresses] if first is First.UNITS else [*addresses, *units]
+def _ordered(first: First, units: Iterable[DesiredUnit], addresses: Iterable[Placed]) -> list[Action]:
+    """Units stopped and addresses dropped in their order; early units last, whatever goes first of the others."""
+    dropping: list[Action] = [DropAddress(placed) for placed in addresses]
+    early: list[Action] = []
+    others: list[Action] = []
+    for unit in units:
+        (early if unit.early else others).append(UseUnit(unit.name, UnitAction.STOP))
+    return [*others, *dropping, *early] if first is First.UNITS else [*dropping, *others, *early]
 
 
-def _to_stop(desired: Desired, gone: Iterable[DesiredUnit], observed: Observed) -> list[str]:
-    names = [unit.name for unit in gone if unit.removed is UnitAction.STOP]
-    names += [unit.name for unit in reversed(desired.units) if unit.enter is UnitAction.STOP]
-    return [name for name in names if _may_run(name, observed)]
+def _to_stop(desired: Desired, gone: Iterable[DesiredUnit]) -> Iterator[DesiredUnit]:
+    yield from (unit for unit in gone if unit.removed is UnitAction.STOP)
+    yield from (unit for unit in reversed(desired.units) if unit.enter is UnitAction.STOP)
 
 
 def _runs(name: str, observed: Observed) -> bool:
@@ -145,19 +150,23 @@ def _as_wanted(file: NewFile, observed: Observed) -> bool:
     )
 
 
-def _raising(desired: Desired, observed: Observed) -> Iterator[Action]:
-    missing = _missing(desired, observed)
+def _raising(desired: Desired, observed: Observed, units: Iterable[UseUnit]) -> Iterator[Action]:
+    """Addresses between early units and the others; the wire is asked before anything that another host may have."""
+    missing, using = _missing(desired, observed), list(units)
+    early = {unit.name for unit in desired.units if unit.early}
     if missing and desired.probe:
         yield ProbeAddresses(missing)
+    yield from (action for action in using if action.name in early)
     for placed in missing:
         yield AddAddress(placed)
+    yield from (action for action in using if action.name not in early)
 
 
 def _missing(desired: Desired, observed: Observed) -> tuple[Placed, ...]:
     return tuple(placed for placed in desired.addresses if placed not in observed.addresses)
 
 
-def _unit_actions(desired: Desired, observed: Observed, footprint: Footprint) -> Iterator[Action]:
+def _unit_actions(desired: Desired, observed: Observed, footprint: Footprint) -> Iterator[UseUnit]:
     entering, changed = _entering(desired, footprint), _changed(desired, footprint)
     for unit in desired.units:
         running = _runs(unit.name, observed)

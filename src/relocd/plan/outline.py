@@ -52,7 +52,7 @@ def outline(goal: Goal, sets: Sequence[TemplateSet], guards: Guards, interfaces:
     rest = Desired(
         role=goal.role,
         addresses=kept(lambda address: _placed(goal, address, guards, interfaces), wanted),
-        units=kept(lambda spec: _unit(goal, spec, guards), (spec for each in acting for spec in each.units)),
+        units=_early_first(kept(lambda spec: _unit(goal, spec, guards), (spec for s in acting for spec in s.units))),
         commands=tuple(command for each in acting for command in each.commands),
         first=First.ADDRESSES if any(each.first is First.ADDRESSES for each in sets) else First.UNITS,
         probe=goal.probe,
@@ -108,7 +108,12 @@ def _file(template_set: TemplateSet, spec: FileSpec, guards: Guards) -> PlannedF
 def _unit(goal: Goal, spec: UnitSpec, guards: Guards) -> DesiredUnit:
     guards.check_unit(spec.name)
     enter = spec.active if goal.role is Role.ACTIVE else spec.standby
-    return DesiredUnit(spec.name, enter, spec.change, spec.removed)
+    return DesiredUnit(spec.name, enter, spec.change, spec.removed, spec.early)
+
+
+def _early_first(units: Iterable[DesiredUnit]) -> tuple[DesiredUnit, ...]:
+    """The units in the order in which they start: what any set of the service needs early, then the others."""
+    return tuple(sorted(units, key=lambda unit: not unit.early))
 
 
 def _placed(goal: Goal, address: ServiceAddress, guards: Guards, interfaces: Sequence[Interface]) -> Placed:

@@ -1,8 +1,11 @@
 """The role that a data suffix of slapd shall have here, and the changes of cn=config that lead to it. Pure.
 
 A provider takes writes. A consumer follows the primary (RFC 4533, refreshAndPersist) and refers who writes to it. Both
-have the overlay syncprov, so that a promotion is one modify of one entry, which slapd carries out whole or not at all:
-there is no state between the roles.
+have the overlay syncprov, so that a promotion is one modify of one entry, which slapd carries out whole or not at all.
+
+Between the two a provider is closed: read-only, so that its consumers get its last writes before the service's address
+goes. It must not follow before that: it would talk to itself, and slapd answers nobody while a change of its
+configuration waits for a consumer in the first second of its connection.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from relocd.slapd.changes import Add, Change, Modify
 from relocd.slapd.config import Config, ConfigEntry, loaded
 from relocd.slapd.syncrepl import Consumer, follows
 
-__all__ = ["WantedRole", "as_consumer", "changes", "data_database", "is_provider", "wanted_role"]
+__all__ = ["WantedRole", "as_consumer", "changes", "closing_changes", "data_database", "is_provider", "wanted_role"]
 
 _SESSION_LOG: Final = "10000"
 
@@ -107,6 +110,20 @@ def changes(config: Config, wanted: WantedRole) -> tuple[Change, ...]:
     return (*loaded(config, "syncprov"), *_syncprov(config, database), *_role(database, wanted))
 
 
+def closing_changes(config: Config, wanted: WantedRole) -> tuple[Change, ...]:
+    """What makes a provider take no more writes; nothing for a consumer. Raises as `data_database` does."""
+    database = data_database(config, wanted.suffix)
+    if not is_provider(database) or _is_closed(database):
+        return ()
+    return (
+        Modify(database.dn, f"{wanted.suffix} takes no more writes", replaced={"olcReadOnly": ("TRUE",)}, added={}),
+    )
+
+
+def _is_closed(database: ConfigEntry) -> bool:
+    return database.first("olcReadOnly") == "TRUE"
+
+
 def _syncprov(config: Config, database: ConfigEntry) -> tuple[Change, ...]:
     if config.overlay(database, "syncprov") is not None:
         return ()
@@ -129,4 +146,6 @@ def _role(database: ConfigEntry, wanted: WantedRole) -> tuple[Change, ...]:
         if database.values("olcUpdateRef") != (wanted.primary,):
             replaced["olcUpdateRef"] = (wanted.primary,)
         why = f"{wanted.suffix} follows {wanted.primary}"
+    if _is_closed(database):
+        replaced["olcReadOnly"] = ("FALSE",)
     return (Modify(database.dn, why, replaced=replaced, added={}),) if replaced else ()

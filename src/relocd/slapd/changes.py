@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["Add", "Change", "Modify", "ldif"]
+__all__ = ["Add", "Change", "Modify", "Values", "ldif"]
 
 Values = Mapping[str, tuple[str, ...]]
 

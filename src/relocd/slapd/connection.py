@@ -19,10 +19,8 @@ from relocd.errors import Failed, Unavailable
 from relocd.slapd.changes import Add, Change
 from relocd.slapd.config import Config, ConfigEntry
 
-__all__ = ["SOCKET", "Directory", "Identity", "Version", "bound_locally", "local", "remote", "translated"]
+__all__ = ["Directory", "Identity", "Version", "bound_locally", "local", "remote", "translated"]
 
-SOCKET: Final = "/run/slapd/ldapi"
-"""Where Debian's slapd listens."""
 _TIMEOUT_S: Final = 10
 _PAGE: Final = 500
 

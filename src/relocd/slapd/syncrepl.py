@@ -2,9 +2,11 @@
 
 - keepalive: a persistent search is silent while nothing changes, and a consumer would not notice that its provider's
   address is at another host now.
-- timeout: in its first seconds a consumer waits in a call for that long, also for a provider that hangs, and a change
+- timeout: when it has begun a consumer waits in a call for that long, also for a provider that hangs, and a change
   of cn=config has to wait with it, and everything else in slapd with the change. Without it there would be no limit.
 - network-timeout: the same while it connects to a host that is dead. A promotion comes at just that time.
+- retry: so it connects to a dead host a second in six only; at first more often, since an address that moves is soon
+  back.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from relocd.slapd.config import ConfigEntry
 
 __all__ = ["Consumer", "follows", "words"]
 
-_LINE: Final = 'type=refreshAndPersist retry="1 60 5 +" network-timeout=1 timeout=1 keepalive=2:2:1'
+_LINE: Final = 'type=refreshAndPersist retry="1 3 5 +" network-timeout=1 timeout=1 keepalive=2:2:1'
 _WORD: Final = re.compile(r'([a-z_-]+)=("[^"]*"|\S+)')
 
 

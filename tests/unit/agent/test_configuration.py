@@ -120,9 +120,7 @@ def test_every_table(read):
             "[guards] folders cannot be used: etc is not",
             id="guarded folder",
         ),
-        pytest.param(
-            SMALLEST + '[units.script.web]\nstart = ["a"]\nstop = ["b"]\n', 6, "'status' is missing", id="script unit"
-        ),
+        pytest.param(SMALLEST + '[units.script.web]\nstart = ["a"]\n', 6, "'stop' is missing", id="script unit"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_line(read, tmp_path, text, line, said):

@@ -68,6 +68,13 @@ async def test_all_is_done_in_order(server):
     assert not any(outcome.busy for outcome in outcomes)
 
 
+async def test_nothing_is_raised_after_an_early_unit_that_did_not_start(server):
+    server.units.broken.add("db")
+    outcomes = await outcomes_of(server, [INSTALL, PROBE, START_DB, RAISE, START, DROP_OTHER, ANNOUNCE])
+    assert done(outcomes) == [INSTALL, PROBE, DROP_OTHER, ANNOUNCE]
+    assert not server.addresses.there.get(V4)
+
+
 @pytest.mark.parametrize(
     ("secrets", "shown"),
     [

@@ -96,6 +96,15 @@ class TestWishes:
             installed = [effect for effect in server.take_effects() if effect.startswith("install")]
             assert len(installed) <= 3
 
+    async def test_the_secrets_of_a_new_link_do_not_wait_for_a_burst_to_settle(self, server):
+        """A link comes without them; they are read at once."""
+        async with at_work(server, paced=pace(settle_ms=NEVER_S * 1000)) as (worker, _):
+            worker.want(ACTIVE)
+            await until(lambda: is_active(worker))
+            server.renderer.templates["web", "conf.j2"] = "with a secret"
+            worker.want(replace(ACTIVE, context=ACTIVE.context | {"secrets": {"password": "x"}}))
+            await until(lambda: server.files.contents[CONF] == b"with a secret")
+
     async def test_one_that_comes_while_another_is_carried_out_is_next(self, server):
         server.units.slow.clear()
         async with at_work(server) as (worker, _):

@@ -62,6 +62,16 @@ class TestActivate:
         assert found[-2:] == ["run activate", "announce 192.0.2.10/24 on eth0, 2001:db8::10/64 on eth0"]
         assert not {"run standby", "run change"} & set(found)
 
+    def test_an_early_unit_starts_before_the_addresses_and_after_the_probe(self):
+        wanted = replace(ACTIVE, units=(unit("data", early=True), unit("web")), addresses=(V4,))
+        assert planned(wanted, Host(), NOTHING)[1:] == [
+            "probe 192.0.2.10/24 on eth0",
+            "start data",
+            "raise 192.0.2.10/24 on eth0",
+            "start web",
+            "announce 192.0.2.10/24 on eth0",
+        ]
+
     def test_from_standby_a_running_unit_gets_its_new_files(self):
         standby = Desired(Role.STANDBY, (CONF,), (), (unit("web"),))
         host, footprint, _ = converged(Host(), standby, NOTHING)
@@ -186,6 +196,20 @@ class TestStandby:
             "drop 2001:db8::10/64 on eth0",
             "stop web",
         ]
+
+    @pytest.mark.parametrize(
+        ("first", "expected"),
+        [
+            (First.UNITS, ["stop web", "drop 192.0.2.10/24 on eth0", "stop data"]),
+            (First.ADDRESSES, ["drop 192.0.2.10/24 on eth0", "stop web", "stop data"]),
+        ],
+    )
+    def test_early_units_stop_last(self, first, expected):
+        wanted = Desired(Role.ACTIVE, (), (V4,), (unit("data", early=True), unit("web")), first=first)
+        host, footprint, _ = converged(Host(), wanted, NOTHING)
+        stopping = tuple(replace(each, enter=UnitAction.STOP) for each in wanted.units)
+        assert planned(replace(wanted, role=Role.STANDBY, addresses=(), units=stopping), host, footprint) == expected
+        assert said(leaving(host.observed(), footprint)) == expected
 
     def test_letting_go_comes_before_new_files(self):
         assert planned(replace(STANDBY, files=(CONF2,)))[-1] == "install /etc/app/a.conf"

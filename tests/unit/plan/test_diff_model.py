@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from relocd.model.host import UnitState
 from relocd.model.template_set import Command, First, Moment, Role, UnitAction
-from relocd.plan.actions import Announce, DropAddress, RunCommand, UseUnit
+from relocd.plan.actions import AddAddress, Announce, DropAddress, RunCommand, UseUnit
 from relocd.plan.desired import Desired, Footprint
 from relocd.plan.diff import actions, leaving
 from tests.plans import new_file, placed, unit
@@ -30,7 +30,7 @@ _removed = st.sampled_from([UnitAction.STOP, UnitAction.RELOAD, UnitAction.NONE]
 _files = st.dictionaries(st.sampled_from(TARGETS), st.sampled_from("123")).map(
     lambda texts: tuple(new_file(target, text) for target, text in texts.items())
 )
-_units = st.dictionaries(st.sampled_from(UNITS), st.tuples(_words, _changes, _removed)).map(
+_units = st.dictionaries(st.sampled_from(UNITS), st.tuples(_words, _changes, _removed, st.booleans())).map(
     lambda found: tuple(unit(name, *words) for name, words in found.items())
 )
 _commands = st.lists(st.sampled_from(Moment).map(lambda moment: Command(moment, (moment,))), max_size=2).map(tuple)
@@ -149,6 +149,24 @@ def test_running_units_end_with_the_new_files_wherever_it_was_cut_short(host, wa
         for each in units:
             loaded = host.loaded[each.name]
             assert {target: loaded.get(target) for target in mine} == mine
+
+
+@settings(max_examples=60)
+@given(hosts(), _past, wishes())
+def test_an_early_unit_encloses_the_addresses(host, wished, wanted):
+    """It is started before any is raised and stopped after all are dropped, also when the service leaves."""
+    host, footprint = past(host, wished)
+    early = {each.name for each in (*footprint.units, *wanted.units) if each.early}
+    late = {each.name for each in (*footprint.units, *wanted.units) if not each.early}
+    for plan in (actions(wanted, host.observed(), footprint), leaving(host.observed(), footprint)):
+        at = {kind: [n for n, each in enumerate(plan) if isinstance(each, kind)] for kind in (AddAddress, DropAddress)}
+        for number, action in enumerate(plan):
+            if not isinstance(action, UseUnit) or action.name not in early - late:
+                continue
+            if action.action is UnitAction.STOP:
+                assert all(dropped < number for dropped in at[DropAddress])
+            elif action.action is UnitAction.START:
+                assert all(number < raised for raised in at[AddAddress])
 
 
 @settings(max_examples=60)

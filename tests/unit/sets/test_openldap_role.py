@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from relocd.errors import Invalid
-from relocd.sets.openldap_role import WantedRole, as_consumer, changes, wanted_role
+from relocd.sets.openldap_role import WantedRole, as_consumer, changes, closing_changes, wanted_role
 from relocd.slapd.changes import Add, Modify
 from relocd.slapd.config import Config, ConfigEntry
 
@@ -60,6 +60,25 @@ def test_a_demotion_is_one_modify():
     (change,) = changes(config(), CONSUMER)
     assert isinstance(change, Modify)
     assert change.replaced == {"olcSyncrepl": (CONSUMER.consumer.value,), "olcUpdateRef": (CONSUMER.primary,)}
+
+
+class TestClosed:
+    """A provider that takes no more writes: read-only, until it has a role again."""
+
+    def test_a_provider_is_closed_by_one_modify_and_once(self):
+        (change,) = closing_changes(config(), PROVIDER)
+        assert isinstance(change, Modify)
+        assert (change.replaced, change.added) == ({"olcReadOnly": ("TRUE",)}, {})
+        assert closing_changes(config(olcReadOnly="TRUE"), PROVIDER) == ()
+
+    def test_a_consumer_is_not(self):
+        assert closing_changes(config(**FOLLOWING), PROVIDER) == ()
+
+    @pytest.mark.parametrize("wanted", [PROVIDER, CONSUMER], ids=["provider", "consumer"])
+    def test_its_next_role_opens_it_by_one_modify(self, wanted):
+        (change,) = changes(config(olcReadOnly="TRUE"), wanted)
+        assert isinstance(change, Modify)
+        assert change.replaced["olcReadOnly"] == ("FALSE",)
 
 
 @pytest.mark.parametrize(
