@@ -42,7 +42,7 @@ def _of_holder(sight: Sight, here: Here, step: Step) -> str:
     match step:
         case ClearCandidate():
             return "R9"
-        case LetGo() | StepDown():
+        case LetGo() | StepDown() | BecomeCandidate():
             return "R6"
         case Stop():
             return "" if here.expired else "R6"

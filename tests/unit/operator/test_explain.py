@@ -63,8 +63,15 @@ def state(**named: str | None) -> Entry:
             [entries.server("a", services=["web"], relocFenced="TRUE"), heard("a", active="web"), state()],
             "a",
             "R6",
-            "StepDown",
-            id="R6 steps down",
+            "Stop",
+            id="R6 fenced, stops",
+        ),
+        pytest.param(
+            [entries.server("a", services=["web"], relocFenced="TRUE"), heard("a"), state()],
+            "a",
+            "R6",
+            "BecomeCandidate",
+            id="R6 fenced, about to step down",
         ),
         pytest.param(
             [entries.server("a", relocFenced="TRUE"), LINKED, heard("b"), state(candidate="b")],
