@@ -218,7 +218,7 @@ class TestFenced:
             told = lab.directory.model.put(server("me", services=["web"]))
             lab.directory.model.put(server("me", services=["web"], relocFenced="TRUE"))
             lab.me.feed.tell(told)
-            await until(lambda: "declared fenced" in lab.me.reason_of("web"), SOON_S)
+            await until(lambda: "declared fenced" in str(lab.me.said.status), SOON_S)
             assert lab.state[0] == "me"
             assert not lab.me.held
             lab.directory.put(server("me", services=["web"]))
