@@ -9,13 +9,15 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+import click
 import typer
 from rich.console import Console
+from typer.main import get_command
 
-from relocd import __version__, acl, cli_doctor, cli_orders, cli_status
+from relocd import __version__, acl, cli_completion, cli_doctor, cli_install, cli_orders, cli_status
 from relocd.acl import EXAMPLE
 from relocd.acl_rules import Roles
-from relocd.cli_access import with_access
+from relocd.cli_access import PATH, with_access
 from relocd.errors import Failed, Fatal, Invalid, RelocdError, Unavailable
 from relocd.extras import missing_libraries
 from relocd.model.mode import Mode
@@ -28,7 +30,7 @@ from relocd.operator.overview import Overview, overview
 from relocd.operator.pair import init_pair, planned
 from relocd.operator.pair_plan import Pair
 from relocd.operator.show import agent_runs, is_troubled, overview_json, read_status, show_overview, show_status
-from relocd.schema import FORMS, text
+from relocd.schema import FORMS, Form, text
 from relocd.slapd.changes import ldif
 from relocd.slapd.ldapi import SOCKET
 
@@ -45,15 +47,16 @@ Exit codes: 0 all is well, 1 something could not be done or is wrong, 2 wrong ar
 directory does not answer.
 """
 app = typer.Typer(help=_HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-_CONFIG = typer.Option("--config", help="The agent's configuration file.", envvar="RELOCD_CONFIG")
+_CONFIG = typer.Option("--config", help="The agent's configuration file.", envvar="RELOCD_CONFIG", click_type=PATH)
 Config = Annotated[Path, _CONFIG]
-StatusFile = Annotated[Path, typer.Option("--status", help="Where the agent here leaves its status.")]
+StatusFile = Annotated[Path, typer.Option("--status", help="Where the agent here leaves its status.", click_type=PATH)]
 _DEFAULT_CONFIG = Path(DEFAULT_CONFIG)
 _DEFAULT_STATUS = Path(PathSettings().run) / STATUS_NAME
 
 
 def main() -> None:
     """Run one command and exit with its code; every expected error is one line on standard error."""
+    cli_completion.exit_if_asked(get_command(app))
     try:
         app(standalone_mode=True)
     except Unavailable as error:
@@ -77,7 +80,9 @@ def version() -> None:
 
 @app.command()
 def schema(
-    form: Annotated[str, typer.Option("--format", help="schema (slapd.conf) or ldif (cn=config).")] = "schema",
+    form: Annotated[
+        Form, typer.Option("--format", help="For slapd.conf or cn=config.", click_type=click.Choice(FORMS))
+    ] = "schema",
     access: Annotated[bool, typer.Option("--acl", help="The access rules instead of the schema.")] = False,
     suffix: Annotated[str, typer.Option(help="With --acl: where relocd's entries begin.")] = EXAMPLE.suffix,
     admins: Annotated[str, typer.Option(help="With --acl: the group or entry of administrators.")] = "",
@@ -85,15 +90,12 @@ def schema(
     database: Annotated[str, typer.Option(help="With --acl: the database's entry in cn=config.")] = EXAMPLE.database,
 ) -> None:
     """Print the directory schema, or access rules for OpenLDAP."""
-    known = next((known for known in FORMS if form == known), None)
-    if known is None:
-        raise typer.BadParameter(f"{form!r} is not one of {', '.join(FORMS)}", param_hint="--format")
     if not access:
-        print(text(known), end="")
+        print(text(form), end="")
         return
     if not admins:
         raise Invalid("--acl needs --admins, the name of a group or an entry; nobody else could change anything")
-    print(acl.text(known, Roles(suffix, admins, triggers, database)), end="")
+    print(acl.text(form, Roles(suffix, admins, triggers, database)), end="")
 
 
 @app.command()
@@ -223,7 +225,9 @@ def resume(status: StatusFile = _DEFAULT_STATUS) -> None:
 def init_pair_command(
     server_id: Annotated[int, typer.Option(help="The number of this provider: 1 on one node, 2 on the other.")],
     peer: Annotated[str, typer.Option(help="The URI of the other node: ldap:// or ldaps://.")],
-    password_file: Annotated[Path, typer.Option(help="The password of who copies, the same on both nodes.")],
+    password_file: Annotated[
+        Path, typer.Option(help="The password of who copies, the same on both nodes.", click_type=PATH)
+    ],
     suffix: Annotated[str, typer.Option(help="Where relocd's entries begin.")] = EXAMPLE.suffix,
     admins: Annotated[str, typer.Option(help="The group or entry of administrators; by default who is it above.")] = "",
     triggers: Annotated[str, typer.Option(help="The group or entry that may move services.")] = "",
@@ -257,9 +261,8 @@ def _need_agent() -> None:
         )
 
 
-app.add_typer(cli_doctor.app)
-app.add_typer(cli_orders.app)
-app.add_typer(cli_status.app)
+for part in (cli_doctor, cli_orders, cli_status, cli_install, cli_completion):
+    app.add_typer(part.app)
 
 if __name__ == "__main__":
     main()

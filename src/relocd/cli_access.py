@@ -5,17 +5,22 @@ A command takes a parameter `access` and is decorated; in its place typer sees t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import wraps
 from inspect import Parameter, signature
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
+import click
 import typer
 
 from relocd.operator.access import Access
 
-__all__ = ["with_access"]
+__all__ = ["PATH", "access_so_far", "with_access"]
+
+PATH: Final = click.Path(path_type=Path)
+"""A file or a folder that a shell completes; typer's own type completes nothing."""
 
 _NAME = "access"
 
@@ -27,14 +32,18 @@ def _access(
     ] = None,
     base: Annotated[str, typer.Option(envvar="RELOCD_BASE", help="Where relocd's entries begin.")] = "",
     bind_dn: Annotated[str, typer.Option(envvar="RELOCD_BIND_DN", help="Bind as this entry.")] = "",
-    password_file: Annotated[Path | None, typer.Option(envvar="RELOCD_PASSWORD_FILE", help="Its password.")] = None,
+    password_file: Annotated[
+        Path | None, typer.Option(envvar="RELOCD_PASSWORD_FILE", click_type=PATH, help="Its password.")
+    ] = None,
     external: Annotated[
         bool, typer.Option("--external", envvar="RELOCD_EXTERNAL", help="Bind by SASL EXTERNAL (ldapi).")
     ] = False,
     starttls: Annotated[
         bool, typer.Option("--starttls", envvar="RELOCD_STARTTLS", help="Protect ldap:// by StartTLS.")
     ] = False,
-    ca_file: Annotated[Path | None, typer.Option(envvar="RELOCD_CA_FILE", help="Trust this CA.")] = None,
+    ca_file: Annotated[
+        Path | None, typer.Option(envvar="RELOCD_CA_FILE", click_type=PATH, help="Trust this CA.")
+    ] = None,
     patience_s: Annotated[
         int, typer.Option("--patience", envvar="RELOCD_PATIENCE", min=1, help="Seconds for each step with a directory.")
     ] = 10,
@@ -56,6 +65,12 @@ def with_access(command: Callable[..., None]) -> Callable[..., None]:
     parameters = [*_required(seen), *options.values(), *(each for each in seen if each.default is not Parameter.empty)]
     filled.__signature__ = signature(command).replace(parameters=parameters)  # type: ignore[attr-defined]
     return filled
+
+
+def access_so_far(given: Mapping[str, Any], patience_s: int) -> Access:
+    """The access of a line that is not complete yet: `given` has what click made of its options and the environment."""
+    values: dict[str, Any] = {name: given.get(name) for name in signature(_access).parameters}
+    return replace(_access(**values), timeout_s=patience_s)
 
 
 def _required(parameters: list[Parameter]) -> list[Parameter]:

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from relocd.cli_access import with_access
+from relocd.cli_access import PATH, with_access
 from relocd.doctor.directories import agent_access, look
 from relocd.doctor.finding import Finding, error, not_checked, ok
 from relocd.doctor.host_checks import host_findings
@@ -39,7 +39,8 @@ app = typer.Typer()
 def doctor(
     access: Access,
     config: Annotated[
-        Path, typer.Option("--config", help="The agent's configuration file.", envvar="RELOCD_CONFIG")
+        Path,
+        typer.Option("--config", help="The agent's configuration file.", envvar="RELOCD_CONFIG", click_type=PATH),
     ] = Path(DEFAULT_CONFIG),
     directory: Annotated[bool, typer.Option("--directory", help="Only look at the directory.")] = False,
     host: Annotated[bool, typer.Option("--host", help="Only look at this host.")] = False,

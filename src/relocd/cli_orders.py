@@ -1,27 +1,26 @@
-"""The commands that a person or a trigger gives: links, fences, failover, and a trigger's installation."""
+"""The orders that a person or a trigger gives: links, fences, failover."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from relocd import cli_names
 from relocd.cli_access import with_access
 from relocd.errors import Failed
-from relocd.operator import orders, service_unit, triggers
+from relocd.operator import orders
 from relocd.operator.access import Access
 from relocd.operator.ldif import ldif
 from relocd.operator.moves import Move
-from relocd.operator.triggers import TRIGGERS, Target, targets
 from relocd.operator.waiting import Follower
 
 __all__ = ["app"]
 
 app = typer.Typer()
-Service = Annotated[str, typer.Argument(help="The service's cn, or its DN.")]
-Server = Annotated[str, typer.Argument(help="The server's cn, or its DN.")]
-Cluster = Annotated[str, typer.Argument(help="The cluster's cn, or its DN.")]
+Service = Annotated[str, typer.Argument(help="The service's cn, or its DN.", autocompletion=cli_names.services)]
+Server = Annotated[str, typer.Argument(help="The server's cn, or its DN.", autocompletion=cli_names.servers)]
+Cluster = Annotated[str, typer.Argument(help="The cluster's cn, or its DN.", autocompletion=cli_names.clusters)]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only print the LDIF that ldapmodify would take.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Show how the agents carry it out, until it is done.")]
 Timeout = Annotated[float, typer.Option("--timeout", min=0, help="With --wait: seconds until giving up.")]
@@ -100,7 +99,12 @@ def failover(
     server: Server,
     access: Access,
     target: Annotated[
-        str, typer.Option("--to", help="Who takes over; else who shares each service, the first by name that is alive.")
+        str,
+        typer.Option(
+            "--to",
+            help="Who takes over; else who shares each service, the first by name that is alive.",
+            autocompletion=cli_names.servers,
+        ),
     ] = "",
     fenced: Annotated[bool, typer.Option("--fenced", help="SERVER is powered off: say so first.")] = False,
     dry_run: DryRun = False,
@@ -146,28 +150,3 @@ def _raise(move: Move) -> None:
 
 def _say(text: str) -> None:
     print(text, flush=True)
-
-
-@app.command()
-def install(
-    what: Annotated[str, typer.Argument(help="systemd, heartbeat, pacemaker or keepalived.")],
-    root: Annotated[Path, typer.Option(help="Install below this folder.")] = Path("/"),
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which files would be written.")] = False,
-) -> None:
-    """Install the agent as a unit of systemd, or the script by which a cluster manager triggers relocd."""
-    files, hint = _installable(what, root)
-    missing = [file for file in files if not file.is_there]
-    for file in missing if dry_run else triggers.install(files):
-        print(f"{'would write' if dry_run else 'wrote'} {file.path}")
-    if not missing:
-        print("everything is there")
-    print(hint)
-
-
-def _installable(what: str, root: Path) -> tuple[tuple[Target, ...], str]:
-    """The files of that name below a root, and what is left for a person to do."""
-    if what == "systemd":
-        return (service_unit.unit_target(root),), service_unit.HINT
-    if what not in TRIGGERS:
-        raise typer.BadParameter(f"{what!r} is not one of systemd, {', '.join(TRIGGERS)}", param_hint="WHAT")
-    return targets(what, root), TRIGGERS[what].hint

@@ -1,0 +1,48 @@
+"""`relocd install`: what this installation gives to the machine beyond its own folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import click
+import typer
+
+from relocd import cli_completion
+from relocd.cli_access import PATH
+from relocd.operator import service_unit, triggers
+from relocd.operator.triggers import TRIGGERS, Target, targets
+
+__all__ = ["app"]
+
+_WHAT: Final = ("systemd", "completion", *TRIGGERS)
+
+app = typer.Typer()
+
+
+@app.command()
+def install(
+    context: typer.Context,
+    what: Annotated[str, typer.Argument(help="What to install.", click_type=click.Choice(_WHAT))],
+    root: Annotated[Path, typer.Option(help="Install below this folder.", click_type=PATH)] = Path("/"),
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which files would be written.")] = False,
+) -> None:
+    """Install the agent as a unit of systemd, the completion of shells, or a cluster manager's trigger."""
+    files, hint = _installable(context.find_root().command, what, root)
+    missing = [file for file in files if not file.is_there]
+    for file in missing if dry_run else triggers.install(files):
+        print(f"{'would write' if dry_run else 'wrote'} {file.path}")
+    if not missing:
+        print("everything is there")
+    print(hint)
+
+
+def _installable(command: click.Command, what: str, root: Path) -> tuple[tuple[Target, ...], str]:
+    """The files of that name below a root, and what is left for a person to do."""
+    match what:
+        case "systemd":
+            return (service_unit.unit_target(root),), service_unit.HINT
+        case "completion":
+            return cli_completion.targets(command, root), cli_completion.HINT
+        case _:
+            return targets(what, root), TRIGGERS[what].hint
