@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 from typer.main import get_command
@@ -15,18 +16,18 @@ from relocd.model.settings import ScriptUnit, Settings, UnitSettings
 README = (Path(__file__).parents[2] / "README.md").read_text()
 
 
-def documented(table: str) -> dict[str, str]:
-    """The keys of one table of the configuration and the cell with their defaults."""
+def documented(table: str, cell: int = 1) -> dict[str, str]:
+    """The keys of one table of the configuration, and the cell with their defaults or, the next one, their meaning."""
     start = README.index(f"| **`[{table}]`**")
     rows = README[start:].split("\n\n")[0].splitlines()[1:]
     found: dict[str, str] = {}
     for row in rows:
         if "**" in row:
             break
-        names, default = (cell.strip() for cell in row.split("|")[1:3])
-        defaults = re.findall(r"`([^`]*)`", default) or [default]
-        keys = re.findall(r"`\.?([^`]*)`", names)
-        found |= dict(zip(keys, defaults if len(defaults) == len(keys) else defaults * len(keys), strict=True))
+        cells = [text.strip() for text in row.split("|")[1:4]]
+        values = (re.findall(r"`([^`]*)`", cells[1]) if cell == 1 else []) or [cells[cell]]
+        keys = re.findall(r"`\.?([^`]*)`", cells[0])
+        found |= dict(zip(keys, values if len(values) == len(keys) else values * len(keys), strict=True))
     return found
 
 
@@ -42,6 +43,14 @@ def test_every_setting_stands_in_the_readme_with_its_default(table: str) -> None
     for name, field in known.items():
         if field.default is not dataclasses.MISSING:
             assert told[name] == _as_toml(field.default), name
+
+
+@pytest.mark.parametrize("table", [field.name for field in dataclasses.fields(Settings)])
+def test_the_readme_says_of_a_setting_what_the_code_says(table: str) -> None:
+    told = documented(table, cell=2)
+    for name, kind in get_type_hints(_table(table), include_extras=True).items():
+        (meaning,) = kind.__metadata__
+        assert told['script."NAME".start' if name == "script" else name] == meaning
 
 
 def test_every_command_stands_in_the_readme() -> None:

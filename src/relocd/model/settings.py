@@ -1,10 +1,14 @@
-"""The agent's settings as values; `relocd.agent.configuration` reads them from TOML. Durations carry their unit."""
+"""The agent's settings as values; `relocd.agent.configuration` reads them from TOML. Durations carry their unit.
+
+A class is a table. What it is for stands in its first line, what a key means beside the key's type: relocd.toml(5) is
+made of that, and a test holds the README to it. Neighbours of one meaning share it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 __all__ = [
     "DEFAULT_CONFIG",
@@ -36,92 +40,79 @@ LOCK_NAME: Final = "lock"
 """The lock that a running agent holds, beside its status."""
 
 
+_Pause = Annotated[float, "the wait between attempts, growing and with jitter"]
+_Retry = Annotated[float, "when what failed is tried again, doubling"]
+_Identity = Annotated[
+    str,
+    'for `"simple"`; the password is the first line of the file, which others must not be able to read',
+]
+_Certificate = Annotated[str, "the client certificate"]
+
+
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """`[server]`: which entry of the directory is this machine.
+    """`[server]`: which entry of the directory is this machine."""
 
-    `dn` is the entry of class relocServer; `template_sets` are sets of scope `server` applied whatever is linked.
-    """
-
-    dn: str
-    template_sets: tuple[str, ...] = ()
+    dn: Annotated[str, "the entry of class `relocServer`"]
+    template_sets: Annotated[tuple[str, ...], "sets of scope `server` that are applied whatever is linked"] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class DirectorySettings:
-    """`[directory]`: how to reach the directory.
+    """`[directory]`: how to reach the directory."""
 
-    `uris` are tried in order (`ldap://`, `ldaps://`, `ldapi://`), the search is rooted at `base`. `bind` is
-    `anonymous`, `simple` (`bind_dn` and the first line of `password_file`) or `external` (SASL EXTERNAL: the peer
-    credentials of ldapi, or the client certificate in `cert_file` and `key_file`). `starttls` protects `ldap://`;
-    `ca_file` is what the server's certificate is checked against. `connect_timeout_s` limits the making of a
-    connection, `operation_timeout_s` each bind, read and write, `silence_timeout_s` how long sent data may stay
-    unacknowledged before the connection counts as dead. Retries wait from `retry_min_s` to `retry_max_s`.
-    """
-
-    uris: tuple[str, ...]
-    base: str
-    bind: Literal["anonymous", "simple", "external"] = "anonymous"
-    bind_dn: str = ""
-    password_file: str = ""
-    starttls: bool = False
-    ca_file: str = ""
-    cert_file: str = ""
-    key_file: str = ""
-    connect_timeout_s: float = 3.0
-    operation_timeout_s: float = 5.0
-    silence_timeout_s: float = 10.0
-    retry_min_s: float = 0.1
-    retry_max_s: float = 10.0
+    uris: Annotated[tuple[str, ...], "tried in order: `ldap://`, `ldaps://`, `ldapi://`"]
+    base: Annotated[str, "where relocd's entries begin"]
+    bind: Annotated[
+        Literal["anonymous", "simple", "external"],
+        '`"simple"` is by a password, `"external"` by the peer credentials of ldapi or the client certificate',
+    ] = "anonymous"
+    bind_dn: _Identity = ""
+    password_file: _Identity = ""
+    starttls: Annotated[bool, "protect `ldap://` by StartTLS"] = False
+    ca_file: Annotated[str, "what the server's certificate is checked against"] = ""
+    cert_file: _Certificate = ""
+    key_file: _Certificate = ""
+    connect_timeout_s: Annotated[float, "for making a connection"] = 3.0
+    operation_timeout_s: Annotated[float, "for each bind, read and write"] = 5.0
+    silence_timeout_s: Annotated[float, "unacknowledged data for that long means that the connection is dead"] = 10.0
+    retry_min_s: _Pause = 0.1
+    retry_max_s: _Pause = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class GuardSettings:
-    """`[guards]`: what this server lets the directory and the template sets do; nothing is allowed by default.
+    """`[guards]`: what this server lets the directory and the template sets do; nothing by default."""
 
-    `networks` in which a service address must lie, `units` as shell patterns of unit names, `folders` below which
-    a file's target must lie.
-    """
-
-    networks: tuple[str, ...] = ()
-    units: tuple[str, ...] = ()
-    folders: tuple[str, ...] = ()
+    networks: Annotated[tuple[str, ...], "in which service addresses must lie"] = ()
+    units: Annotated[tuple[str, ...], "shell patterns of unit names"] = ()
+    folders: Annotated[tuple[str, ...], "below which the targets of files must lie"] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class PathSettings:
-    """`[paths]`: where things are on this server.
+    """`[paths]`: where things are on this server. What is in `state` outlives a boot, what is in `run` does not."""
 
-    `template_sets` are folders in order of preference, before the sets shipped with relocd. The ledger and the
-    cache that survive a boot are in `state`, the records of the running system in `run`.
-    """
-
-    template_sets: tuple[str, ...] = ("/etc/relocd/template-sets",)
-    state: str = "/var/lib/relocd"
-    run: str = "/run/relocd"
+    template_sets: Annotated[tuple[str, ...], "folders in order of preference, before the shipped sets"] = (
+        "/etc/relocd/template-sets",
+    )
+    state: Annotated[str, "the ledger and the cache"] = "/var/lib/relocd"
+    run: Annotated[str, "the status, the lock, the record of addresses"] = "/run/relocd"
 
 
 @dataclass(frozen=True, slots=True)
 class WireSettings:
-    """`[wire]`: asking for and announcing addresses.
+    """`[wire]`: asking for and announcing addresses."""
 
-    `probes` are asked `probe_interval_ms` apart before an exclusive service's address is raised (0: none).
-    Announcements are repeated `announce_burst` times and then every `announce_refresh_s` (0: never).
-    """
-
-    probes: int = 3
-    probe_interval_ms: float = 20.0
-    announce_burst: int = 5
-    announce_refresh_s: float = 60.0
+    probes: Annotated[int, "how often ARP or ND asks before an exclusive service's address is raised; 0 for never"] = 3
+    probe_interval_ms: Annotated[float, "between two of them"] = 20.0
+    announce_burst: Annotated[int, "announcements after an address was raised"] = 5
+    announce_refresh_s: Annotated[float, "and then every so often; 0 for never"] = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class ScriptUnit:
-    """`[units.script.NAME]`: the argument lists that stand for a unit where there is no systemd.
-
-    `status` exits 0 while the unit runs; one without it runs from a start that succeeded to a stop that did. Without
-    `reload` a reload is a restart.
-    """
+    """`[units.script.NAME]`: the argument lists that stand for a unit where there is no systemd."""
 
     start: tuple[str, ...]
     stop: tuple[str, ...]
@@ -131,25 +122,30 @@ class ScriptUnit:
 
 @dataclass(frozen=True, slots=True)
 class UnitSettings:
-    """`[units]`: the service manager, the time a start or stop may take, and how often `script` units are asked."""
+    """`[units]`: the service manager."""
 
-    manager: Literal["systemd", "script"] = "systemd"
-    timeout_s: float = 60.0
-    poll_s: float = 5.0
-    script: Mapping[str, ScriptUnit] = field(default_factory=dict)
+    manager: Annotated[Literal["systemd", "script"], '`"script"` is for hosts and containers without systemd'] = (
+        "systemd"
+    )
+    timeout_s: Annotated[float, "for each start, stop and reload"] = 60.0
+    poll_s: Annotated[float, "how often `script` units are asked for their status"] = 5.0
+    script: Annotated[
+        Mapping[str, ScriptUnit],
+        "argument lists that stand for the unit NAME; `status` exits 0 while it runs; without `status` it runs from a "
+        "start that succeeded to such a stop, without `reload` it is restarted",
+    ] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class HandoverSettings:
-    """`[handover]`: how the servers agree on who runs an exclusive service.
+    """`[handover]`: how servers agree on who runs an exclusive service; give every server the same."""
 
-    A server whose heartbeat is older than `lease_s` is silent; it writes one four times in that time. Give every server
-    the same. With more than one provider of the directory a candidacy stands for `settle_ms` before a takeover, so that
-    the providers have met.
-    """
-
-    lease_s: float = 10.0
-    settle_ms: float = 100.0
+    lease_s: Annotated[
+        float, "a server whose heartbeat is older is silent; four heartbeats are written in that time"
+    ] = 10.0
+    settle_ms: Annotated[
+        float, "how long a candidacy stands before a takeover where the directory has several providers"
+    ] = 100.0
 
     @property
     def beat_s(self) -> float:
@@ -177,30 +173,35 @@ class HandoverSettings:
 
 @dataclass(frozen=True, slots=True)
 class AgentSettings:
-    """`[agent]`: the pace of the agent.
+    """`[agent]`: the pace of the agent."""
 
-    `settle_ms` is the least time between two convergences of one service (the first is immediate). What failed is
-    tried again after `retry_min_s`, doubling up to `retry_max_s`. A template may take `render_timeout_s`. About
-    `spare_mib` of memory hold entries of the directory that do not concern this server yet, so that they are here
-    when they do. The agent's own threads run at `realtime_priority` (1 to 99, 0 for ordinary scheduling).
-    It logs from `log_level` on, as `log_format` says.
-    """
-
-    settle_ms: float = 100.0
-    retry_min_s: float = 1.0
-    retry_max_s: float = 60.0
-    render_timeout_s: float = 2.0
-    spare_mib: float = 8.0
-    realtime_priority: int = 1
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    log_format: LogFormat = "auto"
+    settle_ms: Annotated[float, "the least time between two convergences of one service; the first is immediate"] = (
+        100.0
+    )
+    retry_min_s: _Retry = 1.0
+    retry_max_s: _Retry = 60.0
+    render_timeout_s: Annotated[float, "how long a template may take"] = 2.0
+    spare_mib: Annotated[
+        float,
+        "memory for entries that do not concern this server yet, so that they are here when they do",
+    ] = 8.0
+    realtime_priority: Annotated[int, "real-time scheduling of the agent's own threads, 1 to 99; 0 for none"] = 1
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        'or `"debug"`, `"warning"`, `"error"`',
+    ] = "info"
+    log_format: Annotated[
+        LogFormat,
+        '`"text"` or `"json"` lines on standard error, or records in systemd\'s `"journal"`; '
+        '`"auto"`: the journal where systemd connects standard error with it, else text',
+    ] = "auto"
 
 
 @dataclass(frozen=True, slots=True)
 class MetricsSettings:
-    """`[metrics]`: figures for Prometheus. `listen` is `HOST:PORT` for their HTTP server, empty for none."""
+    """`[metrics]`: figures for Prometheus."""
 
-    listen: str = ""
+    listen: Annotated[str, '`HOST:PORT` of their HTTP server, as in `"127.0.0.1:9815"`; none by default'] = ""
 
 
 @dataclass(frozen=True, slots=True)
