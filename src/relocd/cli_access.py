@@ -17,7 +17,7 @@ import typer
 
 from relocd.operator.access import Access
 
-__all__ = ["PATH", "access_so_far", "with_access"]
+__all__ = ["OPTIONS", "PATH", "access_so_far", "with_access"]
 
 PATH: Final = click.Path(path_type=Path)
 """A file or a folder that a shell completes; typer's own type completes nothing."""
@@ -51,6 +51,10 @@ def _access(
     return Access(tuple(uri or ()), base, bind_dn, password_file, external, starttls, ca_file, patience_s)
 
 
+OPTIONS: Final = tuple(signature(_access).parameters)
+"""The parameters of the options, in their order."""
+
+
 def with_access(command: Callable[..., None]) -> Callable[..., None]:
     """The command with the options of the access instead of its parameter `access`."""
     own = signature(command, eval_str=True).parameters
@@ -69,7 +73,7 @@ def with_access(command: Callable[..., None]) -> Callable[..., None]:
 
 def access_so_far(given: Mapping[str, Any], patience_s: int) -> Access:
     """The access of a line that is not complete yet: `given` has what click made of its options and the environment."""
-    values: dict[str, Any] = {name: given.get(name) for name in signature(_access).parameters}
+    values: dict[str, Any] = {name: given.get(name) for name in OPTIONS}
     return replace(_access(**values), timeout_s=patience_s)
 
 

@@ -9,13 +9,17 @@ import click
 import typer
 
 from relocd import cli_completion
-from relocd.cli_access import PATH
+from relocd.cli_access import OPTIONS, PATH
+from relocd.manual.commands import command_page
+from relocd.manual.programs import agent_page, openldap_page
+from relocd.manual.settings import settings_page
 from relocd.operator import service_unit, triggers
 from relocd.operator.triggers import TRIGGERS, Target, targets
 
 __all__ = ["app"]
 
-_WHAT: Final = ("systemd", "completion", *TRIGGERS)
+_WHAT: Final = ("systemd", "completion", "manual", *TRIGGERS)
+_MANUAL: Final = "usr/local/share/man"
 
 app = typer.Typer()
 
@@ -27,7 +31,7 @@ def install(
     root: Annotated[Path, typer.Option(help="Install below this folder.", click_type=PATH)] = Path("/"),
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which files would be written.")] = False,
 ) -> None:
-    """Install the agent as a unit of systemd, the completion of shells, or a cluster manager's trigger."""
+    """Install the agent's unit of systemd, completion for shells, manual pages, or a cluster manager's trigger."""
     files, hint = _installable(context.find_root().command, what, root)
     missing = [file for file in files if not file.is_there]
     for file in missing if dry_run else triggers.install(files):
@@ -44,5 +48,12 @@ def _installable(command: click.Command, what: str, root: Path) -> tuple[tuple[T
             return (service_unit.unit_target(root),), service_unit.HINT
         case "completion":
             return cli_completion.targets(command, root), cli_completion.HINT
+        case "manual":
+            return _manual(command, root), "man relocd"
         case _:
             return targets(what, root), TRIGGERS[what].hint
+
+
+def _manual(command: click.Command, root: Path) -> tuple[Target, ...]:
+    pages = (command_page(command, OPTIONS), settings_page(), agent_page(), openldap_page())
+    return tuple(Target(root / _MANUAL / page.file_name, page.text, 0o644) for page in pages)

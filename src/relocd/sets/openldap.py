@@ -8,12 +8,11 @@
 slapd is neither restarted nor do its clients lose their connections. Every step can be repeated, and a run that was cut
 short is continued by the next one. While a file beside says that this server is the primary of the suffix, a file that
 wants a consumer waits: of two services of one server the primary wins.
-
-A failover starts this program several times, so it imports little: 30 ms a run, half of that Python's own.
 """
 
 from __future__ import annotations
 
+# A failover starts this program several times, so it imports little: 30 ms a run, half of that Python's own.
 import argparse
 import sys
 import time
@@ -27,7 +26,7 @@ from relocd.sets.openldap_role import WantedRole, as_consumer, changes, closing_
 from relocd.slapd.changes import Change
 from relocd.slapd.ldapi import SOCKET, LocalConfig, local_config
 
-__all__ = ["main"]
+__all__ = ["main", "parser"]
 
 PATIENCE_S: Final = 10.0
 _DRAIN_S: Final = 0.1
@@ -36,20 +35,25 @@ _DRAIN_S: Final = 0.1
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; 0 when it is done, 1 with a line on standard error when it is not, 2 for wrong arguments."""
-    parser = argparse.ArgumentParser(prog="relocd-openldap", description="The role of a data suffix of slapd.")
-    parser.add_argument("--socket", default=SOCKET, help="the socket of slapd [%(default)s]")
-    parser.add_argument(
-        "--patience", type=float, default=PATIENCE_S, help="seconds to wait for an answer of the primary [%(default)s]"
-    )
-    parser.add_argument("command", choices=("check", "apply", "close", "release"))
-    parser.add_argument("file", type=Path, help="what the template set `openldap` has rendered")
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         _run(options)
     except RelocdError as error:
         print(f"relocd-openldap: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of its arguments."""
+    made = argparse.ArgumentParser(prog="relocd-openldap", description="The role of a data suffix of slapd.")
+    made.add_argument("--socket", default=SOCKET, help="the socket of slapd [%(default)s]")
+    made.add_argument(
+        "--patience", type=float, default=PATIENCE_S, help="seconds to wait for an answer of the primary [%(default)s]"
+    )
+    made.add_argument("command", choices=("check", "apply", "close", "release"))
+    made.add_argument("file", type=Path, help="what the template set openldap has rendered")
+    return made
 
 
 def _run(options: argparse.Namespace) -> None:
