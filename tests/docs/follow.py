@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import time
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from signal import SIGINT
 from typing import Final
 
@@ -27,7 +28,7 @@ __all__ = ["bare", "follow"]
 _READS: Final = re.compile(
     r"relocd (status|show|explain|doctor|check|apply --dry-run)|ldapsearch|ip |curl|journalctl|systemctl (is-|status)"
 )
-_DEADLINE_S: Final = 8.0
+_DEADLINE_S: Final = 20.0
 _ROOT: Final = "-Q -Y EXTERNAL"
 _ADMIN: Final = f"-x -D {ADMIN} -y /root/.relocd-password"
 _EXISTS: Final = re.compile(r"^ldap_add: (?!Already exists)|^ldap_(?!add)", re.MULTILINE)
@@ -57,8 +58,9 @@ def bare(command: str) -> str:
 def _do(where: str, command: Command, world: World) -> None:
     if bare(command.text) in ELSEWHERE:
         return
-    for shell in world.shells(command.machine, at_workstation=command.at_workstation):
-        _expect(where, command, shell)
+    shells = world.shells(command.machine, at_workstation=command.at_workstation)
+    with ThreadPoolExecutor(len(shells)) as pool:
+        list(pool.map(lambda shell: _expect(where, command, shell), shells))
 
 
 def _expect(where: str, command: Command, shell: Shell) -> None:

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from tests.docs.events import at_home
 from tests.docs.follow import bare, follow
 from tests.docs.machine import TREE
 from tests.docs.markdown import blocks, commands
@@ -38,6 +39,8 @@ class Worlds:
             for before in page.after:
                 follow(before, self._world)
             self._followed = set(page.after)
+        elif page.after:
+            at_home(self._world)
         return self._world
 
 
