@@ -19,7 +19,7 @@ _FENCE: Final = re.compile(r"^```(\w*)$")
 _HEADING: Final = re.compile(r"^#+ (.*)$")
 _PROMPT: Final = re.compile(r"^(?P<machine>[a-z0-9-]*)(?P<who>[#$]) (?P<text>.*)$")
 _HERE: Final = re.compile(r"<<'?(\w+)'?")
-_EXIT: Final = re.compile(r"\s# exit code (\d+)$")
+_EXIT: Final = re.compile(r"^.*\s# exit code (\d+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)

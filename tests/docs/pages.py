@@ -28,8 +28,13 @@ class Page:
 PAGES: Final = (
     Page("docs/README.md", world=False),
     Page("docs/install.md"),
+    Page("docs/concepts.md", after=("docs/install.md",)),
+    Page("docs/security.md", after=("docs/install.md",)),
     Page("docs/operations.md", after=("docs/install.md",)),
     Page("docs/troubleshooting.md", after=("docs/install.md",)),
+    Page("docs/template-sets.md", after=("docs/install.md",)),
+    Page("docs/directory.md", after=("docs/install.md",)),
+    Page("docs/comparison.md", world=False),
 )
 _WEB: Final = "cn=web,ou=services,ou=relocd,dc=example,dc=org"
 _TROUBLE: Final = "docs/troubleshooting.md"
