@@ -1,6 +1,9 @@
 """Connections to a real slapd: every way to bind and to protect it, and nothing waits for ever."""
 
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 
@@ -121,6 +124,23 @@ class TestTLS:
 
     def test_starttls_is_for_ldap_only(self, slapd):
         assert who(slapd.ldapi_uri, bind="external", starttls=True) == f"dn:{ROOT_DN}"
+
+    @pytest.mark.parametrize("starttls", [True, False], ids=["starttls", "ldaps"])
+    def test_without_a_file_the_authorities_of_ldap_conf_count(self, slapd, tmp_path, starttls):
+        """In a process of its own, since libldap reads its settings once."""
+        settings = tmp_path / "ldap.conf"
+        settings.write_text(f"TLS_CACERT {slapd.certificates.ca}\n")
+        uri = slapd.uri if starttls else slapd.ldaps_uri
+        script = (
+            "from relocd.adapters.ldap_connection import connect\n"
+            "from relocd.model.settings import DirectorySettings\n"
+            f"with connect({uri!r}, DirectorySettings(({uri!r},), {SUFFIX!r}, starttls={starttls})):\n"
+            "    print('bound')\n"
+        )
+        environment = os.environ | {"LDAPCONF": str(settings)}
+        argv = [sys.executable, "-c", script]
+        done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=30, check=False)
+        assert done.stdout == "bound\n", done.stderr
 
     @pytest.mark.parametrize("starttls", [True, False], ids=["starttls", "ldaps"])
     def test_a_foreign_authority_is_refused(self, slapd, tmp_path, starttls):

@@ -4,7 +4,8 @@
         systemd.install("web.service", "[Service]", "ExecStart=sleep infinity")
         systemd.systemctl("start", "web.service")
 
-It knows the units of `folder` and no others, so it has booted in a moment. Every process in it dies with it.
+It knows the units of `folder` and no others, so it has booted in a moment. Every process in it dies with it. Its
+network is one of its own without an interface, or that of a host of a `Lan`.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
 
 from tests.lab.cgroup import ControlGroup
+from tests.lab.hosts import Host
 
 __all__ = ["Systemd"]
 
@@ -71,8 +73,9 @@ _UNITS: Final = {
 class Systemd:
     """One systemd, running within the `with` block."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: Host | None = None) -> None:
         self.folder = Path()
+        self._host = host
         self.pid = 0
         self._group: ControlGroup | None = None
         self._unshare: subprocess.Popen[Any] | None = None
@@ -112,9 +115,11 @@ class Systemd:
 
     def _boot(self) -> None:
         self._group = ControlGroup(f"relocd-{self.folder.name}").__enter__()
-        spaces = ["--mount", "--pid", "--ipc", "--uts", "--net", "--cgroup", "--fork", "--kill-child=KILL"]
-        boot = ["sh", "-c", _BOOT, "sh", str(self.folder)]
-        self._unshare = subprocess.Popen(self._group.command(["unshare", *spaces, *boot]), stdin=subprocess.DEVNULL)
+        network = [] if self._host else ["--net"]
+        spaces = ["--mount", "--pid", "--ipc", "--uts", "--cgroup", "--fork", "--kill-child=KILL", *network]
+        argv = ["unshare", *spaces, "sh", "-c", _BOOT, "sh", str(self.folder)]
+        argv = self._host.command(argv) if self._host else argv
+        self._unshare = subprocess.Popen(self._group.command(argv), stdin=subprocess.DEVNULL)
         _until(self._has_child, "unshare has not made its child")
         _until(self._answers, "systemd does not answer on its bus")
 
@@ -131,9 +136,13 @@ class Systemd:
         ping = ("busctl", "call", "org.freedesktop.systemd1", "/", "org.freedesktop.DBus.Peer", "Ping")
         return self._inside(*ping).returncode == 0
 
+    def command(self, argv: Sequence[str]) -> list[str]:
+        """The argument list that runs a program in all of its namespaces."""
+        return ["nsenter", f"--target={self.pid}", "--all", "--", *argv]
+
     def _inside(self, *command: str) -> subprocess.CompletedProcess[str]:
-        enter = ["nsenter", f"--target={self.pid}", "--all", "--"]
-        return subprocess.run([*enter, *command], check=False, capture_output=True, text=True, timeout=_DEADLINE_S)
+        argv = self.command(command)
+        return subprocess.run(argv, check=False, capture_output=True, text=True, timeout=_DEADLINE_S)
 
     def _remove(self) -> None:
         if self.pid:

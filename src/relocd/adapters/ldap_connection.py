@@ -31,6 +31,7 @@ Found = tuple[str, dict[str, list[bytes]]]
 
 _PORTS: Final = {"ldap": 389, "ldaps": 636}
 _KEEPALIVE_PROBES: Final = 3
+_SYSTEM_AUTHORITIES: Final = "/etc/ssl/certs/ca-certificates.crt"
 
 
 class Connection:
@@ -115,7 +116,7 @@ def _milliseconds(seconds: float) -> int:
 
 def _set_tls_options(uri: str, handle: Any, settings: DirectorySettings) -> None:
     files = {
-        ldap.OPT_X_TLS_CACERTFILE: settings.ca_file,
+        ldap.OPT_X_TLS_CACERTFILE: settings.ca_file or _authorities(),
         ldap.OPT_X_TLS_CERTFILE: settings.cert_file,
         ldap.OPT_X_TLS_KEYFILE: settings.key_file,
     }
@@ -131,6 +132,12 @@ def _set_tls_options(uri: str, handle: Any, settings: DirectorySettings) -> None
         raise Invalid(
             f"{uri}: TLS cannot use {names}; they must be PEM files, the key that of the certificate"
         ) from error
+
+
+def _authorities() -> str:
+    """The file that ldap.conf(5) names, else the system's own; a context of its own knows neither by itself."""
+    named: str | None = ldap.get_option(ldap.OPT_X_TLS_CACERTFILE)
+    return named or (_SYSTEM_AUTHORITIES if Path(_SYSTEM_AUTHORITIES).exists() else "")
 
 
 def _uses_tls(uri: str, settings: DirectorySettings) -> bool:

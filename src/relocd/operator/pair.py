@@ -48,7 +48,7 @@ def _plan(slapd: Directory, pair: Pair) -> PairPlan:
     if slapd.config().database(DN.parse(pair.suffix)) is None and slapd.exists(pair.suffix):
         raise Invalid(
             f"{pair.suffix} is in the database of the data already, where nobody would see it any more; move it away "
-            "first: slapcat -s, ldapdelete -r, and ldapadd once this is done"
+            f"first: slapcat -H 'ldap:///{pair.suffix}??sub', ldapdelete -r, and ldapadd once this is done"
         )
     return plan
 

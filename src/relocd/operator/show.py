@@ -58,7 +58,7 @@ def show_overview(console: Console, view: Overview) -> None:
         addresses = "\n".join(str(address) for address in service.addresses)
         runs = [run for run in view.runs if run.service.uuid == service.uuid]
         for run in runs:
-            table.add_row(service.name, addresses, run.server.name, run.role, run.reason)
+            table.add_row(service.name, addresses, run.server.name, run.role, Text(run.reason))
         if not runs:
             table.add_row(service.name, addresses, "", "", "no server is linked to it")
     console.print(table)
@@ -110,7 +110,7 @@ def show_status(console: Console, status: dict[str, Any], *, runs: bool) -> None
         why = "\n".join(service["problems"]) or service["reason"]
         style = "" if service["state"] in {"active", "standby"} else "yellow"
         addresses = "\n".join(service["addresses"])
-        table.add_row(service["name"], Text(service["state"], style), service["since"], addresses, why)
+        table.add_row(service["name"], Text(service["state"], style), service["since"], addresses, Text(why))
     console.print(table)
     _show_problems(console, [(problem["subject"], problem["message"]) for problem in status["problems"]])
 

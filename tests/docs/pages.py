@@ -1,0 +1,75 @@
+"""Which pages there are, what each needs, and which of their commands are run by another test.
+
+A page is followed in a world in which the pages it comes `after` have been followed. `EVENTS` are what befalls the
+machines when a section begins, because its text says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from tests.docs.events import changed, power_off, power_on, ran
+from tests.docs.world import World
+
+__all__ = ["ELSEWHERE", "EVENTS", "FOREVER", "PAGES", "Page"]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page by its path; where nothing but `ELSEWHERE` runs its commands it needs no world."""
+
+    path: str
+    after: tuple[str, ...] = ()
+    world: bool = True
+
+
+PAGES: Final = (
+    Page("docs/README.md", world=False),
+    Page("docs/install.md"),
+    Page("docs/concepts.md", after=("docs/install.md",)),
+    Page("docs/security.md", after=("docs/install.md",)),
+    Page("docs/operations.md", after=("docs/install.md",)),
+    Page("docs/troubleshooting.md", after=("docs/install.md",)),
+    Page("docs/template-sets.md", after=("docs/install.md",)),
+    Page("docs/directory.md", after=("docs/install.md",)),
+    Page("docs/comparison.md", world=False),
+)
+_WEB: Final = "cn=web,ou=services,ou=relocd,dc=example,dc=org"
+_TROUBLE: Final = "docs/troubleshooting.md"
+_FAX: Final = """\
+dn: cn=fax,ou=services,ou=relocd,dc=example,dc=org
+objectClass: relocService
+relocAddress: 198.51.100.9/24
+
+dn: cn=node1,ou=servers,ou=relocd,dc=example,dc=org
+changetype: modify
+add: relocServiceLink
+relocServiceLink: cn=fax,ou=services,ou=relocd,dc=example,dc=org
+"""
+_PORT: Final = f"dn: {_WEB}\nchangetype: modify\nreplace: relocParameter\nrelocParameter: port=eighty\n"
+EVENTS: Final[Mapping[tuple[str, str], Callable[[World], None]]] = {
+    ("docs/operations.md", "A server is dead"): lambda world: power_off("node2", world),
+    ("docs/operations.md", "It comes back"): lambda world: power_on("node2", world),
+    (_TROUBLE, "A service runs nowhere"): lambda world: changed(_FAX, world),
+    (_TROUBLE, "A change does not arrive"): lambda world: changed(_PORT, world),
+    (_TROUBLE, "The agent does not start"): lambda world: ran(
+        "node1", "sed -i s/networks/network/ /etc/relocd/relocd.toml; systemctl restart relocd", world
+    ),
+    (_TROUBLE, "The agent cannot bind"): lambda world: ran(
+        "node1", "echo wrong >/etc/relocd/password; systemctl restart relocd --no-block", world
+    ),
+    (_TROUBLE, "The directory does not answer"): lambda world: ran("ldap1", "systemctl stop slapd", world),
+    (_TROUBLE, "A candidate waits"): lambda world: ran(
+        "node2", "systemctl kill --signal=KILL --kill-whom=main relocd; systemctl stop relocd", world
+    ),
+}
+FOREVER: Final[Mapping[str, str]] = {"relocd agent": "refresh complete"}
+"""Commands that end by Ctrl-C, each with what it says before."""
+ELSEWHERE: Final[Mapping[str, tuple[str, str]]] = {
+    "apt install python3-venv python3-dev gcc libldap-dev libsasl2-dev": ("dev", "python3-venv python3-dev gcc"),
+    "python3 -m venv /opt/relocd && /opt/relocd/bin/pip install '.[agent]'": ("dev", "pip install -qq -e '.[agent]'"),
+    "/opt/relocd/bin/pip install --upgrade '.[agent]'": ("dev", "pip install -qq -e '.[agent]'"),
+}
+"""Commands that the pages show and that another file runs, with words of that file by which it does."""
