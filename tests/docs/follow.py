@@ -28,7 +28,7 @@ __all__ = ["bare", "follow"]
 _READS: Final = re.compile(
     r"relocd (status|show|explain|doctor|check|apply --dry-run)|ldapsearch|ip |curl|journalctl|systemctl (is-|status)"
 )
-_DEADLINE_S: Final = 20.0
+_DEADLINE_S: Final = 15.0
 _IMPATIENCE: Final = "\n[handover]\nlease_s = 4.0\n"
 _ROOT: Final = "-Q -Y EXTERNAL"
 _ADMIN: Final = f"-x -D {ADMIN} -y /root/.relocd-password"
