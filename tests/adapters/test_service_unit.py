@@ -41,11 +41,11 @@ def test_systemd_finds_nothing_wrong_with_it(unit: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_its_exposure_is_the_one_in_the_readme(unit: Path) -> None:
+def test_its_exposure_is_the_one_in_the_pages(unit: Path) -> None:
     argv = ["systemd-analyze", "security", "--offline=true", "--no-pager", str(unit)]
     told = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=True).stdout
     score = re.search(r"Overall exposure level for \S+: (\S+)", told)
-    said = re.search(r"exposure of (\S+),", (TREE / "README.md").read_text())
+    said = re.search(r"exposure of (\S+),", (TREE / "docs" / "install.md").read_text())
     assert score is not None
     assert said is not None
     assert score[1] == said[1]

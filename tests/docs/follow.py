@@ -52,8 +52,8 @@ def follow(path: str, world: World) -> None:
 
 
 def bare(command: str) -> str:
-    """A command without its comment."""
-    return re.split(r"\s+# ", command)[0]
+    """The first line of a command, without its comment."""
+    return re.split(r"\s+# ", command.partition("\n")[0])[0]
 
 
 def _do(where: str, command: Command, world: World) -> None:

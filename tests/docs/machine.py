@@ -1,7 +1,7 @@
 """A machine on which the commands of a page can be run as they stand: `systemctl`, `journalctl`, `/etc/relocd`.
 
 It is a host of a `Lan` with a systemd of its own, a journal, and an own `/etc`, `/var/lib`, `/var/log`, `/run`, `/tmp`,
-`/root`, `/opt`, `/srv`, `/usr/local/sbin` and `/usr/lib/ocf`. All else is the real machine's, for reading only: a
+`/root`, `/opt`, `/srv`, `/usr/local` and `/usr/lib/ocf`. All else is the real machine's, for reading only: a
 command that would write anywhere else fails. `/opt/relocd` is the environment that runs the tests.
 """
 
@@ -34,11 +34,11 @@ for place in /etc /usr/lib/ocf; do
     cp -a /run/real/. "$place"
     umount /run/real
 done
-for place in /var/lib /var/log /var/tmp /srv /opt /root /tmp /usr/local/sbin; do
+for place in /var/lib /var/log /var/tmp /srv /opt /root /tmp /usr/local; do
     mount -t tmpfs -o mode=755 tmpfs "$place"
 done
 chmod 1777 /tmp /var/tmp
-mkdir -p "$1" "$2" "$3" /opt/relocd /etc/relocd /etc/systemd/system
+mkdir -p /usr/local/sbin "$1" "$2" "$3" /opt/relocd /etc/relocd /etc/systemd/system
 mount --rbind /run/tree "$1"
 mount --rbind /run/environment "$3"
 mount --rbind /run/environment /opt/relocd

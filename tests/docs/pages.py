@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from tests.docs.events import changed, power_off, power_on, ran
+from tests.docs.events import at, changed, power_off, power_on, ran
 from tests.docs.world import World
 
 __all__ = ["ELSEWHERE", "EVENTS", "FOREVER", "PAGES", "Page"]
@@ -28,6 +28,10 @@ class Page:
 PAGES: Final = (
     Page("docs/README.md", world=False),
     Page("docs/install.md"),
+    Page("README.md", after=("docs/install.md",)),
+    Page("docs/commands.md", after=("docs/install.md",)),
+    Page("docs/configuration.md", world=False),
+    Page("docs/watching.md", world=False),
     Page("docs/concepts.md", after=("docs/install.md",)),
     Page("docs/security.md", after=("docs/install.md",)),
     Page("docs/operations.md", after=("docs/install.md",)),
@@ -36,6 +40,7 @@ PAGES: Final = (
     Page("docs/directory.md", after=("docs/install.md",)),
     Page("docs/comparison.md", world=False),
 )
+_PAIR: Final = ("tests/lab/control_pair.py", "init-pair")
 _WEB: Final = "cn=web,ou=services,ou=relocd,dc=example,dc=org"
 _TROUBLE: Final = "docs/troubleshooting.md"
 _FAX: Final = """\
@@ -50,6 +55,10 @@ relocServiceLink: cn=fax,ou=services,ou=relocd,dc=example,dc=org
 """
 _PORT: Final = f"dn: {_WEB}\nchangetype: modify\nreplace: relocParameter\nrelocParameter: port=eighty\n"
 EVENTS: Final[Mapping[tuple[str, str], Callable[[World], None]]] = {
+    ("README.md", "relocd"): lambda world: at("node1", world),
+    ("README.md", "Five minutes"): lambda world: at("node2", world),
+    ("README.md", "A server is dead"): lambda world: power_off("node1", world),
+    ("README.md", "Triggers"): lambda world: power_on("node1", world),
     ("docs/operations.md", "A server is dead"): lambda world: power_off("node2", world),
     ("docs/operations.md", "It comes back"): lambda world: power_on("node2", world),
     (_TROUBLE, "A service runs nowhere"): lambda world: changed(_FAX, world),
@@ -67,7 +76,16 @@ EVENTS: Final[Mapping[tuple[str, str], Callable[[World], None]]] = {
 }
 FOREVER: Final[Mapping[str, str]] = {"relocd agent": "refresh complete"}
 """Commands that end by Ctrl-C, each with what it says before."""
+_INIT_PAIR: Final = "--password-file /etc/relocd/pair-password"
+_ORDER: Final = "ldapmodify -x -D cn=admin,dc=example,dc=org -W -H ldapi:/// <<END"
 ELSEWHERE: Final[Mapping[str, tuple[str, str]]] = {
+    "./dev demo": ("tests/lab/test_demo.py", 'program="demo"'),
+    "relocd install heartbeat": ("tests/adapters/test_triggers.py", "install"),
+    f"relocd init-pair --server-id 1 --peer ldap://node2.example.org {_INIT_PAIR} --create": _PAIR,
+    f"relocd init-pair --server-id 2 --peer ldap://node1.example.org {_INIT_PAIR}": _PAIR,
+    _ORDER: ("tests/lab/scenario_ldap.py", "link_ldif"),
+    "ldapmodify -Q -Y EXTERNAL -H ldapi:/// <<END": ("tests/lab/scenario_ntp.py", "link_ldif"),
+    "chronyc -c ntpdata": ("tests/lab/scenario_ntp.py", "chronyc"),
     "apt install python3-venv python3-dev gcc libldap-dev libsasl2-dev": ("dev", "python3-venv python3-dev gcc"),
     "python3 -m venv /opt/relocd && /opt/relocd/bin/pip install '.[agent]'": ("dev", "pip install -qq -e '.[agent]'"),
     "/opt/relocd/bin/pip install --upgrade '.[agent]'": ("dev", "pip install -qq -e '.[agent]'"),

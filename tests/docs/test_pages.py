@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.docs.events import at_home
+from tests.docs.events import at
 from tests.docs.follow import bare, follow
 from tests.docs.machine import TREE
 from tests.docs.markdown import blocks, commands
@@ -40,7 +40,7 @@ class Worlds:
                 follow(before, self._world)
             self._followed = set(page.after)
         elif page.after:
-            at_home(self._world)
+            at("node2", self._world)
         return self._world
 
 

@@ -19,12 +19,12 @@ from tests.lab.certificates import issued
 from tests.lab.hosts import Lan
 from tests.lab.slapd import PASSWORD
 
-__all__ = ["World"]
+__all__ = ["PASSWORD_FILE", "World"]
 
 _SERVERS: Final = ("node1", "node2")
 _DIRECTORY: Final = "ldap1"
 _WORKSTATION: Final = "client"
-_PASSWORD_FILE: Final = "/root/.relocd-password"
+PASSWORD_FILE: Final = "/root/.relocd-password"
 # OpenSSL looks for an authority by the hash of its name.
 _TRUST: Final = "cd /etc/ssl/certs && ln -s ca-certificates.crt $(openssl x509 -hash -noout -in ca-certificates.crt).0"
 
@@ -76,6 +76,6 @@ class World:
             machine.write("/etc/hosts", f"127.0.0.1 localhost\n{hosts}")
             machine.write("/etc/ssl/certs/ca-certificates.crt", certificates.ca.read_text())
             machine.run(["sh", "-ec", _TRUST])
-            machine.write(_PASSWORD_FILE, PASSWORD, mode="600")
+            machine.write(PASSWORD_FILE, PASSWORD, mode="600")
             if name in self._with_slapd:
                 install_slapd(machine, certificates)

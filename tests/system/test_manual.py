@@ -73,7 +73,7 @@ def test_what_a_program_says_of_itself_is_in_its_page(manual: Path) -> None:
         assert word in text
 
 
-def test_the_example_is_a_valid_configuration_and_the_one_of_the_readme(tmp_path: Path) -> None:
+def test_the_example_is_a_valid_configuration_and_the_one_of_the_pages(tmp_path: Path) -> None:
     (tmp_path / "relocd.toml").write_text(EXAMPLE)
     assert read_settings(tmp_path / "relocd.toml").directory.bind == "simple"
-    assert EXAMPLE.partition("\n\n")[2] in (Path(__file__).parents[2] / "README.md").read_text()
+    assert EXAMPLE.partition("\n\n")[2] in (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()

@@ -1,4 +1,4 @@
-"""What the README says of settings and commands is what the code has."""
+"""What the pages say of settings and commands is what the code has."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from typer.main import get_command
 from relocd.cli import app
 from relocd.model.settings import ScriptUnit, Settings, UnitSettings
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+DOCS = Path(__file__).parents[2] / "docs"
+CONFIGURATION = (DOCS / "configuration.md").read_text()
+COMMANDS = (DOCS / "commands.md").read_text()
 
 
 def documented(table: str, cell: int = 1) -> dict[str, str]:
     """The keys of one table of the configuration, and the cell with their defaults or, the next one, their meaning."""
-    start = README.index(f"| **`[{table}]`**")
-    rows = README[start:].split("\n\n")[0].splitlines()[1:]
+    start = CONFIGURATION.index(f"| **`[{table}]`**")
+    rows = CONFIGURATION[start:].split("\n\n")[0].splitlines()[1:]
     found: dict[str, str] = {}
     for row in rows:
         if "**" in row:
@@ -32,7 +34,7 @@ def documented(table: str, cell: int = 1) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("table", [field.name for field in dataclasses.fields(Settings)])
-def test_every_setting_stands_in_the_readme_with_its_default(table: str) -> None:
+def test_every_setting_stands_there_with_its_default(table: str) -> None:
     known = {field.name: field for field in dataclasses.fields(_table(table))}
     told = documented(table)
     if table == "units":
@@ -46,17 +48,17 @@ def test_every_setting_stands_in_the_readme_with_its_default(table: str) -> None
 
 
 @pytest.mark.parametrize("table", [field.name for field in dataclasses.fields(Settings)])
-def test_the_readme_says_of_a_setting_what_the_code_says(table: str) -> None:
+def test_the_page_says_of_a_setting_what_the_code_says(table: str) -> None:
     told = documented(table, cell=2)
     for name, kind in get_type_hints(_table(table), include_extras=True).items():
         (meaning,) = kind.__metadata__
         assert told['script."NAME".start' if name == "script" else name] == meaning
 
 
-def test_every_command_stands_in_the_readme() -> None:
+def test_every_command_stands_there() -> None:
     commands = get_command(app).commands  # type: ignore[attr-defined]
     for name in commands.keys() - {"version"}:
-        assert f"| `relocd {name}" in README
+        assert f"| `relocd {name}" in COMMANDS
 
 
 def _table(name: str) -> type:
