@@ -19,11 +19,10 @@ changetype: modify
 add: relocServiceLink
 relocServiceLink: cn=web,ou=services,ou=relocd,dc=example,dc=org
 """
-_SERVERS: Final = "ou=servers,ou=relocd,dc=example,dc=org"
-_FILTER: Final = "(relocServiceLink=cn=web,ou=services,ou=relocd,dc=example,dc=org)"
-_DIE: Final = (
-    "systemctl kill --kill-whom=all --signal=KILL relocd 'relocd-nginx@*'; systemctl stop relocd 'relocd-nginx@*'"
-)
+_LINKED: Final = "(relocServiceLink=cn=web,ou=services,ou=relocd,dc=example,dc=org)"
+_UNITS: Final = "relocd 'relocd-nginx@*' 'relocd-openldap*' slapd"
+_DIE: Final = f"systemctl kill --kill-whom=all --signal=KILL {_UNITS}; systemctl stop {_UNITS}; true"
+_BOOT: Final = "rm -rf /run/relocd; systemctl start slapd; systemctl start relocd"
 
 
 def power_off(name: str, world: World) -> None:
@@ -34,9 +33,10 @@ def power_off(name: str, world: World) -> None:
 
 
 def power_on(name: str, world: World) -> None:
-    """It boots: nothing is left in its memory."""
+    """It boots: nothing is left in its memory. It has done so when it does not count as switched off any more."""
     world.lan[name].heal()
-    world.machines[name].run(["sh", "-c", "rm -rf /run/relocd; systemctl start relocd"])
+    world.machines[name].run(["sh", "-c", _BOOT])
+    until(lambda: name not in _servers("(relocFenced=TRUE)", world), _DEADLINE_S)
 
 
 def ran(name: str, script: str, world: World) -> None:
@@ -53,29 +53,16 @@ def changed(ldif: str, world: World) -> None:
 def at(name: str, world: World) -> None:
     """The service of the installation's page is on that server: node2 when the page ends."""
     address = ip_address("192.0.2.20")
-    if name not in _linked(world):
+    if name not in _servers(_LINKED, world):
         changed(_LINK.format(name=name), world)
     until(
         lambda: [host.name for host in world.lan.hosts.values() if address in host.addresses()] == [name], _DEADLINE_S
     )
-    until(lambda: _linked(world) == [name], _DEADLINE_S)
+    until(lambda: _servers(_LINKED, world) == [name], _DEADLINE_S)  # the old link goes last in a move
 
 
-def _linked(world: World) -> list[str]:
-    """The servers that are linked to it: the old link goes last in a move."""
-    argv = [
-        "ldapsearch",
-        "-x",
-        "-LLL",
-        "-o",
-        "ldif-wrap=no",
-        "-D",
-        ADMIN,
-        "-y",
-        PASSWORD_FILE,
-        "-b",
-        _SERVERS,
-        _FILTER,
-        "cn",
-    ]
-    return re.findall(r"^cn: (.*)$", world.directory.run(argv), re.MULTILINE)
+def _servers(filter_: str, world: World) -> list[str]:
+    """The servers with an entry that is so, as an administrator reads it."""
+    argv = ["ldapsearch", "-x", "-LLL", "-D", ADMIN, "-y", PASSWORD_FILE, "-H", "ldapi:///"]
+    found = world.directory.run([*argv, "-b", "ou=servers,ou=relocd,dc=example,dc=org", filter_, "cn"])
+    return re.findall(r"^cn: (.*)$", found, re.MULTILINE)

@@ -44,7 +44,8 @@ def follow(path: str, world: World) -> None:
             EVENTS.get((path, section), lambda _: None)(world)
         if block.language == "console":
             for command in commands(block):
-                _do(f"{path} line {command.line}", command, world)
+                if (path, bare(command.text)) not in ELSEWHERE:
+                    _do(f"{path} line {command.line}", command, world)
         elif block.language == "ldif":
             _load(f"{path} line {block.line}", block, world)
         elif block.language == "toml":
@@ -57,8 +58,6 @@ def bare(command: str) -> str:
 
 
 def _do(where: str, command: Command, world: World) -> None:
-    if bare(command.text) in ELSEWHERE:
-        return
     shells = world.shells(command.machine, at_workstation=command.at_workstation)
     with ThreadPoolExecutor(len(shells)) as pool:
         list(pool.map(lambda shell: _expect(where, command, shell), shells))

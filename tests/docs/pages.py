@@ -23,6 +23,7 @@ class Page:
     path: str
     after: tuple[str, ...] = ()
     world: bool = True
+    base_servers: bool = False
 
 
 PAGES: Final = (
@@ -39,8 +40,8 @@ PAGES: Final = (
     Page("docs/template-sets.md", after=("docs/install.md",)),
     Page("docs/directory.md", after=("docs/install.md",)),
     Page("docs/comparison.md", world=False),
+    Page("docs/pair.md", base_servers=True),
 )
-_PAIR: Final = ("tests/lab/control_pair.py", "init-pair")
 _WEB: Final = "cn=web,ou=services,ou=relocd,dc=example,dc=org"
 _TROUBLE: Final = "docs/troubleshooting.md"
 _FAX: Final = """\
@@ -61,6 +62,8 @@ EVENTS: Final[Mapping[tuple[str, str], Callable[[World], None]]] = {
     ("README.md", "Triggers"): lambda world: power_on("node1", world),
     ("docs/operations.md", "A server is dead"): lambda world: power_off("node2", world),
     ("docs/operations.md", "It comes back"): lambda world: power_on("node2", world),
+    ("docs/pair.md", "The primary is dead"): lambda world: power_off("node1", world),
+    ("docs/pair.md", "It comes back"): lambda world: power_on("node1", world),
     (_TROUBLE, "A service runs nowhere"): lambda world: changed(_FAX, world),
     (_TROUBLE, "A change does not arrive"): lambda world: changed(_PORT, world),
     (_TROUBLE, "The agent does not start"): lambda world: ran(
@@ -76,18 +79,22 @@ EVENTS: Final[Mapping[tuple[str, str], Callable[[World], None]]] = {
 }
 FOREVER: Final[Mapping[str, str]] = {"relocd agent": "refresh complete"}
 """Commands that end by Ctrl-C, each with what it says before."""
-_INIT_PAIR: Final = "--password-file /etc/relocd/pair-password"
+_INIT_PAIR: Final = (
+    "relocd init-pair --server-id 1 --peer ldap://node2.example.org --password-file /etc/relocd/pair-password",
+    "relocd init-pair --server-id 2 --peer ldap://node1.example.org --password-file /etc/relocd/pair-password",
+)
+_DEV: Final = ("dev", "pip install -qq -e '.[agent]'")
 _ORDER: Final = "ldapmodify -x -D cn=admin,dc=example,dc=org -W -H ldapi:/// <<END"
-ELSEWHERE: Final[Mapping[str, tuple[str, str]]] = {
-    "./dev demo": ("tests/lab/test_demo.py", 'program="demo"'),
-    "relocd install heartbeat": ("tests/adapters/test_triggers.py", "install"),
-    f"relocd init-pair --server-id 1 --peer ldap://node2.example.org {_INIT_PAIR} --create": _PAIR,
-    f"relocd init-pair --server-id 2 --peer ldap://node1.example.org {_INIT_PAIR}": _PAIR,
-    _ORDER: ("tests/lab/scenario_ldap.py", "link_ldif"),
-    "ldapmodify -Q -Y EXTERNAL -H ldapi:/// <<END": ("tests/lab/scenario_ntp.py", "link_ldif"),
-    "chronyc -c ntpdata": ("tests/lab/scenario_ntp.py", "chronyc"),
-    "apt install python3-venv python3-dev gcc libldap-dev libsasl2-dev": ("dev", "python3-venv python3-dev gcc"),
-    "python3 -m venv /opt/relocd && /opt/relocd/bin/pip install '.[agent]'": ("dev", "pip install -qq -e '.[agent]'"),
-    "/opt/relocd/bin/pip install --upgrade '.[agent]'": ("dev", "pip install -qq -e '.[agent]'"),
+ELSEWHERE: Final[Mapping[tuple[str, str], tuple[str, str]]] = {
+    ("README.md", "./dev demo"): ("tests/lab/test_demo.py", 'program="demo"'),
+    ("README.md", "relocd install heartbeat"): ("tests/adapters/test_triggers.py", "install(targets("),
+    ("README.md", f"{_INIT_PAIR[0]} --create"): ("docs/pair.md", f"{_INIT_PAIR[0]} --create"),
+    ("README.md", _INIT_PAIR[1]): ("docs/pair.md", _INIT_PAIR[1]),
+    ("README.md", _ORDER): ("docs/pair.md", _ORDER),
+    ("README.md", "ldapmodify -Q -Y EXTERNAL -H ldapi:/// <<END"): ("tests/lab/scenario_ntp.py", "link_ldif"),
+    ("README.md", "chronyc -c ntpdata"): ("tests/lab/scenario_ntp.py", '"ntpdata"'),
+    ("docs/install.md", "apt install python3-venv python3-dev gcc libldap-dev libsasl2-dev"): _DEV,
+    ("docs/install.md", "python3 -m venv /opt/relocd && /opt/relocd/bin/pip install '.[agent]'"): _DEV,
+    ("docs/operations.md", "/opt/relocd/bin/pip install --upgrade '.[agent]'"): _DEV,
 }
-"""Commands that the pages show and that another file runs, with words of that file by which it does."""
+"""Commands of a page that another file runs, with words of that file by which it does."""

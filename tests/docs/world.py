@@ -70,8 +70,10 @@ class World:
 
     def _furnish(self, folder: Path) -> None:
         names = [each for name in self.machines for each in (name, f"{name}.example.org")]
+        names.append("ldap.example.org")
         certificates = issued(folder / "tls", names, "cn=node1,ou=servers,ou=relocd,dc=example,dc=org")
         hosts = "".join(f"{host.ipv4} {name}.example.org {name}\n" for name, host in self.lan.hosts.items())
+        hosts += "192.0.2.10 ldap.example.org\n"
         for name, machine in self.machines.items():
             machine.write("/etc/hosts", f"127.0.0.1 localhost\n{hosts}")
             machine.write("/etc/ssl/certs/ca-certificates.crt", certificates.ca.read_text())
