@@ -13,7 +13,7 @@ __all__ = ["access_findings"]
 
 _CHECK: Final = "access"
 _RULES: Final = "load the rules of `relocd schema --acl` before other rules of that database"
-_OWN: Final = "let the agent bind as the entry of its server, see the README"
+_OWN: Final = "let the agent bind as the entry of its server, see docs/install.md"
 
 
 def access_findings(facts: DirectoryFacts) -> Iterator[Finding]:

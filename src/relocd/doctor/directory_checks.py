@@ -52,7 +52,7 @@ def entries(facts: DirectoryFacts) -> Iterator[Finding]:
 def syncprov(facts: DirectoryFacts) -> Iterator[Finding]:
     """Persistent searches are answered, and resumed from a session log."""
     if not facts.refresh.served:
-        advice = "add the overlay syncprov to that database, see the README"
+        advice = "add the overlay syncprov to that database, see docs/install.md"
         yield error("syncprov", f"{facts.base} answers no persistent search (RFC 4533)", advice)
     elif facts.refresh.by_log is None:
         yield not_checked("syncprov", f"{facts.base} shows no contextCSN, so a session log could not be tried")
