@@ -229,7 +229,9 @@ def init_pair_command(
         Path, typer.Option(help="The password of who copies, the same on both nodes.", click_type=PATH)
     ],
     suffix: Annotated[str, typer.Option(help="Where relocd's entries begin.")] = EXAMPLE.suffix,
-    admins: Annotated[str, typer.Option(help="The group or entry of administrators; by default who is it above.")] = "",
+    admins: Annotated[
+        str, typer.Option(help="The group or entry of administrators; by default the rootdn of the data above.")
+    ] = "",
     triggers: Annotated[str, typer.Option(help="The group or entry that may move services.")] = "",
     tls: Annotated[bool, typer.Option("--tls/--no-tls", help="Protect an ldap:// peer by StartTLS.")] = True,
     create: Annotated[bool, typer.Option("--create", help="Create the first entries: on one node only.")] = False,
@@ -257,7 +259,8 @@ def _need_agent() -> None:
     missing = missing_libraries()
     if missing:
         raise Fatal(
-            f"this needs the agent's libraries ({', '.join(missing)}); install them by: pip install 'relocd[agent]'"
+            f"this needs the agent's libraries ({', '.join(missing)}); install them in a clone of relocd by: "
+            "pip install '.[agent]'"
         )
 
 

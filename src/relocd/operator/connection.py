@@ -58,7 +58,7 @@ def _bound(uri: str, access: Access) -> Iterator[ldap3.Connection]:
     )
     try:
         connection.open()
-        if access.starttls:
+        if access.starttls and uri.lower().startswith("ldap:"):  # the others are protected already
             connection.start_tls()
         connection.bind()
         yield connection
@@ -103,7 +103,10 @@ def _identity(access: Access) -> dict[str, Any]:
     if access.bind_dn:
         if access.password_file is None:
             raise Invalid("--bind-dn needs --password-file, a file whose first line is the password")
-        return {"user": access.bind_dn, "password": first_line(access.password_file)}
+        password = first_line(access.password_file)
+        if not password:
+            raise Invalid(f"{access.password_file}: its first line is empty; write the password there")
+        return {"user": access.bind_dn, "password": password}
     return {}
 
 
@@ -111,8 +114,11 @@ def first_line(path: Path) -> str:
     """The password that a file holds; raises `Invalid` when it cannot be read."""
     try:
         return path.read_text().partition("\n")[0]
-    except (OSError, UnicodeDecodeError) as error:
-        raise Invalid(f"{path}: the password cannot be read ({error})") from error
+    except OSError as error:
+        what = f"{path}: the password cannot be read ({error.strerror})"
+        raise Invalid(f"{what}; name its file by --password-file") from error
+    except UnicodeDecodeError as error:
+        raise Invalid(f"{path}: the password is no text in UTF-8; write it anew") from error
 
 
 @contextmanager
@@ -124,8 +130,19 @@ def _translated(uri: str) -> Iterator[None]:
         what = f"{error.description}: {error.message}".rstrip(": ")
         if error.result in _ANOTHER_MAY:
             raise Unavailable(f"{uri} does not do it ({what}); name another directory by --uri") from error
-        raise Failed(f"{uri} refuses ({what}); check --base and the identity you bind with") from error
+        raise Failed(f"{uri} refuses ({what}); {_to_check(error)}") from error
+    except exceptions.LDAPSSLConfigurationError as error:
+        raise Invalid(f"{uri}: {error}; check --ca-file, or the files of the certificate") from error
     except (exceptions.LDAPInvalidServerError, exceptions.LDAPInvalidPortError) as error:
         raise Invalid(f"{uri!r} names no directory ({error})") from error
     except (exceptions.LDAPException, OSError) as error:
+        if "certificate" in str(error):
+            advice = "use a name that its certificate has, and name who has signed that by --ca-file"
+            raise Unavailable(f"{uri} is not trusted ({error}); {advice}") from error
         raise Unavailable(f"{uri} does not answer ({error}); check --uri and whether slapd runs") from error
+
+
+def _to_check(refusal: exceptions.LDAPOperationResult) -> str:
+    if refusal.result == results.RESULT_INVALID_CREDENTIALS:
+        return "check the DN and the password you bind with"
+    return "check --base and the identity you bind with"
