@@ -28,7 +28,7 @@ _NAME = "access"
 def _access(
     uri: Annotated[
         list[str] | None,
-        typer.Option(envvar="RELOCD_URI", help="A directory: ldap://, ldaps:// or ldapi://. Several: tried in order."),
+        typer.Option(envvar="RELOCD_URI", help="A directory: ldap://, ldaps:// or ldapi://. Repeated: tried in order."),
     ] = None,
     base: Annotated[str, typer.Option(envvar="RELOCD_BASE", help="Where relocd's entries begin.")] = "",
     bind_dn: Annotated[str, typer.Option(envvar="RELOCD_BIND_DN", help="Bind as this entry.")] = "",

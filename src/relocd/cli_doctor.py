@@ -91,8 +91,9 @@ def _directory(
         server = DN.parse(settings.server.dn)
         access = _as_agent(access, settings)
     if not access.uris or not access.base:
-        advice = "name it by --uri and --base"
-        found["directory"] = [not_checked("directory", f"none is named; {problem.what}", advice)]
+        options = {"--uri": access.uris, "--base": access.base}
+        advice = f"name it by {' and '.join(option for option, value in options.items() if not value)}"
+        found["directory"] = [not_checked("directory", f"none is named in full; {problem.what}", advice)]
         return True, None
     looked = look(access, server)
     found.update({uri: list(some) for uri, some in looked.findings.items()})

@@ -18,6 +18,7 @@ from relocd.doctor.directories import agent_access, look
 from relocd.doctor.finding import Level
 from relocd.model.dn import DN
 from relocd.model.settings import DirectorySettings
+from relocd.operator.access import Access
 from tests.adapters.acl_lab import account_ldif, bound, everything, server_ldif
 from tests.adapters.orders_lab import READER, RULES, access, environment, password_file
 from tests.lab.ldif import record, state_dn
@@ -119,6 +120,14 @@ def test_a_suffix_without_syncprov_is_found(tmp_path):
         (found,) = trouble(beating(slapd), tmp_path)
         assert found[:2] == ("syncprov", Level.ERROR)
         assert "add the overlay syncprov" in found[3]
+
+
+def test_who_is_shown_nothing_is_not_told_to_repair_what_he_cannot_see(tmp_path):
+    with started() as slapd:
+        looked = look(Access((beating(slapd).uri,), SUFFIX), None)
+        (found,) = (each for each in looked.findings[slapd.uri] if each.level in TROUBLE)
+        assert found.check == "entries"
+        assert "--bind-dn" in found.what
 
 
 def test_a_missing_session_log_is_found(tmp_path):
@@ -275,3 +284,9 @@ class TestCommand:
             done = relocd("--directory", **own)
             assert done.returncode == 3
             assert "does not answer" in done.stdout
+
+    def test_half_a_directory_asks_for_the_other_half(self, tmp_path):
+        done = relocd(
+            "--directory", "--config", str(tmp_path / "none"), RELOCD_URI="ldap://127.0.0.1:9", RELOCD_BASE=""
+        )
+        assert "→ name it by --base " in done.stdout

@@ -38,10 +38,9 @@ def entries(facts: DirectoryFacts) -> Iterator[Finding]:
         what = f"{facts.limit} for {facts.identity or 'nobody'} cuts off a search of all entries, which an agent makes"
         yield error("limits", what, f"raise it, as in {_LIMITS}")
     elif not found:
-        advice = "check the base, the identity, and its right to read"
-        yield error(
-            "entries", f"no entry of relocd below {facts.base} is shown to {facts.identity or 'nobody'}", advice
-        )
+        who = facts.identity or "whom the directory does not know (no --bind-dn, no --external)"
+        advice = "check the base, the identity, and its right to read; a new directory has none yet"
+        yield error("entries", f"no entry of relocd below {facts.base} is shown to {who}", advice)
     else:
         yield ok("limits", f"{found} entries at once")
     if facts.server is not None and found and facts.content.server(facts.server) is None:
@@ -51,7 +50,9 @@ def entries(facts: DirectoryFacts) -> Iterator[Finding]:
 
 def syncprov(facts: DirectoryFacts) -> Iterator[Finding]:
     """Persistent searches are answered, and resumed from a session log."""
-    if not facts.refresh.served:
+    if not facts.refresh.served and not facts.content.entries:
+        yield not_checked("syncprov", f"this identity is not shown {facts.base}, or it is not there")
+    elif not facts.refresh.served:
         advice = "add the overlay syncprov to that database, see docs/install.md"
         yield error("syncprov", f"{facts.base} answers no persistent search (RFC 4533)", advice)
     elif facts.refresh.by_log is None:

@@ -115,6 +115,11 @@ def _check(config: Config, pair: Pair) -> None:
     if config.server_ids - {0} and pair.server_id not in config.server_ids:
         known = ", ".join(map(str, sorted(config.server_ids)))
         raise Invalid(f"this slapd has the server ID {known} already; give that as --server-id")
+    if pair.starttls and not config.has_certificate:
+        raise Invalid(
+            "this slapd has no certificate, so its peer could not copy by StartTLS; set olcTLSCertificateFile, "
+            "olcTLSCertificateKeyFile and olcTLSCACertificateFile in cn=config first, or give --no-tls on both nodes"
+        )
     control = config.database(DN.parse(pair.suffix))
     if control is not None and control.first("olcSubordinate") not in {"", "FALSE"}:
         raise Invalid(

@@ -70,6 +70,11 @@ class Config:
         return self.top.first("olcTLSCACertificateFile")
 
     @property
+    def has_certificate(self) -> bool:
+        """Whether this slapd can speak TLS with those who ask it."""
+        return any(self.top.first(name) for name in ("olcTLSCertificateFile", "olcTLSCertificate;binary"))
+
+    @property
     def schemas(self) -> frozenset[str]:
         """The names of the schemas that are loaded."""
         parent = ",cn=schema,cn=config"

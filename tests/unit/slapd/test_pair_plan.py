@@ -12,7 +12,7 @@ from relocd.slapd.changes import Add
 from relocd.slapd.config import Config, ConfigEntry
 
 SUFFIX = "ou=relocd,dc=example,dc=org"
-PAIR = Pair(SUFFIX, 1, "ldap://192.0.2.2", "geheim")
+PAIR = Pair(SUFFIX, 1, "ldap://192.0.2.2", "geheim", starttls=False)
 
 
 def database(number: int, suffix: str, **more: str) -> ConfigEntry:
@@ -79,3 +79,12 @@ def test_who_administrates_the_data_administrates_the_pair_unless_others_are_nam
 def test_what_stands_in_the_way_is_said(config, pair, why):
     with pytest.raises(Invalid, match=why):
         pair_plan(config, pair)
+
+
+def test_a_pair_that_speaks_starttls_needs_a_certificate():
+    """Otherwise all seems well, and nothing is copied."""
+    protected = replace(PAIR, starttls=True)
+    with pytest.raises(Invalid, match=r"no certificate.*olcTLSCertificateFile.*--no-tls on both nodes"):
+        pair_plan(Config((DATA,)), protected)
+    top = ConfigEntry("cn=config", {"olctlscertificatefile": ("/etc/ldap/node1.pem",)})
+    assert pair_plan(Config((top, DATA)), protected).changes
