@@ -161,8 +161,10 @@ def apply(
 ) -> None:
     """Do one cycle and exit: make this server what the directory wishes it to be now."""
     _need_agent()
+    from relocd.agent.logs import begin_logging, stream_handler
     from relocd.single import apply_now, plan_now
 
+    begin_logging("warning", stream_handler("text"))
     cycle = asyncio.run((plan_now if dry_run else apply_now)(config, timeout_s))
     for step in cycle.steps:
         print(f"{step.name} ({step.wish})")
@@ -176,6 +178,8 @@ def apply(
             print("  nothing to do")
     for subject in cycle.problems:
         print(f"problem: {subject}")
+    if not cycle.steps and not cycle.problems:
+        print("nothing to do: this server is linked to nothing, and nothing is left of what it was linked to")
     if cycle.problems or any(step.problems for step in cycle.steps):
         raise typer.Exit(EXIT_PROBLEMS)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -79,6 +80,7 @@ def test_apply_leaves_what_is_no_longer_linked(pair: Pair, quiet: Node) -> None:
     assert relocd("apply", node=quiet).returncode == 0
     assert not has(quiet)
     assert pair.said("web") is None
+    assert "linked to nothing" in relocd("apply", node=quiet).stdout
 
 
 def test_apply_reports_what_it_cannot_do(pair: Pair, quiet: Node) -> None:
@@ -87,6 +89,15 @@ def test_apply_reports_what_it_cannot_do(pair: Pair, quiet: Node) -> None:
     assert done.returncode == 1
     assert "allowed networks" in done.stdout
     assert has(quiet)
+
+
+def test_apply_logs_the_facts_of_what_failed(pair: Pair, quiet: Node) -> None:
+    change(pair, "replace: relocParameter\nrelocParameter: word=new")
+    shutil.rmtree(pair.files)
+    done = relocd("apply", node=quiet)
+    assert done.returncode == 1
+    assert "action failed service=web" in done.stderr
+    assert f"mkdir -p {pair.files}" in done.stdout
 
 
 def test_apply_without_a_directory_changes_nothing(pair: Pair, quiet: Node) -> None:

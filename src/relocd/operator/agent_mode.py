@@ -27,7 +27,9 @@ def give_order(status: Path, mode: Mode, timeout_s: float, progress: Callable[[s
     stands then.
     """
     if not agent_runs(status):
-        raise Unavailable(f"no agent runs on this server (nobody holds the lock beside {status})")
+        raise Unavailable(
+            f"no agent runs on this server (nobody holds the lock beside {status}); start it: systemctl start relocd"
+        )
     try:
         status.with_name(MODE_NAME).write_text(f"{mode}\n")
     except OSError as error:
