@@ -32,6 +32,7 @@ from tests.adapters.orders_lab import (
     links,
     password_file,
 )
+from tests.adapters.test_status import status_ldif
 from tests.lab.folders import with_folders
 from tests.lab.slapd import PASSWORD, SUFFIX, Slapd, cluster_dn, server_dn, service_dn
 
@@ -112,6 +113,16 @@ def test_unfence_undoes_fence(slapd: Slapd, trigger: Access) -> None:
     assert carried_out(trigger, orders.unfence("node1")).done == ("node1 is no longer fenced",)
     assert fenced(slapd, "node1") == []
     assert carried_out(trigger, orders.unfence("node1")).already == ("node1 is not fenced",)
+
+
+def test_a_fence_of_a_server_that_was_just_heard_is_warned_of(slapd: Slapd, trigger: Access) -> None:
+    """It is done all the same: a power switch is sooner than the lease. What is silent or fenced already is no news."""
+    assert carried_out(trigger, orders.fence("node2")).warnings == ()
+    slapd.add(status_ldif("node1"))
+    told = carried_out(trigger, orders.fence("node1"))
+    assert "two servers answer if it is not powered off" in "".join(told.warnings)
+    assert fenced(slapd, "node1") == ["TRUE"]
+    assert carried_out(trigger, orders.fence("node1")).warnings == ()
 
 
 def test_a_link_to_what_is_gone_is_unlinked_by_the_name_in_it(slapd: Slapd, trigger: Access) -> None:

@@ -30,6 +30,7 @@ from relocd.operator.lookup import (
     viewed,
 )
 from relocd.operator.moves import Move
+from relocd.operator.preflight import Doubts, about_fence
 from relocd.operator.succession import Loss
 
 __all__ = ["Order", "activate", "carried_out", "failover", "fence", "link", "move", "planned", "unfence", "unlink"]
@@ -85,8 +86,14 @@ def unlink(service: str, server: str) -> Order:
 
 
 def fence(server: str) -> Order:
-    """The server is off."""
-    return lambda directory: moves.fence(server_named(directory, server))
+    """The server is off; a warning says so where it was heard just now."""
+
+    def order(directory: Directory) -> Move:
+        lost = server_named(directory, server)
+        doubts = Doubts() if lost.fenced else about_fence(viewed(directory, lost))
+        return Move(warnings=doubts.warnings) + moves.fence(lost)
+
+    return order
 
 
 def unfence(server: str) -> Order:
