@@ -29,6 +29,33 @@ def impatient(monkeypatch):
     monkeypatch.setattr(ldap_feed, "_LAG_S", 0.4)
 
 
+class TestFirst:
+    """The first server is preferred: on a base server it is its own slapd."""
+
+    async def test_it_carries_the_search_again_once_it_answers(self, slapd, monkeypatch):
+        monkeypatch.setattr(ldap_feed, "_FIRST_AGAIN_S", 0.1)
+        with Slapd() as first:
+            first.add(service_ldif("web"))
+            first.stop()
+            async with following(settings_for(first.uri, slapd.uri)) as followed:
+                await followed.refreshed()
+                assert followed.feed.current_uri == slapd.uri
+                first.start()
+                await followed.refreshed(2)
+                assert followed.feed.current_uri == first.uri
+
+    async def test_the_search_stays_where_it_is_while_the_first_does_not_answer(self, slapd, monkeypatch):
+        monkeypatch.setattr(ldap_feed, "_FIRST_AGAIN_S", 0.01)
+        with Slapd() as first:
+            first.stop()
+            async with following(settings_for(first.uri, slapd.uri)) as followed:
+                await followed.refreshed()
+                await asyncio.sleep(0.3)
+                slapd.add(service_ldif("dns"))
+                await followed.until(lambda: "dns" in followed.names)
+                assert len(followed.of(Started)) == 1
+
+
 class TestResume:
     async def test_after_a_restart_only_changes_come(self, slapd):
         async with following(settings_for(slapd.uri)) as followed:

@@ -1,7 +1,9 @@
 """The port `Feed`: one persistent search that restarts itself, in a thread of its own.
 
 The URIs are tried in order, each time from the first and with a new connection, until one carries a search; between
-rounds the waiting time doubles, with jitter. python-ldap's own reconnection is not used: it cannot resume a search.
+rounds the waiting time doubles, with jitter. A search that another server carries ends when the first one answers
+again: on a base server that is its own slapd, and the other's death would be noticed late. python-ldap's own
+reconnection is not used: it cannot resume a search.
 
 A cookie says more than the provider knows when that provider lags behind another one, or has lost what it had. To go
 on there would make entries that another provider still has look deleted. So such a provider is passed over for a few
@@ -38,6 +40,9 @@ _log = logging.getLogger(__name__)
 
 _LAG_S: Final = 2.0
 """How long a provider may know less than the cookie before what it knows is taken for the truth."""
+
+_FIRST_AGAIN_S: Final = 30.0
+"""How often the first server is tried while another one carries the search."""
 
 _END_S: Final = 1.0
 """How long closing waits for the thread; one that is within libldap ends by itself at its next time limit."""
@@ -90,10 +95,12 @@ class LdapFeed:
         self._inbox = inbox = Inbox(asyncio.get_running_loop())
         self._thread = threading.Thread(target=self._work, args=(inbox,), name="ldap-feed", daemon=True)
         self._thread.start()
+        going_back = asyncio.create_task(self._go_back())
         try:
             while batch := await inbox.take():
                 yield batch
         finally:
+            going_back.cancel()
             await self.aclose()
 
     async def aclose(self) -> None:
@@ -106,6 +113,18 @@ class LdapFeed:
             await asyncio.to_thread(self._thread.join, _END_S)
         if not (self._thread and self._thread.is_alive()):
             self._stop.close()
+
+    async def _go_back(self) -> None:
+        """End the search that another server carries, when the first one answers: the next one begins there."""
+        settings = self._follower.plan.settings
+        first = settings.uris[0]
+        while True:
+            await asyncio.sleep(_FIRST_AGAIN_S)
+            if self.current_uri in {None, first} or not await asyncio.to_thread(_answers, first, settings):
+                continue
+            if not self._stop.is_set():
+                _log.info("the first server answers again", extra={"fields": {"uri": first}})
+                self._stop.interrupt()
 
     def _work(self, inbox: Inbox) -> None:
         try:
@@ -196,6 +215,15 @@ class _Follower:
         self._lagging_since = None
         _log.warning("reading anew", extra={"fields": {"reason": str(error)}})
         return None
+
+
+def _answers(uri: str, settings: DirectorySettings) -> bool:
+    """Whether a server takes a connection and the bind."""
+    try:
+        with connect(uri, settings):
+            return True
+    except RelocdError:
+        return False
 
 
 def _usable(cookie: str) -> SyncCookie | None:

@@ -21,6 +21,9 @@ from relocd.slapd.config import Config, ConfigEntry
 
 __all__ = ["Directory", "Identity", "Version", "bound_locally", "local", "remote", "translated"]
 
+_CONNECT_TIMEOUT_S: Final = 3
+"""A host that is switched off says nothing, and a primary's takeover may wait behind this (as `connect_timeout_s`)."""
+
 _TIMEOUT_S: Final = 10
 _PAGE: Final = 500
 
@@ -134,7 +137,7 @@ def remote(uri: str, identity: Identity) -> Iterator[Directory]:
 @contextmanager
 def _connected(uri: str, identity: Mapping[str, str], *, starttls: bool, ca_file: str) -> Iterator[Directory]:
     tls = ldap3.Tls(validate=ssl.CERT_REQUIRED, ca_certs_file=ca_file or None)
-    server = ldap3.Server(uri, connect_timeout=_TIMEOUT_S, get_info=ldap3.NONE, tls=tls)
+    server = ldap3.Server(uri, connect_timeout=_CONNECT_TIMEOUT_S, get_info=ldap3.NONE, tls=tls)
     connection = ldap3.Connection(
         server, raise_exceptions=True, receive_timeout=_TIMEOUT_S, auto_bind=ldap3.AUTO_BIND_NONE, **identity
     )
