@@ -130,7 +130,7 @@ def test_link_spelled_in_another_way_is_the_same_link(pair: Pair) -> None:
     cluster = f"cn=both,ou=clusters,{service_dn('web').partition('ou=services,')[2]}"
     pair.add(f"dn: {cluster}\nobjectClass: relocCluster\ncn: both\nrelocServiceLink: {service_dn('web')}\n\n")
     pair.slapd.modify(change.replace("relocServiceLink", "relocClusterLink").replace(spelled, cluster))
-    until(lambda: sum(line.message == "change seen" for line in one.lines()) == 4)  # one is the state
+    until(lambda: sum(line.message == "change seen" for line in one.lines()) == 5)  # two are the state
     until(lambda: state(one, "web") == "active")
     assert len(status(one)["services"]) == 1
     assert sum(action.startswith("raise") for action in actions(one)) == 1
