@@ -46,7 +46,7 @@ def _activate(world: World, server: Server, step: Activate, _write: Write | None
         content = world.provider(server).now
         if (content.state.holder, content.state.generation) != (server.name, step.generation):
             return
-        if server.name in content.fenced:
+        if server.name in content.fenced and content.written_at <= server.memory.back_at:
             return
         if not world.is_steady(server):
             return

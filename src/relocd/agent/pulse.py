@@ -82,8 +82,11 @@ class Pulse:
 
         Since it was last missing for a lease it has stood long enough, or it stood before the state was written.
         """
-        stood = now - self._back_at > self._settings.steady_s or self._back_csn < csn
-        return self.is_current(now) and stood
+        return self.is_current(now) and (now - self._back_at > self._settings.steady_s or self.stood_before(csn))
+
+    def stood_before(self, csn: str) -> bool:
+        """Whether the heartbeat was back, since it was last missing for a lease, when this change was made."""
+        return self._confirmed_at is not None and self._back_csn < csn
 
     def provider_now_s(self, now: float) -> float | None:
         """The time by the clock of the provider that stamps this server's heartbeats; None while it is not known."""

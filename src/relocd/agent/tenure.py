@@ -115,7 +115,7 @@ async def _confirmed(agreed: Agreement, turn: Turn) -> Warrant:
         raise Busy("a direct read does not find the state of the service; nothing is raised on that")
     if (found.holder, found.generation) != (known.holder, known.generation):
         raise Busy("a direct read finds another holder or generation than was seen; waiting until that is seen")
-    if await _is_fenced(agreed, turn.contest):
+    if not agreed.pulse.stood_before(found.csn) and await _is_fenced(agreed, turn.contest):
         raise Busy("a direct read finds that this server is declared fenced; waiting until that is seen")
     now = time.monotonic()
     if not agreed.pulse.is_steady(now, found.csn):
@@ -130,7 +130,10 @@ async def _confirmed(agreed: Agreement, turn: Turn) -> Warrant:
 
 
 async def _is_fenced(agreed: Agreement, contest: Contest) -> bool:
-    """Whether others may take this server for dead, also where its search has not brought that yet."""
+    """Whether others may take this server for dead, also where its search has not brought that yet.
+
+    Only one that was away can be: it was powered off. A holder that was made so since it came back was not.
+    """
     entry = await agreed.reader.by_dn(contest.names[contest.me])
     found = None if entry is None else parsed(entry)[0]
     return not isinstance(found, Server) or found.fenced

@@ -212,14 +212,15 @@ class TestFenced:
             await until(lambda: b"TRUE" not in lab.attribute("me", "relocFenced"), SOON_S)
             await remains(lab, "twin")
 
-    async def test_one_that_a_direct_read_finds_fenced_raises_nothing(self):
+    async def test_a_holder_that_was_away_and_that_a_direct_read_finds_fenced_raises_nothing(self):
         """The search has not brought the fence yet: others may be taking this server for dead."""
-        async with town(server("me"), server("twin"), web()) as lab:
-            told = lab.directory.model.put(server("me", services=["web"]))
+        async with town(*BOTH) as lab:
+            await lab.serves("me")
+            await lab.me.power_off()
+            await asyncio.sleep(LEASE_S)
+            lab.me.start()
             lab.directory.model.put(server("me", services=["web"], relocFenced="TRUE"))
-            lab.me.feed.tell(told)
             await until(lambda: "declared fenced" in str(lab.me.said.status), SOON_S)
-            assert lab.state[0] == "me"
             assert not lab.me.held
             lab.directory.put(server("me", services=["web"]))
             await lab.serves("me")
