@@ -23,10 +23,10 @@ from relocd.operator.connection import first_answer
 from relocd.operator.directory import Directory
 from relocd.slapd.config import Config
 from relocd.slapd.connection import Directory as SlapdDirectory
+from relocd.sync.messages import SYNC_REQUEST, sync_request
 
 __all__ = ["directory_facts"]
 
-_SYNC_REQUEST: Final = "1.3.6.1.4.1.4203.1.9.1.1"
 _SYNC_DONE: Final = "1.3.6.1.4.1.4203.1.9.1.3"
 _REFRESH_DELETES: Final = b"\x01\x01\xff"  # the last part of a Sync Done control, BOOLEAN TRUE
 _FILTER: Final = "(|" + "".join(f"(objectClass={name})" for name in (*CLASSES, STATUS_CLASS)) + ")"
@@ -125,8 +125,6 @@ def _cookie(csns: tuple[str, ...]) -> str:
 
 def _refreshed(connection: ldap3.Connection, base: str, cookie: str) -> bytes | None:
     """The Sync Done control that answers a refresh of the suffix's own entry; None when there is no such service."""
-    text = cookie.encode()
-    sent = b"\x0a\x01\x01" + _element(0x04, text) if text else b"\x0a\x01\x01"  # ENUMERATED refreshOnly
     try:
         connection.search(
             base,
@@ -134,19 +132,12 @@ def _refreshed(connection: ldap3.Connection, base: str, cookie: str) -> bytes | 
             ldap3.BASE,
             attributes=["1.1"],
             dereference_aliases=ldap3.DEREF_NEVER,  # slapd's syncprov takes no other
-            controls=[(_SYNC_REQUEST, True, _element(0x30, sent))],
+            controls=[(SYNC_REQUEST, True, sync_request(cookie, persist=False))],
         )
     except exceptions.LDAPOperationResult:
         return None
     done: dict[str, Any] = (connection.result.get("controls") or {}).get(_SYNC_DONE, {})
     return bytes(done.get("value") or b"")
-
-
-def _element(tag: int, content: bytes) -> bytes:
-    """An element of BER (X.690) of less than 64 KiB."""
-    size = len(content)
-    length = bytes([size]) if size < 0x80 else bytes([0x82]) + size.to_bytes(2)
-    return bytes([tag]) + length + content
 
 
 def _tried(directory: Directory, content: Content, server: DN | None, identity: str) -> tuple[Tried, ...]:

@@ -1,17 +1,16 @@
-"""The values of RFC 4533, section 2, to and from BER: the few forms that a persistent search needs.
+"""The values of RFC 4533, section 2, to and from BER: the few forms that such a search needs.
 
-A general ASN.1 library takes longer for one of these than the rest of an entry together; a refresh decodes one for
-each entry of the directory.
+A refresh decodes one for each entry of the directory, which is why that is done by hand (`relocd.ber`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 from uuid import UUID
 
+from relocd.ber import ENUMERATED, OCTETS, SEQUENCE, SET, elements, encoded
 from relocd.errors import Invalid
 from relocd.model.entries import EntryUUID
 
@@ -35,16 +34,12 @@ SYNC_STATE: Final = "1.3.6.1.4.1.4203.1.9.1.2"
 SYNC_INFO: Final = "1.3.6.1.4.1.4203.1.9.1.4"
 
 _BOOLEAN: Final = 0x01
-_OCTETS: Final = 0x04
-_ENUMERATED: Final = 0x0A
-_SEQUENCE: Final = 0x30
-_SET: Final = 0x31
 _NEW_COOKIE: Final = 0x80
 _REFRESH_DELETE: Final = 0xA1
 _REFRESH_PRESENT: Final = 0xA2
 _ID_SET: Final = 0xA3
+_REFRESH_ONLY: Final = b"\x01"
 _REFRESH_AND_PERSIST: Final = b"\x03"
-_LONG_FORM: Final = 0x80
 
 
 class State(IntEnum):
@@ -93,42 +88,42 @@ class IdSet:
 SyncInfo = NewCookie | PhaseEnd | IdSet
 
 
-def sync_request(cookie: str) -> bytes:
-    """The value of a Sync Request control (section 2.2) for refreshAndPersist; no cookie when it is empty."""
-    mode = _encoded(_ENUMERATED, _REFRESH_AND_PERSIST)
-    return _encoded(_SEQUENCE, mode + (_encoded(_OCTETS, cookie.encode()) if cookie else b""))
+def sync_request(cookie: str, *, persist: bool = True) -> bytes:
+    """The value of a Sync Request control (section 2.2): refreshAndPersist or refreshOnly; an empty cookie is none."""
+    mode = encoded(ENUMERATED, _REFRESH_AND_PERSIST if persist else _REFRESH_ONLY)
+    return encoded(SEQUENCE, mode, encoded(OCTETS, cookie.encode()) if cookie else b"")
 
 
 def sync_state(value: bytes) -> SyncState:
     """The meaning of a Sync State control's value; raises `Invalid` for anything else."""
-    elements = list(_elements(_only(value, _SEQUENCE)))
+    found = list(elements(_only(value, SEQUENCE)))
     try:
-        (state_tag, state), (uuid_tag, uuid), *rest = elements
+        (state_tag, state), (uuid_tag, uuid), *rest = found
         known = State(int.from_bytes(state))
     except ValueError as error:
         raise Invalid(f"a Sync State control is malformed: {value.hex()}") from error
-    if (state_tag, uuid_tag) != (_ENUMERATED, _OCTETS):
+    if (state_tag, uuid_tag) != (ENUMERATED, OCTETS):
         raise Invalid(f"a Sync State control is malformed: {value.hex()}")
     return SyncState(known, _uuid(uuid), _cookie(rest))
 
 
 def sync_info(value: bytes) -> SyncInfo:
     """The meaning of a Sync Info message's value (section 2.5); raises `Invalid` for anything else."""
-    kind, content = next(_elements(value), (0, b""))
+    kind, content = next(elements(value), (0, b""))
     if kind == _NEW_COOKIE:
         return NewCookie(_text(content))
     if kind not in {_REFRESH_DELETE, _REFRESH_PRESENT, _ID_SET}:
         raise Invalid(f"a Sync Info message is malformed: {value.hex()}")
-    elements = list(_elements(content))
-    flag = next((octets != b"\0" for tag, octets in elements if tag == _BOOLEAN), None)
+    found = list(elements(content))
+    flag = next((octets != b"\0" for tag, octets in found if tag == _BOOLEAN), None)
     if kind == _ID_SET:
-        return IdSet(bool(flag), _uuids(elements), _cookie(elements))
-    return PhaseEnd(kind == _REFRESH_DELETE, flag is not False, _cookie(elements))
+        return IdSet(bool(flag), _uuids(found), _cookie(found))
+    return PhaseEnd(kind == _REFRESH_DELETE, flag is not False, _cookie(found))
 
 
-def _uuids(elements: list[tuple[int, bytes]]) -> tuple[EntryUUID, ...]:
-    sets = [octets for tag, octets in elements if tag == _SET]
-    return tuple(_uuid(octets) for content in sets for _, octets in _elements(content))
+def _uuids(found: list[tuple[int, bytes]]) -> tuple[EntryUUID, ...]:
+    sets = [octets for tag, octets in found if tag == SET]
+    return tuple(_uuid(octets) for content in sets for _, octets in elements(content))
 
 
 def _uuid(octets: bytes) -> EntryUUID:
@@ -138,8 +133,8 @@ def _uuid(octets: bytes) -> EntryUUID:
         raise Invalid(f"an entryUUID has {len(octets)} octets, not 16") from error
 
 
-def _cookie(elements: list[tuple[int, bytes]]) -> str | None:
-    return next((_text(octets) for tag, octets in elements if tag == _OCTETS), None)
+def _cookie(found: list[tuple[int, bytes]]) -> str | None:
+    return next((_text(octets) for tag, octets in found if tag == OCTETS), None)
 
 
 def _text(octets: bytes) -> str:
@@ -147,32 +142,8 @@ def _text(octets: bytes) -> str:
     return octets.decode("ascii", errors="backslashreplace")
 
 
-def _encoded(tag: int, content: bytes) -> bytes:
-    """One element (X.690, section 8.1), its length in the short or the long form."""
-    size = len(content)
-    if size < _LONG_FORM:
-        return bytes((tag, size)) + content
-    octets = size.to_bytes((size.bit_length() + 7) // 8)
-    return bytes((tag, _LONG_FORM | len(octets))) + octets + content
-
-
 def _only(value: bytes, tag: int) -> bytes:
-    found, content = next(_elements(value), (0, b""))
+    found, content = next(elements(value), (0, b""))
     if found != tag:
         raise Invalid(f"expected the tag {tag:#x} in {value.hex()}")
     return content
-
-
-def _elements(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """The elements side by side in `data`, as tag and content; raises `Invalid` when one is cut short."""
-    at = 0
-    while at < len(data):
-        start, size = at + 2, int.from_bytes(data[at + 1 : at + 2])
-        if size >= _LONG_FORM:
-            start += size - _LONG_FORM
-            size = int.from_bytes(data[at + 2 : start])
-        end = start + size
-        if end > len(data):
-            raise Invalid(f"a BER element is cut short: {data.hex()}")
-        yield data[at], data[start:end]
-        at = end
