@@ -95,8 +95,11 @@ def status_entry(workers: Iterable[Worker], problems: Iterable[Problem], mode: M
 
 def _service_standing(worker: Worker) -> ServiceStanding:
     contest = _contest(worker)
-    generation = None if contest is None or contest.state is None else contest.state.generation
-    return ServiceStanding(worker.name, _state(worker), _holds(contest), generation)
+    return ServiceStanding(worker.name, _state(worker), _holds(contest), _generation(contest))
+
+
+def _generation(contest: Contest | None) -> int | None:
+    return None if contest is None or contest.state is None else contest.state.generation
 
 
 def _holds(contest: Contest | None) -> bool | None:
@@ -122,7 +125,7 @@ def _service(worker: Worker) -> dict[str, Any]:
         "reason": worker.report.standing or ("" if wish is None else wish.reason),
         "exclusive": contest is not None,
         "holds": contest is not None and contest.holds,
-        "generation": None if contest is None or contest.state is None else contest.state.generation,
+        "generation": _generation(contest),
         "addresses": sorted(str(placed) for placed in footprint.addresses) if footprint else [],
         "files": sorted(footprint.files) if footprint else [],
         "units": [unit.name for unit in footprint.units] if footprint else [],

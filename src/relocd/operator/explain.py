@@ -101,18 +101,18 @@ def _stand(scene: Scene, world: World, server: EntryUUID) -> Stand:
         return Stand(seen, "chosen", link, says)
     if wished is not None and wished.files_only:
         return Stand(seen, "files only", link, says)
-    chosen = "chosen" if server in world.choice.all else "standby"
+    part = _named(world).get(server, "chosen" if server in world.choice.all else "standby")
     sight, here = world.sight(server), world.heres[server]
     step = next_step(sight, here)
     return Stand(
         seen,
-        _named(world).get(server, chosen),
+        part,
         link,
         says,
         rule_of(sight, here, step),
         step,
         "; ".join(_idle(seen)),
-        None if _named(world).get(server) == "holder" and here.active else way_to(scene, world, server),
+        None if part == "holder" and here.active else way_to(scene, world, server),
     )
 
 

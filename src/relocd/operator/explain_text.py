@@ -86,7 +86,7 @@ def _reasons(scene: Scene, stand: Stand) -> Iterator[str]:
         yield f"{stand.rule or 'no rule'}: {does}{would}"
     if stand.idle:
         yield stand.idle
-    problems = () if stand.seen.sign is None else stand.seen.sign.problems_of(scene.service.name)
+    problems = stand.seen.problems_of(scene.service.name)
     yield from (f"problem: {each}" for each in problems)
     if stand.way is not None:
         needs = "; and ".join(stand.way.needs)
@@ -155,7 +155,7 @@ def _server_json(scene: Scene, stand: Stand) -> dict[str, Any]:
         "age_s": None if seen.age_s is None else round(seen.age_s, 3),
         "mode": None if seen.sign is None else seen.sign.mode,
         "says": stand.says or None,
-        "problems": [] if seen.sign is None else list(seen.sign.problems_of(scene.service.name)),
+        "problems": list(seen.problems_of(scene.service.name)),
         "rule": stand.rule or None,
         "step": stand.does or None,
         "reason": None if stand.step is None else stand.step.reason,

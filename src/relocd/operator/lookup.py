@@ -108,11 +108,10 @@ def _around(directory: Directory, service: Entry, more: Iterable[Entry] = ()) ->
     return (*known.values(), *filter(None, statuses))
 
 
-def scene_around(directory: Directory, service: str, server: str = "") -> Scene:
-    """The scene of the one service that a name or a DN means, and of a server that shall be in it; raises as `one`."""
+def scene_around(directory: Directory, service: str, *servers: Entry) -> Scene:
+    """The scene of the one service that a name or a DN means, and of servers that shall be in it; raises as `one`."""
     about = one(directory, SERVICE, service)
-    more = [one(directory, SERVER, server)] if server else []
-    return scene_of(about.dn, _around(directory, about, more), time.time())
+    return scene_of(about.dn, _around(directory, about, servers), time.time())
 
 
 def _members(directory: Directory, clusters: Iterable[Entry]) -> tuple[Entry, ...]:

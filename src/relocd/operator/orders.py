@@ -63,8 +63,9 @@ def move(service: str, server: str) -> Order:
     """The exclusive service runs on the server, unless something speaks against that."""
 
     def order(directory: Directory) -> Move:
-        target = server_named(directory, server)
-        return transfer.move(scene_around(directory, service, str(target.dn)), target.uuid)
+        entry = one(directory, SERVER, server)
+        target = understood(entry, Server)
+        return transfer.move(scene_around(directory, service, entry), target.uuid)
 
     return order
 

@@ -46,7 +46,7 @@ def about_lost(lost: ServerView) -> Doubts:
         return Doubts()
     name = lost.server.name
     proved = f"others take over once its addresses do not answer either; if it is powered off: relocd fence {name}"
-    return Doubts(warnings=(f"{_silent(lost)}: {proved}",))
+    return Doubts(warnings=(f"{lost.silence}: {proved}",))
 
 
 def about_fence(lost: ServerView) -> Doubts:
@@ -84,11 +84,11 @@ def _refusals(target: ServerView) -> Iterator[str]:
 
 def _warnings(target: ServerView, services: Iterable[str]) -> Iterator[str]:
     if target.is_silent:
-        yield f"{_silent(target)}: it takes nothing before its agent runs, and nothing is taken from who serves now"
-    elif target.sign is not None:
-        for service in services:
-            for problem in target.sign.problems_of(service):
-                yield f"{target.server.name} says of {service}: {problem}"
+        yield f"{target.silence}: it takes nothing before its agent runs, and nothing is taken from who serves now"
+        return
+    for service in services:
+        for problem in target.problems_of(service):
+            yield f"{target.server.name} says of {service}: {problem}"
 
 
 def _obstacles(scene: Scene, target: EntryUUID) -> Iterator[str]:
@@ -111,13 +111,6 @@ def _about_holder(scene: Scene, holder: EntryUUID) -> Iterator[str]:
     if seen is None:
         yield f"the holder {name} has no entry: others take over when {proof(scene, holder)}"
     elif scene.life(holder) is Life.SILENT:
-        yield f"the holder {_silent(seen)}: others take over when {proof(scene, holder)}"
+        yield f"the holder {seen.silence}: others take over when {proof(scene, holder)}"
     elif seen.sign is not None and seen.sign.mode == Mode.PAUSED and not seen.is_silent:
         yield f"the holder {name} is paused and hands nothing over; on that server: relocd resume"
-
-
-def _silent(seen: ServerView) -> str:
-    name = seen.server.name
-    if seen.sign is None or seen.age_s is None:
-        return f"{name} has never been heard"
-    return f"{name} is silent for {seen.age_s:.0f} s (lease {seen.sign.lease_s:g} s)"

@@ -10,7 +10,7 @@ from relocd.model.entries import Service, ServiceState
 from relocd.model.mode import Mode
 from relocd.operator.standing import ServerView
 
-__all__ = ["End", "Progress", "Reading", "Watched", "progress"]
+__all__ = ["End", "Progress", "Reading", "Watched", "problems_said", "progress"]
 
 
 class End(Enum):
@@ -70,7 +70,7 @@ def progress(watched: Watched, reading: Reading) -> Progress:
 def _as_holder(watched: Watched, reading: Reading, state: ServiceState) -> Progress:
     holds = f"{watched.name} holds it (generation {state.generation})"
     if not _says_active(watched, reading, state.generation or 0):
-        problems = _problems(watched, reading)
+        problems = problems_said(watched, reading)
         return Progress(f"{holds} and activates it{problems and f': {problems}'}")
     if state.previous is not None:
         return Progress(f"{watched.name} runs it; cleaning up behind {state.previous.name}")
@@ -95,20 +95,20 @@ def _why(watched: Watched, reading: Reading) -> str:
     if seen is None:
         return f"{name} has no entry that can be read"
     if seen.sign is None or seen.age_s is None:
-        return f"{name} has never been heard: its agent does not run"
+        return f"{seen.silence}: its agent does not run"
     if seen.server.fenced:
         return f"{name} is fenced"
     if seen.is_silent:
-        return f"{name} is silent for {seen.age_s:.0f} s (lease {seen.sign.lease_s:g} s): its agent does not run"
+        return f"{seen.silence}: its agent does not run"
     if seen.sign.mode != Mode.NORMAL:
         return f"{name} is {seen.sign.mode}"
-    problems = _problems(watched, reading)
+    problems = problems_said(watched, reading)
     return f"{name} is not ready: {problems}" if problems else f"{name} has not said yet that it is ready"
 
 
-def _problems(watched: Watched, reading: Reading) -> str:
-    seen = reading.seen
-    return "" if seen is None or seen.sign is None else "; ".join(seen.sign.problems_of(watched.service.name))
+def problems_said(watched: Watched, reading: Reading) -> str:
+    """What the new server says to be wrong with the service, empty when nothing."""
+    return "" if reading.seen is None else "; ".join(reading.seen.problems_of(watched.service.name))
 
 
 def _says_active(watched: Watched, reading: Reading, generation: int) -> bool:

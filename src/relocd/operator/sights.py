@@ -66,11 +66,10 @@ def _acts(seen: ServerView) -> bool:
 def _here(scene: Scene, contest: Contest) -> Here:
     seen, service = scene.seen[contest.me], scene.service
     says = "" if seen.sign is None else seen.sign.says.get(service.dn.key, "")
-    problems = () if seen.sign is None else seen.sign.problems_of(service.name)
     return Here(
         active=says == "active",
         up=says == "active",
-        ready=not problems and says != "failed" and not seen.is_silent,
+        ready=not seen.problems_of(service.name) and says != "failed" and not seen.is_silent,
         steady=not seen.is_silent,
         failed=says == "failed" and contest.holds,
         settled=True,

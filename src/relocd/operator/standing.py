@@ -47,6 +47,18 @@ class ServerView:
         return self.sign is None or self.age_s is None or self.age_s > self.sign.lease_s
 
     @property
+    def silence(self) -> str:
+        """How long it has not been heard, as the beginning of a sentence."""
+        name = self.server.name
+        if self.sign is None or self.age_s is None:
+            return f"{name} has never been heard"
+        return f"{name} is silent for {self.age_s:.0f} s (lease {self.sign.lease_s:g} s)"
+
+    def problems_of(self, service: str) -> tuple[str, ...]:
+        """What its agent last said to be wrong with a service, by its cn."""
+        return () if self.sign is None else self.sign.problems_of(service)
+
+    @property
     def level(self) -> Level:
         """What becomes of its services is judged with them."""
         return Level.WARNING if self.notes else Level.OK

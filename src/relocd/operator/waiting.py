@@ -18,7 +18,7 @@ from relocd.operator.access import Access
 from relocd.operator.directory import Directory, equals, on_directory
 from relocd.operator.lookup import SERVER, SERVICE, matching, state_of, viewed
 from relocd.operator.moves import Wish
-from relocd.operator.progress import End, Reading, Watched, progress
+from relocd.operator.progress import End, Reading, Watched, problems_said, progress
 from relocd.operator.standing import ServerView
 
 __all__ = ["Follower"]
@@ -73,10 +73,8 @@ class Follower:
     def _look(self, directory: Directory, watched: Watched) -> End | None:
         """Read once, tell what is new, and say whether it has come to an end."""
         reading = _reading(directory, watched)
-        sign = None if reading.seen is None else reading.seen.sign
-        problems = () if sign is None else sign.problems_of(watched.service.name)
-        if problems:
-            self._problems[watched] = "; ".join(problems)
+        if problems := problems_said(watched, reading):
+            self._problems[watched] = problems
         now = progress(watched, reading)
         if self._said.get(watched) != now.text:
             self._said[watched] = now.text

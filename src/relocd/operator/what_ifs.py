@@ -62,7 +62,7 @@ def _of_server(scene: Scene, world: World, server: EntryUUID) -> Iterator[_WhatI
         yield _WhatIf(f"{rests}, which displaces it, leaves {name}", lambda world: _stays(world, server))
     elif not seen.is_silent and mode != Mode.NORMAL:
         yield _WhatIf(f"relocd resume on {name}", lambda world: _stays(_alive(world, server), server))
-    problems = () if seen.sign is None else seen.sign.problems_of(scene.service.name)
+    problems = seen.problems_of(scene.service.name)
     if problems:
         yield _WhatIf(f"solved: {'; '.join(problems)}", lambda world: _here(world, server, ready=True, failed=False))
 
