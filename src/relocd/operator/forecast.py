@@ -89,6 +89,7 @@ def after(world: World, act: Act) -> World:
 def _written(state: State, me: EntryUUID, step: Step) -> State:
     """The state entry after a step that writes it."""
     next_ = state.generation + 1
+    others = None if state.candidate == me else state.candidate  # who acts as candidate is none any more
     match step:
         case BecomeCandidate():
             return replace(state, candidate=me)
@@ -97,13 +98,13 @@ def _written(state: State, me: EntryUUID, step: Step) -> State:
         case ClearPrevious():
             return replace(state, previous=None)
         case SwapIn():
-            return State(me, None if state.candidate == me else state.candidate, None, next_)
+            return State(me, others, None, next_)
         case HandOver(_, to):
             return State(to, None, me, next_)
         case GiveBack(_, to):
             return State(to, state.candidate, None, next_)
         case LetGo() | StepDown():
-            return replace(state, holder=None, generation=next_)
+            return State(None, others, state.previous, next_)
         case _:
             return state
 

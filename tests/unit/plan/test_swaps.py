@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from relocd.model.dn import DN
 from relocd.model.entries import EntryUUID
 from relocd.model.writes import Delete, Done, Exists, Lost, Modification
-from relocd.plan.sight import State
+from relocd.operator import forecast
+from relocd.operator.sights import World
+from relocd.plan.sight import Choice, Here, State
 from relocd.plan.steps import (
     Activate,
     BecomeCandidate,
@@ -248,6 +250,16 @@ def test_a_write_makes_the_state_that_the_rules_go_on_from(data, before):
     assert outcome == Done()
     assert after == expected(before, step)
     assert after.generation == before.generation + (after.holder != before.holder)
+
+
+@given(st.data(), _states)
+def test_what_is_forecast_is_what_the_write_makes(data, before):
+    """`relocd explain` says what comes next without writing."""
+    step = data.draw(_steps(before))
+    here = Here(active=True, up=True, ready=True, steady=True)
+    world = World(before, Choice(), dict.fromkeys(NAMES, here))
+    _, made = sent(write_of(step, contest_of_a(before)), before)
+    assert forecast.after(world, forecast.Act("a", step, "")).state == made
 
 
 @given(st.data(), _states, _states)
