@@ -91,6 +91,8 @@ class ContainersStory:
         answer = self._answer("node1", 1)
         timeline.figure("from `up` to the first answer", (time.monotonic() - began) * 1000)
         timeline.claim("node1 answers at the service's address", bool(answer), answer)
+        said = self._until(lambda: self._tried(self._commands.well), "RELOCD OK")
+        timeline.claim("the directory of node2 has copied the entries", "OK" in said, said)
 
     def _move(self, timeline: Timeline) -> None:
         self._do(self._commands.move)
