@@ -354,6 +354,9 @@ def test_every_step_has_a_reason_and_fits_who_the_server_is(sight, here):
         case "Activate":
             assert holds
             assert here.steady
+        case "BecomeCandidate" if holds:
+            assert here.gives_way is GivesWay.FENCED
+            assert not here.up
         case "SwapIn" | "BecomeCandidate":
             assert not holds
             assert here.ready
