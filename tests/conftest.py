@@ -3,6 +3,7 @@
 import signal
 
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
 
 # The machine may be busy with something else: how long an example takes says nothing about the code.
 settings.register_profile("shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -11,3 +12,16 @@ settings.load_profile("shared machine")
 # A shell lets what it starts in the background ignore Ctrl-C, and all that is started there in turn.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+_COMPUTES = ("tests/unit/", "tests/simulation/")
+
+
+class _OneRealMachine(LoadScopeScheduling):
+    """Tests of real daemons run one after the other in one process, those that only compute beside them in others."""
+
+    def _split_scope(self, nodeid):
+        return nodeid if nodeid.startswith(_COMPUTES) else "the real machine"
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return _OneRealMachine(config, log)
