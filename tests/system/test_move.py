@@ -67,7 +67,7 @@ def test_move_to_a_server_that_is_not_ready_gives_its_own_reason(staged):
 
 
 def test_move_that_fails_there_ends_at_once_with_the_reason(staged):
-    """Not at the timeout: it was given back."""
+    """Not at the timeout: it was given back. Who asks later is told, too."""
     stage = staged()
     stage.opens("web", template_sets=["unit"])
     stage.unit("node2", "web").spoil()
@@ -75,6 +75,7 @@ def test_move_that_fails_there_ends_at_once_with_the_reason(staged):
     assert done.returncode == 1
     assert "node2 has given it back to node1 (generation 3)" in done.stderr
     assert stage.holders() == ["node1"]
+    until(lambda: "node2: web: given back at 20" in relocd(stage, "status", "--check").stdout)
 
 
 def test_failover_of_a_fenced_server_moves_links_and_clusters(staged):

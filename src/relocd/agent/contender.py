@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Final
 
 from relocd.agent.converge import Files, Report, adopted, converged, is_up, let_go, prepared
@@ -52,7 +53,7 @@ class _Memory:
     """What lies between two steps. Times are of the monotonic clock, numbers are generations.
 
     `taken`: this server swapped itself in. `unasked`: who had the address before is known to have let go, so that the
-    wire need not be asked. `sulks_about`: what the last failed activation was about.
+    wire need not be asked. `sulks_about`: what the last failed activation was about; `failure`: what was wrong.
     """
 
     state: State | None = None
@@ -62,18 +63,20 @@ class _Memory:
     taken: int | None = None
     unasked: int | None = None
     sulks_about: object = None
+    failure: str = ""
     ready: _Ready | None = None
     problems: tuple[str, ...] = ()
 
 
 class Contender:
-    """The part of this server in one exclusive service."""
+    """The part of this server in one exclusive service. `given_back` says why it was, once it was."""
 
     def __init__(self, host: Host, agreement: Agreement) -> None:
         self._host = host
         self._agreed = agreement
         self._writes = Writes(agreement.writer, agreement.settings.prompt_s)
         self._memory = _Memory()
+        self.given_back = ""
 
     def look_again(self, *, at_all: bool) -> None:
         """Something changed here: it may be ready now, or not any more; `at_all`: what failed may work now."""
@@ -227,6 +230,9 @@ class Contender:
         if report.problems:
             self._memory.failed_in = step.generation
             self._memory.sulks_about = _matter(turn.goal, turn.contest)
+            self._memory.failure = "; ".join(report.problems)
+        else:
+            self.given_back = ""
         return replace(report, again_s=0.0)
 
     async def _given_away(self, step: HandOver | GiveBack | LetGo | StepDown, turn: Turn, view: object) -> Report:
@@ -236,6 +242,8 @@ class Contender:
         own = unlinking(turn.contest, turn.contest.me) if isinstance(step, GiveBack) else None
         if report.problems:
             return report
+        if isinstance(step, GiveBack) and self._memory.failed_in == step.state.generation:
+            self.given_back = _given_back(self._memory.failure)
         problem = "" if own is None else await self._writes.send(own, view)
         if not self._is_steady(turn):
             return replace(report, standing="let go; nothing is written until its own heartbeat is steady again")
@@ -291,6 +299,13 @@ def _known_state(contest: Contest, here: Here) -> State | None:
     state = contest.state
     unclear = state is not None and state.holder in contest.nameless and here.up
     return None if unclear else state
+
+
+def _given_back(failure: str) -> str:
+    """What the administrator is told who comes later and finds the service where it was before."""
+    at = datetime.now(UTC).isoformat(" ", "seconds")
+    forget = "order it here again, or restart the agent to forget that"
+    return f"given back at {at}, for it could not be activated here ({forget}): {failure}"
 
 
 def _told(report: Report, problem: str) -> Report:

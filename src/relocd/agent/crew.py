@@ -34,6 +34,7 @@ class Crew:
         self._confirming: dict[GoalId, asyncio.Task[None]] = {}
         self._absent: frozenset[GoalId] = frozenset()
         self._unconfirmed: dict[GoalId, str] = {}
+        self._given_back: dict[GoalId, Problem] = {}
         self._group: asyncio.TaskGroup | None = None
         self._adopted = False
 
@@ -44,9 +45,11 @@ class Crew:
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """What keeps a service here that does not seem to be linked any more."""
+        """What keeps a service here that does not seem to be linked any more, and why others were given back."""
         named = ((self._workers[goal].name, why) for goal, why in self._unconfirmed.items() if goal in self._workers)
-        return tuple(Problem(name, f"seems not to be linked any more, but stays: {why}") for name, why in named)
+        staying = (Problem(name, f"seems not to be linked any more, but stays: {why}") for name, why in named)
+        here = (Problem(worker.name, worker.given_back) for worker in self.workers if worker.given_back)
+        return *staying, *here, *self._given_back.values()
 
     @property
     def doubting(self) -> bool:
@@ -73,6 +76,9 @@ class Crew:
                 worker.want(goal)
         for here in self._unconfirmed.keys() - self._absent:
             del self._unconfirmed[here]
+        self._given_back = {
+            goal: why for goal, why in self._given_back.items() if (service := service_of(goal)) and exists(service)
+        }
         for here in self._confirming.keys() - self._absent:
             self._confirming.pop(here).cancel()  # so that the next absence is asked about at once
         if not self._adopted and goals.complete:
@@ -161,6 +167,7 @@ class Crew:
         return self._group.create_task(work)
 
     def _hire(self, goal: GoalId, footprint: Footprint | None, heir_of: GoalId | None = None) -> Worker:
+        self._given_back.pop(goal, None)
         worker = Worker(self._host, goal, footprint, self._pace, self._agreement, self._changed)
         self._workers[goal] = worker
         self._tasks[goal] = self._start(self._employ(worker, heir_of))
@@ -171,6 +178,8 @@ class Crew:
             await self._inherit(worker, heir_of)
         await worker.run()
         del self._workers[worker.goal], self._tasks[worker.goal]
+        if worker.given_back:
+            self._given_back[worker.goal] = Problem(worker.name, worker.given_back)
         for other in self._workers.values():
             if other.name == worker.name:  # added anew while this one left: what it removed was the other's too
                 other.nudge()

@@ -102,6 +102,11 @@ class Worker:
             if not _serves(wish):
                 self._revoked.set()
 
+    @property
+    def given_back(self) -> str:
+        """Why the service was given back, empty where it was not."""
+        return self._contender.given_back
+
     async def is_up(self) -> bool:
         """Whether something that this server has only while it serves may be up here."""
         return self.footprint is not None and await is_up(self._host, self.footprint)

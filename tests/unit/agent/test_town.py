@@ -121,6 +121,22 @@ class TestAModifyTakesNothingAway:
             await lab.serves("me")
             assert lab.links() == {"me"}
 
+    async def test_that_fails_and_the_server_says_so_until_it_has_served(self):
+        """Whoever gave the order may look only in the morning."""
+        async with town(*BOTH) as lab:
+            await lab.serves("me")
+            lab.twin.server.units.broken = {"web"}
+            lab.link("twin", "web")
+            await lab.twin.says("given back at 20")
+            await lab.serves("me")
+            await until(lambda: lab.twin.said.status["services"] == [], SOON_S)
+            (said,) = lab.twin.problems()
+            assert said.endswith("web does not start: look at its log")
+            lab.twin.server.units.broken = set()
+            lab.link("twin", "web")
+            await lab.serves("twin")
+            assert lab.twin.said.status["problems"] == []
+
     async def test_that_fails_in_a_cluster_and_it_is_not_tried_again_for_nothing(self):
         async with town(*PAIR, cluster("pair", services=["web"], active="me")) as lab:
             await lab.serves("me")
@@ -129,6 +145,7 @@ class TestAModifyTakesNothingAway:
             await until(lambda: lab.state[3] == 3, SOON_S)
             await lab.serves("me")
             await remains(lab, "me")
+            await lab.twin.says("given back at 20")
 
 
 class TestNobodyIsChosen:
