@@ -233,6 +233,7 @@ class Agent:
             providers=lambda: self._mirror.providers,
             mode=lambda: self._mode,
             is_up=lambda service: self._crew.is_up(service),
+            unread=lambda service: service in self._to_read,
         )
 
     async def _look_after_myself(self) -> None:
@@ -306,6 +307,7 @@ class Agent:
                 entry = await self._directory.reader.by_uuid(uuid)
                 if entry is not None:
                     self._mirror.fill(entry)
+                    self._consider()
                 self._to_read.discard(uuid)
         except RelocdError as error:
             _log.warning("cannot read what was linked", extra={"fields": {"problem": str(error)}})

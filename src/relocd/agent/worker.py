@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from relocd.agent.contender import Contender
 from relocd.agent.converge import Report, Terms, converged, departed, is_up, prepared
@@ -23,12 +23,13 @@ from relocd.model.settings import AgentSettings, WireSettings
 from relocd.model.template_set import Role
 from relocd.plan.contest import Contest
 from relocd.plan.desired import Footprint, Placed
-from relocd.plan.goals import Goal, GoalId, in_role
+from relocd.plan.goals import Goal, GoalId, in_role, service_of
 
 __all__ = ["Leave", "Pace", "Worker"]
 
 _log = logging.getLogger(__name__)
 _BUSY_MIN_S, _BUSY_MAX_S = 0.01, 1.0
+_SECRETS_S = 0.05
 _BUSY_ATTEMPTS = 16  # at the distance of probes: what stops over there does so within moments, as a rule
 
 
@@ -80,6 +81,7 @@ class Worker:
         self._acted_at = 0.0
         self._host = host
         self._pace = pace
+        self._agreement = agreement
         self._contender = Contender(host, agreement)
         self._reported = reported
         self._wake = asyncio.Event()
@@ -209,6 +211,7 @@ class Worker:
             report = Report(self.footprint, (f"a defect of relocd, see its log: {type(error).__name__}",))
         finally:
             self.acting, self._acted_at = False, time.monotonic()
+        report = self._with_patience(wish, report)
         self.footprint, self.report = report.footprint, report
         self._announce(self._to_announce())
         if report != before:
@@ -230,6 +233,14 @@ class Worker:
             self._announce(frozenset())
             return await departed(self._host, self.goal, self.footprint, wish.reason)
         return Report(self.footprint)
+
+    def _with_patience(self, wish: Goal | Leave | None, report: Report) -> Report:
+        """What is wrong with a service that was linked just now may be that its secrets had yet to be read."""
+        service = service_of(self.goal)
+        unread = service is not None and self._agreement.unread(service)
+        if report.problems and (unread or _secrets(wish) != _secrets(self.wish)):
+            return replace(report, problems=(), standing="its secrets are being read", again_s=_SECRETS_S)
+        return report
 
     def _log_problems(self, before: Report, report: Report) -> None:
         for problem in report.problems:
