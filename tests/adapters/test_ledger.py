@@ -27,6 +27,7 @@ FOOTPRINT = Footprint(
     frozenset({placed("192.0.2.10/24"), placed("2001:db8::10/64", on="eth1")}),
     (unit("web", early=True), unit("db", UnitAction.NONE)),
     First.ADDRESSES,
+    owes_change=True,
 )
 
 

@@ -91,11 +91,15 @@ def footprint_json(footprint: Footprint) -> dict[str, Any]:
         "addresses": [[placed.interface, str(placed.address)] for placed in sorted(footprint.addresses, key=str)],
         "units": [[unit.name, unit.enter, unit.change, unit.removed, unit.early] for unit in footprint.units],
         "first": footprint.first,
+        "owes_change": footprint.owes_change,
     }
 
 
 def footprint_of(content: Mapping[str, Any]) -> Footprint:
-    """The footprint that JSON values describe; raises ValueError, KeyError or TypeError when they do not."""
+    """The footprint that JSON values describe; raises ValueError, KeyError or TypeError when they do not.
+
+    A ledger from before a command could be owed says nothing of it.
+    """
     return Footprint(
         name=str(content["name"]),
         role=None if content["role"] is None else Role(content["role"]),
@@ -104,6 +108,7 @@ def footprint_of(content: Mapping[str, Any]) -> Footprint:
         addresses=frozenset(Placed(str(name), ip_interface(text)) for name, text in content["addresses"]),
         units=tuple(_unit(*words) for words in content["units"]),
         first=First(content["first"]),
+        owes_change=bool(content.get("owes_change", False)),
     )
 
 

@@ -263,7 +263,8 @@ async def _unit_state(host: Host, name: str) -> UnitState | None:
 def _reached(plan: Plan, footprint: Footprint, role: Role, outcomes: Sequence[Outcome]) -> Footprint:
     """The footprint after acting: whole success reaches the role; a fallback reaches no role that it did not have.
 
-    Where only a command failed, the units run with the new files: they are not restarted for the next attempt.
+    Where only a command failed, the units run with the new files: they are not restarted for the next attempt, and the
+    command is owed.
     """
     if plan.desired is None:
         return footprint
@@ -272,7 +273,7 @@ def _reached(plan: Plan, footprint: Footprint, role: Role, outcomes: Sequence[Ou
     if any(not isinstance(action, RunCommand) for action in failed):
         return plan.intent
     if failed:
-        return replace(plan.intent, applied=reached.applied)
+        return replace(plan.intent, applied=reached.applied, owes_change=True)
     return replace(reached, role=footprint.role if footprint.role is role else None) if plan.problems else reached
 
 

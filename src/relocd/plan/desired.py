@@ -59,7 +59,8 @@ class Footprint:
     """What relocd has done here for one goal, as the ledger keeps it: enough to leave without entry or templates.
 
     `role` is the last that was reached completely. `files` are the targets that may be installed; `applied` are the
-    digests of the content that the units have been started or reloaded with.
+    digests of the content that the units have been started or reloaded with; with `owes_change` a command of that
+    change has failed, and is to be run again.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Footprint:
     addresses: frozenset[Placed] = frozenset()
     units: tuple[DesiredUnit, ...] = ()
     first: First = First.UNITS
+    owes_change: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,7 @@ def before(desired: Desired, targets: Iterable[str], footprint: Footprint) -> Fo
         addresses=footprint.addresses.union(desired.addresses),
         units=tuple(units.values()),
         first=desired.first,
+        owes_change=same and footprint.owes_change,
     )
 
 
@@ -90,6 +91,7 @@ def after(desired: Desired, footprint: Footprint) -> Footprint:
         addresses=frozenset(desired.addresses),
         units=desired.units,
         first=desired.first,
+        owes_change=files is None and footprint.owes_change,
     )
 
 
@@ -181,7 +183,7 @@ def _unit_actions(desired: Desired, observed: Observed, footprint: Footprint) ->
 def _commands(desired: Desired, footprint: Footprint) -> Iterator[Action]:
     moment = Moment.ACTIVATE if desired.role is Role.ACTIVE else Moment.STANDBY
     if not _entering(desired, footprint):
-        if not _changed(desired, footprint):
+        if not (_changed(desired, footprint) or footprint.owes_change):
             return
         moment = Moment.CHANGE
     for command in desired.commands:

@@ -8,7 +8,7 @@ import pytest
 
 from relocd.agent.converge import converged, departed, planned
 from relocd.model.host import UnitState
-from relocd.model.template_set import FileSpec, Role, UnitAction, UnitSpec
+from relocd.model.template_set import Command, FileSpec, Moment, Role, UnitAction, UnitSpec
 from relocd.plan.desired import Footprint
 from tests.fakes import FakeServer
 from tests.plans import goal, placed, template_set
@@ -55,6 +55,45 @@ async def test_what_may_be_left_behind_is_kept_before_the_first_action(server):
     await converged(server.host, ACTIVE, NOTHING)
     assert server.world.effects[0] == "keep one"
     assert server.world.effects[-1] == "keep one"
+
+
+class TestCommandOfAChange:
+    """A command that tells a daemon of new files: `tell`. It fails at first."""
+
+    @pytest.fixture
+    async def failed(self, server):
+        tell = Command(Moment.CHANGE, ("tell",))
+        server.sets.sets["web"] = template_set("web", commands=(tell,))
+        first = await converged(server.host, ACTIVE, NOTHING)
+        server.renderer.templates["web", "conf.j2"] = "another"
+        server.commands.failing = {"tell"}
+        report = await converged(server.host, ACTIVE, first.footprint)
+        assert report.problems == ("tell: no end within 30 s",)
+        server.take_effects()
+        return report
+
+    async def test_it_is_run_until_it_succeeds_and_the_units_are_left_alone(self, server, failed):
+        again = await converged(server.host, ACTIVE, failed.footprint)
+        assert (again.problems, again.footprint) == (failed.problems, failed.footprint)
+        server.commands.failing = set()
+        done = await converged(server.host, ACTIVE, again.footprint)
+        assert (done.problems, server.take_effects()) == ((), ["run tell"])
+        last = await converged(server.host, ACTIVE, done.footprint)
+        assert (last.footprint, server.take_effects()) == (done.footprint, [])
+
+    async def test_it_is_owed_also_while_the_template_is_broken(self, server, failed):
+        break_template(server)
+        broken = await converged(server.host, ACTIVE, failed.footprint)
+        server.renderer.templates["web", "conf.j2"] = "another"
+        server.commands.failing = set()
+        await converged(server.host, ACTIVE, broken.footprint)
+        assert server.take_effects() == ["run tell"]
+
+    async def test_it_is_not_owed_after_the_role_has_changed(self, server, failed):
+        server.commands.failing = set()
+        standby = await converged(server.host, STANDBY, failed.footprint)
+        await converged(server.host, ACTIVE, standby.footprint)
+        assert "run tell" not in server.take_effects()
 
 
 async def test_a_second_time_nothing_happens(serving):
