@@ -27,13 +27,15 @@ __all__ = ["FakeDirectory", "FakeFeed", "FakeOrders", "FakeOutlets", "FakeReader
 class FakeFeed:
     """The persistent search: what it is told, in order; with a `filter_` no other server's status.
 
-    `found` is what a search that begins anew finds; nothing, unless a test tells it.
+    `found` is what a search that begins anew finds; nothing, unless a test tells it. `forgot` counts how often that was
+    to be everything.
     """
 
     def __init__(self, filter_: str = "", found: Callable[[], Sequence[SyncEvent]] = list) -> None:
         self.filter = filter_
         self._found = found
         self._told: asyncio.Queue[Sequence[SyncEvent]] = asyncio.Queue()
+        self.forgot = 0
 
     def tell(self, events: Sequence[SyncEvent]) -> None:
         """Events that arrive together."""
@@ -41,9 +43,10 @@ class FakeFeed:
         if heard:
             self._told.put_nowait(heard)
 
-    def restart(self, filter_: str) -> None:
-        """The search begins anew."""
+    def restart(self, filter_: str, *, fresh: bool = False) -> None:
+        """The search begins anew; here it always finds everything."""
         self.filter = filter_
+        self.forgot += fresh
         self.tell(self._found())
 
     def hurry(self) -> None:

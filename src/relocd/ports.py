@@ -51,8 +51,8 @@ class Feed(Protocol):
         """Events in the order the directory sent them; those that arrived together make one batch."""
         ...
 
-    def restart(self, filter_: str) -> None:
-        """End the search that runs, if one does, and begin anew with that filter, at once."""
+    def restart(self, filter_: str, *, fresh: bool = False) -> None:
+        """End the search that runs, if one does, and begin anew with that filter, at once; `fresh`: without cookie."""
         ...
 
     def hurry(self) -> None:

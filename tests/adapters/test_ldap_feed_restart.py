@@ -113,6 +113,15 @@ class TestRestart:
         assert followed.present == {"node1", "node2", "status"}
         assert "begun anew" in followed.losses
 
+    async def test_fresh_it_reads_everything_again_and_only_that_time(self, slapd):
+        async with following(settings_for(slapd.uri), search_filter(NODE1)) as followed:
+            await followed.refreshed()
+            followed.feed.restart(search_filter(NODE1), fresh=True)
+            await followed.refreshed(2)
+            followed.feed.restart(search_filter(NODE1))
+            await followed.refreshed(3)
+        assert [event.fresh for event in followed.of(Started)] == [True, True, False]
+
     async def test_several_at_once_end_on_the_last_filter(self, slapd):
         async with following(settings_for(slapd.uri), search_filter(NODE1)) as followed:
             await followed.refreshed()

@@ -177,6 +177,10 @@ class Slapd:
         self._require_stopped("slapadd")
         _checked(["slapadd", "-q", "-w", *self._config_option(), "-b", SUFFIX, "-l", str(ldif)], timeout=300)
 
+    def slapcat(self, ldif: Path) -> None:
+        """Write the database to a file, as a backup does; slapd may run meanwhile."""
+        _checked(["slapcat", *self._config_option(), "-b", SUFFIX, "-l", str(ldif)], timeout=300)
+
     def log(self) -> str:
         """What slapd has said so far."""
         return (self.folder / "log").read_text(errors="replace")

@@ -68,9 +68,10 @@ class LdapFeed:
         """The server that carries the search now."""
         return self._follower.uri
 
-    def restart(self, filter_: str) -> None:
-        """End the search that runs, if one does, and begin anew with that filter, at once."""
+    def restart(self, filter_: str, *, fresh: bool = False) -> None:
+        """End the search that runs, if one does, and begin anew with that filter, at once; `fresh`: without cookie."""
         self._follower.plan = replace(self._follower.plan, filter=filter_)
+        self._follower.forgets |= fresh
         if not self._stop.is_set():
             self._stop.interrupt()
 
@@ -136,11 +137,12 @@ class LdapFeed:
 
 
 class _Follower:
-    """What the thread does: one search after the other."""
+    """What the thread does: one search after the other; it `forgets` its cookie before the next one."""
 
     def __init__(self, plan: Plan, cookie: SyncCookie | None, stop: StopSignal) -> None:
         self.uri: str | None = None
         self.plan = plan
+        self.forgets = False
         self._cookie = cookie
         self._stop = stop
         self._lagging_since: float | None = None
@@ -157,7 +159,7 @@ class _Follower:
         """Try the servers until one has carried a search, and wait for its end; whether there was one."""
         reasons: list[str] = []
         for uri in self.plan.settings.uris:
-            session = Session(self._cookie)
+            session = self._session()
             reasons.append(self._attempt(uri, session, emit))
             if self._stop.is_set():
                 return False
@@ -168,9 +170,15 @@ class _Follower:
         emit([Lost("; ".join(reasons))])
         return False
 
+    def _session(self) -> Session:
+        """The next search: from the cookie, unless that is to be forgotten."""
+        self._stop.take_interrupt()  # it was about an earlier one: this search begins anew anyway
+        if self.forgets:
+            self.forgets, self._cookie = False, None
+        return Session(self._cookie)
+
     def _attempt(self, uri: str, session: Session, emit: Emit) -> str:
         """Follow one server's search to its end; the reason of the end."""
-        self._stop.take_interrupt()  # it was about an earlier one: this search begins anew anyway
         try:
             with connect(uri, self.plan.settings) as connection:
                 self._refuse_lagging(connection)

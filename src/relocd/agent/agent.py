@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from relocd import __version__
 from relocd.agent.clusters import Clusters, unfence
-from relocd.agent.confirmation import fill, is_unlinked
+from relocd.agent.confirmation import fill, is_put_back, is_unlinked
 from relocd.agent.crew import Crew
 from relocd.agent.host import Host
 from relocd.agent.pulse import Pulse
@@ -86,6 +86,8 @@ class Agent:
         self._missing: frozenset[EntryUUID] = frozenset()
         self._linked: frozenset[EntryUUID] | None = None
         self._to_read: set[EntryUUID] = set()
+        self._resumed = False
+        self._unproved = False  # the search was resumed, and it is not known yet from where the directory goes on
         self._incomplete = asyncio.Event()
         self._dirty = asyncio.Event()
 
@@ -138,10 +140,13 @@ class Agent:
         for event in batch:
             match event:
                 case Started(uri, fresh):
+                    self._resumed = not fresh
                     self._connected("refreshing", uri)
                     self._host.meter.searched()
                     _log.info("search started", extra={"fields": {"uri": uri, "fresh": fresh}})
                 case RefreshDone():
+                    self._unproved = self._resumed
+                    self._incomplete.set()
                     self._connected("current", self._connection.detail)
                     _log.info("refresh complete", extra={"fields": {"entries": len(self._mirror)}})
                 case Lost(reason):
@@ -286,13 +291,27 @@ class Agent:
                 async with asyncio.timeout(delay_s):
                     await self._incomplete.wait()
             self._incomplete.clear()
+            await self._prove()
             filled = await self._fill()
             await self._read_again()
             self._consider()
-            if not self._missing and not self._to_read:
+            if not (self._missing or self._to_read or self._unproved):
                 delay_s = None
             else:
                 delay_s = pace.retry_min_s if filled or not delay_s else min(delay_s * 2, pace.retry_max_s)
+
+    async def _prove(self) -> None:
+        """After a search was resumed: read the directory anew if it was put back to an earlier time."""
+        try:
+            if self._unproved and await is_put_back(self._mirror, self._directory.reader):
+                self._read_anew()
+            self._unproved = False
+        except RelocdError as error:
+            _log.warning("cannot read", extra={"fields": {"problem": str(error)}})
+
+    def _read_anew(self) -> None:
+        _log.warning("the directory was put back to an earlier time; reading it anew")
+        self._directory.feed.restart(search_filter(self._name), fresh=True)
 
     async def _fill(self) -> bool:
         try:
@@ -304,8 +323,11 @@ class Agent:
     async def _read_again(self) -> None:
         try:
             for uuid in sorted(self._to_read):
+                known = self._mirror.csn(uuid)
                 entry = await self._directory.reader.by_uuid(uuid)
-                if entry is not None:
+                if entry is not None and entry.csn < known:
+                    self._read_anew()
+                elif entry is not None:
                     self._mirror.fill(entry)
                     self._consider()
                 self._to_read.discard(uuid)

@@ -16,7 +16,7 @@ from relocd.model.parse import Model, parsed
 from relocd.ports import DirectoryReader
 from relocd.sync.mirror import Mirror
 
-__all__ = ["fill", "is_unlinked"]
+__all__ = ["fill", "is_put_back", "is_unlinked"]
 
 
 async def fill(mirror: Mirror, reader: DirectoryReader) -> bool:
@@ -28,6 +28,22 @@ async def fill(mirror: Mirror, reader: DirectoryReader) -> bool:
     if failed is not None and not any(filled):
         raise failed
     return any(filled)
+
+
+async def is_put_back(mirror: Mirror, reader: DirectoryReader) -> bool:
+    """Whether the directory has an entry of concern in an older state than it was known in: a backup was restored.
+
+    Once anything was written to it, it is newer than the cookie of before, so a search goes on from there and says
+    nothing of what is older. Raises what failed when nothing older was found.
+    """
+    known = mirror.concerned
+    answers = await asyncio.gather(*map(reader.by_uuid, known), return_exceptions=True)
+    if any(entry.csn < known[entry.uuid] for entry in answers if isinstance(entry, Entry)):
+        return True
+    failed = next((error for error in answers if isinstance(error, BaseException)), None)
+    if failed is not None:
+        raise failed
+    return False
 
 
 async def is_unlinked(reader: DirectoryReader, me: EntryUUID, service: EntryUUID) -> bool:

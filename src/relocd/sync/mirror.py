@@ -109,6 +109,16 @@ class Mirror:
         return tuple(record for record in records if record is not None and record.whole is None)
 
     @property
+    def concerned(self) -> Mapping[EntryUUID, str]:
+        """The entries of concern, each with the change sequence number of the state in which it is known."""
+        return {uuid: self.csn(uuid) for uuid in self._concern.uuids}
+
+    def csn(self, uuid: EntryUUID) -> str:
+        """The change sequence number of the state in which an entry is known, empty when it is not."""
+        record = self._content.get(uuid)
+        return "" if record is None else record.csn
+
+    @property
     def saved(self) -> Saved | None:
         """What to store now, or None while a refresh runs or before the first is complete."""
         if not self._settled or not self._cookie:

@@ -57,6 +57,45 @@ async def test_a_refresh_that_is_cut_off_starts_and_stops_nothing(lab):
         assert lab.server.take_effects() == []
 
 
+class TestRestoredBackup:
+    """A search that goes on from its cookie is not told of what is older than that."""
+
+    @staticmethod
+    def put_back(lab, entry):
+        lab.directory.model.entries[entry.uuid] = replace(entry, csn="20250101000000.000000Z#000000#001#000000")
+
+    async def test_it_is_read_anew_when_a_search_was_resumed(self, lab):
+        async with lab.agent():
+            lab.directory.refresh()
+            await lab.serving()
+            self.put_back(lab, server("me"))
+            assert not lab.directory.feed.forgot
+            lab.directory.feed.tell(lab.directory.model.refresh(lab.directory.model.cookie))
+            await until(lambda: lab.directory.feed.forgot == 1)
+            lab.directory.refresh()
+            await until(lambda: not lab.server.addresses.ours)
+            await a_while()
+            assert lab.directory.feed.forgot == 1
+
+    async def test_it_is_read_anew_when_a_link_leads_to_what_was_put_back(self):
+        lab = Lab(server("me"), web())
+        async with lab.agent():
+            lab.directory.refresh()
+            await until(lambda: lab.said.status.get("directory", {}).get("state") == "current")
+            self.put_back(lab, web())
+            lab.directory.put(server("me", services=["web"]))
+            await until(lambda: lab.directory.feed.forgot == 1)
+
+    async def test_a_search_that_was_resumed_where_it_ended_goes_on(self, lab):
+        async with lab.agent():
+            lab.directory.refresh()
+            await lab.serving()
+            lab.directory.feed.tell(lab.directory.model.refresh(lab.directory.model.cookie))
+            lab.directory.put(server("me"))
+            await until(lambda: not lab.server.addresses.ours)
+            assert not lab.directory.feed.forgot
+
+
 async def test_a_service_moves_with_its_link(lab):
     async with lab.agent():
         lab.directory.refresh()

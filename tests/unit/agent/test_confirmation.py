@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from relocd.agent.confirmation import fill, is_unlinked
+from relocd.agent.confirmation import fill, is_put_back, is_unlinked
 from relocd.errors import Failed, Unavailable
 from relocd.model.dn import DN
+from relocd.sync.events import RefreshDone, Started, Upsert
 from relocd.sync.mirror import Mirror
 from tests.directory import ModelDirectory
 from tests.entries import ME, cluster, server, service, uuid_of
@@ -125,3 +126,46 @@ class TestFill:
         reader.refused = {uuid_of("ntp"): Failed("insufficient access")}
         assert await fill(mirror, reader)
         assert [record.uuid for record in mirror.missing] == [uuid_of("ntp")]
+
+
+class TestPutBack:
+    """The mirror knows my entry by change 5, and the service and that of nobody here by change 4."""
+
+    @pytest.fixture
+    def mirror(self):
+        mirror = Mirror(DN.parse(ME))
+        known = [server("me", services=["web"], at=5), service("web", at=4), service("ntp", at=4)]
+        mirror.apply([Started("ldap://localhost", fresh=True), *map(Upsert, known), RefreshDone()])
+        return mirror
+
+    @staticmethod
+    def reader(*entries):
+        """One that finds entries in the state in which they are given."""
+        reader = reader_of()
+        reader.directory.entries.update({entry.uuid: entry for entry in entries})
+        return reader
+
+    @pytest.mark.parametrize(
+        ("me", "web", "ntp", "expected"),
+        [
+            pytest.param(5, 4, 4, False, id="as it was"),
+            pytest.param(9, 9, 9, False, id="newer"),
+            pytest.param(3, 4, 4, True, id="my entry is older"),
+            pytest.param(9, 3, 9, True, id="the service is older, my entry newer"),
+            pytest.param(5, 4, 1, False, id="of no concern"),
+        ],
+    )
+    async def test_what_is_older_than_it_was_known_tells(self, mirror, me, web, ntp, expected):
+        there = [server("me", at=me), service("web", at=web), service("ntp", at=ntp)]
+        assert await is_put_back(mirror, self.reader(*there)) is expected
+
+    async def test_what_is_gone_tells_nothing(self, mirror):
+        assert not await is_put_back(mirror, reader_of())
+
+    async def test_what_cannot_be_read_tells_nothing_unless_another_does(self, mirror):
+        reader = self.reader(server("me", at=5), service("web", at=4))
+        reader.refused = {uuid_of("web"): Failed("insufficient access")}
+        with pytest.raises(Failed):
+            await is_put_back(mirror, reader)
+        reader.directory.entries[uuid_of("me")] = server("me", at=1)
+        assert await is_put_back(mirror, reader)
