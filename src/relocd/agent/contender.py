@@ -86,8 +86,6 @@ class Contender:
 
     async def act(self, turn: Turn) -> Report:
         """Do what is due now; the report says how this server stands to the service."""
-        if self._agreed.mode() is Mode.PAUSED:
-            return Report(turn.footprint, standing="paused: nothing is done here until `relocd resume`")
         turn = replace(turn, footprint=adopted(self._host, turn.goal, turn.footprint))
         self._note(turn.goal, turn.contest)
         doubt = await self._writes.settle(steady=self._is_steady(turn))

@@ -72,7 +72,8 @@ class Terms:
 class Report:
     """What a convergence has reached: the footprint left here (None: nothing), what failed, and whether it waits.
 
-    `actions` are those that succeeded. `standing` says in words how this server stands to an exclusive service, and
+    `actions` are those that succeeded. `broken`: what is needed to serve could not be done; with another problem that
+    which was reached before goes on. `standing` says in words how this server stands to an exclusive service, and
     `again_s` when to look again though nothing has happened.
     """
 
@@ -80,6 +81,7 @@ class Report:
     problems: tuple[str, ...] = ()
     busy: bool = False
     actions: tuple[Action, ...] = ()
+    broken: bool = False
     standing: str = ""
     again_s: float | None = field(default=None, compare=False)
 
@@ -116,7 +118,7 @@ async def converged(host: Host, goal: Goal, footprint: Footprint, terms: Terms |
         host.meter.acted("all", time.monotonic() - begun, "failed" if _problems(outcomes) else "done")
     reached = _reached(plan, footprint, goal.role, outcomes)
     problems = (*plan.problems, *_problems(outcomes), *await _unkept(host, goal.id, reached))
-    return Report(reached, problems, any(outcome.busy for outcome in outcomes), _done(outcomes))
+    return Report(reached, problems, any(outcome.busy for outcome in outcomes), _done(outcomes), _broken(outcomes))
 
 
 async def prepared(host: Host, goal: Goal, footprint: Footprint) -> Files:
@@ -303,6 +305,12 @@ async def _unkept(host: Host, goal: GoalId, footprint: Footprint) -> tuple[str, 
 
 def _problems(outcomes: Iterable[Outcome]) -> tuple[str, ...]:
     return tuple(outcome.problem for outcome in outcomes if outcome.problem)
+
+
+def _broken(outcomes: Iterable[Outcome]) -> bool:
+    """Whether a unit or an address failed: with old files and without a command a service goes on."""
+    needed = UseUnit | AddAddress | DropAddress
+    return any(outcome.problem and isinstance(outcome.action, needed) for outcome in outcomes)
 
 
 def _done(outcomes: Iterable[Outcome]) -> tuple[Action, ...]:

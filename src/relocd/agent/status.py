@@ -11,6 +11,7 @@ from relocd.agent.vitals import MODE
 from relocd.agent.worker import Leave, Worker
 from relocd.model.entries import Problem
 from relocd.model.mode import Mode
+from relocd.model.template_set import Role
 from relocd.plan.contest import Contest
 from relocd.plan.goals import Goal
 from relocd.ports import ServiceStanding, Standing
@@ -134,13 +135,17 @@ def _service(worker: Worker) -> dict[str, Any]:
 
 
 def _state(worker: Worker) -> str:
-    """`active` or `standby` once reached, `failed` or `waiting` with a problem, `unknown` before the first wish."""
-    if worker.report.busy:
+    """`active` or `standby` once reached, `waiting` or `failed` with a problem, `unknown` before the first wish.
+
+    What is active stays so with a problem that interrupts nothing, such as a template that is refused.
+    """
+    report, role = worker.report, None if worker.footprint is None else worker.footprint.role
+    if report.busy:
         return "waiting"
-    if worker.report.problems:
+    if report.problems and (report.broken or role is not Role.ACTIVE):
         return "failed"
-    if worker.footprint is not None and worker.footprint.role is not None:
-        return str(worker.footprint.role)
+    if role is not None:
+        return str(role)
     return "leaving" if isinstance(worker.wish, Leave) else "unknown"
 
 

@@ -19,6 +19,7 @@ from relocd.agent.host import Host
 from relocd.agent.tenure import Agreement, Turn, lifetime_s
 from relocd.errors import RelocdError
 from relocd.model.entries import Isolation
+from relocd.model.mode import Mode
 from relocd.model.settings import AgentSettings, WireSettings
 from relocd.model.template_set import Role
 from relocd.plan.contest import Contest
@@ -221,6 +222,8 @@ class Worker:
         return report
 
     async def _converged(self, wish: Goal | Leave | None) -> Report:
+        if self._agreement.mode() is Mode.PAUSED:
+            return Report(self.footprint, standing="paused: nothing is done here until `relocd resume`")
         if isinstance(wish, Goal):
             if wish.role is not Role.ACTIVE:
                 self._announce(frozenset())

@@ -110,19 +110,15 @@ def findings(seen: ServiceView) -> Iterator[Finding]:
     """What is not as it should be with a service."""
     yield from _exclusive(seen) if seen.service.exclusive else _shared(seen)
     for server, word in seen.says.items():
-        if word == "failed":
+        if word == "failed" and not (seen.service.exclusive and server == seen.holder):
             yield Finding(Level.WARNING, f"{server} says it has failed")
 
 
 def _exclusive(seen: ServiceView) -> Iterator[Finding]:
-    grave = Level.CRITICAL if seen.chosen else Level.WARNING
-    if not seen.holder:
-        if seen.chosen:
-            yield Finding(grave, f"chosen on {', '.join(seen.chosen)}, and nobody holds it")
-    elif (word := seen.says[seen.holder]) in _GONE:
-        yield Finding(grave, f"its holder {seen.holder} {_GONE[word]}")
-    elif word in {"nothing", "standby"}:
-        yield Finding(Level.WARNING, f"its holder {seen.holder} does not say that it runs")
+    if seen.holder:
+        yield from _held(seen)
+    elif seen.chosen:
+        yield Finding(Level.CRITICAL, f"chosen on {', '.join(seen.chosen)}, and nobody holds it")
     if seen.holder and seen.holder not in seen.chosen:
         yield Finding(Level.WARNING, f"{seen.holder} holds it and is not chosen")
     for server in seen.chosen:
@@ -132,6 +128,16 @@ def _exclusive(seen: ServiceView) -> Iterator[Finding]:
         yield Finding(Level.WARNING, f"{seen.candidate} waits to take over")
     if seen.previous:
         yield Finding(Level.WARNING, f"{seen.previous} has handed over and is still named")
+
+
+def _held(seen: ServiceView) -> Iterator[Finding]:
+    grave, word = Level.CRITICAL if seen.chosen else Level.WARNING, seen.says[seen.holder]
+    if word in _GONE:
+        yield Finding(grave, f"its holder {seen.holder} {_GONE[word]}")
+    elif word == "failed":
+        yield Finding(grave, f"its holder {seen.holder} says it has failed")
+    elif word in {"nothing", "standby"}:
+        yield Finding(Level.WARNING, f"its holder {seen.holder} does not say that it runs")
 
 
 def _shared(seen: ServiceView) -> Iterator[Finding]:

@@ -47,6 +47,24 @@ async def test_it_says_what_failed_and_what_waits():
         await until(lambda: lab.said.line == "directory current; 1 failed, 1 waiting")
 
 
+async def test_what_serves_is_active_whatever_is_wrong_with_a_change_and_failed_once_it_is_down():
+    lab = Lab(server("me", services=["web"]), web())
+    async with lab.agent():
+        lab.directory.refresh()
+        await lab.serving()
+        lab.server.renderer.templates["web", "conf.j2"] = "{undefined}"
+        lab.server.sets.tell()
+        await lab.says("undefined")
+        assert lab.state_of("web") == "active"
+        lab.server.renderer.templates["web", "conf.j2"] = "BAD"
+        lab.server.sets.tell()
+        await lab.says("its check says that it is bad")
+        assert lab.state_of("web") == "active"
+        lab.server.units.broken = {"web"}
+        lab.server.units.dies("web")
+        await until(lambda: lab.state_of("web") == "failed")
+
+
 async def test_no_secret_is_in_it_or_in_the_log(lab, caplog):
     caplog.set_level("DEBUG")
     lab.directory.model.put(web(relocSecret=["token=s3cret", "s3cret without a key"]))

@@ -216,6 +216,21 @@ class TestOrders:
             await obeys(lab.me, Mode.NORMAL)
             await lab.serves("twin")
 
+    async def test_a_paused_server_begins_and_ends_nothing_that_is_shared(self):
+        async with town(*BOTH, service("db", relocTemplateSet="web")) as lab:
+            await lab.serves("me")
+            await obeys(lab.me, Mode.PAUSED)
+            lab.link("me", "web", "db")
+            await until(lambda: lab.me.reason_of("db").startswith("paused"), SOON_S)
+            await remains(lab, "me")
+            await obeys(lab.me, Mode.NORMAL)
+            await until(lambda: lab.me.state_of("db") == "active", SOON_S)
+            await obeys(lab.me, Mode.PAUSED)
+            lab.link("me", "web")
+            await remains(lab, "me")
+            await obeys(lab.me, Mode.NORMAL)
+            await until(lambda: lab.me.state_of("db") is None, SOON_S)
+
 
 class TestFenced:
     async def test_a_server_declared_off_is_taken_from_at_once_and_clears_the_flag_when_it_holds_nothing(self):

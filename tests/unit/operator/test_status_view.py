@@ -94,9 +94,20 @@ class TestExclusive:
             pytest.param(
                 [A, heard("a", failed="web"), entries.state("web", holder="a")],
                 1,
+                Level.CRITICAL,
+                ["its holder a says it has failed"],
+                id="holder failed",
+            ),
+            pytest.param(
+                [
+                    *(A, heard("a", active="web")),
+                    *(entries.server("b", services=["web"]), heard("b", failed="web")),
+                    entries.state("web", holder="a"),
+                ],
+                1,
                 Level.WARNING,
-                ["a says it has failed"],
-                id="failed",
+                ["b is chosen and is not ready", "b says it has failed"],
+                id="another failed",
             ),
             pytest.param(
                 [A, heard("a"), entries.state("web", holder="a")],
