@@ -125,12 +125,20 @@ def _service(worker: Worker) -> dict[str, Any]:
         "reason": worker.report.standing or ("" if wish is None else wish.reason),
         "exclusive": contest is not None,
         "holds": contest is not None and contest.holds,
+        "holder": _holder(contest),
         "generation": _generation(contest),
         "addresses": sorted(str(placed) for placed in footprint.addresses) if footprint else [],
         "files": sorted(footprint.files) if footprint else [],
         "units": [unit.name for unit in footprint.units] if footprint else [],
         "problems": list(worker.report.problems),
     }
+
+
+def _holder(contest: Contest | None) -> str | None:
+    """What the holder is called; None for nobody, or while that is unknown."""
+    if contest is None or contest.state is None or contest.state.holder is None:
+        return None
+    return contest.names[contest.state.holder].name
 
 
 def _state(worker: Worker) -> str:
