@@ -122,7 +122,7 @@ def _exclusive(seen: ServiceView) -> Iterator[Finding]:
     elif (word := seen.says[seen.holder]) in _GONE:
         yield Finding(grave, f"its holder {seen.holder} {_GONE[word]}")
     elif word in {"nothing", "standby"}:
-        yield Finding(Level.WARNING, f"its holder {seen.holder} does not say that it runs")
+        yield Finding(Level.WARNING, f"its holder {seen.holder} has not said yet that it runs")
     if seen.holder and seen.holder not in seen.chosen:
         yield Finding(Level.WARNING, f"{seen.holder} holds it and is not chosen")
     for server in seen.chosen:
@@ -137,4 +137,4 @@ def _exclusive(seen: ServiceView) -> Iterator[Finding]:
 def _shared(seen: ServiceView) -> Iterator[Finding]:
     for server in seen.chosen:
         if seen.says[server] not in {"active", "failed"}:
-            yield Finding(Level.WARNING, f"{server} {_GONE.get(seen.says[server], 'does not say that it runs')}")
+            yield Finding(Level.WARNING, f"{server} {_GONE.get(seen.says[server], 'has not said yet that it runs')}")
