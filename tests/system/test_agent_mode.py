@@ -47,7 +47,7 @@ def test_what_nobody_else_is_linked_to_stops(pair: Pair) -> None:
     until(lambda: has(one))
     done = order("drain", one)
     assert done.returncode == 0
-    assert "web: stopped, since no other server is linked to it" in done.stdout
+    assert "web: stopped, since no other server may run it" in done.stdout
     assert not has(one)
     one.stop()
     one.start()

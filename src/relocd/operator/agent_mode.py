@@ -68,7 +68,7 @@ def _fate(name: str, after: dict[str, Any] | None) -> str:
         return f"{name}: given to another server, which has removed the link of this one"
     if after["holder"]:
         return f"{name}: {after['holder']} holds it now"
-    return f"{name}: stopped, since no other server is linked to it"
+    return f"{name}: stopped, since no other server may run it"
 
 
 def left_to_drain(status: dict[str, Any]) -> Iterator[str]:
