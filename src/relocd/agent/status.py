@@ -122,7 +122,7 @@ def _service(worker: Worker) -> dict[str, Any]:
         "state": _state(worker),
         "since": _time(worker.since),
         "wish": str(wish.role) if isinstance(wish, Goal) else "unknown" if wish is None else "leave",
-        "reason": worker.report.standing or ("" if wish is None else wish.reason),
+        "reason": _reason(worker, contest),
         "exclusive": contest is not None,
         "holds": contest is not None and contest.holds,
         "holder": _holder(contest),
@@ -132,6 +132,13 @@ def _service(worker: Worker) -> dict[str, Any]:
         "units": [unit.name for unit in footprint.units] if footprint else [],
         "problems": list(worker.report.problems),
     }
+
+
+def _reason(worker: Worker, contest: Contest | None) -> str:
+    """Why it is as it is; what an earlier step said counts no more while the next one takes its time."""
+    if worker.acting and contest is not None and contest.holds and _state(worker) != "active":
+        return "is the holder; a step is under way"
+    return worker.report.standing or ("" if worker.wish is None else worker.wish.reason)
 
 
 def _holder(contest: Contest | None) -> str | None:
