@@ -23,7 +23,7 @@ from relocd.extras import missing_libraries
 from relocd.model.mode import Mode
 from relocd.model.settings import DEFAULT_CONFIG, STATUS_NAME, PathSettings
 from relocd.operator.access import Access
-from relocd.operator.agent_mode import give_order
+from relocd.operator.agent_mode import drain_agent, give_order
 from relocd.operator.connection import first_line
 from relocd.operator.directory import entries
 from relocd.operator.overview import Overview, overview
@@ -207,7 +207,8 @@ def drain(
     A service that others may run is kept until one of them is ready; one that nobody else may run stops. The agent
     takes nothing until `relocd resume` or the next boot.
     """
-    give_order(status, Mode.DRAINED, timeout_s, print)
+    for fate in drain_agent(status, timeout_s, print):
+        print(fate)
     print("drained: this server holds no exclusive service")
 
 

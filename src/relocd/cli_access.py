@@ -19,8 +19,8 @@ from relocd.operator.access import Access
 
 __all__ = ["OPTIONS", "PATH", "access_so_far", "with_access"]
 
-PATH: Final = click.Path(path_type=Path)
-"""A file or a folder that a shell completes; typer's own type completes nothing."""
+PATH: Final = click.Path(path_type=Path, readable=False)
+"""A file or a folder that a shell completes; typer's own type completes nothing. Who reads it says what is wrong."""
 
 _NAME = "access"
 

@@ -51,7 +51,7 @@ def _installable(command: click.Command, what: str, root: Path) -> tuple[tuple[T
         case "manual":
             return _manual(command, root), "man relocd"
         case _:
-            return targets(what, root), TRIGGERS[what].hint
+            return targets(what, root), f"fill in /etc/relocd/trigger.conf; then, {TRIGGERS[what].hint}"
 
 
 def _manual(command: click.Command, root: Path) -> tuple[Target, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import shutil
 import threading
 from pathlib import Path
@@ -19,7 +20,7 @@ from watchdog.events import (
 
 from relocd.adapters.folder_watch import _Handler
 from relocd.adapters.template_sets import FolderTemplateSets
-from relocd.errors import Invalid
+from relocd.errors import Failed, Invalid
 from tests.adapters.set_writing import MANIFEST, write_set
 
 PATIENCE_S = 5.0
@@ -208,3 +209,13 @@ class TestWatch:
         assert not [thread for thread in threading.enumerate() if type(thread).__module__.startswith("watchdog")]
         await asyncio.sleep(0)  # what a thread had already handed to the loop
         assert changes.count == 0
+
+    async def test_without_an_instance_of_inotify_left_it_says_what_to_raise(self, sets):
+        """Watchdog asks for one at another moment in each of its versions."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+        try:
+            with pytest.raises(Failed, match=r"shipped: .*; raise fs\.inotify\."):
+                sets.watch(lambda: None)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -11,6 +11,7 @@ import pytest
 from relocd.errors import Failed, Invalid, RelocdError, Unavailable
 from relocd.operator.access import Access
 from relocd.operator.connection import first_answer
+from relocd.operator.directory import on_directory
 from tests.adapters.orders_lab import access, password_file
 from tests.lab.certificates import issued
 from tests.lab.slapd import ROOT_DN, Slapd, server_dn
@@ -36,6 +37,11 @@ def who(reached: Access) -> str:
     return first_answer(reached, lambda connection: str(connection.extend.standard.who_am_i()))
 
 
+def test_a_wrong_base_is_named_as_such(root: Access) -> None:
+    with pytest.raises(Invalid, match=r"^--base or RELOCD_BASE: 'example' is not a distinguished name"):
+        on_directory(replace(root, base="example"), lambda directory: directory.base)
+
+
 def test_starttls_is_for_ldap_only(slapd: Slapd, root: Access) -> None:
     """So that one setting fits the `ldapi:///` of the own node and the `ldap://` of the other one."""
     for uri in (slapd.uri, slapd.ldaps_uri, slapd.ldapi_uri):
@@ -51,7 +57,7 @@ def test_a_foreign_authority_is_not_taken_for_a_silent_server(slapd: Slapd, root
 REFUSALS = [
     pytest.param(Failed, {"password_file": "wrong"}, "check the DN and the password", id="wrong password"),
     pytest.param(Invalid, {"password_file": "empty"}, "its first line is empty; write", id="empty password"),
-    pytest.param(Invalid, {"password_file": "none"}, r"\(No such file or directory\); name its file", id="no password"),
+    pytest.param(Invalid, {"password_file": "none"}, r"\(No such file or directory\); name a file", id="no password"),
     pytest.param(Invalid, {"ca_file": "none"}, "check --ca-file", id="no authorities"),
 ]
 

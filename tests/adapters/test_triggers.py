@@ -269,6 +269,7 @@ class TestInstallation:
         assert not [line for line in told[0].splitlines() if line.startswith("wrote")]
         script, settings = tmp_path / HEARTBEAT, tmp_path / "etc/relocd/trigger.conf"
         assert f"wrote {script}\nwrote {settings}\n" in told[1]
+        assert "fill in /etc/relocd/trigger.conf; then, in /etc/ha.d/haresources: node1 relocd::web\n" in told[1]
         assert os.access(script, os.X_OK)
         settings.write_text("mine")
         script.write_text("older")

@@ -28,7 +28,7 @@ def test_a_drained_member_gives_its_cluster_away_and_takes_nothing_until_resumed
     until(lambda: has(one) and state(two, "web") == "standby")
     done = order("drain", one)
     assert done.returncode == 0, done.stderr
-    assert "holds no exclusive service" in done.stdout
+    assert done.stdout.endswith("web: node2 holds it now\ndrained: this server holds no exclusive service\n")
     assert has(two)
     assert not has(one)
     assert "cn=node2" in pair.entry(cluster_dn("pair"))
@@ -45,7 +45,9 @@ def test_what_nobody_else_is_linked_to_stops(pair: Pair) -> None:
     pair.add(linked("node1", "web"))
     one = pair.node("node1")
     until(lambda: has(one))
-    assert order("drain", one).returncode == 0
+    done = order("drain", one)
+    assert done.returncode == 0
+    assert "web: stopped, since no other server may run it" in done.stdout
     assert not has(one)
     one.stop()
     one.start()

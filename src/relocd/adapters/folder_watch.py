@@ -55,12 +55,15 @@ _Identity = tuple[int, int, bool]
 
 
 class FolderWatch:
-    """Calls `changed` in the event loop, 100 ms after the last of a series of changes and after 1 s at the latest."""
+    """Calls `changed` in the event loop, 100 ms after the last of a series of changes and after 1 s at the latest.
+
+    Raises `Failed` when the kernel has no inotify instance left.
+    """
 
     def __init__(self, folders: Sequence[Path], changed: Callable[[], None]) -> None:
         self._folders = tuple(folder.absolute() for folder in folders)
         self._changed = changed
-        self._observer: BaseObserver = Observer()
+        self._observer = _observer(self._folders)
         self._watches: dict[Path, tuple[_Identity, ObservedWatch]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -124,8 +127,7 @@ class FolderWatch:
         except FileNotFoundError:
             return
         except OSError as error:
-            message = f"cannot watch {path}: {error.strerror}; raise fs.inotify.max_user_watches or max_user_instances"
-            raise Failed(message) from error
+            raise _exhausted(str(path), error) from error
         self._watches[path] = (identity, watch)
 
     def _drop(self, paths: Sequence[Path]) -> None:
@@ -170,6 +172,18 @@ class _Handler(FileSystemEventHandler):
             path.is_relative_to(folder) or folder.is_relative_to(path) for path in paths for folder in self._folders
         ):
             self._noted()
+
+
+def _observer(folders: Sequence[Path]) -> BaseObserver:
+    """Watchdog 7 asks the kernel for its instance when it is made, version 6 for one with each watch."""
+    try:
+        return Observer()
+    except OSError as error:
+        raise _exhausted(", ".join(map(str, folders)), error) from error
+
+
+def _exhausted(what: str, error: OSError) -> Failed:
+    return Failed(f"cannot watch {what}: {error.strerror}; raise fs.inotify.max_user_watches or max_user_instances")
 
 
 def _identity(path: Path, *, deep: bool) -> _Identity | None:

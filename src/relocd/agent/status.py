@@ -123,15 +123,30 @@ def _service(worker: Worker) -> dict[str, Any]:
         "state": _state(worker),
         "since": _time(worker.since),
         "wish": str(wish.role) if isinstance(wish, Goal) else "unknown" if wish is None else "leave",
-        "reason": worker.report.standing or ("" if wish is None else wish.reason),
+        "reason": _reason(worker, contest),
         "exclusive": contest is not None,
         "holds": contest is not None and contest.holds,
+        "holder": _holder(contest),
         "generation": _generation(contest),
         "addresses": sorted(str(placed) for placed in footprint.addresses) if footprint else [],
         "files": sorted(footprint.files) if footprint else [],
         "units": [unit.name for unit in footprint.units] if footprint else [],
         "problems": list(worker.report.problems),
     }
+
+
+def _reason(worker: Worker, contest: Contest | None) -> str:
+    """Why it is as it is; what an earlier step said counts no more while the next one takes its time."""
+    if worker.acting and contest is not None and contest.holds and _state(worker) != "active":
+        return "is the holder; a step is under way"
+    return worker.report.standing or ("" if worker.wish is None else worker.wish.reason)
+
+
+def _holder(contest: Contest | None) -> str | None:
+    """What the holder is called; None for nobody, or while that is unknown."""
+    if contest is None or contest.state is None or contest.state.holder is None:
+        return None
+    return contest.names[contest.state.holder].name
 
 
 def _state(worker: Worker) -> str:

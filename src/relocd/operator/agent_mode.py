@@ -15,7 +15,7 @@ from relocd.model.mode import Mode
 from relocd.model.settings import MODE_NAME
 from relocd.operator.show import agent_runs, read_status
 
-__all__ = ["give_order", "left_to_drain"]
+__all__ = ["drain_agent", "give_order", "left_to_drain"]
 
 _EVERY_S: Final = 0.1
 
@@ -47,6 +47,28 @@ def give_order(status: Path, mode: Mode, timeout_s: float, progress: Callable[[s
         if time.monotonic() > deadline:
             raise Failed(f"not done within {timeout_s:g} s, and still under way: {said}")
         time.sleep(_EVERY_S)
+
+
+def drain_agent(status: Path, timeout_s: float, progress: Callable[[str], None]) -> tuple[str, ...]:
+    """Give the order to drain as `give_order` does; what then became of each service that was held, in words."""
+    held = [each for each in _services(status) if each["holds"]]
+    give_order(status, Mode.DRAINED, timeout_s, progress)
+    after = {each["id"]: each for each in _services(status)}
+    return tuple(_fate(each["name"], after.get(each["id"])) for each in held)
+
+
+def _services(status: Path) -> list[dict[str, Any]]:
+    content = read_status(status)
+    return [] if content is None else content["services"]
+
+
+def _fate(name: str, after: dict[str, Any] | None) -> str:
+    """What became of a service that this server held; without a link to it, since the next holder removes that."""
+    if after is None:
+        return f"{name}: given to another server, which has removed the link of this one"
+    if after["holder"]:
+        return f"{name}: {after['holder']} holds it now"
+    return f"{name}: stopped, since no other server may run it"
 
 
 def left_to_drain(status: dict[str, Any]) -> Iterator[str]:

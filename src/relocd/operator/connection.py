@@ -116,7 +116,8 @@ def first_line(path: Path) -> str:
         return path.read_text().partition("\n")[0]
     except OSError as error:
         what = f"{path}: the password cannot be read ({error.strerror})"
-        raise Invalid(f"{what}; name its file by --password-file") from error
+        todo = "name a file that this user may read by --password-file or RELOCD_PASSWORD_FILE"
+        raise Invalid(f"{what}; {todo}") from error
     except UnicodeDecodeError as error:
         raise Invalid(f"{path}: the password is no text in UTF-8; write it anew") from error
 

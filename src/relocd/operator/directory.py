@@ -9,7 +9,7 @@ import ldap3
 from ldap3.core import exceptions, results
 from ldap3.utils.conv import escape_filter_chars
 
-from relocd.errors import Failed
+from relocd.errors import Failed, Invalid
 from relocd.model.dn import DN
 from relocd.model.entries import Entry, EntryUUID
 from relocd.model.parse import SEARCH_FILTER
@@ -52,7 +52,10 @@ class Directory:
 
     def __init__(self, connection: ldap3.Connection, base: str) -> None:
         self._connection = connection
-        self.base = DN.parse(base)
+        try:
+            self.base = DN.parse(base)
+        except Invalid as error:
+            raise Invalid(f"--base or RELOCD_BASE: {error}") from error
 
     def entries(self, filter_: str, attributes: tuple[str, ...] = ("*",)) -> tuple[Entry, ...]:
         """The entries below the base that match a filter, with these of their attributes."""

@@ -36,8 +36,7 @@ def as_text(told: Explanation) -> RenderableType:
     lines: list[RenderableType] = [Text(scene.service.name, "bold"), *map(_indented, _facts(told))]
     for stand in told.stands:
         lines += _server(scene, stand)
-    if not told.stands:
-        lines.append(Text("no server is linked to it", "yellow"))
+    lines += [Text(hint, "yellow") for hint in _linking(told)]
     if scene.service.exclusive:
         lines.append(Text(f"next: {_acts(scene, told.next) or 'nothing, all rest'}"))
         lines.append(Text(f"assumed: {ASSUMED}", "dim"))
@@ -66,6 +65,16 @@ def _facts(told: Explanation) -> Iterator[str]:
         yield f"displaces {', '.join(sorted(dn.name for dn in service.displaces))}"
     displacing = (each for each in scene.snapshot.services.values() if service.dn in each.displaces)
     yield from (f"displaced by {each.name} where that runs" for each in displacing)
+
+
+def _linking(told: Explanation) -> Iterator[str]:
+    """How a server gets it that nothing links to it, where at most one is linked."""
+    service = told.scene.service
+    if not told.stands:
+        yield f"no server is linked to it; it runs on one after relocd link {service.name} SERVER"
+    elif len(told.stands) == 1 and told.stands[0].part != "files only":
+        word = "move" if service.exclusive else "link"
+        yield f"no other server is linked to it; it comes to one by relocd {word} {service.name} SERVER"
 
 
 def _server(scene: Scene, stand: Stand) -> Iterator[RenderableType]:

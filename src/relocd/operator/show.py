@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -102,17 +103,23 @@ def show_status(console: Console, status: dict[str, Any], *, runs: bool) -> None
         console.print(Text("No agent runs here; this is what the last one left:", style="bold red"))
     directory = status["directory"]
     console.print(
-        Text(f"This server: {status['server']}, directory {directory['state']} since {directory['since']}"),
+        Text(f"This server: {status['server']}, directory {directory['state']} since {_local(directory['since'])}"),
         Text(directory["detail"], style="dim"),
     )
     table = _table("Here", "service", "state", "since", "addresses", "why")
+    table.columns[2].no_wrap = True
     for service in status["services"]:
         why = "\n".join(service["problems"]) or service["reason"]
         style = "" if service["state"] in {"active", "standby"} else "yellow"
         addresses = "\n".join(service["addresses"])
-        table.add_row(service["name"], Text(service["state"], style), service["since"], addresses, Text(why))
+        table.add_row(service["name"], Text(service["state"], style), _local(service["since"]), addresses, Text(why))
     console.print(table)
     _show_problems(console, [(problem["subject"], problem["message"]) for problem in status["problems"]])
+
+
+def _local(time: str) -> str:
+    """A time of the status as the journal shows it: local, to the second."""
+    return f"{datetime.fromisoformat(time).astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 def _show_problems(console: Console, problems: Iterable[tuple[str, str]]) -> None:

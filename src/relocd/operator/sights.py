@@ -47,7 +47,8 @@ def world_of(scene: Scene) -> World:
     contests = {server: scene.contest(server) for server in scene.seen}
     first = next(iter(contests.values()), None)
     if first is None:
-        return World(State(), Choice(), {})
+        entry = scene.snapshot.states.get(scene.service.uuid)
+        return World(State(generation=(entry and entry.generation) or 0), Choice(), {})
     named = (first.state.holder, first.state.candidate, first.state.previous) if first.state else ()
     concerned = {*scene.seen, *filter(None, named)}
     return World(

@@ -137,10 +137,10 @@ def _held(seen: ServiceView) -> Iterator[Finding]:
     elif word == "failed":
         yield Finding(grave, f"its holder {seen.holder} says it has failed")
     elif word in {"nothing", "standby"}:
-        yield Finding(Level.WARNING, f"its holder {seen.holder} does not say that it runs")
+        yield Finding(Level.WARNING, f"its holder {seen.holder} has not said yet that it runs")
 
 
 def _shared(seen: ServiceView) -> Iterator[Finding]:
     for server in seen.chosen:
         if seen.says[server] not in {"active", "failed"}:
-            yield Finding(Level.WARNING, f"{server} {_GONE.get(seen.says[server], 'does not say that it runs')}")
+            yield Finding(Level.WARNING, f"{server} {_GONE.get(seen.says[server], 'has not said yet that it runs')}")

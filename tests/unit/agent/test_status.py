@@ -11,6 +11,8 @@ from tests.entries import ME, server, service
 from tests.fakes import until
 from tests.unit.agent.lab import HELD, Lab, web
 
+UNDER_WAY = "is the holder; a step is under way"
+
 
 @pytest.fixture
 def lab():
@@ -34,6 +36,18 @@ async def test_it_says_what_runs_and_why(lab):
         }
         await until(lambda: lab.said.line == "directory current; 1 active")
         json.dumps(lab.said.status)
+
+
+async def test_while_a_unit_starts_slowly_it_says_that_a_step_is_under_way(lab):
+    """And not what was due before: that it is candidate."""
+    lab.server.units.slow.clear()
+    async with lab.agent():
+        lab.directory.refresh()
+        await until(lambda: [each["reason"] for each in lab.said.status.get("services", ())] == [UNDER_WAY])
+        assert lab.said.status["services"][0]["holder"] == "me"
+        lab.server.units.slow.set()
+        await lab.serving()
+        assert lab.said.status["services"][0]["reason"] != UNDER_WAY
 
 
 async def test_it_says_what_failed_and_what_waits():

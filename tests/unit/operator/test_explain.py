@@ -233,6 +233,25 @@ class TestShown:
         ):
             assert words in shown
 
+    @pytest.mark.parametrize(
+        ("found", "more", "expected"),
+        [
+            ([], {}, "no server is linked to it; it runs on one after relocd link web SERVER"),
+            (HELD, {}, "no other server is linked to it; it comes to one by relocd move web SERVER"),
+            (HELD, {"relocExclusive": "FALSE"}, "no other server is linked to it; it comes to one by relocd link"),
+            ([*HELD, LINKED], {}, None),
+        ],
+        ids=["none", "one", "one of a shared service", "two"],
+    )
+    def test_where_at_most_one_server_is_linked_it_says_how_to_link_another(
+        self, found: list[Entry], more: dict[str, Any], expected: str | None
+    ) -> None:
+        shown = text(explained(*found, **more))
+        assert "is linked to it" not in shown if expected is None else expected in shown
+
+    def test_the_generation_is_known_where_nobody_is_linked(self) -> None:
+        assert "generation 7" in text(explained(entries.state("web", generation=7)))
+
     def test_it_fits_and_no_foreign_text_is_markup(self) -> None:
         shown = text(explained(*HELD, LINKED, heard("b", relocProblem="web: [red]x[/nonsense]")), width=60)
         assert max(map(len, shown.splitlines())) <= 60

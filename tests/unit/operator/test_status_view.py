@@ -113,7 +113,7 @@ class TestExclusive:
                 [A, heard("a"), entries.state("web", holder="a")],
                 1,
                 Level.WARNING,
-                ["its holder a does not say that it runs"],
+                ["its holder a has not said yet that it runs"],
                 id="holder says nothing",
             ),
             pytest.param(
@@ -172,7 +172,7 @@ class TestExclusive:
     ("found", "age_s", "expected"),
     [
         pytest.param([heard("a", active="web")], 1, [], id="runs"),
-        pytest.param([heard("a")], 1, ["a does not say that it runs"], id="says nothing"),
+        pytest.param([heard("a")], 1, ["a has not said yet that it runs"], id="says nothing"),
         pytest.param([heard("a", active="web")], 11, ["a is silent"], id="silent"),
         pytest.param([heard("a", failed="web")], 1, ["a says it has failed"], id="failed"),
     ],
