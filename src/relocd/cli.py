@@ -192,7 +192,8 @@ def check(config: Config = _DEFAULT_CONFIG) -> None:
 
     findings = checked(config)
     for finding in findings:
-        print(f"{'error' if finding.problem else 'ok   '} {finding.subject}: {finding.problem or finding.detail}")
+        level = "error" if finding.problem else "warning" if finding.warning else "ok   "
+        print(f"{level} {finding.subject}: {finding.problem or finding.warning or finding.detail}")
     if any(finding.problem for finding in findings):
         raise typer.Exit(EXIT_PROBLEMS)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from relocd.agent.once import Cycle, apply_once, plan_once
 from relocd.doctor.finding import error, ok
 from relocd.doctor.host_facts import Equipment
 from relocd.errors import RelocdError
+from relocd.model.protection import PLAIN_TEXT, PROTECT, in_plain_text
 from relocd.model.settings import Settings
 from relocd.wiring import (
     FolderTemplateSets,
@@ -28,11 +30,12 @@ __all__ = ["Finding", "apply_now", "checked", "equipment", "plan_now"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at; `problem` is empty when it is well."""
+    """One thing that was looked at; `problem` and `warning` are empty when it is well."""
 
     subject: str
     detail: str = ""
     problem: str = ""
+    warning: str = ""
 
 
 async def plan_now(config: Path, timeout_s: float) -> Cycle:
@@ -59,13 +62,13 @@ def checked(config: Path) -> tuple[Finding, ...]:
     sets = template_sets(settings)
     findings = [Finding(str(config), "valid"), *(_checked_set(sets, name) for name in sets.names())]
     if settings.directory.bind == "simple":
-        findings.append(_checked_password(settings))
+        findings += [_checked_password(settings), *_exposed(settings)]
     return tuple(findings)
 
 
 async def equipment(config: Path, settings: Settings) -> Equipment:
     """What the agent's libraries tell of this host; nothing on it is changed."""
-    findings = checked(config)
+    findings = [each for each in checked(config) if not each.warning]  # the directory's own check has those
     wrong = [error("check", f"{each.subject}: {each.problem}", "correct it") for each in findings if each.problem]
     well = [] if wrong else [ok("check", f"configuration and {len(findings) - 1} further things are valid")]
     try:
@@ -94,3 +97,8 @@ def _checked_password(settings: Settings) -> Finding:
     except RelocdError as error:
         return Finding("password", problem=str(error))
     return Finding("password", "can be read")
+
+
+def _exposed(settings: Settings) -> Iterator[Finding]:
+    for uri in in_plain_text(settings.directory.uris, password=True, starttls=settings.directory.starttls):
+        yield Finding(uri, warning=f"{PLAIN_TEXT}; {PROTECT}")

@@ -285,6 +285,15 @@ class TestCommand:
             assert done.returncode == 3
             assert "does not answer" in done.stdout
 
+    def test_a_password_in_plain_text_is_a_warning_whether_or_not_somebody_answers(self, tmp_path):
+        password_file(tmp_path)
+        own = environment(access(tmp_path, "ldap://nobody.invalid", who=NODE1))
+        told = json.loads(relocd("--directory", "--json", **own).stdout)
+        assert [(each["check"], each["level"]) for each in told["findings"]] == [
+            ("connection", "warning"),
+            ("answer", "error"),
+        ]
+
     def test_half_a_directory_asks_for_the_other_half(self, tmp_path):
         done = relocd(
             "--directory", "--config", str(tmp_path / "none"), RELOCD_URI="ldap://127.0.0.1:9", RELOCD_BASE=""

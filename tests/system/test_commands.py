@@ -121,6 +121,7 @@ def test_check_names_what_is_wrong(pair: Pair, quiet: Node) -> None:
     fine = relocd("check", node=quiet)
     assert fine.returncode == 0, fine.stdout
     assert "template set nginx" in fine.stdout
+    assert f"warning {pair.slapd.uri}: the password crosses the network in plain text" in fine.stdout
     pair.template_set("bad", '[[file]]\nsorce = "x"\n', {})
     wrong = relocd("check", node=quiet)
     assert wrong.returncode == 1

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from relocd.doctor.connection_checks import connection_findings
 from relocd.doctor.directory_checks import between, directory_findings
 from relocd.doctor.directory_facts import DirectoryFacts
 from relocd.doctor.directory_probe import directory_facts
@@ -52,7 +53,7 @@ def look(access: Access, server: DN | None) -> Looked:
         findings[uri] = list(directory_findings(facts))
     if among := list(between(seen)):
         findings[BETWEEN] = among
-    return Looked(findings, tuple(seen))
+    return Looked({uri: [*connection_findings(access, uri), *some] for uri, some in findings.items()}, tuple(seen))
 
 
 def agent_access(settings: DirectorySettings) -> Access:

@@ -1,0 +1,17 @@
+"""The check of the way to a directory. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from relocd.doctor.finding import Finding, warning
+from relocd.model.protection import PLAIN_TEXT, PROTECT, in_plain_text
+from relocd.operator.access import Access
+
+__all__ = ["connection_findings"]
+
+
+def connection_findings(access: Access, uri: str) -> Iterator[Finding]:
+    """A password is protected on its way; nothing is said where it is."""
+    if in_plain_text([uri], password=bool(access.bind_dn), starttls=access.starttls):
+        yield warning("connection", PLAIN_TEXT, PROTECT)
