@@ -96,6 +96,27 @@ def test_the_other_node_takes_writes_while_one_is_dead_and_the_dead_one_catches_
     assert control(pair[dead])[server_dn("node1")]["relocServiceLink"] == [service_dn("web")]
 
 
+@pytest.mark.parametrize("backup_is_loaded", [False, True], ids=["empty", "from an older backup"])
+def test_a_node_whose_database_was_lost_gets_what_its_peer_has(pair, backup_is_loaded, tmp_path):
+    add(pair[0], server_ldif("node1"), service_ldif("web"))
+    agree(pair)
+    backup = tmp_path / "backup.ldif"
+    pair[1].slapcat(backup)
+    modify(pair[0], server_dn("node1"), (ldap.MOD_ADD, "relocServiceLink", service_dn("web")))
+    agree(pair)
+    wanted = control(pair[0])
+    pair[1].stop()
+    for file in (pair[1].folder / "db" / "relocd").rglob("*.mdb"):
+        file.unlink()
+    if backup_is_loaded:
+        pair[1].slapadd(backup)
+    pair[1].start()
+    agree(pair)
+    assert control(pair[1]) == wanted
+    add(pair[1], server_ldif("node2"))
+    agree(pair)
+
+
 def test_a_second_run_changes_nothing(pair):
     before = [server.config() for server in pair]
     assert join(pair[0], 1, pair[1].uri, "--create") == "nothing to do\n"
@@ -127,6 +148,18 @@ def test_a_new_peer_is_taken_up(pair):
     assert "follow" in join(pair[0], 1, pair[1].uri)
     add(pair[1], server_ldif("node2"))
     agree(pair)
+
+
+def test_a_new_password_is_taken_up_when_both_nodes_have_it(pair):
+    for number in (1, 2):
+        said = join(pair[number - 1], number, pair[2 - number].uri, secret="another")
+        assert "done: the password of who copies" in said
+        assert "done: follow" in said
+    for server, name in zip(pair, ("node1", "node2"), strict=True):
+        server.stop()
+        server.start()
+        add(server, server_ldif(name))
+        agree(pair)
 
 
 def test_the_data_is_as_before(pair):

@@ -20,20 +20,20 @@ _RELOCD = str(Path(sys.executable).with_name("relocd"))
 
 
 def init_pair(
-    server: BaseServer, number: int, peer: str, *more: str, tls: bool = False
+    server: BaseServer, number: int, peer: str, *more: str, tls: bool = False, secret: str = REPLICATION
 ) -> subprocess.CompletedProcess[str]:
     """Run the command for one node to its end, whatever that is; what it says."""
     password = server.folder / "replication-password"
-    password.write_text(REPLICATION + "\n")
+    password.write_text(secret + "\n")
     options = ["--server-id", str(number), "--peer", peer, "--password-file", str(password), "--socket", server.socket]
     argv = [_RELOCD, "init-pair", *options, *([] if tls else ["--no-tls"]), *more]
     on_host = server.host.command(argv) if server.host else argv
     return subprocess.run(on_host, capture_output=True, text=True, timeout=60, check=False)
 
 
-def join(server: BaseServer, number: int, peer: str, *more: str, tls: bool = False) -> str:
+def join(server: BaseServer, number: int, peer: str, *more: str, tls: bool = False, secret: str = REPLICATION) -> str:
     """Run the command to its successful end; what it says."""
-    done = init_pair(server, number, peer, *more, tls=tls)
+    done = init_pair(server, number, peer, *more, tls=tls, secret=secret)
     if done.returncode:
         raise RuntimeError(f"init-pair failed with {done.returncode}: {done.stderr}")
     return done.stdout
