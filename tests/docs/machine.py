@@ -38,7 +38,7 @@ for place in /var/lib /var/log /var/tmp /srv /opt /root /tmp /usr/local; do
     mount -t tmpfs -o mode=755 tmpfs "$place"
 done
 chmod 1777 /tmp /var/tmp
-mkdir -p /usr/local/sbin "$1" "$2" "$3" /opt/relocd /etc/relocd /etc/systemd/system
+mkdir -p /usr/local/bin /usr/local/sbin "$1" "$2" "$3" /opt/relocd /etc/relocd /etc/systemd/system
 mount --rbind /run/tree "$1"
 mount --rbind /run/environment "$3"
 mount --rbind /run/environment /opt/relocd

@@ -60,6 +60,7 @@ EVENTS: Final[Mapping[tuple[str, str], Callable[[World], None]]] = {
     ("README.md", "Five minutes"): lambda world: at("node2", world),
     ("README.md", "A server is dead"): lambda world: power_off("node1", world),
     ("README.md", "Triggers"): lambda world: power_on("node1", world),
+    ("docs/operations.md", "The directory is lost"): lambda world: at("node2", world),
     ("docs/operations.md", "A server is dead"): lambda world: power_off("node2", world),
     ("docs/operations.md", "It comes back"): lambda world: power_on("node2", world),
     ("docs/pair.md", "The primary is dead"): lambda world: power_off("node1", world),
