@@ -14,6 +14,7 @@ from relocd.model.dn import DN
 from relocd.model.entries import Cluster, Entry, EntryUUID, Server
 from relocd.model.parse import Model, parsed
 from relocd.ports import DirectoryReader
+from relocd.sync.content import Record
 from relocd.sync.mirror import Mirror
 
 __all__ = ["fill", "is_put_back", "is_unlinked"]
@@ -21,7 +22,7 @@ __all__ = ["fill", "is_put_back", "is_unlinked"]
 
 async def fill(mirror: Mirror, reader: DirectoryReader) -> bool:
     """Read what the mirror misses; whether anything was found. Raises what failed when nothing was."""
-    reads = (reader.by_dn(DN.parse(record.key)) for record in mirror.missing)
+    reads = (_read(reader, record) for record in mirror.missing)
     answers = await asyncio.gather(*reads, return_exceptions=True)
     filled = [mirror.fill(entry) for entry in answers if isinstance(entry, Entry)]
     failed = next((error for error in answers if isinstance(error, BaseException)), None)
@@ -44,6 +45,17 @@ async def is_put_back(mirror: Mirror, reader: DirectoryReader) -> bool:
     if failed is not None:
         raise failed
     return False
+
+
+async def _read(reader: DirectoryReader, record: Record) -> Entry | None:
+    """The entry by its name; where that is another's or nobody's, by its identity.
+
+    A search says nothing of what lies below an entry that is renamed: the state of a service has a new name then, too.
+    """
+    entry = await reader.by_dn(DN.parse(record.key))
+    if entry is not None and entry.uuid == record.uuid:
+        return entry
+    return await reader.by_uuid(record.uuid)
 
 
 async def is_unlinked(reader: DirectoryReader, me: EntryUUID, service: EntryUUID) -> bool:

@@ -10,7 +10,7 @@ from relocd.model.dn import DN
 from relocd.sync.events import RefreshDone, Started, Upsert
 from relocd.sync.mirror import Mirror
 from tests.directory import ModelDirectory
-from tests.entries import ME, cluster, server, service, uuid_of
+from tests.entries import ME, cluster, dn, server, service, state, uuid_of
 from tests.fake_directory import FakeReader
 
 WEB = service("web")
@@ -126,6 +126,19 @@ class TestFill:
         reader.refused = {uuid_of("ntp"): Failed("insufficient access")}
         assert await fill(mirror, reader)
         assert [record.uuid for record in mirror.missing] == [uuid_of("ntp")]
+
+    async def test_what_a_rename_above_it_took_along_is_read_by_its_identity(self):
+        """No search tells of the new name of the state, and a server that is linked later needs it."""
+        directory = ModelDirectory([server("me"), WEB, state("web", holder="other")])
+        before = Mirror(DN.parse(ME))
+        before.apply(directory.refresh())
+        directory.rename(uuid_of("web"), "www")
+        directory.put(server("me", services=["www"]))
+        mirror = Mirror(DN.parse(ME), before.saved)
+        mirror.apply(directory.refresh(before.saved.cookie))
+        assert await fill(mirror, FakeReader(directory))
+        assert mirror.missing == ()
+        assert mirror.snapshot.states[uuid_of("web")].holder == DN.parse(dn("other"))
 
 
 class TestPutBack:
