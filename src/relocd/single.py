@@ -10,9 +10,11 @@ from relocd.agent.configuration import read_settings
 from relocd.agent.once import Cycle, apply_once, plan_once
 from relocd.doctor.finding import error, ok
 from relocd.doctor.host_facts import Equipment
-from relocd.errors import RelocdError
+from relocd.errors import Invalid, RelocdError
 from relocd.model.protection import PLAIN_TEXT, PROTECT, in_plain_text
 from relocd.model.settings import Settings
+from relocd.model.template_set import TemplateSet
+from relocd.plan.guards import Guards, guards
 from relocd.wiring import (
     FolderTemplateSets,
     check_password,
@@ -59,8 +61,8 @@ def checked(config: Path) -> tuple[Finding, ...]:
     Raises `Fatal` for a configuration that cannot be used.
     """
     settings = read_settings(config)
-    sets = template_sets(settings)
-    findings = [Finding(str(config), "valid"), *(_checked_set(sets, name) for name in sets.names())]
+    sets, allowed = template_sets(settings), guards(settings.guards)
+    findings = [Finding(str(config), "valid"), *(_checked_set(sets, name, allowed) for name in sets.names())]
     if settings.directory.bind == "simple":
         findings += [_checked_password(settings), *_exposed(settings)]
     return tuple(findings)
@@ -79,7 +81,7 @@ async def equipment(config: Path, settings: Settings) -> Equipment:
     return Equipment((*wrong, *well), there, await service_manager_problem(settings))
 
 
-def _checked_set(sets: FolderTemplateSets, name: str) -> Finding:
+def _checked_set(sets: FolderTemplateSets, name: str, allowed: Guards) -> Finding:
     subject = f"template set {name}"
     try:
         found = sets.get(name)
@@ -88,7 +90,19 @@ def _checked_set(sets: FolderTemplateSets, name: str) -> Finding:
             owner_ids(file.owner, file.group, file.target)
     except RelocdError as error:
         return Finding(subject, problem=str(error).removeprefix(f"{subject}: "))
-    return Finding(subject, f"{len(found.files)} files, {len(found.units)} units")
+    beyond = ", ".join(_beyond(found, allowed))
+    guarded = f"; not allowed by [guards]: {beyond}" if beyond else ""
+    return Finding(subject, f"{len(found.files)} files, {len(found.units)} units{guarded}")
+
+
+def _beyond(found: TemplateSet, allowed: Guards) -> Iterator[str]:
+    """What a set would touch and must not: no problem while no service here uses it."""
+    asked = [(allowed.check_target, file.target) for file in found.files]
+    for check, name in [*asked, *((allowed.check_unit, unit.name) for unit in found.units)]:
+        try:
+            check(name)
+        except Invalid:
+            yield name
 
 
 def _checked_password(settings: Settings) -> Finding:

@@ -122,6 +122,8 @@ def test_check_names_what_is_wrong(pair: Pair, quiet: Node) -> None:
     assert fine.returncode == 0, fine.stdout
     assert "template set nginx" in fine.stdout
     assert f"warning {pair.slapd.uri}: the password crosses the network in plain text" in fine.stdout
+    beyond = "/etc/relocd/dnsmasq/{name}.conf, relocd-dnsmasq@{name}.service"
+    assert f"template set dnsmasq: 1 files, 1 units; not allowed by [guards]: {beyond}\n" in fine.stdout
     pair.template_set("bad", '[[file]]\nsorce = "x"\n', {})
     wrong = relocd("check", node=quiet)
     assert wrong.returncode == 1
