@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -18,7 +19,9 @@ from relocd.operator.triggers import TRIGGERS, Target, targets
 
 __all__ = ["app"]
 
-_WHAT: Final = ("systemd", "completion", "manual", *TRIGGERS)
+_SHIPPED: Final = ("systemd", "completion", "manual")
+"""What the Debian package brings along, at the places of the distribution."""
+_WHAT: Final = (*_SHIPPED, *TRIGGERS)
 _MANUAL: Final = "usr/local/share/man"
 
 app = typer.Typer()
@@ -33,8 +36,9 @@ def install(
 ) -> None:
     """Install the agent's unit of systemd, completion for shells, manual pages, or a cluster manager's trigger."""
     files, hint = _installable(context.find_root().command, what, root)
-    missing = [file for file in files if not file.is_there]
-    for file in missing if dry_run else triggers.install(files):
+    shipped = what in _SHIPPED and root == Path("/") and _installer() == "dpkg"
+    missing = tuple(file for file in files if not (shipped or file.is_there))
+    for file in missing if dry_run else triggers.install(missing):
         print(f"{'would write' if dry_run else 'wrote'} {file.path}")
     if not missing:
         print("everything is there")
@@ -52,6 +56,11 @@ def _installable(command: click.Command, what: str, root: Path) -> tuple[tuple[T
             return _manual(command, root), "man relocd"
         case _:
             return targets(what, root), f"fill in /etc/relocd/trigger.conf; then, {TRIGGERS[what].hint}"
+
+
+def _installer() -> str:
+    """Which program has installed relocd, by the word that it leaves behind (PEP 376)."""
+    return (distribution("relocd").read_text("INSTALLER") or "").strip()
 
 
 def _manual(command: click.Command, root: Path) -> tuple[Target, ...]:

@@ -37,9 +37,10 @@ def root(deb: Path) -> Iterator[Root]:
         yield root
 
 
-def install(root: Root, deb: Path) -> None:
+def install(root: Root, deb: Path) -> str:
+    """What the installation says on standard error."""
     shutil.copy(deb, root.path("/tmp/relocd.deb"))
-    root.run("dpkg", "--install", "--force-confold", "--force-unsafe-io", "/tmp/relocd.deb")
+    return root.run("dpkg", "--install", "--force-confold", "--force-unsafe-io", "/tmp/relocd.deb").stderr
 
 
 def test_the_package_has_the_version_of_the_code(deb: Path) -> None:
@@ -76,6 +77,9 @@ def test_installed_it_starts_nothing_and_every_part_of_it_works(root: Root) -> N
     for page in ("relocd", "relocd.toml", "relocd-agent", "relocd-openldap"):
         assert root.run("man", "--where", page).stdout.endswith(".gz\n")
     assert root.run("systemd-analyze", "verify", "/lib/systemd/system/relocd.service").stderr == ""
+    for what in ("systemd", "manual", "completion"):
+        assert root.run("relocd", "install", what).stdout.startswith("everything is there\n")
+    root.run("test", "-f", "/usr/share/doc/relocd/templates/nginx/README.md")
     assert root.run("dpkg", "--verify", "relocd").stdout == ""
     assert (
         root.run(
@@ -92,7 +96,8 @@ def test_what_the_administrator_wrote_outlives_upgrade_and_removal_and_the_rest_
         root.path(path).write_text("# mine\n")
     root.path("/var/lib/relocd").mkdir()
     root.path("/var/lib/relocd/ledger").touch()
-    install(root, deb)
+    said = install(root, deb)
+    assert f"{OWN} line 1: " in said  # the agent refuses it, and does not start again
     assert root.path(CONFFILE).read_text() == "# mine\n"
     root.run("dpkg", "--remove", "relocd")
     assert [root.path(path).exists() for path in (OWN, CONFFILE, "/var/lib/relocd/ledger")] == [True] * 3
