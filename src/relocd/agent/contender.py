@@ -272,9 +272,10 @@ class Contender:
         resting = turn.contest.displaced_by
         rests = () if resting is None else (f"rests while {resting} is here",)
         standing = report.standing or "; ".join((step.reason, *rests, *testimony.words))
-        problems = dict.fromkeys((*report.problems, *self._memory.problems))
+        unready = self._memory.problems  # all in one sentence, which says again what stands against the standby role
+        problems = (*(each for each in report.problems if not any(each in whole for whole in unready)), *unready)
         again_s = min((each for each in times if each is not None), default=None)
-        return replace(report, problems=tuple(problems), standing=standing, again_s=again_s)
+        return replace(report, problems=problems, standing=standing, again_s=again_s)
 
     def _log(self, step: Step, turn: Turn) -> None:
         generation = None if turn.contest.state is None else turn.contest.state.generation

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from ipaddress import ip_interface
 
 from relocd.errors import Unavailable
@@ -10,7 +11,7 @@ from relocd.model.mode import Mode
 from relocd.model.template_set import UnitSpec
 from tests.entries import cluster, dn, server, service, uuid_of
 from tests.fakes import until
-from tests.plans import template_set
+from tests.plans import GUARDS, template_set
 from tests.unit.agent.lab import web
 from tests.unit.agent.town import LEASE_S, SOON_S, Town, town
 
@@ -136,6 +137,17 @@ class TestAModifyTakesNothingAway:
             lab.link("twin", "web")
             await lab.serves("twin")
             assert lab.twin.said.status["problems"] == []
+
+    async def test_that_the_guards_refuse_says_each_reason_once(self):
+        async with town(*BOTH) as lab:
+            await lab.serves("me")
+            await lab.twin.stop()
+            lab.twin.server.host = replace(lab.twin.server.host, guards=replace(GUARDS, units=(), folders=()))
+            lab.twin.start()
+            lab.link("twin", "web")
+            await until(lambda: lab.twin.problems())
+            assert "; ".join(lab.twin.problems()).count("unit web matches none") == 1
+            await lab.serves("me")
 
     async def test_that_fails_in_a_cluster_and_it_is_not_tried_again_for_nothing(self):
         async with town(*PAIR, cluster("pair", services=["web"], active="me")) as lab:
