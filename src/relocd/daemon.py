@@ -13,6 +13,7 @@ import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from relocd.agent.configuration import read_settings
 from relocd.agent.logs import begin_logging
@@ -31,7 +32,7 @@ def main() -> int:
     parser.add_argument(
         "--config", type=Path, default=Path(DEFAULT_CONFIG), help="the configuration file [%(default)s]"
     )
-    parser.add_argument("--log-format", choices=("text", "json", "journal"), help="[what the configuration says]")
+    parser.add_argument("--log-format", choices=get_args(LogFormat), help="[what the configuration says]")
     given = parser.parse_args()
     configuration = _Configuration(given.config, given.log_format)
     try:

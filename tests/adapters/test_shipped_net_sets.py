@@ -205,7 +205,7 @@ class TestDnsmasq:
             ),
             pytest.param(
                 {"upstream": "192.0.2.1 2001:db8::1", "domain": "example.org", "hosts": "a=192.0.2.7 a=2001:db8::7"},
-                ["server=192.0.2.1", "server=2001:db8::1", "local=/example.org/", "host-record=a,2001:db8::7"],
+                ["server=192.0.2.1", "server=2001:db8::1", "local=/example.org/", "host-record=a.example.org,a,2001:db8::7"],
                 id="names",
             ),
             pytest.param(
@@ -259,14 +259,15 @@ class TestDnsmasq:
 
     async def test_it_answers_on_the_services_address_by_the_commands_of_the_readme(self, install, lan, tmp_path):
         node = lan["node1"]
-        await install("dnsmasq", context("names", domain="example.org", hosts="a.example.org=192.0.2.7"))
+        await install("dnsmasq", context("names", domain="example.org", hosts="a=192.0.2.7 b.example.org=192.0.2.8"))
         tmp_path.chmod(0o755)
         units = ScriptUnits(as_in_readme(node, tmp_path), tmp_path / "units")
         with raised(node, "192.0.2.80/24", "2001:db8::80/64"):
             async with units:
                 try:
                     await units.start("names")
-                    assert resolved(lan["client"], "192.0.2.80", "a.example.org") == "192.0.2.7"
+                    for name, address in (("a", "192.0.2.7"), ("a.example.org", "192.0.2.7"), ("b.example.org", "192.0.2.8")):
+                        assert resolved(lan["client"], "192.0.2.80", name) == address
                     assert resolved(lan["client"], node.ipv4, "a.example.org") is None
                 finally:
                     await units.stop("names")

@@ -127,7 +127,7 @@ def test_a_form_that_there_is_not_is_named(pair: Pair) -> None:
     argv = command(pair.node("node1", start=False), "loud")
     done = subprocess.run(argv, capture_output=True, text=True, timeout=20)
     assert done.returncode == 2
-    assert "--log-format: invalid choice: 'loud' (choose from 'text', 'json', 'journal')" in done.stderr
+    assert "--log-format: invalid choice: 'loud' (choose from 'auto', 'text', 'json', 'journal')" in done.stderr
 
 
 def command(node: Node, form: str) -> list[str]:
