@@ -1,6 +1,6 @@
 """Data that must be here first: the shipped set `data` with its own script and real mounts, on two servers.
 
-Both mount one shared folder at /srv/web, each in the file system that its agent sees. The program of the service notes
+Both mount one shared folder at /srv/relocd/web, each in the file system that its agent sees. The program of the service notes
 in there when it starts and stops; its set comes before `data` in every order but that of early units.
 """
 
@@ -13,14 +13,19 @@ from pathlib import Path
 
 import pytest
 
+from relocd.adapters.systemd import SystemdUnits
+from relocd.errors import Failed
+from relocd.model.host import UnitState
+from relocd.model.settings import UnitSettings
 from relocd.shipped import shipped_template_sets
 from tests.adapters.shipped_lab import verified_unit
-from tests.lab.deadline import until
+from tests.lab.deadline import eventually, until
 from tests.lab.hosts import Lan
 from tests.lab.ldif import base_ldif, link_ldif, server_ldif, service_ldif
 from tests.lab.node import Node
 from tests.lab.reading import links, state
 from tests.lab.slapd import Slapd
+from tests.lab.systemd import Systemd
 from tests.system.conftest import has, status
 
 NAMES = ("node1", "node2")
@@ -48,7 +53,7 @@ class Scene:
     def start(self, **lines: str) -> None:
         """Start the agents; `lines` are other lines of a server's table of mounts than that of the shared folder."""
         for name, node in self.nodes.items():
-            line = lines.get(name, f"{self.shared} /srv/web none bind 0 0\n")
+            line = lines.get(name, f"{self.shared} /srv/relocd/web none bind 0 0\n")
             (node.place("/etc/relocd") / "data.fstab").write_text(line)
             self._stack.enter_context(node)
         until(lambda: self.serves("node1"), PATIENCE_S)
@@ -65,7 +70,7 @@ class Scene:
     def has_mounted(self, name: str) -> bool:
         """Whether the data is at its place, as the agent of a server sees it."""
         mounts = Path(f"/proc/{self.nodes[name].agent.pid}/mountinfo").read_text()
-        return any(line.split()[4] == "/srv/web" for line in mounts.splitlines())
+        return any(line.split()[4] == "/srv/relocd/web" for line in mounts.splitlines())
 
     def noted(self) -> list[str]:
         return (self.shared / "log").read_text().splitlines()
@@ -75,7 +80,7 @@ class Scene:
 
     def _node(self, name: str) -> Node:
         data, app = UNITS
-        note = ["sh", "-c", f'test -d /srv/web && echo "{name} $1" >> /srv/web/log', "sh"]
+        note = ["sh", "-c", f'test -d /srv/relocd/web && echo "{name} $1" >> /srv/relocd/web/log', "sh"]
         tables = {
             "guards": {"networks": ["192.0.2.0/24"], "folders": ["/etc/relocd/data"], "units": list(UNITS)},
             "paths": {"template_sets": [str(self.folder / "sets")]},
@@ -91,7 +96,7 @@ class Scene:
         paths = {"state": str(self.folder / name / "state"), "run": str(self.folder / name / "run")}
         tables["paths"] |= paths
         node = Node(self.lan[name], self.folder / name, [self.slapd.uri], tables=tables, folders=places)
-        for folder in ("/etc/relocd/data", "/srv/web", "/usr/local/sbin"):
+        for folder in ("/etc/relocd/data", "/srv/relocd/web", "/usr/local/sbin"):
             node.place(folder).mkdir(parents=True)
         shutil.copy(shipped_template_sets() / "data" / "relocd-data", node.place("/usr/local/sbin"))
         return node
@@ -131,8 +136,8 @@ def _order(unit_word: str, address_word: str) -> list[str]:
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        pytest.param("/nowhere /srv/web none bind 0 0\n", "/nowhere is not here", id="no device"),
-        pytest.param("", "has no line for /srv/web", id="no line"),
+        pytest.param("/nowhere /srv/relocd/web none bind 0 0\n", "/nowhere is not here", id="no device"),
+        pytest.param("", "has no line for /srv/relocd/web", id="no line"),
     ],
 )
 def test_a_server_without_the_data_is_not_ready_and_takes_nothing_away(scene: Scene, line: str, why: str) -> None:
@@ -145,7 +150,7 @@ def test_a_server_without_the_data_is_not_ready_and_takes_nothing_away(scene: Sc
 
 
 def test_a_mount_that_fails_gives_the_service_back_and_no_address_was_raised(scene: Scene) -> None:
-    scene.start(node2="/dev/null /srv/web ext4 defaults 0 0\n")
+    scene.start(node2="/dev/null /srv/relocd/web ext4 defaults 0 0\n")
     scene.slapd.modify(link_ldif("web", "node2"))
     scene.nodes["node2"].wait_for(lambda line: line.fields.get("step") == "GiveBack", timeout_s=PATIENCE_S)
     until(lambda: scene.serves("node1") and state(scene.slapd, "web").generation == 3, PATIENCE_S)
@@ -153,6 +158,25 @@ def test_a_mount_that_fails_gives_the_service_back_and_no_address_was_raised(sce
     assert not [each for each in scene.actions("node2") if each.startswith("raise")]
     assert links(scene.slapd, "node2") == frozenset()
     assert scene.noted() == ["node1 starts", "node1 stops", "node1 starts"]
+
+
+async def test_for_systemd_data_that_is_in_use_has_not_been_stopped(tmp_path: Path) -> None:
+    """A stop that fails is done for systemd: the job succeeds, and the unit does not run any more."""
+    program, used, name = tmp_path / "relocd-data", tmp_path / "used", "relocd-data@web.service"
+    program.write_text(f'#!/bin/sh\n[ "$1" = start ] || [ ! -e {used} ]\n')
+    program.chmod(0o755)
+    used.touch()
+    text = (shipped_template_sets() / "data" / "relocd-data@.service").read_text()
+    with Systemd() as systemd:
+        systemd.install("relocd-data@.service", text.replace("/usr/local/sbin/relocd-data", str(program)))
+        async with SystemdUnits(UnitSettings(timeout_s=0.5), systemd.bus_address) as units:
+            await units.start(name)
+            with pytest.raises(Failed, match="was not stopped within"):
+                await units.stop(name)
+            assert await units.state(name) is UnitState.DEACTIVATING
+            used.unlink()
+            await eventually(lambda: systemd.property(name, "ActiveState") == "inactive")
+            await units.stop(name)
 
 
 def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
