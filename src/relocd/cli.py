@@ -144,7 +144,7 @@ def _read_overview(access: Access) -> tuple[Overview | None, RelocdError | None]
 @app.command()
 def agent(
     config: Config = _DEFAULT_CONFIG,
-    log_format: Annotated[str, typer.Option(help="auto, text, json or journal; else what [agent] log_format says.")] = "",
+    log_format: Annotated[str, typer.Option(help="auto, text, json or journal; else as [agent] log_format says.")] = "",
 ) -> None:
     """Run the agent in the foreground: this server then follows its links in the directory."""
     _need_agent()

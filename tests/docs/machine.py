@@ -21,8 +21,9 @@ __all__ = ["TREE", "Machine"]
 
 TREE: Final = Path(__file__).parents[2]
 _DEADLINE_S: Final = 30.0
-# $1 is the tree that the tests run from, $2 systemd's folder of units, $3 the environment, $4 the machine's name. A
-# folder in which only copies of the real one's files may be changed is copied; the others begin empty.
+# $1 is the tree that the tests run from, $2 systemd's folder of units, $3 the environment, $4 the machine's name. The
+# environment's copy of the template sets is as old as itself, so the tree's take its place. A folder in which only
+# copies of the real one's files may be changed is copied; the others begin empty.
 _OWN: Final = """
 mkdir /run/real /run/tree /run/units /run/environment
 mount --rbind "$1" /run/tree
@@ -42,6 +43,7 @@ mkdir -p /usr/local/bin /usr/local/sbin "$1" "$2" "$3" /opt/relocd /etc/relocd /
 mount --rbind /run/tree "$1"
 mount --rbind /run/environment "$3"
 mount --rbind /run/environment /opt/relocd
+mount --bind "$1/templates" /opt/relocd/lib/python3*/site-packages/relocd/template_sets
 mount --bind /run/units "$2"
 mount --bind /run/units /etc/systemd/system
 for place in / "$1" "$3" /opt/relocd; do
@@ -71,12 +73,11 @@ _JOURNAL: Final = {
     "network-online.target": "[Unit]",
 }
 # What only a laboratory needs: the tree of the tests may lie in a folder that a unit has an own one of.
-_DROP_IN: Final = """\
-[Service]
-StandardOutput=journal
-StandardError=journal
-BindReadOnlyPaths={places}
-"""
+_DROP_INS: Final = {
+    "service": "[Service]\nStandardOutput=journal\nStandardError=journal\n",
+    # The agent's unit hides where this machine has its tree.
+    "relocd.service": f"[Service]\nBindReadOnlyPaths={TREE} {sys.prefix}\n",
+}
 
 
 class Machine:
@@ -94,9 +95,10 @@ class Machine:
             self.run(["sh", "-ec", _OWN, "sh", str(TREE), str(self.systemd.folder), sys.prefix, self.name])
             for name, text in _JOURNAL.items():
                 self.systemd.install(name, *text.splitlines())
-            drop_in = self.systemd.folder / "service.d" / "laboratory.conf"
-            drop_in.parent.mkdir()
-            drop_in.write_text(_DROP_IN.format(places=f"{TREE} {sys.prefix}"))
+            for unit, text in _DROP_INS.items():
+                drop_in = self.systemd.folder / f"{unit}.d" / "laboratory.conf"
+                drop_in.parent.mkdir()
+                drop_in.write_text(text)
             self.systemd.systemctl("daemon-reload")
             self.systemd.systemctl("start", "systemd-journald.service")
             self._stack = stack.pop_all()

@@ -39,6 +39,9 @@ PAGES: Final = (
     Page("docs/troubleshooting.md", after=("docs/install.md",)),
     Page("docs/template-sets.md", after=("docs/install.md",)),
     Page("docs/directory.md", after=("docs/install.md",)),
+    Page("templates/nginx/README.md", after=("docs/install.md",)),
+    Page("templates/dnsmasq/README.md", after=("docs/install.md",)),
+    Page("templates/data/README.md", after=("docs/install.md",)),
     Page("docs/comparison.md", world=False),
     Page("docs/pair.md", base_servers=True),
 )
@@ -100,6 +103,10 @@ ELSEWHERE: Final[Mapping[tuple[str, str], tuple[str, str]]] = {
     ("docs/install.md", "python3 -m venv /opt/relocd && /opt/relocd/bin/pip install ."): _DEV,
     ("docs/install.md", "apt install python3-venv python3-dev gcc libldap-dev libsasl2-dev"): _DEV,
     ("docs/install.md", "python3 -m venv /opt/relocd && /opt/relocd/bin/pip install '.[agent]'"): _DEV,
+    ("templates/dnsmasq/README.md", "dig +short @192.0.2.53 www.example.net"): (
+        "tests/adapters/test_shipped_net_sets.py",
+        "resolved(",
+    ),
     ("docs/operations.md", "/opt/relocd/bin/pip install --upgrade '.[agent]'"): _DEV,
 }
 """Commands of a page that another file runs, with words of that file by which it does."""

@@ -1,7 +1,7 @@
 """Data that must be here first: the shipped set `data` with its own script and real mounts, on two servers.
 
-Both mount one shared folder at /srv/relocd/web, each in the file system that its agent sees. The program of the service notes
-in there when it starts and stops; its set comes before `data` in every order but that of early units.
+Both mount one shared folder at /srv/relocd/web, each in the file system that its agent sees. The program of the service
+notes in there when it starts and stops; its set comes before `data` in every order but that of early units.
 """
 
 from __future__ import annotations
