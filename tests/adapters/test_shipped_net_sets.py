@@ -205,7 +205,7 @@ class TestDnsmasq:
             ),
             pytest.param(
                 {"upstream": "192.0.2.1 2001:db8::1", "domain": "example.org", "hosts": "a=192.0.2.7 a=2001:db8::7"},
-                ["server=192.0.2.1", "server=2001:db8::1", "local=/example.org/", "host-record=a.example.org,a,192.0.2.7"],
+                ["server=2001:db8::1", "local=/example.org/", "host-record=a.example.org,a,2001:db8::7"],
                 id="names",
             ),
             pytest.param(

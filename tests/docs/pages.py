@@ -32,7 +32,8 @@ PAGES: Final = (
     Page("README.md", after=("docs/install.md",)),
     Page("docs/commands.md", after=("docs/install.md",)),
     Page("docs/configuration.md", world=False),
-    Page("docs/watching.md", world=False),
+    Page("docs/watching.md", after=("docs/install.md",)),
+    Page("monitoring/README.md", after=("docs/install.md",)),
     Page("docs/concepts.md", after=("docs/install.md",)),
     Page("docs/security.md", after=("docs/install.md",)),
     Page("docs/operations.md", after=("docs/install.md",)),
@@ -57,6 +58,7 @@ changetype: modify
 add: relocServiceLink
 relocServiceLink: cn=fax,ou=services,ou=relocd,dc=example,dc=org
 """
+_METRICS: Final = """printf '\\n[metrics]\\nlisten = "192.0.2.1:9815"\\n' >>/etc/relocd/relocd.toml"""
 _PORT: Final = f"dn: {_WEB}\nchangetype: modify\nreplace: relocParameter\nrelocParameter: port=eighty\n"
 EVENTS: Final[Mapping[tuple[str, str], Callable[[World], None]]] = {
     ("README.md", "relocd"): lambda world: at("node1", world),
@@ -64,6 +66,8 @@ EVENTS: Final[Mapping[tuple[str, str], Callable[[World], None]]] = {
     ("README.md", "A server is dead"): lambda world: power_off("node1", world),
     ("README.md", "Triggers"): lambda world: power_on("node1", world),
     ("docs/operations.md", "The directory is lost"): lambda world: at("node2", world),
+    ("monitoring/README.md", "Prometheus and Grafana"): lambda world: ran("node1", _METRICS, world),
+    ("monitoring/README.md", "The log"): lambda world: ran("ldap1", "systemctl restart slapd", world),
     ("docs/operations.md", "A server is dead"): lambda world: power_off("node2", world),
     ("docs/operations.md", "It comes back"): lambda world: power_on("node2", world),
     ("docs/pair.md", "The primary is dead"): lambda world: power_off("node1", world),
@@ -87,6 +91,7 @@ _INIT_PAIR: Final = (
     "relocd init-pair --server-id 1 --peer ldap://node2.example.org --password-file /etc/relocd/pair-password",
     "relocd init-pair --server-id 2 --peer ldap://node1.example.org --password-file /etc/relocd/pair-password",
 )
+_ALERTS: Final = ("tests/monitoring/test_alerts.py", 'promtool("check"')
 _DEV: Final = ("dev", "pip install -qq -e '.[agent]'")
 _ORDER: Final = "ldapmodify -x -D cn=admin,dc=example,dc=org -W -H ldapi:/// <<END"
 ELSEWHERE: Final[Mapping[tuple[str, str], tuple[str, str]]] = {
@@ -103,6 +108,9 @@ ELSEWHERE: Final[Mapping[tuple[str, str], tuple[str, str]]] = {
     ("docs/install.md", "python3 -m venv /opt/relocd && /opt/relocd/bin/pip install ."): _DEV,
     ("docs/install.md", "apt install python3-venv python3-dev gcc libldap-dev libsasl2-dev"): _DEV,
     ("docs/install.md", "python3 -m venv /opt/relocd && /opt/relocd/bin/pip install '.[agent]'"): _DEV,
+    ("monitoring/README.md", "mkdir -p /etc/prometheus/relocd && cp alerts.yml /etc/prometheus/relocd/"): _ALERTS,
+    ("monitoring/README.md", "promtool check config /etc/prometheus/prometheus.yml"): _ALERTS,
+    ("monitoring/README.md", "systemctl reload prometheus"): _ALERTS,
     ("templates/dnsmasq/README.md", "dig +short @192.0.2.53 www.example.net"): (
         "tests/adapters/test_shipped_net_sets.py",
         "resolved(",
