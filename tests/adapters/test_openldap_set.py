@@ -229,6 +229,23 @@ class TestLostWrites:
         programs[0].done("apply", follow)
         in_step(*diverged)
 
+    def test_they_are_named_also_where_both_have_been_the_primary_before(self, pair, programs):
+        """After a crash slapd 2.5 goes by what it wrote down of both, and looks for nothing newer of its own."""
+        for new, old in ((1, 0), (0, 1), (1, 0)):
+            programs[old].done("release", wanted("provider", pair[new].uri))
+            programs[new].done("apply", wanted("provider", pair[new].uri))
+            programs[old].done("apply", wanted("consumer", pair[new].uri))
+            changed(pair[new], "anna", f"by {new}")
+            in_step(*pair)
+        pair[0].kill()
+        pair[1].add(person_ldif("carl"))
+        pair[1].kill()
+        pair[0].start()
+        programs[0].done("apply", wanted("provider", pair[0].uri))
+        changed(pair[0], "anna", "new")
+        pair[1].start()
+        assert f"cn=carl,{DATA}" in programs[1].refused("apply", wanted("consumer", pair[0].uri))
+
     def test_a_primary_that_hides_what_it_knows_is_no_success(self, pair, programs):
         hide = "replace: olcAccess\nolcAccess: to attrs=contextCSN by * none\nolcAccess: to * by * read\n"
         pair[0].modify(f"dn: {data_dn(pair[0])}\nchangetype: modify\n{hide}")

@@ -25,6 +25,8 @@ from relocd.slapd.syncrepl import Consumer, follows
 __all__ = ["WantedRole", "as_consumer", "changes", "closing_changes", "data_database", "is_provider", "wanted_role"]
 
 _SESSION_LOG: Final = "10000"
+_CHECKPOINT: Final = "1 1"
+"""How far it is, slapd writes down after each write: after a crash it knows no more, and a lost write has no name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +127,15 @@ def _is_closed(database: ConfigEntry) -> bool:
 
 
 def _syncprov(config: Config, database: ConfigEntry) -> tuple[Change, ...]:
-    if config.overlay(database, "syncprov") is not None:
-        return ()
+    found = config.overlay(database, "syncprov")
+    if found is not None:
+        checkpoint = {"olcSpCheckpoint": (_CHECKPOINT,)}
+        kept = found.first("olcSpCheckpoint") == _CHECKPOINT
+        return () if kept else (Modify(found.dn, "a crash makes it forget no write", checkpoint, {}),)
     attributes = {
         "objectClass": ("olcSyncProvConfig",),
         "olcOverlay": ("syncprov",),
-        "olcSpCheckpoint": ("100 10",),
+        "olcSpCheckpoint": (_CHECKPOINT,),
         "olcSpSessionlog": (_SESSION_LOG,),
     }
     return (Add(f"olcOverlay=syncprov,{database.dn}", attributes, "consumers can follow it"),)

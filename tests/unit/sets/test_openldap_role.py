@@ -41,7 +41,7 @@ def config(**database: str) -> Config:
                 "cn=module{0},cn=config", objectClass="olcModuleList", olcModuleLoad=("{0}back_mdb", "{1}syncprov.la")
             ),
             entry(DATABASE, olcDatabase="{1}mdb", olcSuffix="DC=Example, dc=org", **database),
-            entry(f"olcOverlay={{0}}syncprov,{DATABASE}", olcOverlay="{0}syncprov"),
+            entry(f"olcOverlay={{0}}syncprov,{DATABASE}", olcOverlay="{0}syncprov", olcSpCheckpoint="1 1"),
         )
     )
 
@@ -101,6 +101,15 @@ def test_what_a_promotion_needs_is_there_before_the_role_changes():
     kinds = [type(change) for change in changes(bare, CONSUMER)]
     assert kinds == [Add, Add, Modify]
     assert "olcSyncrepl" in changes(bare, CONSUMER)[-1].replaced
+
+
+@pytest.mark.parametrize("found", [{}, {"olcSpCheckpoint": "100 10"}], ids=["none", "seldom"])
+def test_an_overlay_that_seldom_writes_down_how_far_it_is_does_it_each_time(found):
+    *others, overlay = config().entries
+    seldom = entry(overlay.dn, olcOverlay="{0}syncprov", **found)
+    (change,) = changes(Config((*others, seldom)), PROVIDER)
+    assert isinstance(change, Modify)
+    assert (change.dn, change.replaced) == (overlay.dn, {"olcSpCheckpoint": ("1 1",)})
 
 
 @pytest.mark.parametrize(
