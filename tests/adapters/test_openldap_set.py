@@ -8,6 +8,7 @@ from dataclasses import replace
 import ldap
 import pytest
 
+from relocd.errors import Unavailable
 from relocd.sets.openldap_role import changes
 from relocd.slapd.connection import local
 from tests.adapters.openldap_lab import Program, changed, described, in_step, role_file, wanted
@@ -183,7 +184,9 @@ def test_over_tls_whom_to_trust_is_slapds_own_setting(tmp_path):
         pair[0].add(data_ldif())
         programs[0].done("apply", wanted("provider", pair[0].uri))
         follow_it = wanted("consumer", pair[0].uri, starttls=True)
-        assert "is unknown" in programs[1].refused("apply", follow_it)
+        refused = programs[1].refused("apply", follow_it)
+        assert "is not trusted, binding (its certificate cannot be verified: " in refused
+        assert "is unknown" in refused
         assert pair[1].entries(DATA) == {}
         trust_each_other(pair, tmp_path / "authorities.pem")
         # A consumer keeps the authorities that it has begun with until its directive changes.
@@ -254,6 +257,16 @@ class TestLostWrites:
     def test_a_primary_that_cannot_be_asked_is_no_success(self, pair, programs):
         pair[0].stop()
         assert "is unknown" in programs[1].refused("apply", wanted("consumer", pair[0].uri))
+
+
+def test_a_slapd_that_ends_meanwhile_leaves_the_reason_as_it_is(servers):
+    def look():
+        with local(servers[0].socket) as slapd:
+            servers[0].kill()
+            slapd.config()
+
+    with pytest.raises(Unavailable, match="does not answer, reading"):
+        look()
 
 
 class TestTwoServicesOfOneServer:

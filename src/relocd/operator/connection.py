@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -17,6 +17,8 @@ from ldap3.core import exceptions, results
 
 from relocd.errors import Failed, Invalid, Unavailable
 from relocd.operator.access import Access
+from relocd.slapd.connection import close
+from relocd.slapd.distrust import distrust
 
 __all__ = ["first_answer", "first_line"]
 
@@ -63,15 +65,7 @@ def _bound(uri: str, access: Access) -> Iterator[ldap3.Connection]:
         connection.bind()
         yield connection
     finally:
-        _close(connection)
-
-
-def _close(connection: ldap3.Connection) -> None:
-    """Say goodbye, which may fail without harm; ldap3 leaves the socket open that could not connect."""
-    with suppress(exceptions.LDAPException, OSError):
-        connection.unbind()
-    if connection.socket is not None:
-        connection.socket.close()
+        close(connection)
 
 
 def _server(uri: str, access: Access) -> ldap3.Server:
@@ -137,9 +131,9 @@ def _translated(uri: str) -> Iterator[None]:
     except (exceptions.LDAPInvalidServerError, exceptions.LDAPInvalidPortError) as error:
         raise Invalid(f"{uri!r} names no directory ({error})") from error
     except (exceptions.LDAPException, OSError) as error:
-        if "certificate" in str(error):
+        if why := distrust(error):
             advice = "use a name that its certificate has, and name who has signed that by --ca-file"
-            raise Unavailable(f"{uri} is not trusted ({error}); {advice}") from error
+            raise Unavailable(f"{uri} is not trusted ({why}); {advice}") from error
         raise Unavailable(f"{uri} does not answer ({error}); check --uri and whether slapd runs") from error
 
 

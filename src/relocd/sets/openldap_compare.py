@@ -45,7 +45,8 @@ def _lost_writes(slapd: Directory, wanted: WantedRole, identity: Identity) -> tu
         ours, theirs = slapd.context_csns(wanted.suffix), primary.context_csns(wanted.suffix)
         for csns, who in ((theirs, f"{wanted.primary} shows {wanted.bind_dn}"), (ours, "this slapd shows root")):
             if not csns:
-                raise Unavailable(f"{who} no contextCSN of {wanted.suffix}: it is not loaded yet, or not readable")
+                what = f"{who} no contextCSN of {wanted.suffix}: it is not loaded yet, or not readable"
+                raise Unavailable(f"{what}; slapd's log says why a copy does not come")
         if not is_ahead(ours, theirs):
             return ()
         mine = slapd.versions(wanted.suffix)  # before the other: what comes in between is no difference of ours

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,8 +18,9 @@ from ldap3.core.exceptions import LDAPException, LDAPOperationResult
 from relocd.errors import Failed, Unavailable
 from relocd.slapd.changes import Add, Change
 from relocd.slapd.config import Config, ConfigEntry
+from relocd.slapd.distrust import distrust
 
-__all__ = ["Directory", "Identity", "Version", "bound_locally", "local", "remote", "translated"]
+__all__ = ["Directory", "Identity", "Version", "bound_locally", "close", "local", "remote", "translated"]
 
 _CONNECT_TIMEOUT_S: Final = 3
 """A host that is switched off says nothing, and a primary's takeover may wait behind this (as `connect_timeout_s`)."""
@@ -149,7 +150,15 @@ def _connected(uri: str, identity: Mapping[str, str], *, starttls: bool, ca_file
     try:
         yield Directory(uri, connection)
     finally:
+        close(connection)
+
+
+def close(connection: ldap3.Connection) -> None:
+    """Say goodbye, which may fail without harm; ldap3 leaves the socket open that could not connect, or is cut off."""
+    with suppress(LDAPException, OSError):
         connection.unbind()
+    if connection.socket is not None:
+        connection.socket.close()
 
 
 @contextmanager
@@ -162,6 +171,9 @@ def translated(uri: str, doing: str) -> Iterator[None]:
         what = f"{error.description}: {error.message}".rstrip(": ")
         raise kind(f"{uri} refuses {doing} ({what}); check its log and the rights of this identity") from error
     except (LDAPException, OSError) as error:
+        if why := distrust(error):
+            advice = "use a name that it has, and name who has signed it by olcTLSCACertificateFile of this slapd"
+            raise Unavailable(f"{uri} is not trusted, {doing} ({why}); {advice}") from error
         raise Unavailable(f"{uri} does not answer, {doing} ({error}); check whether slapd runs") from error
 
 
