@@ -201,7 +201,7 @@ def test_a_read_only_copy_is_found(tmp_path):
         slapd.slapadd(tmp_path / "all.ldif")
         slapd.start()
         found = seen(slapd, tmp_path)
-        assert [each[0] for each in found if each[1] is Level.ERROR] == ["replication"]
+        assert [each[0] for each in found if each[1] is Level.ERROR] == ["replication", "peer"]
         assert "referral" in "".join(what for check, level, what, _ in found if level is Level.NOT_CHECKED)
 
 

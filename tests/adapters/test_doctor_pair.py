@@ -15,7 +15,7 @@ from tests.adapters.test_doctor_directory import status_ldif
 from tests.lab.base_server import ADMIN, BaseServer, data_ldif
 from tests.lab.control_pair import control, meet
 from tests.lab.deadline import until
-from tests.lab.ldif import server_dn
+from tests.lab.ldif import SUFFIX, server_dn
 
 
 @pytest.fixture
@@ -42,11 +42,34 @@ def test_both_nodes_are_ok_and_know_the_same(pair, tmp_path):
     found = findings(pair, tmp_path)
     assert {each.level for _, each in found} == {Level.OK}, found
     assert sum(each.check == "replication" for _, each in found) == 3
+    assert [each.what for _, each in found if each.check == "peer"] == [
+        f"{peer.uri} lets this slapd copy" for peer in reversed(pair)
+    ]
 
 
-def test_a_node_that_is_dead_is_one_error(pair, tmp_path):
+def test_one_look_at_this_node_names_the_peer_that_knows_other_changes(pair, tmp_path):
+    first, _ = pair
+    looked = look(access(tmp_path, first.ldapi_uri, who=server_dn("node1")), DN.parse(server_dn("node1")))
+    (among,) = looked.findings["all directories"]
+    assert among.what == "2 directories know the same changes of 2 providers"
+
+
+def test_a_password_that_was_changed_on_one_node_only_is_an_error_on_the_other(pair, tmp_path):
+    first, second = pair
+    database = next(dn for dn, values in second.config().items() if values.get("olcSuffix") == [SUFFIX])
+    second.modify(f"dn: {database}\nchangetype: modify\nreplace: olcRootPW\nolcRootPW: other\n")
+    (wrong,) = [each for _, each in findings((first,), tmp_path) if each.check == "peer"]
+    assert wrong.level is Level.ERROR
+    assert wrong.what == f"{second.uri} refuses binding (invalidCredentials)"
+    assert wrong.advice == "give it the same name and password there as here"
+
+
+def test_a_node_that_is_dead_is_an_error_of_it_and_of_its_peer(pair, tmp_path):
     second = pair[1]
     second.kill()
     wrong = [(subject, each) for subject, each in findings(pair, tmp_path) if each.level is not Level.OK]
-    assert [(subject, each.check) for subject, each in wrong] == [(second.ldapi_uri, "answer")]
+    assert [(subject, each.check) for subject, each in wrong] == [
+        (pair[0].ldapi_uri, "peer"),
+        (second.ldapi_uri, "answer"),
+    ]
     second.start()

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from relocd.doctor.directory_facts import DirectoryFacts
-from relocd.doctor.finding import Finding, error, not_checked, ok, warning
-from relocd.model.dn import DN
+from relocd.doctor.directory_facts import DirectoryFacts, Peer
+from relocd.doctor.finding import Finding, error, not_checked, ok, raised, warning
 from relocd.slapd.config import Config, ConfigEntry
 
 __all__ = ["config_findings", "has_session_log"]
@@ -21,32 +20,23 @@ def config_findings(facts: DirectoryFacts) -> Iterator[Finding]:
         why = f"cn=config is not readable by {facts.identity or 'nobody'}: indexes and replication"
         yield not_checked("cn=config", why, "run this as root on the directory's own host, with --uri ldapi:///")
         return
-    database = _database(facts.config, facts.base)
+    database = facts.config.holding(facts.base)
     if database is None:
         yield not_checked("cn=config", f"no database of {facts.base} stands in it")
         return
     yield from _indexes(database)
     yield from _new_entries(database)
     yield from _replication(facts.config, database)
+    yield from map(_copied, facts.peers)
 
 
 def has_session_log(facts: DirectoryFacts) -> bool:
     """Whether the configuration says so; False where it cannot be read."""
-    database = None if facts.config is None else _database(facts.config, facts.base)
+    database = None if facts.config is None else facts.config.holding(facts.base)
     if facts.config is None or database is None:
         return False
     syncprov = facts.config.overlay(database, "syncprov")
     return syncprov is not None and syncprov.first("olcSpSessionlog") not in {"", "0"}
-
-
-def _database(config: Config, base: DN) -> ConfigEntry | None:
-    """The database that holds the base: rooted there, or above."""
-    while base.text.strip():
-        found = config.database(base)
-        if found is not None:
-            return found
-        base = base.parent
-    return None
 
 
 def _indexes(database: ConfigEntry) -> Iterator[Finding]:
@@ -84,3 +74,12 @@ def _replication(config: Config, database: ConfigEntry) -> Iterator[Finding]:
         yield warning("replication", what, "use delta-syncrepl (slapo-accesslog), as relocd init-pair does")
     elif follows:
         yield ok("replication", f"provider {min(config.server_ids - {0})} of several, which copy changes")
+
+
+def _copied(peer: Peer) -> Finding:
+    """Whether this slapd may copy from its peer, tried with the name and the password that it uses itself."""
+    if not peer.tried:
+        return not_checked("peer", f"{peer.uri}: this slapd does not bind there by name and password")
+    if peer.problem:
+        return raised("peer", peer.problem)
+    return ok("peer", f"{peer.uri} lets this slapd copy")

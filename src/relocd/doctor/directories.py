@@ -8,9 +8,9 @@ from pathlib import Path
 
 from relocd.doctor.connection_checks import connection_findings
 from relocd.doctor.directory_checks import between, directory_findings
-from relocd.doctor.directory_facts import DirectoryFacts
+from relocd.doctor.directory_facts import DirectoryFacts, Peer
 from relocd.doctor.directory_probe import directory_facts
-from relocd.doctor.finding import Finding, error
+from relocd.doctor.finding import Finding, raised
 from relocd.errors import RelocdError
 from relocd.model.dn import DN
 from relocd.model.entries import Service
@@ -46,14 +46,19 @@ def look(access: Access, server: DN | None) -> Looked:
         try:
             facts = directory_facts(replace(access, uris=(uri,)), server)
         except RelocdError as problem:
-            what, _, advice = str(problem).rpartition("; ")
-            findings[uri] = [error("answer", what or str(problem), advice if what else "")]
+            findings[uri] = [raised("answer", str(problem))]
             continue
         seen.append(facts)
         findings[uri] = list(directory_findings(facts))
-    if among := list(between(seen)):
+    if among := list(between([*seen, *_other_peers(seen)])):
         findings[BETWEEN] = among
     return Looked({uri: [*connection_findings(access, uri), *some] for uri, some in findings.items()}, tuple(seen))
+
+
+def _other_peers(seen: Sequence[DirectoryFacts]) -> list[Peer]:
+    """Those from whom a directory copies, and who were not looked at under the same URI anyway."""
+    looked_at = {each.uri for each in seen}
+    return [peer for each in seen for peer in each.peers if peer.context_csns and peer.uri not in looked_at]
 
 
 def agent_access(settings: DirectorySettings) -> Access:

@@ -8,7 +8,7 @@ from typing import Final
 
 from relocd.doctor.access_checks import access_findings
 from relocd.doctor.config_checks import config_findings, has_session_log
-from relocd.doctor.directory_facts import DirectoryFacts
+from relocd.doctor.directory_facts import DirectoryFacts, Peer
 from relocd.doctor.finding import Finding, error, not_checked, ok, warning
 from relocd.doctor.schema_check import schema_findings
 from relocd.model.csn import csn_time_s
@@ -113,29 +113,30 @@ CHECKS: Final[Sequence[Callable[[DirectoryFacts], Iterator[Finding]]]] = (
 """What is checked of each directory, in order."""
 
 
-def between(directories: Sequence[DirectoryFacts]) -> Iterator[Finding]:
+def between(directories: Sequence[DirectoryFacts | Peer]) -> Iterator[Finding]:
     """Whether directories that were looked at one after the other know the same changes."""
     if len(directories) < 2:
         return
-    newest: dict[str, str] = {}
+    newest: dict[str, tuple[str, float]] = {}
     for each in directories:
         for csn in each.context_csns:
-            newest[_provider(csn)] = max(csn, newest.get(_provider(csn), ""))
+            newest[_provider(csn)] = max((csn, each.now_s), newest.get(_provider(csn), ("", 0.0)))
     behind = list(_behind(directories, newest))
     yield from behind
     if not behind:
         yield ok("replication", f"{len(directories)} directories know the same changes of {len(newest)} providers")
 
 
-def _behind(directories: Sequence[DirectoryFacts], newest: dict[str, str]) -> Iterator[Finding]:
+def _behind(directories: Sequence[DirectoryFacts | Peer], newest: dict[str, tuple[str, float]]) -> Iterator[Finding]:
     for each in directories:
         has = {_provider(csn): csn_time_s(csn) or 0.0 for csn in each.context_csns}
-        for provider, csn in newest.items():
-            late_s = (csn_time_s(csn) or 0.0) - has.get(provider, 0.0)
+        for provider, (csn, seen_s) in newest.items():
+            came_since_s = max(0.0, seen_s - each.now_s)  # what nobody could know when this one was looked at
+            late_s = (csn_time_s(csn) or 0.0) - has.get(provider, 0.0) - came_since_s
             if late_s > _LATE_S:
-                since = f"is {late_s:.0f} s behind" if provider in has else "knows none of the changes"
+                since = f"is {late_s:.0f} s behind" if provider in has else "knows none of the changes of"
                 advice = "look at its log and its olcSyncrepl; relocd init-pair sets up a pair"
-                yield error("replication", f"{each.uri} {since} of provider {int(provider, 16)}", advice)
+                yield error("replication", f"{each.uri} {since} provider {int(provider, 16)}", advice)
 
 
 def _provider(csn: str) -> str:

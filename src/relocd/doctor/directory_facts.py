@@ -12,7 +12,7 @@ from relocd.model.parse import STATUS_CLASS, STATUS_RDN, parsed
 from relocd.operator.signs import Sign, sign
 from relocd.slapd.config import Config
 
-__all__ = ["Content", "DirectoryFacts", "Refresh"]
+__all__ = ["Content", "DirectoryFacts", "Peer", "Refresh"]
 
 
 class Content:
@@ -73,6 +73,20 @@ class Refresh:
     by_log: bool | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """What came of asking somebody from whom a slapd copies: `problem` is empty where that can go well.
+
+    `now_s` is this host's clock when the changes that it knows were read.
+    """
+
+    uri: str
+    tried: bool = True
+    problem: str = ""
+    context_csns: tuple[str, ...] = ()
+    now_s: float = 0.0
+
+
 @dataclass(frozen=True)
 class DirectoryFacts:
     """One directory as one identity sees it; `identity` is empty for nobody, `limit` is why not all entries came.
@@ -95,3 +109,4 @@ class DirectoryFacts:
     open_secrets: int
     now_s: float
     config: Config | None
+    peers: tuple[Peer, ...]

@@ -12,6 +12,7 @@ import ldap3
 from ldap3.core import exceptions, results
 
 from relocd.doctor.directory_facts import Content, DirectoryFacts, Refresh
+from relocd.doctor.peer_probe import peers
 from relocd.doctor.trials import Compare, Trial, Tried, trials
 from relocd.errors import Failed, Unavailable
 from relocd.model.csn import csn_time_s
@@ -45,7 +46,9 @@ def directory_facts(access: Access, server: DN | None) -> DirectoryFacts:
     """
     facts = first_answer(access, lambda connection: _seen(connection, access, server))
     opened, secrets = _seen_by_nobody(access)
-    return replace(facts, open_entries=opened, open_secrets=secrets, config=_config(access))
+    config = _config(access)
+    asked = peers(config, facts.base)
+    return replace(facts, open_entries=opened, open_secrets=secrets, config=config, peers=asked)
 
 
 def _seen(connection: ldap3.Connection, access: Access, server: DN | None) -> DirectoryFacts:
@@ -69,6 +72,7 @@ def _seen(connection: ldap3.Connection, access: Access, server: DN | None) -> Di
         open_secrets=0,
         now_s=time.time(),
         config=None,
+        peers=(),
     )
 
 

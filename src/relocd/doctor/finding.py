@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Finding", "Level", "error", "not_checked", "ok", "warning"]
+__all__ = ["Finding", "Level", "error", "not_checked", "ok", "raised", "warning"]
 
 
 class Level(StrEnum):
@@ -40,6 +40,12 @@ def warning(check: str, what: str, advice: str) -> Finding:
 def error(check: str, what: str, advice: str) -> Finding:
     """It does not work, or lets somebody do what must not be."""
     return Finding(check, Level.ERROR, what, advice)
+
+
+def raised(check: str, problem: str) -> Finding:
+    """An error in the words in which it was raised: what is wrong, and after the last semicolon what to do."""
+    what, _, advice = problem.rpartition("; ")
+    return error(check, what or problem, advice if what else "")
 
 
 def not_checked(check: str, why: str, advice: str = "") -> Finding:

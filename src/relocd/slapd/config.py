@@ -43,6 +43,15 @@ class Config:
         """The database that is rooted at a suffix."""
         return next((each for each in self.databases if _is_rooted(each, suffix)), None)
 
+    def holding(self, base: DN) -> ConfigEntry | None:
+        """The database that holds an entry: rooted there, or above."""
+        while base.text.strip():
+            found = self.database(base)
+            if found is not None:
+                return found
+            base = base.parent
+        return None
+
     @property
     def databases(self) -> tuple[ConfigEntry, ...]:
         """Every database with a suffix, in the order in which slapd asks them."""

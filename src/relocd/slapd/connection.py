@@ -142,12 +142,12 @@ def _connected(uri: str, identity: Mapping[str, str], *, starttls: bool, ca_file
     connection = ldap3.Connection(
         server, raise_exceptions=True, receive_timeout=_TIMEOUT_S, auto_bind=ldap3.AUTO_BIND_NONE, **identity
     )
-    with translated(uri, "binding"):
-        connection.open()
-        if starttls:
-            connection.start_tls()
-        connection.bind()
     try:
+        with translated(uri, "binding"):
+            connection.open()
+            if starttls:
+                connection.start_tls()
+            connection.bind()
         yield Directory(uri, connection)
     finally:
         close(connection)
@@ -169,12 +169,18 @@ def translated(uri: str, doing: str) -> Iterator[None]:
     except LDAPOperationResult as error:
         kind = _NoSuchEntry if error.result == ldap3.core.results.RESULT_NO_SUCH_OBJECT else Failed
         what = f"{error.description}: {error.message}".rstrip(": ")
-        raise kind(f"{uri} refuses {doing} ({what}); check its log and the rights of this identity") from error
+        raise kind(f"{uri} refuses {doing} ({what}); {_to_check(error)}") from error
     except (LDAPException, OSError) as error:
         if why := distrust(error):
             advice = "use a name that it has, and name who has signed it by olcTLSCACertificateFile of this slapd"
             raise Unavailable(f"{uri} is not trusted, {doing} ({why}); {advice}") from error
         raise Unavailable(f"{uri} does not answer, {doing} ({error}); check whether slapd runs") from error
+
+
+def _to_check(refusal: LDAPOperationResult) -> str:
+    if refusal.result == ldap3.core.results.RESULT_INVALID_CREDENTIALS:
+        return "give it the same name and password there as here"
+    return "check its log and the rights of this identity"
 
 
 def _text(value: bytes) -> str:

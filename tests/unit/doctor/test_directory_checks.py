@@ -37,16 +37,16 @@ def test_definitions_are_compared_by_their_meaning(served, level, said):
     assert said in found.what
 
 
-def provider(uri: str, *times: str) -> SimpleNamespace:
+def provider(uri: str, *times: str, now_s: float = 0.0) -> SimpleNamespace:
     csns = tuple(f"{time}.000000Z#000000#{at:03x}#000000" for at, time in enumerate(times, 1) if time)
-    return SimpleNamespace(uri=uri, context_csns=csns)
+    return SimpleNamespace(uri=uri, context_csns=csns, now_s=now_s)
 
 
 @pytest.mark.parametrize(
     ("second", "level", "said"),
     [
         (provider("b", "20260101000059", "20260101000100"), Level.OK, "2 providers"),
-        (provider("b", "20260101000000", "20260101000100"), Level.ERROR, "b is 60 s behind of provider 1"),
+        (provider("b", "20260101000000", "20260101000100"), Level.ERROR, "b is 60 s behind provider 1"),
         (provider("b", "20260101000100"), Level.ERROR, "b knows none of the changes of provider 2"),
     ],
 )
@@ -54,6 +54,16 @@ def test_a_provider_that_lags_is_named(second, level, said):
     (found,) = between([provider("a", "20260101000100", "20260101000100"), second])
     assert found.level is level
     assert said in found.what
+
+
+@pytest.mark.parametrize(
+    ("first_s", "second_s", "level"), [(0.0, 58.0, Level.OK), (0.0, 50.0, Level.ERROR), (58.0, 0.0, Level.ERROR)]
+)
+def test_what_came_between_two_looks_is_no_lag(first_s, second_s, level):
+    """A dead one in between is waited for, while the others go on."""
+    first = provider("a", "20260101000000", now_s=first_s)
+    (found,) = between([first, provider("b", "20260101000100", now_s=second_s)])
+    assert found.level is level
 
 
 PAIR = {
@@ -70,7 +80,7 @@ LOG = ConfigEntry(f"olcOverlay={{1}}accesslog,{NAME}", {"olcoverlay": ("{1}acces
 
 def said_of(number: tuple[str, ...] = ("1",), overlays: tuple[ConfigEntry, ...] = (LOG,), **database: tuple[str, ...]):
     entries = (ConfigEntry("cn=config", {"olcserverid": number}), ConfigEntry(NAME, PAIR | database), *overlays)
-    facts = SimpleNamespace(config=Config(entries), base=DN.parse("ou=relocd,dc=x"), identity="")
+    facts = SimpleNamespace(config=Config(entries), base=DN.parse("ou=relocd,dc=x"), identity="", peers=())
     return [(each.check, each.level) for each in config_findings(facts)]
 
 
