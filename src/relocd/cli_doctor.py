@@ -86,23 +86,23 @@ def _directory(
     found: dict[str, list[Finding]], access: Access, settings: Settings | None, problem: Finding
 ) -> tuple[bool, tuple[Service, ...] | None]:
     """Look at the directories: whether one answered or none was named, and what the server here is linked to."""
-    server = None
+    server = agent = None
     if settings is not None:
-        server = DN.parse(settings.server.dn)
-        access = _as_agent(access, settings)
+        server, own = DN.parse(settings.server.dn), agent_access(settings.directory)
+        access = _as_agent(access, own)
+        agent = server if (access.bind_dn, access.external) == (own.bind_dn, own.external) else None
     if not access.uris or not access.base:
         options = {"--uri": access.uris, "--base": access.base}
         advice = f"name it by {' and '.join(option for option, value in options.items() if not value)}"
         found["directory"] = [not_checked("directory", f"none is named in full; {problem.what}", advice)]
         return True, None
-    looked = look(access, server)
+    looked = look(access, agent)
     found.update({uri: list(some) for uri, some in looked.findings.items()})
     return bool(looked.directories), None if server is None else looked.services_of(server)
 
 
-def _as_agent(access: Access, settings: Settings) -> Access:
+def _as_agent(access: Access, own: Access) -> Access:
     """The agent's own way where nothing else is asked for; to the directories that are named, where some are."""
-    own = agent_access(settings.directory)
     if not access.uris:
         return own
     return access if access.base or access.bind_dn or access.external else replace(own, uris=access.uris)

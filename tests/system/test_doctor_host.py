@@ -63,16 +63,29 @@ def test_an_agent_that_is_paused_is_said_to_be(pair: Pair) -> None:
     assert here(node, "--host")["agent"][0]["what"] == "is paused"
 
 
-def test_another_directory_is_looked_at_as_the_agent_of_the_configuration(pair: Pair) -> None:
-    """As root over the socket of its host slapd's own configuration is readable, too."""
+def of_directory(pair: Pair, *options: str) -> list[dict[str, Any]]:
+    """The findings about the directory over its socket, on a server that has an agent."""
     pair.add(linked("node1"))
     node = pair.node("node1")
     until(lambda: status(node)["directory"]["state"] == "current")
     argv = [RELOCD, "doctor", "--json", "--directory", "--config", str(node.config), "--uri", pair.slapd.ldapi_uri]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
-    found = json.loads(done.stdout)["findings"]
+    done = subprocess.run([*argv, *options], capture_output=True, text=True, timeout=60, check=False)
+    found: list[dict[str, Any]] = json.loads(done.stdout)["findings"]
     assert {each["subject"] for each in found} == {pair.slapd.ldapi_uri}
+    return found
+
+
+def test_another_directory_is_looked_at_as_the_agent_of_the_configuration(pair: Pair) -> None:
+    """As root over the socket of its host slapd's own configuration is readable, too."""
+    found = of_directory(pair)
     assert {"indexes", "clocks", "access"} <= {each["check"] for each in found if each["level"] == "ok"}
+
+
+def test_the_rights_of_another_identity_are_not_judged_as_those_of_the_agent(pair: Pair) -> None:
+    found = of_directory(pair, "--base", pair.suffix, "--external")
+    access = [each for each in found if each["check"] == "access"]
+    assert "error" not in {each["level"] for each in access}
+    assert "so no rights of one can be tried" in access[0]["what"]
 
 
 NETWORKD = """
