@@ -10,7 +10,7 @@ from tests.docs.debian_slapd import ADMIN
 from tests.docs.world import PASSWORD_FILE, World
 from tests.lab.deadline import until
 
-__all__ = ["at", "changed", "power_off", "power_on", "ran"]
+__all__ = ["at", "changed", "power_off", "power_on", "ran", "with_programs"]
 
 _DEADLINE_S: Final = 15.0
 _LINK: Final = """\
@@ -23,6 +23,12 @@ _LINKED: Final = "(relocServiceLink=cn=web,ou=services,ou=relocd,dc=example,dc=o
 _UNITS: Final = "relocd 'relocd-nginx@*' 'relocd-openldap*' slapd"
 _DIE: Final = f"systemctl kill --kill-whom=all --signal=KILL {_UNITS}; systemctl stop {_UNITS}; true"
 _BOOT: Final = "rm -rf /run/relocd; systemctl start slapd; systemctl start relocd"
+
+
+def with_programs(world: World) -> None:
+    """The programs are where docs/install.md puts them."""
+    for name in world.machines:
+        ran(name, "ln -s /opt/relocd/bin/relocd* /usr/local/sbin/", world)
 
 
 def power_off(name: str, world: World) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from tests.docs.events import at, changed, power_off, power_on, ran
+from tests.docs.events import at, changed, power_off, power_on, ran, with_programs
 from tests.docs.world import World
 
 __all__ = ["ELSEWHERE", "EVENTS", "FOREVER", "PAGES", "Page"]
@@ -70,6 +70,7 @@ EVENTS: Final[Mapping[tuple[str, str], Callable[[World], None]]] = {
     ("monitoring/README.md", "The log"): lambda world: ran("ldap1", "systemctl restart slapd", world),
     ("docs/operations.md", "A server is dead"): lambda world: power_off("node2", world),
     ("docs/operations.md", "It comes back"): lambda world: power_on("node2", world),
+    ("docs/pair.md", "The control suffix"): with_programs,
     ("docs/pair.md", "The primary is dead"): lambda world: power_off("node1", world),
     ("docs/pair.md", "It comes back"): lambda world: power_on("node1", world),
     (_TROUBLE, "A service runs nowhere"): lambda world: changed(_FAX, world),
@@ -100,7 +101,6 @@ ELSEWHERE: Final[Mapping[tuple[str, str], tuple[str, str]]] = {
     ("README.md", f"{_INIT_PAIR[0]} --create"): ("docs/pair.md", f"{_INIT_PAIR[0]} --create"),
     ("README.md", _INIT_PAIR[1]): ("docs/pair.md", _INIT_PAIR[1]),
     ("README.md", _ORDER): ("docs/pair.md", _ORDER),
-    ("README.md", "ldapmodify -Q -Y EXTERNAL -H ldapi:/// <<END"): ("tests/lab/scenario_ntp.py", "link_ldif"),
     ("README.md", "chronyc -c ntpdata"): ("tests/lab/scenario_ntp.py", '"ntpdata"'),
     ("docs/install.md", "./dev deb"): ("tests/system/test_deb.py", '"packaging/build-deb"'),
     ("docs/install.md", "apt install ./dist/relocd_*.deb"): ("tests/system/test_deb.py", '"dpkg", "--install"'),
