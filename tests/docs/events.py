@@ -10,7 +10,7 @@ from tests.docs.debian_slapd import ADMIN
 from tests.docs.world import PASSWORD_FILE, World
 from tests.lab.deadline import until
 
-__all__ = ["at", "changed", "power_off", "power_on", "ran", "with_programs"]
+__all__ = ["at", "changed", "directory_lost", "power_off", "power_on", "ran", "with_programs"]
 
 _DEADLINE_S: Final = 15.0
 _LINK: Final = """\
@@ -45,9 +45,18 @@ def power_on(name: str, world: World) -> None:
     until(lambda: name not in _servers("(relocFenced=TRUE)", world), _DEADLINE_S)
 
 
-def ran(name: str, script: str, world: World) -> None:
-    """Somebody has done this on a machine; how it ended does not matter."""
-    world.machines[name].run(["bash", "-c", f"{script}; true"])
+def directory_lost(server: str, world: World) -> None:
+    """The directory was away, until that server's agent has said so."""
+    said = "journalctl --quiet -t relocd -o cat --grep='directory lost'"
+    before = ran(server, said, world)
+    world.directory.run(["systemctl", "stop", "slapd"])
+    until(lambda: ran(server, said, world) != before, _DEADLINE_S)
+    world.directory.run(["systemctl", "start", "slapd"])
+
+
+def ran(name: str, script: str, world: World) -> str:
+    """Somebody has done this on a machine; what it printed. How it ended does not matter."""
+    return world.machines[name].run(["bash", "-c", f"{script}; true"])
 
 
 def changed(ldif: str, world: World) -> None:
