@@ -9,7 +9,7 @@ from ipaddress import ip_interface
 from relocd.errors import Unavailable
 from relocd.model.mode import Mode
 from relocd.model.template_set import UnitSpec
-from tests.entries import cluster, dn, server, service, uuid_of
+from tests.entries import cluster, dn, server, service, state, uuid_of
 from tests.fakes import until
 from tests.plans import GUARDS, template_set
 from tests.unit.agent.lab import web
@@ -242,6 +242,18 @@ class TestOrders:
             await remains(lab, "me")
             await obeys(lab.me, Mode.NORMAL)
             await until(lambda: lab.me.state_of("db") is None, SOON_S)
+
+    async def test_a_paused_server_keeps_what_it_neither_holds_nor_is_linked_to_any_more(self):
+        """As after the directory was restored from a backup: whoever paused it wants to look first."""
+        async with town(*BOTH) as lab:
+            await lab.serves("me")
+            await obeys(lab.me, Mode.PAUSED)
+            lab.directory.put(state("web", holder="twin", generation=1))
+            lab.unlink("me")
+            lab.link("twin", "web")
+            await remains(lab, "me")
+            await obeys(lab.me, Mode.NORMAL)
+            await lab.serves("twin")
 
 
 class TestFenced:
