@@ -222,6 +222,14 @@ class TestLostWrites:
         assert described(diverged[1]) == {"anna": "", "berta": "kept"}
         assert described(diverged[0]) == {"anna": "lost", "berta": "kept", "carl": ""}
 
+    def test_all_of_them_are_named_on_demand(self, diverged, programs):
+        lost = "".join(f"cn=p{number},{DATA}\n" for number in range(9))
+        diverged[0].add_as(ADMIN, "".join(person_ldif(f"p{number}") for number in range(9)))
+        follow = wanted("consumer", diverged[1].uri)
+        assert "more, see relocd-openldap lost" in programs[0].refused("apply", follow)
+        assert lost in programs[0].done("lost", follow)
+        assert programs[1].done("lost", wanted("provider", diverged[1].uri)) == ""
+
     def test_it_stays_a_failure_until_somebody_has_dealt_with_them(self, diverged, programs):
         follow = wanted("consumer", diverged[1].uri)
         programs[0].refused("apply", follow)

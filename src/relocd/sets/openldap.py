@@ -4,6 +4,7 @@
     relocd-openldap apply FILE      promote to the primary, or follow it
     relocd-openldap close FILE      take no more writes, and pass on the last ones
     relocd-openldap release FILE    stop being the primary, before another server becomes it
+    relocd-openldap lost FILE       name all entries that were written here and never reached the primary
 
 slapd is neither restarted nor do its clients lose their connections. Every step can be repeated, and a run that was cut
 short is continued by the next one. While a file beside says that this server is the primary of the suffix, a file that
@@ -51,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--patience", type=float, default=PATIENCE_S, help="seconds to wait for an answer of the primary [%(default)s]"
     )
-    made.add_argument("command", choices=("check", "apply", "close", "release"))
+    made.add_argument("command", choices=("check", "apply", "close", "release", "lost"))
     made.add_argument("file", type=Path, help="what the template set openldap has rendered")
     return made
 
@@ -69,6 +70,11 @@ def _run(options: argparse.Namespace) -> None:
             case "close":
                 if _carry_out(slapd, closing_changes(slapd.read(), wanted)):
                     time.sleep(_DRAIN_S)
+            case "lost":
+                from relocd.sets.openldap_compare import lost_writes  # here, since it imports ldap3: 50 ms
+
+                for name in lost_writes(options.socket, wanted, slapd.read().ca_file):
+                    print(name)
             case _:
                 _carry_out(slapd, changes(slapd.read(), as_consumer(wanted)))
 

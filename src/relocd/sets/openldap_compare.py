@@ -14,7 +14,7 @@ from relocd.sets.openldap_role import WantedRole
 from relocd.sets.openldap_writes import differing, is_ahead
 from relocd.slapd.connection import Directory, Identity, local, remote
 
-__all__ = ["require_same_writes"]
+__all__ = ["lost_writes", "require_same_writes"]
 
 _PAUSE_S: Final = 0.2
 _SHOWN: Final = 5
@@ -23,12 +23,22 @@ _SHOWN: Final = 5
 def require_same_writes(socket: str, wanted: WantedRole, ca_file: str, patience_s: float) -> None:
     """Raise `Failed` while this server has writes that the primary has not, `Unavailable` while nobody can say."""
     deadline = time.monotonic() + patience_s
-    identity = Identity(wanted.bind_dn, wanted.password, wanted.starttls, ca_file)
+    identity = _identity(wanted, ca_file)
     with local(socket) as slapd:
         while problem := _problem(slapd, wanted, identity):
             if time.monotonic() > deadline:
                 raise problem
             time.sleep(_PAUSE_S)
+
+
+def lost_writes(socket: str, wanted: WantedRole, ca_file: str) -> tuple[str, ...]:
+    """The names of all entries that were written here and not at the primary; raises as `require_same_writes` does."""
+    with local(socket) as slapd:
+        return _lost_writes(slapd, wanted, _identity(wanted, ca_file))
+
+
+def _identity(wanted: WantedRole, ca_file: str) -> Identity:
+    return Identity(wanted.bind_dn, wanted.password, wanted.starttls, ca_file)
 
 
 def _problem(slapd: Directory, wanted: WantedRole, identity: Identity) -> RelocdError | None:
@@ -54,7 +64,8 @@ def _lost_writes(slapd: Directory, wanted: WantedRole, identity: Identity) -> tu
 
 
 def _advice(wanted: WantedRole, found: tuple[str, ...]) -> str:
-    shown = "; ".join(found[:_SHOWN]) + (f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else "")
+    more = f"; and {len(found) - _SHOWN} more, see relocd-openldap lost" if len(found) > _SHOWN else ""
+    shown = "; ".join(found[:_SHOWN]) + more
     return (
         f"{len(found)} entries of {wanted.suffix} were written here and never reached {wanted.primary}: {shown}. "
         "Write there what is needed of them; then stop slapd, empty the database's folder and start slapd"
