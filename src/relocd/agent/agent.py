@@ -260,7 +260,7 @@ class Agent:
             if mode is not self._mode:
                 _log.info("mode", extra={"fields": {"was": self._mode, "now": mode}})
                 self._mode = mode
-                self._crew.nudge_all()
+                self._consider_all()
                 self._changed()
             await asyncio.sleep(_MODE_EVERY_S)
 
@@ -336,6 +336,9 @@ class Agent:
 
     def _sets_changed(self) -> None:
         """A template set changed on disk: its scope may be another, and what it renders."""
+        self._consider_all()
+
+    def _consider_all(self) -> None:
         self._considered = None
         self._consider()
         self._crew.nudge_all()

@@ -11,6 +11,7 @@ from relocd.agent.tenure import Agreement
 from relocd.agent.worker import Leave, Pace, Worker
 from relocd.errors import RelocdError
 from relocd.model.entries import EntryUUID, Problem
+from relocd.model.mode import Mode
 from relocd.model.settings import Settings
 from relocd.plan.desired import Footprint
 from relocd.plan.goals import Goal, GoalId, Goals, goal_id, service_of
@@ -81,7 +82,7 @@ class Crew:
         }
         for here in self._confirming.keys() - self._absent:
             self._confirming.pop(here).cancel()  # so that the next absence is asked about at once
-        if not self._adopted and goals.complete:
+        if not self._adopted and goals.complete and self._agreement.mode() is not Mode.PAUSED:
             self._adopted = True
             self._start(self._drop_orphans(goals))
         return self._absent

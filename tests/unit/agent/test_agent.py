@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from relocd.errors import Failed, Unavailable
+from relocd.model.mode import Mode
 from relocd.model.settings import AgentSettings
 from relocd.model.template_set import FileSpec, Scope
 from relocd.sync.events import Lost
@@ -94,6 +95,20 @@ class TestRestoredBackup:
             lab.directory.put(server("me"))
             await until(lambda: not lab.server.addresses.ours)
             assert not lab.directory.feed.forgot
+
+
+async def test_a_paused_agent_leaves_also_an_address_that_nothing_knows(lab):
+    stray = placed("192.0.2.66/24")
+    lab.server.addresses.there[stray] = True
+    lab.orders.word = Mode.PAUSED
+    async with lab.agent():
+        lab.directory.refresh()
+        await until(lambda: lab.said.status.get("mode") == "paused" and lab.state_of("web"))
+        await a_while()
+        assert stray in lab.server.addresses.there
+        lab.orders.word = Mode.NORMAL
+        await lab.serving()
+        await until(lambda: stray not in lab.server.addresses.there)
 
 
 async def test_a_service_moves_with_its_link(lab):
