@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Callable
 from hashlib import sha256
@@ -78,9 +79,9 @@ def verified_unit(folder: Path, name: str, unit: str, program: str = "") -> tupl
     """What systemd says of a unit that a set ships; `program` stands in for one that is not installed here."""
     source = shipped_template_sets() / name / f"{unit}@.service"
     text = source.read_text()
-    (folder / source.name).write_text(
-        text.replace(f"/usr/local/sbin/{Path(program).name} ", f"{program} ") if program else text
-    )
+    if program:
+        text = re.sub(rf"=(/usr/local/sbin/)?{Path(program).name} ", f"={program} ", text)
+    (folder / source.name).write_text(text)
     verify = ["systemd-analyze", "verify", "--man=no", str(folder / f"{unit}@web.service")]
     done = subprocess.run(verify, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     return done.returncode, done.stderr

@@ -15,6 +15,7 @@ from relocd.adapters.renderer import WorkerRenderer
 from relocd.errors import Failed, Invalid
 from relocd.plan.expand import expanded
 from relocd.sets.openldap_role import wanted_role
+from relocd.shipped import shipped_template_sets
 from tests.adapters.shipped_lab import PATIENCE_S, context, installed, shipped, verified_unit
 from tests.lab.base_server import DATA, READER, BaseServer, data_ldif
 from tests.lab.folders import with_folders
@@ -128,6 +129,8 @@ def test_the_primary_is_given_up_by_stopping_units_writes_before_the_address_goe
 def test_systemd_accepts_the_units(tmp_path, name):
     program = str(Path(sys.executable).with_name("relocd-openldap"))
     assert verified_unit(tmp_path, "openldap", name, program) == (0, "")
+    unit = (shipped_template_sets() / "openldap" / f"{name}@.service").read_text()
+    assert "ExecStart=relocd-openldap " in unit  # the package has it in another folder than the other way to install
 
 
 def client_context(**parameters: str) -> dict:
