@@ -9,6 +9,7 @@ Invariants.
 - A snapshot is only taken between refreshes: `snapshot` stays what it was while a refresh runs, and is None before
   the first one is complete. So no decision sees half a directory.
 - The cookie that `saved` gives belongs to exactly the content that it gives.
+- The state of a service that was renamed goes with it.
 - A link whose target was renamed still finds it (`Content`); the snapshot says so as a problem.
 - Entries of concern are whole. Those that came to be of concern after they were sent are taken from the spare ones, or
   are `missing` until `fill` brings what a direct read found; until then they are unknown in the snapshot.
@@ -25,6 +26,7 @@ from dataclasses import dataclass, field, replace
 from relocd.errors import Invalid
 from relocd.model.dn import DN
 from relocd.model.entries import Entry, EntryUUID
+from relocd.model.parse import STATE_RDN
 from relocd.model.snapshot import Snapshot
 from relocd.sync.concern import concern_of
 from relocd.sync.content import Content, Record, reduced, whole
@@ -181,8 +183,14 @@ class Mirror:
             self._reconsider()
 
     def _put(self, entry: Entry) -> None:
+        before = self._content.get(entry.uuid)
+        self._store(entry, before)
+        if before is not None and before.key != entry.dn.key:
+            self._move_state(before.key, entry.dn)
+
+    def _store(self, entry: Entry, before: Record | None) -> None:
         self._spare.keep(entry)
-        before, record = self._content.get(entry.uuid), reduced(entry)
+        record = reduced(entry)
         if not (self._concern.touches(before) or self._concern.touches(record)):
             self._take(record)
             return
@@ -192,6 +200,19 @@ class Mirror:
             self._reconsider()
         if record.uuid not in self._concern.uuids:
             self._content.put(reduced(entry))
+
+    def _move_state(self, former: str, service: DN) -> None:
+        """A rename takes what is below along, and no search tells of that; the former name may be given away again."""
+        state = self._content.named(f"{STATE_RDN},{former}")
+        if state is None or (self._refresh is not None and state.uuid in self._refresh.named):
+            return
+        entry, moved = self._spare.get(state.uuid), service.below(STATE_RDN)
+        if entry is not None:
+            self._put(replace(entry, dn=moved))
+            return
+        self._content.put(replace(state, key=moved.key, links=(service.key,), whole=None))
+        if self._concern.touches(state):
+            self._reconsider()
 
     def _take(self, record: Record) -> None:
         replaced = self._content.put(record)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from relocd.model.dn import DN
@@ -276,6 +278,21 @@ class TestIdentity:
         mirror.apply(directory.put(server("me", services=["www"])))
         assert mirror.snapshot.linked(mirror.snapshot.me) == {uuid_of("web")}
         assert mirror.snapshot.problems == ()
+
+    @pytest.mark.parametrize("spare_bytes", [0, 1 << 20])
+    def test_a_renamed_service_keeps_its_state_when_another_one_takes_its_name(self, directory, spare_bytes):
+        directory.put(state("web", holder="me", generation=7))
+        mirror = Mirror(MY_DN, spare_bytes=spare_bytes)
+        mirror.apply(directory.refresh())
+        mirror.apply(directory.rename(uuid_of("web"), "www"))
+        mirror.apply(directory.put(service("web", uuid=uuid_of("web again"))))
+        mirror.apply(directory.put(server("me", services=["web", "www"])))
+        found = filled(mirror, directory).snapshot.states
+        assert found[uuid_of("web")].generation == 7
+        assert uuid_of("web again") not in found
+        mirror.apply(directory.put(replace(state("web", generation=1), uuid=uuid_of("its own state"))))
+        found = filled(mirror, directory).snapshot.states
+        assert [found[uuid_of(name)].generation for name in ("web", "web again")] == [7, 1]
 
     def test_my_renamed_entry_is_still_me(self, directory):
         mirror = mirror_of(directory)
