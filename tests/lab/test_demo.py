@@ -13,11 +13,10 @@ from tests.lab.watch import REPOSITORY
 
 
 @pytest.fixture
-def temporary(tmp_path):
-    """Where the demo makes its temporary folders, and the environment that tells it so."""
-    folder = tmp_path / "t"
-    folder.mkdir()
-    return folder
+def temporary():
+    """Where the demo makes its temporary folders. Its path is short: a socket has its own in 108 bytes."""
+    with tempfile.TemporaryDirectory(prefix="t-") as folder:
+        yield Path(folder)
 
 
 def launched(temporary, *arguments, program="demo"):
@@ -88,9 +87,14 @@ def test_a_scenario_that_is_interrupted_leaves_nothing_behind(temporary):
     assert not remains(temporary, scenario.pid)
 
 
-def test_containers_that_are_interrupted_leave_nothing_behind():
-    with tempfile.TemporaryDirectory(prefix="t-") as folder:  # short: a socket has its path in 108 bytes
-        containers = launched(Path(folder), program="containers")
-        interrupted(containers, "docker compose build")
-        assert not remains(Path(folder), containers.pid)
-    assert not list(Path("/sys/fs/cgroup").glob("**/relocd-docker-*"))
+def test_containers_that_are_interrupted_leave_nothing_behind(temporary):
+    before = groups()
+    containers = launched(temporary, program="containers")
+    interrupted(containers, "docker compose build")
+    assert not remains(temporary, containers.pid)
+    assert groups() <= before
+
+
+def groups():
+    """The control groups of engines."""
+    return set(Path("/sys/fs/cgroup").glob("**/relocd-docker-*"))
