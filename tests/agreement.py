@@ -29,7 +29,7 @@ def agreement(host: Host, directory: FakeDirectory | None = None) -> Agreement:
         providers=lambda: 1,
         mode=lambda: Mode.NORMAL,
         is_up=_nothing_is_up,
-        unread=lambda _service: False,
+        may_lack_secrets=lambda _service: False,
     )
 
 

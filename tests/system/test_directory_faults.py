@@ -11,11 +11,6 @@ from tests.lab.ldif import SUFFIX, base_ldif, link_ldif, server_dn, service_dn, 
 from tests.system.conftest import ADDRESS, Pair, actions, directory, has, linked, problems, state, status
 
 
-def word_ldif(word: str, service: str = "web") -> str:
-    dn = service_dn(service)
-    return f"dn: {dn}\nchangetype: modify\nreplace: relocParameter\nrelocParameter: word={word}\n"
-
-
 def test_service_follows_its_link(pair: Pair) -> None:
     pair.service("web", addresses=[f"{ADDRESS}/24", "2001:db8::50/64"])
     pair.add(linked("node1", "web"), linked("node2"))
@@ -92,7 +87,7 @@ def test_stale_cache_and_cookie_are_not_trusted(pair: Pair) -> None:
 @pytest.mark.parametrize("away", [False, True], ids=["agents-there", "agents-restarted"])
 def test_restored_backup_is_followed_to_what_was(pair: Pair, tmp_path: Path, away: bool) -> None:
     """The agents' own heartbeats make a restored directory newer than their cookie before the search is resumed."""
-    pair.service("web", word="then")
+    pair.service("web")
     pair.add(linked("node1", "web"), linked("node2"))
     handover = {"handover": {"lease_s": 2.0}}
     one, two = pair.node("node1", handover), pair.node("node2", handover)
@@ -100,8 +95,6 @@ def test_restored_backup_is_followed_to_what_was(pair: Pair, tmp_path: Path, awa
     pair.slapd.slapcat(tmp_path / "backup.ldif")
     pair.slapd.modify(link_ldif("web", "node2"))
     until(lambda: has(two) and not has(one) and service_dn("web") not in pair.entry(server_dn("node1")))
-    pair.slapd.modify(word_ldif("now"))
-    until(lambda: pair.said("web") == "now")
     pair.slapd.stop()
     pair.slapd.wipe()
     pair.slapd.slapadd(tmp_path / "backup.ldif")
@@ -113,7 +106,7 @@ def test_restored_backup_is_followed_to_what_was(pair: Pair, tmp_path: Path, awa
     for node in (one, two) if away else ():
         node.start()
     until(lambda: has(one) and not has(two), timeout_s=20)
-    until(lambda: pair.said("web") == "then")
+    until(lambda: state(one, "web") == "active" and not status(two)["services"])
 
 
 def test_link_to_an_entry_that_appears_later(pair: Pair) -> None:
@@ -199,7 +192,9 @@ def test_bad_entry_is_a_problem_and_what_runs_stays(pair: Pair) -> None:
     pair.slapd.modify(replace.format("192.0.2.999/24"))
     until(lambda: any("192.0.2.999" in problem["message"] for problem in status(one)["problems"]))
     assert has(one)
-    pair.slapd.modify(word_ldif("on", "mail"))
+    pair.slapd.modify(
+        f"dn: {service_dn('mail')}\nchangetype: modify\nreplace: relocParameter\nrelocParameter: word=on\n"
+    )
     until(lambda: pair.said("mail") == "on")
     pair.slapd.modify(replace.format("192.0.2.52/24"))
     until(lambda: has(one, "192.0.2.52") and not has(one) and not status(one)["problems"])

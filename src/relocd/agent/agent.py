@@ -10,12 +10,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 from relocd import __version__
 from relocd.agent.clusters import Clusters, unfence
-from relocd.agent.confirmation import fill, is_put_back, is_unlinked
+from relocd.agent.completion import Completion
+from relocd.agent.confirmation import is_unlinked
 from relocd.agent.crew import Crew
 from relocd.agent.host import Host
 from relocd.agent.pulse import Pulse
@@ -83,12 +83,9 @@ class Agent:
         self._name = DN.parse(settings.server.dn)
         self._problems: tuple[Problem, ...] = ()
         self._said: dict[str, list[str]] = {}
-        self._missing: frozenset[EntryUUID] = frozenset()
-        self._linked: frozenset[EntryUUID] | None = None
-        self._to_read: set[EntryUUID] = set()
-        self._resumed = False
-        self._unproved = False  # the search was resumed, and it is not known yet from where the directory goes on
-        self._incomplete = asyncio.Event()
+        self._completion = Completion(
+            self._mirror, directory.reader, settings.directory, self._consider, self._read_anew
+        )
         self._dirty = asyncio.Event()
 
     async def run(self) -> None:
@@ -105,7 +102,7 @@ class Agent:
                 group.create_task(self._pulse.run(self._my_dn, self._my_status, self._search_anew, self._beats))
                 group.create_task(self._look_after_myself())
                 group.create_task(self._obey())
-                group.create_task(self._complete())
+                group.create_task(self._completion.run())
                 group.create_task(self._tell())
                 group.create_task(self._store())
                 if self._outlets.alive_s:
@@ -140,13 +137,12 @@ class Agent:
         for event in batch:
             match event:
                 case Started(uri, fresh):
-                    self._resumed = not fresh
+                    self._completion.search_started(fresh=fresh)
                     self._connected("refreshing", uri)
                     self._host.meter.searched()
                     _log.info("search started", extra={"fields": {"uri": uri, "fresh": fresh}})
                 case RefreshDone():
-                    self._unproved = self._resumed
-                    self._incomplete.set()
+                    self._completion.refreshed()
                     self._connected("current", self._connection.detail)
                     _log.info("refresh complete", extra={"fields": {"entries": len(self._mirror)}})
                 case Lost(reason):
@@ -169,14 +165,11 @@ class Agent:
     def _consider(self) -> None:
         """Give every worker its wish from the latest snapshot; nothing happens while the snapshot is the same."""
         snapshot = self._mirror.snapshot
-        missing = frozenset(record.uuid for record in self._mirror.missing)
-        if missing - self._missing:
-            self._incomplete.set()
-        self._missing = missing
+        self._completion.look()
         if snapshot is None or snapshot is self._considered:
             return
         self._take_name(snapshot)
-        self._take_links(snapshot)
+        self._completion.take_links(snapshot)
         self._considered = snapshot
         self._log_problems(snapshot.problems)
         found = goals(snapshot, scope_of(self._host), self._settings.server.template_sets)
@@ -185,20 +178,6 @@ class Agent:
             absent = self._crew.want(found, self._mirror.__contains__)
             self._crew.confirm(absent, lambda goal: self._is_gone(me, goal))
         self._changed()
-
-    def _take_links(self, snapshot: Snapshot) -> None:
-        """Have the services read again that have just been linked here: what was sent before may lack their secrets.
-
-        Access rules show a secret to linked servers only, and a new link sends nobody the service anew. Nothing waits
-        for that: without secrets the entry is whole already.
-        """
-        if snapshot.me is None:
-            return
-        linked = snapshot.linked(snapshot.me)
-        self._to_read |= linked - (linked if self._linked is None else self._linked)
-        self._linked = linked
-        if self._to_read:
-            self._incomplete.set()
 
     def _take_name(self, snapshot: Snapshot) -> None:
         """Search for this server's own status by the name that it has now."""
@@ -238,7 +217,7 @@ class Agent:
             providers=lambda: self._mirror.providers,
             mode=lambda: self._mode,
             is_up=lambda service: self._crew.is_up(service),
-            unread=lambda service: service in self._to_read,
+            may_lack_secrets=lambda service: self._completion.may_lack_secrets(service),
         )
 
     async def _look_after_myself(self) -> None:
@@ -283,56 +262,9 @@ class Agent:
                 _log.info("directory has a problem no more", extra={"fields": fields})
         self._problems = problems
 
-    async def _complete(self) -> None:
-        """Read directly what came to be of concern after it was sent; what is not found is asked for again."""
-        pace, delay_s = self._settings.directory, None
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(delay_s):
-                    await self._incomplete.wait()
-            self._incomplete.clear()
-            await self._prove()
-            filled = await self._fill()
-            await self._read_again()
-            self._consider()
-            if not (self._missing or self._to_read or self._unproved):
-                delay_s = None
-            else:
-                delay_s = pace.retry_min_s if filled or not delay_s else min(delay_s * 2, pace.retry_max_s)
-
-    async def _prove(self) -> None:
-        """After a search was resumed: read the directory anew if it was put back to an earlier time."""
-        try:
-            if self._unproved and await is_put_back(self._mirror, self._directory.reader):
-                self._read_anew()
-            self._unproved = False
-        except RelocdError as error:
-            _log.warning("cannot read", extra={"fields": {"problem": str(error)}})
-
     def _read_anew(self) -> None:
         _log.warning("the directory was put back to an earlier time; reading it anew")
         self._directory.feed.restart(search_filter(self._name), fresh=True)
-
-    async def _fill(self) -> bool:
-        try:
-            return await fill(self._mirror, self._directory.reader)
-        except RelocdError as error:
-            _log.warning("cannot read", extra={"fields": {"problem": str(error)}})
-            return False
-
-    async def _read_again(self) -> None:
-        try:
-            for uuid in sorted(self._to_read):
-                known = self._mirror.csn(uuid)
-                entry = await self._directory.reader.by_uuid(uuid)
-                if entry is not None and entry.csn < known:
-                    self._read_anew()
-                elif entry is not None:
-                    self._mirror.fill(entry)
-                    self._consider()
-                self._to_read.discard(uuid)
-        except RelocdError as error:
-            _log.warning("cannot read what was linked", extra={"fields": {"problem": str(error)}})
 
     def _sets_changed(self) -> None:
         """A template set changed on disk: its scope may be another, and what it renders."""

@@ -39,7 +39,7 @@ class Agreement:
     """What this server agrees with the others by; shared by all its services.
 
     `providers` is how many providers the directory has, `mode` what a person has told this agent, `is_up` whether
-    something of a service is still up here, `unread` whether its secrets are still on their way.
+    something of a service is still up here, `may_lack_secrets` whether those may be on their way.
     """
 
     reader: DirectoryReader
@@ -50,7 +50,7 @@ class Agreement:
     providers: Callable[[], int]
     mode: Callable[[], Mode]
     is_up: Callable[[EntryUUID], Awaitable[bool]]
-    unread: Callable[[EntryUUID], bool]
+    may_lack_secrets: Callable[[EntryUUID], bool]
 
 
 @dataclass(frozen=True, slots=True)

@@ -240,7 +240,7 @@ class Worker:
     def _with_patience(self, wish: Goal | Leave | None, report: Report) -> Report:
         """What is wrong with a service that was linked just now may be that its secrets had yet to be read."""
         service = service_of(self.goal)
-        unread = service is not None and self._agreement.unread(service)
+        unread = service is not None and self._agreement.may_lack_secrets(service)
         if report.problems and (unread or _secrets(wish) != _secrets(self.wish)):
             return replace(report, problems=(), standing="its secrets are being read", again_s=_SECRETS_S)
         return report

@@ -160,6 +160,24 @@ class TestAModifyTakesNothingAway:
             await lab.twin.says("given back at 20")
 
 
+class TestRestoredBackup:
+    async def test_who_is_the_holder_again_asks_the_wire_first(self):
+        """That the state changes to this server's name is no handover then: the other one still serves."""
+        pair = cluster("pair", services=["web"], active="me")
+        async with town(*PAIR, pair) as lab:
+            await lab.serves("me")
+            await lab.me.stop()
+            lab.me.start()
+            await lab.serves("me")
+            lab.directory.put(cluster("pair", services=["web"], active="twin"))
+            await lab.serves("twin")
+            before = [*lab.directory.model.put(pair), *lab.directory.model.put(state("web", holder="me"))]
+            lab.me.feed.tell(before)
+            await until(lambda: "is answered by" in str(lab.me.problems()), SOON_S)
+            lab.twin.feed.tell(before)
+            await lab.serves("me")
+
+
 class TestNobodyIsChosen:
     async def test_it_is_let_go(self):
         async with town(*BOTH) as lab:
