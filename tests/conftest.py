@@ -13,15 +13,15 @@ settings.load_profile("shared machine")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-_COMPUTES = ("tests/unit/", "tests/simulation/")
+_PARTS = ("tests/unit/", "tests/simulation/", "tests/adapters/")
 
 
-class _OneRealMachine(LoadScopeScheduling):
-    """Tests of real daemons run one after the other in one process, those that only compute beside them in others."""
+class _Machines(LoadScopeScheduling):
+    """Tests that need several machines run one after the other in one process; those of single parts beside them."""
 
     def _split_scope(self, nodeid):
-        return nodeid if nodeid.startswith(_COMPUTES) else "the real machine"
+        return nodeid if nodeid.startswith(_PARTS) else "machines"
 
 
 def pytest_xdist_make_scheduler(config, log):
-    return _OneRealMachine(config, log)
+    return _Machines(config, log)
