@@ -262,8 +262,8 @@ class Agent:
                 _log.info("directory has a problem no more", extra={"fields": fields})
         self._problems = problems
 
-    def _read_anew(self) -> None:
-        _log.warning("the directory was put back to an earlier time; reading it anew")
+    def _read_anew(self, reason: str) -> None:
+        _log.warning("the directory is read anew", extra={"fields": {"reason": reason}})
         self._directory.feed.restart(search_filter(self._name), fresh=True)
 
     def _sets_changed(self) -> None:

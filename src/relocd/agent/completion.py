@@ -18,10 +18,11 @@ from relocd.sync.mirror import Mirror
 __all__ = ["Completion"]
 
 _log = logging.getLogger(__name__)
+_PUT_BACK = "it was put back to an earlier time"
 
 
 class Completion:
-    """Completes a mirror by direct reads; calls `changed` after them, `put_back` when the directory is an older one.
+    """Completes a mirror by direct reads; calls `changed` after them, `read_anew` with a reason where they do not do.
 
     Three things no search tells of: entries that came to be of concern after they were sent; the secrets of a service
     that was linked just now, since access rules show them to linked servers only and a link sends nobody the service
@@ -34,13 +35,13 @@ class Completion:
         reader: DirectoryReader,
         pace: DirectorySettings,
         changed: Callable[[], None],
-        put_back: Callable[[], None],
+        read_anew: Callable[[str], None],
     ) -> None:
         self._mirror = mirror
         self._reader = reader
         self._pace = pace
         self._tell_changed = changed
-        self._tell_put_back = put_back
+        self._read_anew = read_anew
         self._missing: frozenset[EntryUUID] = frozenset()
         self._linked: frozenset[EntryUUID] | None = None
         self._to_read: set[EntryUUID] = set()
@@ -55,6 +56,9 @@ class Completion:
 
     def refreshed(self) -> None:
         """Its refresh is complete."""
+        if self._mirror.is_mixed_up:
+            self._read_anew("names were given to others meanwhile")
+            return
         self._unproved = self._resumed
         self._due.set()
 
@@ -107,7 +111,7 @@ class Completion:
         self._unproved = False
         try:
             if await is_put_back(self._mirror, self._reader):
-                self._tell_put_back()
+                self._read_anew(_PUT_BACK)
         except RelocdError as error:
             self._unproved = True
             _log.warning("cannot read", extra={"fields": {"problem": str(error)}})
@@ -126,7 +130,7 @@ class Completion:
                 known = self._mirror.csn(uuid)
                 entry = await self._reader.by_uuid(uuid)
                 if entry is not None and entry.csn < known:
-                    self._tell_put_back()
+                    self._read_anew(_PUT_BACK)
                 elif entry is not None:
                     self._mirror.fill(entry)
                     self._tell_changed()

@@ -110,8 +110,7 @@ class Contender:
         if state is None:
             return
         if before is not None and state.generation < before.generation:  # a backup was restored: they count anew
-            memory.failed_in = memory.taken = memory.unasked = None
-            before = None
+            memory.failed_in = memory.unasked = before = None
         if before is None or state.generation != before.generation:
             memory.seen_at = time.monotonic()
         if state.candidate != contest.me:

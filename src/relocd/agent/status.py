@@ -143,10 +143,11 @@ def _reason(worker: Worker, contest: Contest | None) -> str:
 
 
 def _holder(contest: Contest | None) -> str | None:
-    """What the holder is called; None for nobody, or while that is unknown."""
+    """What the holder is called; None for nobody, or while that is unknown, as where its entry cannot be understood."""
     if contest is None or contest.state is None or contest.state.holder is None:
         return None
-    return contest.names[contest.state.holder].name
+    known = contest.names.get(contest.state.holder)
+    return None if known is None else known.name
 
 
 def _state(worker: Worker) -> str:

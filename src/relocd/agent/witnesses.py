@@ -76,7 +76,9 @@ class Witnesses:
         contest = goal.contest
         if contest is None:
             return _Finding(Life.SILENT)
-        dn = contest.names[server]
+        dn = contest.names.get(server)
+        if dn is None:
+            return _Finding(Life.SILENT, "the entry of a server that counts here cannot be read or understood")
         if server in contest.fenced:
             return _Finding(Life.DEAD, f"{dn.name} is fenced")
         now = time.monotonic()

@@ -17,12 +17,15 @@ def in_plain_text(uris: Iterable[str], *, password: bool, starttls: bool) -> tup
     """Those of the URIs to which a password would go so that everybody on the way can read it."""
     if not password or starttls:
         return ()
-    return tuple(uri for uri in uris if urlsplit(uri).scheme == "ldap" and not _is_here(uri))
+    return tuple(uri for uri in uris if uri.lower().startswith("ldap://") and not _is_here(uri))
 
 
 def _is_here(uri: str) -> bool:
     """Whether it is this machine, which is also meant where no host is named (ldap_initialize(3))."""
-    host = urlsplit(uri).hostname or "localhost"
+    try:
+        host = urlsplit(uri).hostname or "localhost"
+    except ValueError:
+        return True  # it leads nowhere; who connects says so
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -66,7 +66,7 @@ def _fate(name: str, after: dict[str, Any] | None) -> str:
     """What became of a service that this server held; without a link to it, since the next holder removes that."""
     if after is None:
         return f"{name}: given to another server, which has removed the link of this one"
-    if after["holder"]:
+    if after.get("holder"):
         return f"{name}: {after['holder']} holds it now"
     return f"{name}: stopped, since no other server may run it"
 

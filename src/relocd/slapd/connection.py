@@ -137,8 +137,9 @@ def remote(uri: str, identity: Identity) -> Iterator[Directory]:
 
 @contextmanager
 def _connected(uri: str, identity: Mapping[str, str], *, starttls: bool, ca_file: str) -> Iterator[Directory]:
-    tls = ldap3.Tls(validate=ssl.CERT_REQUIRED, ca_certs_file=ca_file or None)
-    server = ldap3.Server(uri, connect_timeout=_CONNECT_TIMEOUT_S, get_info=ldap3.NONE, tls=tls)
+    with translated(uri, "binding"):
+        tls = ldap3.Tls(validate=ssl.CERT_REQUIRED, ca_certs_file=ca_file or None)
+        server = ldap3.Server(uri, connect_timeout=_CONNECT_TIMEOUT_S, get_info=ldap3.NONE, tls=tls)
     connection = ldap3.Connection(
         server, raise_exceptions=True, receive_timeout=_TIMEOUT_S, auto_bind=ldap3.AUTO_BIND_NONE, **identity
     )

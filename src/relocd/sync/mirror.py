@@ -60,7 +60,10 @@ class Saved:
 
 @dataclass(slots=True)
 class _Refresh:
+    """A refresh that runs; `mixed_up`: the name of a service went to another one, and whose state it has is open."""
+
     fresh: bool
+    mixed_up: bool = False
     named: set[EntryUUID] = field(default_factory=set)
 
 
@@ -109,6 +112,15 @@ class Mirror:
         """The entries of concern that must be read directly: `fill` them."""
         records = (self._content.get(uuid) for uuid in self._concern.uuids)
         return tuple(record for record in records if record is not None and record.whole is None)
+
+    @property
+    def is_mixed_up(self) -> bool:
+        """Whether only a search without a cookie tells what is true: names were given away while nobody listened.
+
+        The order in which a refresh tells of such renames is open, and of what they took along it says nothing. Until
+        then the last snapshot stays.
+        """
+        return self._refresh is not None and self._refresh.mixed_up
 
     @property
     def concerned(self) -> Mapping[EntryUUID, str]:
@@ -175,6 +187,8 @@ class Mirror:
         return [record.uuid for record in self._content if record.uuid not in self._refresh.named]
 
     def _finish_refresh(self) -> None:
+        if self._refresh is not None and self._refresh.mixed_up:
+            return
         if self._refresh is not None and self._refresh.fresh:
             self._remove(self._unnamed())
         self._refresh = None
@@ -215,9 +229,13 @@ class Mirror:
             self._reconsider()
 
     def _take(self, record: Record) -> None:
+        former = self._content.named(record.key)
         replaced = self._content.put(record)
-        if replaced is not None:
-            self._spare.drop(replaced)
+        if replaced is None or former is None:
+            return
+        self._spare.drop(replaced)
+        if self._refresh is not None and not self._refresh.fresh:
+            self._refresh.mixed_up |= former.is_state or self._content.named(f"{STATE_RDN},{former.key}") is not None
 
     def _remove(self, uuids: Iterable[EntryUUID]) -> None:
         touched = False

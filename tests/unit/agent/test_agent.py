@@ -87,6 +87,17 @@ class TestRestoredBackup:
             lab.directory.put(server("me", services=["web"]))
             await until(lambda: lab.directory.feed.forgot == 1)
 
+    async def test_it_is_read_anew_when_services_swapped_their_names_meanwhile(self):
+        lab = Lab(server("me", services=["web"]), web(), service("db"), state("db"))
+        async with lab.agent():
+            lab.directory.refresh()
+            await lab.serving()
+            cookie = lab.directory.model.cookie
+            for name, new in (("web", "x"), ("db", "web"), ("web", "db")):
+                lab.directory.model.rename(uuid_of(name), new)
+            lab.directory.feed.tell(lab.directory.model.refresh(cookie))
+            await until(lambda: lab.directory.feed.forgot == 1)
+
     async def test_a_search_that_was_resumed_where_it_ended_goes_on(self, lab):
         async with lab.agent():
             lab.directory.refresh()

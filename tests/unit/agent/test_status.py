@@ -7,7 +7,7 @@ import json
 import pytest
 
 from relocd.model.template_set import Role
-from tests.entries import ME, server, service
+from tests.entries import ME, server, service, state
 from tests.fakes import until
 from tests.unit.agent.lab import HELD, Lab, web
 
@@ -77,6 +77,18 @@ async def test_what_serves_is_active_whatever_is_wrong_with_a_change_and_failed_
         lab.server.units.broken = {"web"}
         lab.server.units.dies("web")
         await until(lambda: lab.state_of("web") == "failed")
+
+
+async def test_a_holder_whose_entry_cannot_be_understood_has_no_name_and_ends_nothing():
+    twin = server("twin", services=["web"], objectClass=["relocServer", "relocCluster"])
+    lab = Lab(server("me", services=["web"]), web(), twin, state("web", holder="twin", generation=3))
+    async with lab.agent():
+        lab.directory.refresh()
+        await until(lambda: lab.said.status.get("services"))
+        (service,) = lab.said.status["services"]
+        assert (service["holder"], service["generation"], service["holds"]) == (None, 3, False)
+        await until(lambda: "cannot be read or understood" in lab.said.status["services"][0]["reason"])
+        assert not lab.problems() or "defect" not in str(lab.problems())
 
 
 async def test_no_secret_is_in_it_or_in_the_log(lab, caplog):

@@ -17,6 +17,7 @@ from relocd.model.protection import in_plain_text
         ("ldap://localhost", False),
         ("ldap://127.0.0.2:1389", False),
         ("ldap://[::1]", False),
+        ("ldap://[::1", False),
         ("ldap:///", False),
     ],
 )
