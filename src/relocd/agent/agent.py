@@ -75,6 +75,9 @@ class Agent:
         self._orders = orders
         self._mode = orders.mode()
         self._pulse = Pulse(directory.writer, settings.handover)
+        self._completion = Completion(
+            self._mirror, directory.reader, settings.directory, self._consider, self._read_anew
+        )
         self._agreement = self._agreed(settings, host, directory)
         self._crew = Crew(host, settings, self._agreement, self._changed)
         self._clusters = Clusters(self._agreement, self._crew)
@@ -83,9 +86,6 @@ class Agent:
         self._name = DN.parse(settings.server.dn)
         self._problems: tuple[Problem, ...] = ()
         self._said: dict[str, list[str]] = {}
-        self._completion = Completion(
-            self._mirror, directory.reader, settings.directory, self._consider, self._read_anew
-        )
         self._dirty = asyncio.Event()
 
     async def run(self) -> None:
@@ -217,7 +217,7 @@ class Agent:
             providers=lambda: self._mirror.providers,
             mode=lambda: self._mode,
             is_up=lambda service: self._crew.is_up(service),
-            may_lack_secrets=lambda service: self._completion.may_lack_secrets(service),
+            may_lack_secrets=self._completion.may_lack_secrets,
         )
 
     async def _look_after_myself(self) -> None:

@@ -25,9 +25,8 @@ async def fill(mirror: Mirror, reader: DirectoryReader) -> bool:
     reads = (_read(reader, record) for record in mirror.missing)
     answers = await asyncio.gather(*reads, return_exceptions=True)
     filled = [mirror.fill(entry) for entry in answers if isinstance(entry, Entry)]
-    failed = next((error for error in answers if isinstance(error, BaseException)), None)
-    if failed is not None and not any(filled):
-        raise failed
+    if not any(filled):
+        _raise_what_failed(answers)
     return any(filled)
 
 
@@ -41,10 +40,14 @@ async def is_put_back(mirror: Mirror, reader: DirectoryReader) -> bool:
     answers = await asyncio.gather(*map(reader.by_uuid, known), return_exceptions=True)
     if any(entry.csn < known[entry.uuid] for entry in answers if isinstance(entry, Entry)):
         return True
-    failed = next((error for error in answers if isinstance(error, BaseException)), None)
-    if failed is not None:
-        raise failed
+    _raise_what_failed(answers)
     return False
+
+
+def _raise_what_failed(answers: Iterable[Entry | BaseException | None]) -> None:
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
 
 
 async def _read(reader: DirectoryReader, record: Record) -> Entry | None:

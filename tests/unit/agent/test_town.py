@@ -7,36 +7,15 @@ from dataclasses import replace
 from ipaddress import ip_interface
 
 from relocd.errors import Unavailable
-from relocd.model.mode import Mode
 from relocd.model.template_set import UnitSpec
 from tests.entries import cluster, dn, server, service, state, uuid_of
 from tests.fakes import until
 from tests.plans import GUARDS, template_set
 from tests.unit.agent.lab import web
-from tests.unit.agent.town import LEASE_S, SOON_S, Town, town
+from tests.unit.agent.town import LEASE_S, SOON_S, Town, a_while, remains, town
 
 BOTH = (server("me", services=["web"]), server("twin"), web())
 PAIR = (server("me", clusters=["pair"]), server("twin", clusters=["pair"]), web())
-
-
-async def a_while():
-    """Long enough for anything that is about to happen."""
-    await asyncio.sleep(LEASE_S / 4)
-
-
-async def remains(lab, name):
-    """Nothing of the service happens for a while, but that its address may still be announced again."""
-    resident, state = lab.residents[name], lab.state
-    resident.server.take_effects()
-    await a_while()
-    assert [each for each in resident.server.take_effects() if not each.startswith("announce")] == []
-    assert (resident.held, lab.state) == ({"192.0.2.10"}, state)
-
-
-async def obeys(resident, mode):
-    """A person tells the agent something, and it has noticed."""
-    resident.orders.word = mode
-    await until(lambda: resident.said.status.get("mode") == mode)
 
 
 async def test_what_two_servers_have_at_once_is_seen():
@@ -205,73 +184,6 @@ class TestNobodyIsChosen:
             await remains(lab, "me")
             lab.me.reader.refusal = None
             await until(lambda: lab.state[0] is None and not lab.me.held, SOON_S)
-
-
-class TestOrders:
-    async def test_a_drained_server_hands_over_to_whoever_is_ready(self):
-        async with town(server("me", services=["web"]), server("twin"), web()) as lab:
-            await lab.serves("me")
-            lab.twin.server.renderer.templates["web", "conf.j2"] = "BAD"
-            lab.link("twin", "web")
-            await obeys(lab.me, Mode.DRAINED)
-            await remains(lab, "me")
-            lab.twin.server.renderer.templates["web", "conf.j2"] = "good"
-            lab.twin.server.sets.tell()
-            await lab.serves("twin")
-
-    async def test_a_drained_server_takes_nothing(self):
-        async with town(server("me"), server("twin", services=["web"]), web()) as lab:
-            await lab.serves("twin")
-            await obeys(lab.me, Mode.DRAINED)
-            lab.link("me", "web")
-            await remains(lab, "twin")
-            await obeys(lab.me, Mode.NORMAL)
-            await lab.serves("me")
-
-    async def test_a_drained_server_that_is_the_only_one_stops_and_resumes(self):
-        async with town(*BOTH) as lab:
-            await lab.serves("me")
-            await obeys(lab.me, Mode.DRAINED)
-            await until(lambda: lab.state[0] is None and not lab.me.held, SOON_S)
-            await obeys(lab.me, Mode.NORMAL)
-            await lab.serves("me")
-
-    async def test_a_paused_server_does_nothing(self):
-        async with town(*BOTH) as lab:
-            await lab.serves("me")
-            await obeys(lab.me, Mode.PAUSED)
-            lab.link("twin", "web")
-            await until(lambda: lab.state[1] == "twin", SOON_S)
-            await remains(lab, "me")
-            await obeys(lab.me, Mode.NORMAL)
-            await lab.serves("twin")
-
-    async def test_a_paused_server_begins_and_ends_nothing_that_is_shared(self):
-        async with town(*BOTH, service("db", relocTemplateSet="web")) as lab:
-            await lab.serves("me")
-            await obeys(lab.me, Mode.PAUSED)
-            lab.link("me", "web", "db")
-            await until(lambda: lab.me.reason_of("db").startswith("paused"), SOON_S)
-            await remains(lab, "me")
-            await obeys(lab.me, Mode.NORMAL)
-            await until(lambda: lab.me.state_of("db") == "active", SOON_S)
-            await obeys(lab.me, Mode.PAUSED)
-            lab.link("me", "web")
-            await remains(lab, "me")
-            await obeys(lab.me, Mode.NORMAL)
-            await until(lambda: lab.me.state_of("db") is None, SOON_S)
-
-    async def test_a_paused_server_keeps_what_it_neither_holds_nor_is_linked_to_any_more(self):
-        """As after the directory was restored from a backup: whoever paused it wants to look first."""
-        async with town(*BOTH) as lab:
-            await lab.serves("me")
-            await obeys(lab.me, Mode.PAUSED)
-            lab.directory.put(state("web", holder="twin", generation=1))
-            lab.unlink("me")
-            lab.link("twin", "web")
-            await remains(lab, "me")
-            await obeys(lab.me, Mode.NORMAL)
-            await lab.serves("twin")
 
 
 class TestFenced:

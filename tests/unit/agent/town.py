@@ -21,7 +21,7 @@ from tests.fake_directory import FakeDirectory, FakeReader, FakeWriter
 from tests.fakes import until
 from tests.unit.agent.lab import SETTINGS, Lab
 
-__all__ = ["LEASE_S", "Resident", "Town", "town"]
+__all__ = ["LEASE_S", "SOON_S", "Resident", "Town", "a_while", "remains", "town"]
 
 LEASE_S = 0.8
 SOON_S = 10.0
@@ -153,3 +153,17 @@ async def town(*entries, names=("me", "twin")):
         for resident in found.residents.values():
             await resident.stop()
     assert found.doubles == []
+
+
+async def a_while():
+    """Long enough for anything that is about to happen."""
+    await asyncio.sleep(LEASE_S / 4)
+
+
+async def remains(lab, name):
+    """Nothing of the service happens for a while, but that its address may still be announced again."""
+    resident, state = lab.residents[name], lab.state
+    resident.server.take_effects()
+    await a_while()
+    assert [each for each in resident.server.take_effects() if not each.startswith("announce")] == []
+    assert (resident.held, lab.state) == ({"192.0.2.10"}, state)

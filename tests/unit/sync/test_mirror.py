@@ -373,38 +373,3 @@ class TestSaved:
         mirror.apply([*directory.refresh()[:-1], Cookie("")])
         assert mirror.snapshot is not None
         assert mirror.saved is None
-
-
-class TestNamesGivenAwayMeanwhile:
-    """Two services swapped their names while nobody listened; a search that goes on says nothing of their states."""
-
-    @pytest.fixture
-    def directory(self):
-        found = ModelDirectory([server("me", services=["a", "b"]), service("a"), service("b")])
-        found.put(state("a", holder="me", generation=7))
-        found.put(state("b", holder="me", generation=9))
-        return found
-
-    @staticmethod
-    def swap(directory):
-        for name, new in (("a", "x"), ("b", "a"), ("a", "b")):
-            directory.rename(uuid_of(name), new)
-            directory.put(replace(directory.entries[uuid_of(f"state of {name}")], dn=DN.parse(f"cn=state,{dn(new)}")))
-
-    @pytest.mark.parametrize("spare_bytes", [0, 1 << 20])
-    def test_the_last_snapshot_stays_until_a_search_from_the_beginning(self, directory, spare_bytes):
-        mirror = Mirror(MY_DN, spare_bytes=spare_bytes)
-        mirror.apply(directory.refresh())
-        before = filled(mirror, directory).snapshot
-        self.swap(directory)
-        silent = [event for event in directory.refresh(mirror.saved.cookie) if not _is_state(event)]
-        mirror.apply(silent)
-        assert (mirror.is_mixed_up, mirror.snapshot, mirror.saved) == (True, before, None)
-        mirror.apply(directory.refresh())
-        states = filled(mirror, directory).snapshot.states
-        assert not mirror.is_mixed_up
-        assert (states[uuid_of("a")].generation, states[uuid_of("b")].generation) == (7, 9)
-
-
-def _is_state(event):
-    return isinstance(event, Upsert) and event.entry.dn.text.startswith("cn=state")
