@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from relocd.agent.agent import Directory, Outlets
-from relocd.errors import RelocdError
+from relocd.errors import Invalid, RelocdError
 from relocd.model.dn import DN
 from relocd.model.entries import Attributes, Entry, EntryUUID
 from relocd.model.mode import Mode
@@ -82,12 +83,7 @@ class FakeReader:
 
     async def linking_to(self, service: DN) -> Sequence[Entry]:
         await self._answer(None)
-        links = {DN.parse(service.text)}
-        return [
-            entry
-            for entry in self.directory.entries.values()
-            if links & {DN.parse(value.decode()) for value in entry.attributes.get("relocservicelink", ())}
-        ]
+        return [entry for entry in self.directory.entries.values() if service in _links(entry)]
 
     async def _answer(self, entry: Entry | None, uuid: EntryUUID | None = None) -> Entry | None:
         await self.open.wait()
@@ -95,6 +91,13 @@ class FakeReader:
         if refusal is not None:
             raise refusal
         return entry
+
+
+def _links(entry: Entry) -> Iterator[DN]:
+    """What a directory finds by its links; a value that is no name it has not got."""
+    for value in entry.attributes.get("relocservicelink", ()):
+        with suppress(Invalid, UnicodeDecodeError):
+            yield DN.parse(value.decode())
 
 
 class FakeWriter:

@@ -200,7 +200,7 @@ class Mirror:
         before = self._content.get(entry.uuid)
         self._store(entry, before)
         if before is not None and before.key != entry.dn.key:
-            self._move_state(before.key, entry.dn)
+            self._move_state(DN(before.key, before.key), entry.dn)
 
     def _store(self, entry: Entry, before: Record | None) -> None:
         self._spare.keep(entry)
@@ -215,9 +215,14 @@ class Mirror:
         if record.uuid not in self._concern.uuids:
             self._content.put(reduced(entry))
 
-    def _move_state(self, former: str, service: DN) -> None:
-        """A rename takes what is below along, and no search tells of that; the former name may be given away again."""
-        state = self._content.named(f"{STATE_RDN},{former}")
+    def _move_state(self, former: DN, service: DN) -> None:
+        """A rename takes what is below along, and no search tells of that; the former name may be given away again.
+
+        What goes below its own former name has taken nothing along: that name is another entry's by then.
+        """
+        if service.is_within(former):
+            return
+        state = self._content.named(f"{STATE_RDN},{former.key}")
         if state is None or (self._refresh is not None and state.uuid in self._refresh.named):
             return
         entry, moved = self._spare.get(state.uuid), service.below(STATE_RDN)

@@ -45,5 +45,15 @@ class TestNamesGivenAwayMeanwhile:
         assert (states[uuid_of("a")].generation, states[uuid_of("b")].generation) == (7, 9)
 
 
+def test_an_entry_that_seems_to_lie_below_itself_moves_nothing_else():
+    """Its former name is another entry's by then, which a server has not told of yet, or never does."""
+    directory = ModelDirectory([server("me", services=["a"]), service("a"), state("a")])
+    mirror = Mirror(MY_DN, spare_bytes=1 << 20)
+    mirror.apply(directory.refresh())
+    for depth in (f"cn=state,{dn('a')}", f"cn=state,cn=state,cn=state,{dn('a')}"):
+        mirror.apply([Upsert(replace(service("a"), dn=DN.parse(depth)))])
+    assert filled(mirror, directory).snapshot.me.uuid == uuid_of("me")
+
+
 def _is_state(event):
     return isinstance(event, Upsert) and event.entry.dn.text.startswith("cn=state")
