@@ -45,6 +45,11 @@ def test_a_link_that_is_renamed_keeps_its_addresses():
     assert made.find(renamed, ip_interface("192.0.2.1/24")) is not None
 
 
+def test_a_link_is_found_by_its_altnames():
+    made = picture(OTHER, named := replace(LINK, altnames=("enp19s0", "lan")))
+    assert [made.link(name) for name in ("eth0", "enp19s0", "lan", "enp20s0")] == [named, named, named, None]
+
+
 def test_prefix_lengths_make_two_addresses_of_one():
     made = picture(LINK, assigned("192.0.2.1/24"))
     assert made.find(LINK, ip_interface("192.0.2.1/25")) is None

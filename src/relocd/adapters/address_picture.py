@@ -22,7 +22,7 @@ _Value = TypeVar("_Value")
 class Link:
     """A link; `up` is one that has a carrier too, `promotes` its own promote_secondaries (ip-sysctl).
 
-    `mac` is empty unless it is Ethernet.
+    `mac` is empty unless it is Ethernet. `altnames` are its other names.
     """
 
     index: int
@@ -30,6 +30,7 @@ class Link:
     mac: bytes
     up: bool
     promotes: bool
+    altnames: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +77,8 @@ class Picture:
         return _noted(self.links, fact.index, fact, gone=change.gone)
 
     def link(self, name: str) -> Link | None:
-        """The link of that name."""
-        return next((link for link in self.links.values() if link.name == name), None)
+        """The link of that name or altname."""
+        return next((link for link in self.links.values() if name == link.name or name in link.altnames), None)
 
     def on(self, link: Link) -> Collection[Assigned]:
         """The addresses of a link."""

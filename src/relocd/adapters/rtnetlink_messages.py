@@ -204,12 +204,14 @@ def _told(message: nlmsg) -> Iterator[Change | Answer | Interrupted]:
 
 def _link(message: nlmsg) -> Link:
     mac = message.get("IFLA_ADDRESS") if message["ifi_type"] == _ARPHRD_ETHER else None
+    properties = message.get("IFLA_PROP_LIST")
     return Link(
         index=message["index"],
         name=message.get("IFLA_IFNAME") or "",
         mac=bytes.fromhex(mac.replace(":", "")) if mac else b"",
         up=message["flags"] & _UP == _UP,
         promotes=bool(message.get(("IFLA_AF_SPEC", "AF_INET", "promote_secondaries"))),
+        altnames=tuple(properties.altnames()) if properties else (),
     )
 
 

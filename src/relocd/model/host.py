@@ -14,7 +14,7 @@ __all__ = ["FileState", "HeldAddress", "Interface", "NewFile", "Probe", "UnitSta
 class Interface:
     """A network interface: `addresses` are its own, not relocd's; `mac` is empty where it is not Ethernet.
 
-    One without a carrier is not `up` either: nobody is reached over it.
+    One without a carrier is not `up` either: nobody is reached over it. `altnames` are its other names (ip-link(8)).
     """
 
     index: int
@@ -22,6 +22,11 @@ class Interface:
     mac: bytes
     up: bool
     addresses: tuple[ServiceAddress, ...]
+    altnames: tuple[str, ...] = ()
+
+    def is_called(self, name: str) -> bool:
+        """Whether that is its name or one of its altnames; the kernel gives each to one interface only."""
+        return name == self.name or name in self.altnames
 
 
 @dataclass(frozen=True, slots=True)

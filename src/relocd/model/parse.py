@@ -50,7 +50,7 @@ STATUS_RDN: Final = "cn=status"
 _T = TypeVar("_T")
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-_INTERFACE: Final = re.compile(r"[^\s/]{1,15}")
+_INTERFACE: Final = re.compile(r"[^\s/]{1,127}")  # altnames are longer than the 15 of a name (ALTIFNAMSIZ)
 _KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 # Attributes that have a field of their own, or must not be seen as a plain attribute.
 _OWN: Final = frozenset({"relocsecret", "entryuuid", "entrycsn"})
@@ -220,7 +220,7 @@ def _generation(text: str) -> int:
 
 def _interface(text: str) -> str:
     if not _INTERFACE.fullmatch(text):
-        raise Invalid("an interface name has 1 to 15 characters without spaces or slashes")
+        raise Invalid("an interface name has 1 to 127 characters without spaces or slashes")
     return text
 
 

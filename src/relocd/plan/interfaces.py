@@ -14,14 +14,15 @@ __all__ = ["interface_for"]
 def interface_for(address: ServiceAddress, wanted: str | None, interfaces: Sequence[Interface]) -> Interface:
     """The interface to raise `address` on: the `wanted` one (`relocInterface`), or the one it is on-link on.
 
-    Without a wish it is the interface that is up and whose own addresses give the most specific network around the
-    address, the one with the lowest index among equals. Raises `Invalid` saying what to change when there is none.
+    `wanted` is a name or an altname. Without a wish it is the interface that is up and whose own addresses give the
+    most specific network around the address, the one with the lowest index among equals. Raises `Invalid` saying what
+    to change when there is none.
     """
     return _named(address, wanted, interfaces) if wanted is not None else _on_link(address, interfaces)
 
 
 def _named(address: ServiceAddress, wanted: str, interfaces: Sequence[Interface]) -> Interface:
-    found = next((interface for interface in interfaces if interface.name == wanted), None)
+    found = next((interface for interface in interfaces if interface.is_called(wanted)), None)
     if found is None:
         there = ", ".join(interface.name for interface in interfaces) or "none"
         raise Invalid(f"{address}: there is no interface {wanted} here ({there}); correct relocInterface")

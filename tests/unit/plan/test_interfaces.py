@@ -11,8 +11,9 @@ from relocd.model.host import Interface
 from relocd.plan.interfaces import interface_for
 
 
-def interface(index: int, name: str, *addresses: str, up: bool = True) -> Interface:
-    return Interface(index, name, bytes(5) + bytes([index]), up, tuple(ip_interface(each) for each in addresses))
+def interface(index: int, name: str, *addresses: str, up: bool = True, altnames: tuple[str, ...] = ()) -> Interface:
+    own = tuple(ip_interface(each) for each in addresses)
+    return Interface(index, name, bytes(5) + bytes([index]), up, own, altnames)
 
 
 LO = interface(1, "lo", "127.0.0.1/8", "::1/128")
@@ -24,6 +25,7 @@ ALL = (LO, LAN, OTHER, BARE)
 
 DOWN = interface(2, "eth0", "192.0.2.1/24", up=False)
 WIDE = interface(3, "eth1", "192.0.0.1/16")
+SLOT = interface(5, "eth3", altnames=("enp19s0", "enx0200000000fe"))
 
 
 @pytest.mark.parametrize(
@@ -34,6 +36,7 @@ WIDE = interface(3, "eth1", "192.0.0.1/16")
         pytest.param("198.51.100.10/32", None, ALL, "eth1", id="the interface's prefix counts, not the service's"),
         pytest.param("198.51.100.10/24", "eth0", ALL, "eth0", id="named, though on-link elsewhere"),
         pytest.param("203.0.113.10/24", "eth2", ALL, "eth2", id="named, on-link nowhere"),
+        pytest.param("203.0.113.10/24", "enp19s0", (*ALL, SLOT), "eth3", id="named by an altname"),
         pytest.param("192.0.2.10/24", None, (WIDE, interface(9, "eth9", "192.0.2.1/24")), "eth9", id="most specific"),
         pytest.param("192.0.2.10/24", None, (interface(9, "eth9", "192.0.2.2/24"), LAN), "eth0", id="lowest index"),
         pytest.param("192.0.2.10/24", None, (DOWN, WIDE), "eth1", id="one that is up before a better one"),

@@ -1,0 +1,46 @@
+"""What the kernel tells of real interfaces: their other names, their MAC, and whether they have a carrier."""
+
+from __future__ import annotations
+
+from ipaddress import ip_interface
+
+import pytest
+
+from relocd.adapters.netlink import NetlinkAddresses
+from tests.fakes import until
+from tests.lab.hosts import Lan, entered
+
+ADDRESS = ip_interface("192.0.2.10/24")
+
+
+@pytest.fixture
+def host():
+    with Lan(["node1"]) as lan, entered(lan["node1"]):
+        yield lan["node1"]
+
+
+@pytest.fixture
+async def addresses(host, tmp_path):
+    async with NetlinkAddresses(tmp_path) as opened:
+        yield opened
+
+
+def eth0(addresses):
+    return next(each for each in addresses.interfaces() if each.name == "eth0")
+
+
+async def test_altnames_are_names_of_an_interface_and_follow_the_kernel(addresses, host):
+    assert eth0(addresses).altnames == ()
+    host.run(["ip", "link", "property", "add", "dev", "eth0", "altname", "enp19s0", "altname", "a-name-longer-than-15"])
+    await until(lambda: eth0(addresses).altnames == ("enp19s0", "a-name-longer-than-15"))
+    assert eth0(addresses).is_called("enp19s0")
+    await addresses.add("a-name-longer-than-15", ADDRESS)
+    assert [(each.interface, each.ours) for each in addresses.held() if each.address == ADDRESS] == [("eth0", True)]
+    host.run(["ip", "link", "property", "del", "dev", "eth0", "altname", "enp19s0"])
+    await until(lambda: not eth0(addresses).is_called("enp19s0"))
+
+
+async def test_an_interface_that_had_altnames_before_is_known_by_them(host, tmp_path):
+    host.run(["ip", "link", "property", "add", "dev", "eth0", "altname", "enp19s0"])
+    async with NetlinkAddresses(tmp_path) as addresses:
+        assert eth0(addresses).is_called("enp19s0")
