@@ -225,6 +225,7 @@ class FakeWire:
 
 class FakeUnits(Watched):
     """Units and their states; `broken` ones do not start or reload, `stuck` ones do not stop, `mute` ones do not say.
+    What a start or stop that fails has `said` goes with its error.
 
     While `slow` is not set a start waits for it.
     """
@@ -234,6 +235,7 @@ class FakeUnits(Watched):
         self.states: dict[str, UnitState] = {}
         self.broken: set[str] = set()
         self.stuck: set[str] = set()
+        self.said: dict[str, str] = {}
         self.mute: set[str] = set()
         self.slow = asyncio.Event()
         self.slow.set()
@@ -266,7 +268,7 @@ class FakeUnits(Watched):
         if name in (self.stuck if word == "stop" else self.broken):
             state = UnitState.FAILED if word == "start" else UnitState.ACTIVE
             self._world.happen(f"{name} fails", lambda: self._turn(name, state))
-            raise Failed(f"{name} does not {word}: look at its log")
+            raise Failed(f"{name} does not {word}: look at its log", self.said.get(name, ""))
         self._world.happen(f"{word} {name}", lambda: self._turn(name, state))
 
     def _turn(self, name: str, state: UnitState) -> None:
@@ -276,10 +278,11 @@ class FakeUnits(Watched):
 
 
 class FakeCommands:
-    """Programs; those in `failing` come to no end."""
+    """Programs; those in `failing` come to no end, after they have said what is in `said`."""
 
     def __init__(self, world: World) -> None:
         self.failing: set[str] = set()
+        self.said: dict[str, str] = {}
         self._world = world
 
     def run(self, arguments: Sequence[str], timeout_s: float) -> Awaitable[None]:
@@ -287,7 +290,7 @@ class FakeCommands:
 
     async def _run(self, line: str, timeout_s: float) -> None:
         if line in self.failing:
-            raise Failed(f"{line}: no end within {timeout_s:g} s")
+            raise Failed(f"{line}: no end within {timeout_s:g} s", self.said.get(line, ""))
         self._world.happen(f"run {line}", lambda: None)
 
 

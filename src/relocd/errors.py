@@ -1,6 +1,7 @@
 """The errors of relocd, split by what the caller does about them.
 
-Every message names the entry, file or key that is wrong and says what to do. No message holds a secret.
+Every message names the entry, file or key that is wrong and says what to do. No message holds a secret: what a program
+said, which may hold one, is kept apart from it in `words`, and `relocd.model.masking.told` shows it.
 """
 
 from __future__ import annotations
@@ -9,7 +10,11 @@ __all__ = ["Busy", "Failed", "Fatal", "Invalid", "RelocdError", "Unavailable"]
 
 
 class RelocdError(Exception):
-    """Root of all errors that relocd raises on purpose."""
+    """Root of all errors that relocd raises on purpose; `words` is the raw output of a program that failed."""
+
+    def __init__(self, message: str = "", words: str = "") -> None:
+        super().__init__(message)
+        self.words = words
 
 
 class Unavailable(RelocdError):

@@ -18,7 +18,7 @@ import subprocess
 import sysconfig
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from relocd.errors import Failed, Invalid
@@ -29,34 +29,34 @@ __all__ = ["Ended", "ProcessCommands", "ended"]
 _PATH: Final = f"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:{sysconfig.get_path('scripts')}"
 _ENVIRONMENT: Final = {"PATH": _PATH, "LANG": "C.UTF-8"}
 _UMASK: Final = 0o022
-_SHOWN_LINES: Final = 8
-_SHOWN_CHARACTERS: Final = 1000
 _PIPE_BYTES: Final = 65536  # what a pipe holds (pipe(7)): one read empties it
 _REAP_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a program ended: `status` is its exit status, or minus the signal that killed it; `output` its last lines."""
+    """How a program ended: `status` is its exit status, or minus the signal that killed it; `output` its last words.
+
+    The output is raw: a secret may be in it, so it goes into `RelocdError.words` and into no message.
+    """
 
     status: int
-    output: str
+    output: str = field(repr=False)
 
     @property
     def reason(self) -> str:
         """What happened, as a part of a sentence."""
-        word = f"was killed by {_signal_name(-self.status)}" if self.status < 0 else f"ended with status {self.status}"
-        return f"{word}: {self.output}" if self.output else word
+        return f"was killed by {_signal_name(-self.status)}" if self.status < 0 else f"ended with status {self.status}"
 
 
 class ProcessCommands:
     """Programs that have to succeed."""
 
     async def run(self, arguments: Sequence[str], timeout_s: float) -> None:
-        """Run to the end without a shell; raises `Failed` with the last lines of its output."""
+        """Run to the end without a shell; raises `Failed` with what it said as the error's words."""
         result = await ended(arguments, timeout_s)
         if result.status != 0:
-            raise Failed(f"{shlex.join(arguments)} {result.reason}")
+            raise Failed(f"{shlex.join(arguments)} {result.reason}", result.output)
 
 
 async def ended(arguments: Sequence[str], timeout_s: float) -> Ended:
@@ -70,8 +70,7 @@ async def ended(arguments: Sequence[str], timeout_s: float) -> Ended:
         await asyncio.wait((program.status,), timeout=timeout_s)
         output = program.output()
         if not program.status.done():
-            limit = f"did not end within {timeout_s:g} s and was killed"
-            raise Failed(f"{shlex.join(arguments)} {limit}" + (f": {output}" if output else ""))
+            raise Failed(f"{shlex.join(arguments)} did not end within {timeout_s:g} s and was killed", output)
         return Ended(program.status.result(), output)
 
 
@@ -148,11 +147,9 @@ class _Program:
         self._close_output()
 
     def output(self) -> str:
-        """The last lines of what was written so far, as one line; cut between words, so that no secret is cut."""
+        """The end of what was written so far."""
         self._read()
-        lines = [line for line in self._tail.decode(errors="replace").splitlines() if line.strip()]
-        text = " | ".join(_printable(line.strip()) for line in lines[-_SHOWN_LINES:])
-        return text if len(text) <= _SHOWN_CHARACTERS else "... " + text[-_SHOWN_CHARACTERS:].partition(" ")[2]
+        return self._tail.decode(errors="replace")
 
     def _read(self) -> None:
         if self._output is None:
@@ -175,10 +172,6 @@ class _Program:
         self._loop.remove_reader(self._handle)
         os.close(self._handle)
         self.status.set_result(self._process.wait())
-
-
-def _printable(line: str) -> str:
-    return "".join(character if character.isprintable() else " " for character in line)
 
 
 def _signal_name(number: int) -> str:

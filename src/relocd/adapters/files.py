@@ -150,7 +150,7 @@ class DiskFiles:
                 refused = f"{file.target}: the check {' '.join(check)!r} refused the new file"
                 if file.secret:
                     raise Failed(f"{refused}; its words are not shown, because the file holds a secret") from None
-                raise Failed(f"{refused}: {error}") from error
+                raise Failed(f"{refused}: {error}", error.words) from error
 
 
 def _refuse_twins(files: Sequence[NewFile]) -> None:

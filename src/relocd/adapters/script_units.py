@@ -141,7 +141,7 @@ class ScriptUnits:
         try:
             await self._carry_out(deed, name, command)
         except RelocdError as error:
-            raise Failed(f"{name} was not {deed.word}: {error}") from error
+            raise Failed(f"{name} was not {deed.word}: {error}", error.words) from error
         finally:
             del self._states[name]
         self._keep(name, deed.done)
@@ -154,7 +154,7 @@ class ScriptUnits:
             self._records.begin(name)
         result = await ended(command, self._settings.timeout_s)
         if result.status != 0:
-            raise Failed(f"{shlex.join(command)} {result.reason}")
+            raise Failed(f"{shlex.join(command)} {result.reason}", result.output)
         if recorded:
             self._records.end(name, deed.done)
         delay_s = _SOON_S
@@ -172,7 +172,7 @@ class ScriptUnits:
             return self._records.state(name)
         result = await ended(command, self._settings.timeout_s)
         if result.status < 0:
-            raise Failed(f"the state of {name} is not known: {shlex.join(command)} {result.reason}")
+            raise Failed(f"the state of {name} is not known: {shlex.join(command)} {result.reason}", result.output)
         return UnitState.INACTIVE if result.status else UnitState.ACTIVE
 
     async def _poll(self) -> None:

@@ -20,6 +20,7 @@ from relocd.agent.witnesses import Testimony
 from relocd.agent.writes import Writes
 from relocd.errors import RelocdError
 from relocd.model.entries import Isolation
+from relocd.model.masking import told
 from relocd.model.mode import Mode
 from relocd.model.template_set import Role
 from relocd.plan.contest import Contest
@@ -150,7 +151,7 @@ class Contender:
         try:
             files = await prepared(self._host, in_role(goal, Role.ACTIVE), footprint)
         except RelocdError as error:
-            return (str(error),)
+            return (told(error, goal.secrets),)
         self._memory.ready = _Ready(substance, footprint, now, files)
         return ()
 

@@ -150,11 +150,16 @@ async def departure(host: Host, footprint: Footprint) -> tuple[Action, ...]:
     return leaving(await _observed(host, None, footprint), footprint)
 
 
-async def departed(host: Host, goal: GoalId, footprint: Footprint, reason: str) -> Report:
-    """Leave: what cannot be undone now stays in the footprint and is tried again."""
+async def departed(
+    host: Host, goal: GoalId, footprint: Footprint, reason: str, secrets: tuple[str, ...] | None = None
+) -> Report:
+    """Leave: what cannot be undone now stays in the footprint and is tried again.
+
+    `secrets` are those that the goal had while it was linked, None where nothing is known of them any more.
+    """
     plan = await departure(host, footprint)
     await _intend(host, goal, replace(footprint, role=None))
-    outcomes = await carried_out(host, plan, Mandate(footprint.name, reason))
+    outcomes = await carried_out(host, plan, Mandate(footprint.name, reason, secrets=secrets))
     problems = _problems(outcomes)
     if problems:
         return Report(replace(footprint, role=None), problems, actions=_done(outcomes))

@@ -17,6 +17,7 @@ from relocd.agent.host import Host
 from relocd.errors import Busy, Failed, RelocdError
 from relocd.model.entries import ServiceAddress
 from relocd.model.host import Interface
+from relocd.model.masking import told
 from relocd.model.template_set import UnitAction
 from relocd.plan.actions import (
     Action,
@@ -75,7 +76,8 @@ class Warrant:
 class Mandate:
     """For which service and why a plan is carried out, and the word that its serving is not wanted any more.
 
-    `secrets` are in the files that programs read, so in what a program says about them; no outcome shows them.
+    `secrets` are in the files that programs read, so in what a program says about them; no outcome shows them. None:
+    they are not known here, and no outcome shows what a program said.
     """
 
     service: str
@@ -83,7 +85,7 @@ class Mandate:
     entering: bool = False
     revoked: asyncio.Event = field(default_factory=asyncio.Event)
     warrant: Warrant = Warrant()
-    secrets: tuple[str, ...] = field(default=(), repr=False)
+    secrets: tuple[str, ...] | None = field(default=(), repr=False)
 
 
 async def carried_out(host: Host, actions: Sequence[Action], mandate: Mandate) -> list[Outcome]:
@@ -142,7 +144,7 @@ async def _outcome(host: Host, action: Action, mandate: Mandate) -> Outcome:
         else:
             await _carry_out(host, action, mandate.warrant)
     except RelocdError as error:
-        problem, busy = _without(mandate.secrets, str(error)), isinstance(error, Busy)
+        problem, busy = told(error, mandate.secrets), isinstance(error, Busy)
     except Exception as error:  # noqa: BLE001 - a defect met by one action must not lose what the others have done
         _log.exception("this is a defect of relocd", extra={"fields": {"action": str(action)}})
         problem = f"a defect of relocd, see its log: {type(error).__name__}"
@@ -231,14 +233,6 @@ def _by_interface(host: Host, addresses: Iterable[Placed]) -> list[tuple[Interfa
     if gone:
         raise Failed(f"there is no interface {gone} here any more; bring it back, or correct relocInterface")
     return [(interfaces[name], group) for name, group in groups.items()]
-
-
-def _without(secrets: Iterable[str], text: str) -> str:
-    """A text in which no secret can be read, nor a line of one."""
-    lines = {line.strip() for secret in secrets for line in secret.splitlines()} - {""}
-    for line in sorted(lines, key=len, reverse=True):
-        text = text.replace(line, "********")
-    return text
 
 
 def _word(outcome: Outcome) -> str:

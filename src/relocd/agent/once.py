@@ -16,6 +16,7 @@ from relocd.errors import RelocdError, Unavailable
 from relocd.model.dn import DN
 from relocd.model.entries import Problem, ServiceState
 from relocd.model.host import NewFile
+from relocd.model.masking import holds, told
 from relocd.model.parse import parsed
 from relocd.model.settings import Settings
 from relocd.model.snapshot import Snapshot
@@ -157,7 +158,7 @@ async def _planned(host: Host, directory: Directory, goal: Goal, footprint: Foot
         await _permitted(directory, goal)
         plan = await planned(host, goal, footprint)
     except RelocdError as error:
-        return Step(goal.name, wish, problems=(str(error),))
+        return Step(goal.name, wish, problems=(told(error, goal.secrets),))
     files = [file for action in plan.actions if isinstance(action, InstallFiles) for file in action.files]
     differences = [_difference(await host.files.content(file.target), file, goal) for file in files]
     return Step(goal.name, wish, plan.actions, tuple(differences), plan.problems)
@@ -170,7 +171,7 @@ async def _converged(host: Host, directory: Directory, goal: Goal, footprint: Fo
     try:
         report = await converged(host, goal, footprint, Terms(permit=lambda: _permitted(directory, goal)))
     except RelocdError as error:
-        return Step(goal.name, wish, problems=(str(error),))
+        return Step(goal.name, wish, problems=(told(error, goal.secrets),))
     return Step(goal.name, wish, report.actions, problems=report.problems)
 
 
@@ -203,13 +204,13 @@ async def _departed(host: Host, goal_id: GoalId, footprint: Footprint) -> Step:
     try:
         report = await departed(host, goal_id, footprint, _UNLINKED)
     except RelocdError as error:
-        return Step(footprint.name, _UNLINKED, problems=(str(error),))
+        return Step(footprint.name, _UNLINKED, problems=(told(error, None),))
     return Step(footprint.name, _UNLINKED, report.actions, problems=report.problems)
 
 
 def _difference(old: bytes | None, new: NewFile, goal: Goal) -> str:
     """A difference; also the old content may hold a secret that the template does not look at any more."""
-    held = old is not None and any(secret.encode() in old for secret in goal.secrets)
+    held = old is not None and holds(old.decode(errors="replace"), goal.secrets)
     return difference(old, replace(new, secret=new.secret or held))
 
 

@@ -19,6 +19,7 @@ from relocd.agent.host import Host
 from relocd.agent.tenure import Agreement, Turn, lifetime_s
 from relocd.errors import RelocdError
 from relocd.model.entries import Isolation
+from relocd.model.masking import told
 from relocd.model.mode import Mode
 from relocd.model.settings import AgentSettings, WireSettings
 from relocd.model.template_set import Role
@@ -31,6 +32,7 @@ __all__ = ["Leave", "Pace", "Worker"]
 _log = logging.getLogger(__name__)
 _BUSY_MIN_S, _BUSY_MAX_S = 0.01, 1.0
 _SECRETS_S = 0.05
+_KEPT_SECRETS = 100
 _BUSY_ATTEMPTS = 16  # at the distance of probes: what stops over there does so within moments, as a rule
 
 
@@ -92,13 +94,17 @@ class Worker:
         self._announcing: asyncio.Task[None] | None = None
         self._announced: frozenset[Placed] = frozenset()
         self._leased = False
+        self._secrets: tuple[str, ...] | None = None  # also of before: what runs may still have those
 
     def want(self, wish: Goal | Leave) -> None:
         """Take a wish; the latest counts."""
         if wish != self.wish:
             if _contest(wish) != _contest(self.wish) or _secrets(wish) != _secrets(self.wish):
                 self._urgent.set()
-            self.name = wish.name if isinstance(wish, Goal) else self.name
+            if isinstance(wish, Goal):
+                self.name = wish.name
+                self._secrets = tuple(dict.fromkeys((*wish.secrets, *(self._secrets or ()))))[:_KEPT_SECRETS]
+                wish = replace(wish, earlier_secrets=self._secrets)
             self.wish = wish
             self._new_wish = True
             self._wake.set()
@@ -206,7 +212,7 @@ class Worker:
         try:
             report = await self._converged(wish)
         except RelocdError as error:
-            report = Report(self.footprint, (str(error),))
+            report = Report(self.footprint, (told(error, self._secrets),))
         except Exception as error:  # noqa: BLE001 - a defect met by one service must not end the others
             _log.exception("this is a defect of relocd", extra={"fields": {"service": self.name}})
             report = Report(self.footprint, (f"a defect of relocd, see its log: {type(error).__name__}",))
@@ -234,7 +240,7 @@ class Worker:
             return await converged(self._host, wish, footprint, Terms(self._revoked))
         if isinstance(wish, Leave) and self.footprint is not None:
             self._announce(frozenset())
-            return await departed(self._host, self.goal, self.footprint, wish.reason)
+            return await departed(self._host, self.goal, self.footprint, wish.reason, self._secrets)
         return Report(self.footprint)
 
     def _with_patience(self, wish: Goal | Leave | None, report: Report) -> Report:

@@ -29,7 +29,8 @@ class Goal:
     """What shall be here: the role and why, and everything that it takes.
 
     With a `contest` the role is what the directory says now; who enters it when is a matter of handover. `probe` asks
-    the wire before an address is raised. `files_only` leaves the rest to others.
+    the wire before an address is raised. `files_only` leaves the rest to others. `earlier_secrets` it had before: what
+    runs may still have them.
     """
 
     id: GoalId
@@ -43,12 +44,14 @@ class Goal:
     probe: bool = False
     files_only: bool = False
     contest: Contest | None = None
+    earlier_secrets: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """Every secret that its files may hold, of this service and of the others that templates see."""
         contexts = (self.context, *self.context["services"])
-        return tuple(secret for context in contexts for secret in context["secrets"].values() if secret)
+        found = (secret for context in contexts for secret in context["secrets"].values() if secret)
+        return tuple(dict.fromkeys((*found, *self.earlier_secrets)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -270,6 +270,32 @@ class TestLeaving:
             worker.want(LEAVE)
             await until(task.done)
 
+    async def test_what_a_unit_says_then_shows_no_secret_that_the_service_ever_had(self, server, caplog):
+        """The program still has the password of before, and nothing says its secrets any more."""
+        server.units.stuck.add("web")
+        server.units.said["web"] = "cannot log in with first-one, second-one"
+        async with at_work(server) as (worker, _):
+            for secret in ("first-one", "second-one"):
+                worker.want(replace(ACTIVE, context=ACTIVE.context | {"secrets": {"key": secret}}))
+                await until(lambda: is_active(worker))
+            worker.want(LEAVE)
+            await until(lambda: worker.report.problems)
+            (problem,) = worker.report.problems
+            assert problem.endswith("cannot log in with ********, ********")
+            assert "first-one" not in caplog.text + str([record.__dict__ for record in caplog.records])
+
+    async def test_after_a_restart_of_the_agent_nothing_of_it_is_shown(self, server):
+        server.units.stuck.add("web")
+        server.units.said["web"] = "cannot log in with first-one"
+        async with at_work(server) as (worker, _):
+            worker.want(ACTIVE)
+            await until(lambda: is_active(worker))
+            footprint = worker.footprint
+        async with at_work(server, footprint) as (worker, _):
+            worker.want(LEAVE)
+            await until(lambda: worker.report.problems)
+            assert "first-one" not in str(worker.report.problems)
+
     async def test_it_is_tried_until_it_succeeds(self, server):
         async with at_work(server) as (worker, task):
             worker.want(ACTIVE)

@@ -1,0 +1,84 @@
+"""What programs said, without the secrets in it: the one way from raw output to a log, a status or an error line.
+
+An adapter puts raw output into `RelocdError.words` and never into the message. `told` masks it first, and only then
+cleans and cuts it: a secret that was cut, or whose tab became a space, would not be found any more.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from relocd.errors import RelocdError
+
+__all__ = ["MASK", "SHORTEST", "holds", "masked", "told"]
+
+MASK: Final = "********"
+SHORTEST: Final = 4
+"""Characters. A shorter secret cannot be masked: the places of the masks would show it."""
+_SHOWN_LINES: Final = 8
+_SHOWN_CHARACTERS: Final = 1000
+
+
+def told(error: RelocdError, secrets: Sequence[str] | None) -> str:
+    """An error with the last lines of what a program said, as one line; `secrets` None: they are not known here."""
+    message = masked(str(error), secrets or ())
+    if not error.words.strip():
+        return message
+    if secrets is None:
+        return f"{message}; its output is not shown, because the secrets of the service are not known here any more"
+    if any(0 < len(secret.strip()) < SHORTEST for secret in secrets):
+        return f"{message}; its output is not shown, because a secret of the service is shorter than {SHORTEST} letters"
+    return f"{message}: {_brief(masked(error.words, secrets))}"
+
+
+def masked(text: str, secrets: Iterable[str]) -> str:
+    """A text in which no secret can be read, nor a line of one, nor the beginning of one at its end."""
+    forms = _forms(secrets)
+    if not forms:
+        return text
+    text = _pattern(forms).sub(MASK, text)
+    return next((text[:-length] + MASK for length in _cut(text.rstrip(), forms)), text)
+
+
+def holds(text: str, secrets: Iterable[str]) -> bool:
+    """Whether a secret, also a short one, or a line of one can be read in a text."""
+    secrets = tuple(secrets)
+    forms = _forms(secrets)
+    return any(secret in text for secret in secrets if secret) or bool(forms and _pattern(forms).search(text))
+
+
+def _forms(secrets: Iterable[str]) -> list[str]:
+    """How programs print secrets: whole, a line of one, or quoted as JSON, TOML and Python do; the longest first."""
+    found = {form.strip() for secret in secrets for form in _printed(secret)}
+    return sorted((form for form in found if len(form) >= SHORTEST), key=lambda form: (-len(form), form))
+
+
+def _printed(secret: str) -> Iterator[str]:
+    yield from (secret, *secret.splitlines(), json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1])
+    yield repr(secret)[1:-1]
+
+
+def _pattern(forms: Iterable[str]) -> re.Pattern[str]:
+    """Any of the forms, however the space between its words came out."""
+    return re.compile("|".join(r"\s+".join(map(re.escape, form.split())) for form in forms))
+
+
+def _cut(text: str, forms: Iterable[str]) -> Iterator[int]:
+    """How much of the end of a text is the beginning of a form: its program was killed while it wrote."""
+    for form in forms:
+        longest = min(len(form), len(text))
+        yield from (length for length in range(longest, SHORTEST - 1, -1) if text.endswith(form[:length]))
+
+
+def _brief(text: str) -> str:
+    """The last lines as one, with only what can be printed."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    shown = " | ".join(_printable(line.strip()) for line in lines[-_SHOWN_LINES:])
+    return shown if len(shown) <= _SHOWN_CHARACTERS else "... " + shown[-_SHOWN_CHARACTERS:].partition(" ")[2]
+
+
+def _printable(line: str) -> str:
+    return "".join(character if character.isprintable() else " " for character in line)
