@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import click
 import typer
-from rich.console import Console
 from typer.main import get_command
 
 from relocd import __version__, acl, cli_completion, cli_doctor, cli_install, cli_orders, cli_status
 from relocd.acl import EXAMPLE
 from relocd.acl_rules import Roles
-from relocd.cli_access import PATH, with_access
+from relocd.cli_access import PATH, Seconds, with_access
+from relocd.cli_groups import HERE, SEE, SET_UP, Grouped
+from relocd.cli_run import EXIT_PROBLEMS, outcome
+from relocd.cli_screen import Screen, print_json
 from relocd.errors import Failed, Fatal, Invalid, RelocdError, Unavailable
 from relocd.extras import missing_libraries
 from relocd.model.mode import Mode
@@ -29,16 +31,15 @@ from relocd.operator.directory import entries
 from relocd.operator.overview import Overview, overview
 from relocd.operator.pair import init_pair, planned
 from relocd.operator.pair_plan import Pair
-from relocd.operator.show import agent_runs, is_troubled, overview_json, read_status, show_overview, show_status
+from relocd.operator.show import is_troubled, overview_json, show_overview, show_status
+from relocd.operator.status_file import agent_runs, read_status
+from relocd.printable import say
 from relocd.schema import FORMS, Form, text
 from relocd.slapd.changes import ldif
 from relocd.slapd.ldapi import SOCKET
 
 __all__ = ["main"]
 
-EXIT_PROBLEMS = 1
-EXIT_WRONG = 2
-EXIT_UNAVAILABLE = 3
 _ORDER_S = 10.0
 
 _HELP = """Services that move between servers by one LDAP modify.
@@ -46,7 +47,16 @@ _HELP = """Services that move between servers by one LDAP modify.
 Exit codes: 0 all is well, 1 something could not be done or is wrong, 2 wrong arguments or configuration, 3 the
 directory does not answer.
 """
-app = typer.Typer(help=_HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(
+    cls=Grouped,
+    help=_HELP,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # nothing that is printed is markup
+    suggest_commands=False,  # click does so itself
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 _CONFIG = typer.Option("--config", help="The agent's configuration file.", envvar="RELOCD_CONFIG", click_type=PATH)
 Config = Annotated[Path, _CONFIG]
 StatusFile = Annotated[Path, typer.Option("--status", help="Where the agent here leaves its status.", click_type=PATH)]
@@ -55,30 +65,38 @@ _DEFAULT_STATUS = Path(PathSettings().run) / STATUS_NAME
 
 
 def main() -> None:
-    """Run one command and exit with its code; every expected error is one line on standard error."""
+    """Run one command and exit with its code."""
     cli_completion.exit_if_asked(get_command(app))
-    try:
-        app(standalone_mode=True)
-    except Unavailable as error:
-        _exit(error, EXIT_UNAVAILABLE)
-    except (Fatal, Invalid) as error:
-        _exit(error, EXIT_WRONG)
-    except (Failed, RelocdError) as error:
-        _exit(error, EXIT_PROBLEMS)
+    sys.exit(run(sys.argv[1:]))
 
 
-def _exit(error: RelocdError, code: int) -> None:
-    print(f"relocd: {error}", file=sys.stderr)
-    sys.exit(code)
+def run(arguments: Sequence[str]) -> int:
+    """The exit code of one command."""
+    return outcome(app, arguments)
 
 
-@app.command()
+def _print_version(value: bool) -> None:
+    if value:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def relocd(
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """All commands."""
+
+
+@app.command(rich_help_panel=SET_UP)
 def version() -> None:
     """Print the version."""
     print(__version__)
 
 
-@app.command()
+@app.command(rich_help_panel=SET_UP)
 def schema(
     form: Annotated[
         Form, typer.Option("--format", help="For slapd.conf or cn=config.", click_type=click.Choice(FORMS))
@@ -98,7 +116,7 @@ def schema(
     print(acl.text(form, Roles(suffix, admins, triggers, database)), end="")
 
 
-@app.command()
+@app.command(rich_help_panel=SEE)
 @with_access
 def show(
     access: Access,
@@ -118,9 +136,9 @@ def show(
     view, unread = _read_overview(access)
     if as_json:
         directory = None if view is None else overview_json(view)
-        print(json.dumps({"directory": directory, "here": here, "agent_runs": runs}, indent=1))
+        print_json({"directory": directory, "here": here, "agent_runs": runs})
     else:
-        console = Console(soft_wrap=False)
+        console = Screen()
         if view is not None:
             show_overview(console, view)
         if here is not None:
@@ -141,7 +159,7 @@ def _read_overview(access: Access) -> tuple[Overview | None, RelocdError | None]
         return None, error
 
 
-@app.command()
+@app.command(rich_help_panel=HERE)
 def agent(
     config: Config = _DEFAULT_CONFIG,
     log_format: Annotated[str, typer.Option(help="auto, text, json or journal; else as [agent] log_format says.")] = "",
@@ -153,11 +171,13 @@ def agent(
     os.execv(sys.executable, [sys.executable, "-m", "relocd.daemon", "--config", str(config), *more])  # noqa: S606
 
 
-@app.command()
+@app.command(rich_help_panel=HERE)
 def apply(
     config: Config = _DEFAULT_CONFIG,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")] = False,
-    timeout_s: Annotated[float, typer.Option("--timeout", help="Seconds to wait for the directory.")] = 30.0,
+    timeout_s: Annotated[
+        float, typer.Option("--timeout", click_type=Seconds(), help="Seconds to wait for the directory.")
+    ] = 30.0,
 ) -> None:
     """Do one cycle and exit: make this server what the directory wishes it to be now."""
     _need_agent()
@@ -167,24 +187,24 @@ def apply(
     begin_logging("warning", stream_handler("text"))
     cycle = asyncio.run((plan_now if dry_run else apply_now)(config, timeout_s))
     for step in cycle.steps:
-        print(f"{step.name} ({step.wish})")
+        say(f"{step.name} ({step.wish})")
         for difference in step.differences:
-            print(difference, end="")
+            say(difference, end="")
         for action in step.actions:
-            print(f"  {'would ' if dry_run else ''}{action}")
+            say(f"  {'would ' if dry_run else ''}{action}")
         for problem in step.problems:
-            print(f"  problem: {problem}")
+            say(f"  problem: {problem}")
         if not step.actions and not step.problems:
             print("  nothing to do")
     for subject in cycle.problems:
-        print(f"problem: {subject}")
+        say(f"problem: {subject}")
     if not cycle.steps and not cycle.problems:
         print("nothing to do: this server is linked to nothing, and nothing is left of what it was linked to")
     if cycle.problems or any(step.problems for step in cycle.steps):
         raise typer.Exit(EXIT_PROBLEMS)
 
 
-@app.command()
+@app.command(rich_help_panel=HERE)
 def check(config: Config = _DEFAULT_CONFIG) -> None:
     """Check the configuration and every template set, without the directory."""
     _need_agent()
@@ -193,41 +213,41 @@ def check(config: Config = _DEFAULT_CONFIG) -> None:
     findings = checked(config)
     for finding in findings:
         level = "error" if finding.problem else "warning" if finding.warning else "ok   "
-        print(f"{level} {finding.subject}: {finding.problem or finding.warning or finding.detail}")
+        say(f"{level} {finding.subject}: {finding.problem or finding.warning or finding.detail}")
     if any(finding.problem for finding in findings):
         raise typer.Exit(EXIT_PROBLEMS)
 
 
-@app.command()
+@app.command(rich_help_panel=HERE)
 def drain(
     status: StatusFile = _DEFAULT_STATUS,
-    timeout_s: Annotated[float, typer.Option("--timeout", help="Seconds to wait.")] = 300.0,
+    timeout_s: Annotated[float, typer.Option("--timeout", click_type=Seconds(), help="Seconds to wait.")] = 300.0,
 ) -> None:
     """Give away every exclusive service that this server holds, in order, and wait until that is done.
 
     A service that others may run is kept until one of them is ready; one that nobody else may run stops. The agent
     takes nothing until `relocd resume` or the next boot.
     """
-    for fate in drain_agent(status, timeout_s, print):
-        print(fate)
+    for fate in drain_agent(status, timeout_s, say):
+        say(fate)
     print("drained: this server holds no exclusive service")
 
 
-@app.command()
+@app.command(rich_help_panel=HERE)
 def pause(status: StatusFile = _DEFAULT_STATUS) -> None:
     """Let the agent on this machine watch and do nothing, until `relocd resume` or the next boot."""
-    give_order(status, Mode.PAUSED, _ORDER_S, print)
+    give_order(status, Mode.PAUSED, _ORDER_S, say)
     print("paused: what runs here goes on, and nothing is changed")
 
 
-@app.command()
+@app.command(rich_help_panel=HERE)
 def resume(status: StatusFile = _DEFAULT_STATUS) -> None:
     """End `relocd drain` or `relocd pause`."""
-    give_order(status, Mode.NORMAL, _ORDER_S, print)
+    give_order(status, Mode.NORMAL, _ORDER_S, say)
     print("resumed")
 
 
-@app.command("init-pair")
+@app.command("init-pair", rich_help_panel=SET_UP)
 def init_pair_command(
     server_id: Annotated[int, typer.Option(help="The number of this provider: 1 on one node, 2 on the other.")],
     peer: Annotated[str, typer.Option(help="The URI of the other node: ldap:// or ldaps://.")],
@@ -256,7 +276,7 @@ def init_pair_command(
     changed = False
     for change in init_pair(socket, pair, create=create):
         changed = True
-        print(f"done: {change.why}")
+        say(f"done: {change.why}")
     if not changed:
         print("nothing to do")
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import wraps
 from inspect import Parameter, signature
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -17,7 +18,27 @@ import typer
 
 from relocd.operator.access import Access
 
-__all__ = ["OPTIONS", "PATH", "access_so_far", "with_access"]
+__all__ = ["OPTIONS", "PATH", "Seconds", "access_so_far", "with_access"]
+
+
+_DAY_S: Final = 86400
+
+
+class Seconds(click.FloatRange):
+    """A time that passes: a number from a least one to a day."""
+
+    name = "seconds"
+
+    def __init__(self, least: float = 0.0) -> None:
+        super().__init__(min=least, max=_DAY_S)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number; fails for one that no clock reaches, as the range does not."""
+        seconds = float(super().convert(value, param, ctx))
+        if not isfinite(seconds):
+            self.fail(f"{value} is not a number of seconds", param, ctx)
+        return seconds
+
 
 PATH: Final = click.Path(path_type=Path, readable=False)
 """A file or a folder that a shell completes; typer's own type completes nothing. Who reads it says what is wrong."""
@@ -45,7 +66,10 @@ def _access(
         Path | None, typer.Option(envvar="RELOCD_CA_FILE", click_type=PATH, help="Trust this CA.")
     ] = None,
     patience_s: Annotated[
-        int, typer.Option("--patience", envvar="RELOCD_PATIENCE", min=1, help="Seconds for each step with a directory.")
+        int,
+        typer.Option(
+            "--patience", envvar="RELOCD_PATIENCE", min=1, max=_DAY_S, help="Seconds for each step with a directory."
+        ),
     ] = 10,
 ) -> Access:
     return Access(tuple(uri or ()), base, bind_dn, password_file, external, starttls, ca_file, patience_s)

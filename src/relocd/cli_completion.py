@@ -13,6 +13,7 @@ import click
 import typer
 from click.shell_completion import ShellComplete, get_completion_class, shell_complete
 
+from relocd.cli_groups import SET_UP
 from relocd.operator.triggers import Target
 
 __all__ = ["HINT", "app", "exit_if_asked", "targets"]
@@ -33,7 +34,7 @@ _VARIABLE: Final = "_RELOCD_COMPLETE"
 app = typer.Typer()
 
 
-@app.command()
+@app.command(rich_help_panel=SET_UP)
 def completion(
     context: typer.Context,
     shell: Annotated[str, typer.Argument(help="Your shell.", click_type=click.Choice(list(_PLACES)))],

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from relocd.cli_access import PATH, with_access
+from relocd.cli_groups import SEE
+from relocd.cli_run import EXIT_PROBLEMS, EXIT_UNAVAILABLE
+from relocd.cli_screen import Screen, print_json
 from relocd.doctor.directories import agent_access, look
 from relocd.doctor.finding import Finding, error, not_checked, ok
 from relocd.doctor.host_checks import host_findings
@@ -28,13 +29,12 @@ from relocd.operator.access import Access
 __all__ = ["app"]
 
 _HERE = "this host"
-_EXIT_WRONG, _EXIT_UNAVAILABLE = 1, 3
 NO_AGENT = "relocd[agent] is not installed here"
 
 app = typer.Typer()
 
 
-@app.command()
+@app.command(rich_help_panel=SEE)
 @with_access
 def doctor(
     access: Access,
@@ -63,9 +63,9 @@ def doctor(
         found[_HERE] = [problem, *_host(config, settings, services)]
     _show(found, as_text=not json_)
     if not answered:
-        raise typer.Exit(_EXIT_UNAVAILABLE)
+        raise typer.Exit(EXIT_UNAVAILABLE)
     if not is_well(found):
-        raise typer.Exit(_EXIT_WRONG)
+        raise typer.Exit(EXIT_PROBLEMS)
 
 
 def _settings(config: Path) -> tuple[Settings | None, Finding]:
@@ -122,6 +122,6 @@ def _host(config: Path, settings: Settings | None, services: tuple[Service, ...]
 
 def _show(found: Findings, *, as_text: bool) -> None:
     if as_text:
-        Console().print(lines(found))
+        Screen().print(lines(found))
     else:
-        print(json.dumps(as_json(found), indent=1))
+        print_json(as_json(found))

@@ -11,11 +11,13 @@ import typer
 
 from relocd import cli_completion
 from relocd.cli_access import OPTIONS, PATH
+from relocd.cli_groups import SET_UP
 from relocd.manual.commands import command_page
 from relocd.manual.programs import agent_page, openldap_page
 from relocd.manual.settings import settings_page
 from relocd.operator import service_unit, triggers
 from relocd.operator.triggers import TRIGGERS, Target, targets
+from relocd.printable import say
 
 __all__ = ["app"]
 
@@ -27,7 +29,7 @@ _MANUAL: Final = "usr/local/share/man"
 app = typer.Typer()
 
 
-@app.command()
+@app.command(rich_help_panel=SET_UP)
 def install(
     context: typer.Context,
     what: Annotated[str, typer.Argument(help="What to install.", click_type=click.Choice(_WHAT))],
@@ -39,10 +41,10 @@ def install(
     shipped = what in _SHIPPED and root == Path("/") and _installer() == "dpkg"
     missing = tuple(file for file in files if not (shipped or file.is_there))
     for file in missing if dry_run else triggers.install(missing):
-        print(f"{'would write' if dry_run else 'wrote'} {file.path}")
+        say(f"{'would write' if dry_run else 'wrote'} {file.path}")
     if not missing:
-        print("everything is there")
-    print(hint)
+        say("everything is there")
+    say(hint)
 
 
 def _installable(command: click.Command, what: str, root: Path) -> tuple[tuple[Target, ...], str]:

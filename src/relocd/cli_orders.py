@@ -7,13 +7,16 @@ from typing import Annotated
 import typer
 
 from relocd import cli_names
-from relocd.cli_access import with_access
+from relocd.cli_access import Seconds, with_access
+from relocd.cli_groups import ACT
 from relocd.errors import Failed
+from relocd.ldif import remark
 from relocd.operator import orders
 from relocd.operator.access import Access
 from relocd.operator.ldif import ldif
 from relocd.operator.moves import Move
 from relocd.operator.waiting import Follower
+from relocd.printable import say
 
 __all__ = ["app"]
 
@@ -23,11 +26,13 @@ Server = Annotated[str, typer.Argument(help="The server's cn, or its DN.", autoc
 Cluster = Annotated[str, typer.Argument(help="The cluster's cn, or its DN.", autocompletion=cli_names.clusters)]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only print the LDIF that ldapmodify would take.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Show how the agents carry it out, until it is done.")]
-Timeout = Annotated[float, typer.Option("--timeout", min=0, help="With --wait: seconds until giving up.")]
+Timeout = Annotated[
+    float, typer.Option("--timeout", click_type=Seconds(), help="With --wait: seconds until giving up.")
+]
 _TIMEOUT_S = 60.0
 
 
-@app.command()
+@app.command(rich_help_panel=ACT)
 @with_access
 def link(
     service: Service,
@@ -41,7 +46,7 @@ def link(
     _do(access, orders.link(service, server), dry_run=dry_run, wait_s=timeout_s if wait else None)
 
 
-@app.command()
+@app.command(rich_help_panel=ACT)
 @with_access
 def move(
     service: Service,
@@ -58,28 +63,28 @@ def move(
     _do(access, orders.move(service, server), dry_run=dry_run, wait_s=timeout_s if wait else None)
 
 
-@app.command()
+@app.command(rich_help_panel=ACT)
 @with_access
 def unlink(service: Service, server: Server, access: Access, dry_run: DryRun = False) -> None:
     """Remove a server's link to a service: it shall not run there."""
     _do(access, orders.unlink(service, server), dry_run=dry_run)
 
 
-@app.command()
+@app.command(rich_help_panel=ACT)
 @with_access
 def fence(server: Server, access: Access, dry_run: DryRun = False) -> None:
     """Say that a server is powered off. Never say it of one that may still run."""
     _do(access, orders.fence(server), dry_run=dry_run)
 
 
-@app.command()
+@app.command(rich_help_panel=ACT)
 @with_access
 def unfence(server: Server, access: Access, dry_run: DryRun = False) -> None:
     """Say no longer that a server is powered off."""
     _do(access, orders.unfence(server), dry_run=dry_run)
 
 
-@app.command()
+@app.command(rich_help_panel=ACT)
 @with_access
 def activate(
     cluster: Cluster,
@@ -93,7 +98,7 @@ def activate(
     _do(access, orders.activate(cluster, server), dry_run=dry_run, wait_s=timeout_s if wait else None)
 
 
-@app.command()
+@app.command(rich_help_panel=ACT)
 @with_access
 def failover(
     server: Server,
@@ -123,10 +128,10 @@ def _do(access: Access, order: orders.Order, *, dry_run: bool, wait_s: float | N
     if dry_run:
         _show(orders.planned(access, order))
         return
-    follower = None if wait_s is None else Follower(access, orders.planned(access, order).wishes, _say)
+    follower = None if wait_s is None else Follower(access, orders.planned(access, order).wishes, say)
     move = orders.carried_out(access, order)
     for sentence in (*_remarks(move), *move.done):
-        _say(sentence)
+        say(sentence)
     if follower is not None and wait_s is not None and move.wishes:
         follower.follow(wait_s)
     _raise(move)
@@ -134,7 +139,7 @@ def _do(access: Access, order: orders.Order, *, dry_run: bool, wait_s: float | N
 
 def _show(move: Move) -> None:
     for sentence in _remarks(move):
-        print(f"# {sentence}")
+        print(remark(sentence))
     print(ldif(move.modifications), end="", flush=True)
     _raise(move)
 
@@ -146,7 +151,3 @@ def _remarks(move: Move) -> tuple[str, ...]:
 def _raise(move: Move) -> None:
     if move.problems:
         raise Failed("; ".join(move.problems))
-
-
-def _say(text: str) -> None:
-    print(text, flush=True)

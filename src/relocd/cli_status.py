@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
-from typing import Annotated
+from typing import Annotated, Final
 
+import click
 import typer
-from rich.console import Console
+from typer.core import TyperCommand
 
-from relocd.cli_access import with_access
+from relocd.cli_access import Seconds, with_access
+from relocd.cli_groups import SEE
+from relocd.cli_screen import Screen, print_json
 from relocd.errors import Invalid, RelocdError
 from relocd.operator.access import Access
 from relocd.operator.directory import on_directory
@@ -20,13 +22,26 @@ from relocd.operator.lookup import scene_around
 from relocd.operator.standing import Level
 from relocd.operator.status import read_view, watch
 from relocd.operator.status_tables import as_json, check_line, tables
+from relocd.printable import say
 
 __all__ = ["app"]
 
+_EVERY_S: Final = "2"
 app = typer.Typer()
 
 
-@app.command()
+class Watching(TyperCommand):
+    """A command whose option `--watch` may be given without its number."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the line with the number that is left out."""
+        for at in reversed([at for at, each in enumerate(args) if each == "--watch"]):
+            if args[at + 1 : at + 2] == [] or args[at + 1].startswith("-"):
+                args.insert(at + 1, _EVERY_S)
+        return super().parse_args(ctx, args)
+
+
+@app.command(rich_help_panel=SEE, cls=Watching)
 @with_access
 def status(
     access: Access,
@@ -35,7 +50,13 @@ def status(
         bool, typer.Option("--check", help="One line and the exit codes of a monitoring plug-in.")
     ] = False,
     every_s: Annotated[
-        float | None, typer.Option("--watch", min=0.1, help="Show it anew every so many seconds, until Ctrl-C.")
+        float | None,
+        typer.Option(
+            "--watch",
+            click_type=Seconds(0.1),
+            metavar="[SECONDS]",
+            help=f"Show it again every so many seconds ({_EVERY_S}), until Ctrl-C.",
+        ),
     ] = None,
 ) -> None:
     """Show how all services and servers stand: who holds what, who was last heard when, and what is wrong.
@@ -49,13 +70,13 @@ def status(
         _check(access)
     elif every_s is not None:
         with suppress(KeyboardInterrupt):
-            watch(Console(), access, every_s)
+            watch(Screen(), access, every_s)
     else:
         seen = read_view(access)
         if json_:
-            print(json.dumps(as_json(seen), indent=1))
+            print_json(as_json(seen))
         else:
-            Console().print(tables(seen))
+            Screen().print(tables(seen))
         raise typer.Exit(min(seen.level, Level.WARNING))
 
 
@@ -63,13 +84,13 @@ def _check(access: Access) -> None:
     try:
         seen = read_view(access)
     except RelocdError as error:
-        print(f"RELOCD UNKNOWN: {error}".replace("|", "/"))
+        say(f"RELOCD UNKNOWN: {error}".replace("|", "/"))
         raise typer.Exit(Level.UNKNOWN) from error
-    print(check_line(seen))
+    say(check_line(seen))
     raise typer.Exit(seen.level)
 
 
-@app.command()
+@app.command(rich_help_panel=SEE)
 @with_access
 def explain(
     service: Annotated[str, typer.Argument(help="The service's cn, or its DN.")],
@@ -79,6 +100,6 @@ def explain(
     """Say why a service runs where it runs: for each server the rule and the reason, and what would bring it there."""
     told = explanation(on_directory(access, lambda directory: scene_around(directory, service)))
     if json_:
-        print(json.dumps(explained_json(told), indent=1))
+        print_json(explained_json(told))
     else:
-        Console().print(as_text(told))
+        Screen().print(as_text(told))

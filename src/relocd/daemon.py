@@ -19,6 +19,7 @@ from relocd.agent.configuration import read_settings
 from relocd.agent.logs import begin_logging
 from relocd.errors import Fatal, RelocdError
 from relocd.model.settings import DEFAULT_CONFIG, LogFormat, Settings
+from relocd.printable import say
 from relocd.wiring import log_handler, running_agent, service_manager, sole_actor
 
 __all__ = ["main"]
@@ -41,10 +42,10 @@ def main() -> int:
         with sole_actor(settings):
             asyncio.run(_serve(configuration, settings))
     except Fatal as error:
-        print(f"relocd: {error}", file=sys.stderr)
+        say(f"relocd: {error}", sys.stderr)
         return 2
     except RelocdError as error:
-        print(f"relocd: {error}", file=sys.stderr)
+        say(f"relocd: {error}", sys.stderr)
         return 1
     return 0
 

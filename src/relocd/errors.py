@@ -6,15 +6,23 @@ said, which may hold one, is kept apart from it in `words`, and `relocd.model.ma
 
 from __future__ import annotations
 
+from relocd.printable import one_line
+
 __all__ = ["Busy", "Failed", "Fatal", "Invalid", "RelocdError", "Unavailable"]
 
 
 class RelocdError(Exception):
-    """Root of all errors that relocd raises on purpose; `words` is the raw output of a program that failed."""
+    """Root of all errors that relocd raises on purpose; as text one printable line, whatever foreign text is in it.
+
+    `words` is the raw output of a program that failed.
+    """
 
     def __init__(self, message: str = "", words: str = "") -> None:
         super().__init__(message)
         self.words = words
+
+    def __str__(self) -> str:
+        return one_line(super().__str__())
 
 
 class Unavailable(RelocdError):

@@ -17,6 +17,7 @@ import pytest
 import relocd
 from relocd.adapters.journal import MESSAGE_IDS, JournalHandler, is_journal
 from relocd.agent.logs import Said, stream_handler
+from relocd.printable import several_lines
 from tests.lab.journal import Journal
 
 PACKAGE = Path(relocd.__file__).parent
@@ -119,7 +120,7 @@ def test_facts_are_fields_and_the_message_can_be_read(receiver, log_to):
 def test_whatever_a_value_holds_it_stays_one_field(receiver, log_to, value):
     log_to(receiver.path).warning("action failed", extra={"fields": {"problem": value}})
     found = receiver.next()
-    assert found["RELOCD_PROBLEM"] == value.encode(errors="backslashreplace").decode()
+    assert found["RELOCD_PROBLEM"] == several_lines(value)
     assert found["PRIORITY"] == "4"
 
 

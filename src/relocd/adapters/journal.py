@@ -17,6 +17,8 @@ from typing import Final
 
 from logging_journald import JournaldTransport
 
+from relocd.printable import several_lines
+
 __all__ = ["MESSAGE_IDS", "SOCKET", "JournalHandler", "is_journal"]
 
 SOCKET: Final = "/run/systemd/journal/socket"
@@ -121,5 +123,5 @@ def _origin(record: logging.LogRecord) -> Iterator[tuple[str, object]]:
 
 
 def _sendable(value: object) -> str:
-    """A value as text in UTF-8, whatever a file name or an entry held."""
-    return str(value).encode(errors="backslashreplace").decode()
+    """A value as text that any terminal shows, whatever a file name, an entry or a program held."""
+    return several_lines(str(value))

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import ldap
 
-from relocd.adapters.ldap_errors import UNREADABLE, translated
+from relocd.adapters.ldap_errors import translated
 from relocd.adapters.ldap_handshake import handshake_within
 from relocd.errors import Invalid
 from relocd.model.settings import DirectorySettings
@@ -54,7 +54,7 @@ class Connection:
 
     def close(self) -> None:
         """Say goodbye without waiting for anything."""
-        with contextlib.suppress(ldap.LDAPError, *UNREADABLE):  # it is gone already
+        with contextlib.suppress(ldap.LDAPError):  # it is gone already
             self.handle.unbind_ext()
 
     def __enter__(self) -> Self:
@@ -73,7 +73,7 @@ def connect(uri: str, settings: DirectorySettings) -> Connection:
     """
     try:
         handle = ldap.initialize(uri)
-    except (ldap.LDAPError, *UNREADABLE) as error:
+    except ldap.LDAPError as error:
         raise Invalid(f"{uri!r} is not the URI of a directory; write ldap://HOST, ldaps://HOST or ldapi://") from error
     connection = Connection(uri, handle, settings.operation_timeout_s)
     try:
@@ -186,10 +186,7 @@ def password(settings: DirectorySettings) -> str:
     _require_readable(name)
     if Path(name).stat().st_mode & stat.S_IRWXO:
         raise Invalid(f"{name} is open to everyone; run: chmod o-rwx {name}")
-    try:
-        first = Path(name).read_text(encoding="utf-8").partition("\n")[0]
-    except ValueError as error:
-        raise Invalid(f"{name} is not UTF-8 text; write the password in UTF-8") from error
+    first = Path(name).read_text(encoding="utf-8").partition("\n")[0]
     if not first:
         raise Invalid(f"the first line of {name} is empty; it must hold the password")
     return first

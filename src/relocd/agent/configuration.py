@@ -8,7 +8,7 @@ from pathlib import Path
 
 from relocd.errors import Fatal, Invalid
 from relocd.model.dn import DN
-from relocd.model.settings import DirectorySettings, GuardSettings, Settings
+from relocd.model.settings import LONGEST_LEASE_S, DirectorySettings, GuardSettings, Settings
 from relocd.plan.guards import guards
 from relocd.toml_values import TomlText
 
@@ -46,8 +46,9 @@ def _check(text: TomlText, settings: Settings) -> None:
         raise text.error(("agent", "realtime_priority"), "must be from 1 to 99, or 0 for ordinary scheduling")
     if settings.metrics.listen and not _is_endpoint(settings.metrics.listen):
         raise text.error(("metrics", "listen"), 'must be HOST:PORT, as in "127.0.0.1:9815" or "[::1]:9815"')
-    if settings.handover.lease_s < _SHORTEST_LEASE_S:
-        raise text.error(("handover", "lease_s"), f"must be {_SHORTEST_LEASE_S:g} or more: kernels count whole seconds")
+    if not _SHORTEST_LEASE_S <= settings.handover.lease_s <= LONGEST_LEASE_S:
+        limits = f"{_SHORTEST_LEASE_S:g} or more: kernels count whole seconds; and {LONGEST_LEASE_S:g}, a day, or less"
+        raise text.error(("handover", "lease_s"), f"must be {limits}")
     for place, number in _durations(settings):
         if number < 0:
             raise text.error(place, "is negative; write 0 or more")

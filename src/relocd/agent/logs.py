@@ -10,6 +10,8 @@ import logging
 from datetime import UTC, datetime
 from typing import Final, Literal
 
+from relocd.printable import one_line, several_lines
+
 __all__ = ["Said", "begin_logging", "stream_handler"]
 
 
@@ -19,8 +21,8 @@ class Said(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """A record on one line but for its traceback."""
         fields: dict[str, object] = getattr(record, "fields", {})
-        line = " ".join([record.getMessage(), *(f"{key}={_value(value)}" for key, value in fields.items())])
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        line = " ".join([one_line(record.getMessage()), *(f"{key}={_value(value)}" for key, value in fields.items())])
+        return f"{line}\n{several_lines(self.formatException(record.exc_info))}" if record.exc_info else line
 
 
 class _Lines(Said):

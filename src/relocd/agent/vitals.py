@@ -16,7 +16,7 @@ from relocd.model.csn import csn_time_s
 from relocd.model.dn import DN
 from relocd.model.entries import Entry, EntryUUID
 from relocd.model.mode import Mode
-from relocd.model.parse import STATUS_RDN
+from relocd.model.parse import STATUS_RDN, lease_of
 from relocd.ports import DirectoryReader
 
 __all__ = ["MODE", "Sign", "Vitals"]
@@ -73,17 +73,10 @@ class Vitals:
             None if entry is None else csn_time_s(entry.csn),
             asked_at,
             known.since if known is not None and unbroken else time.monotonic(),
-            max(self._lease_s, _seconds(_value(entry, LEASE))),
+            max(self._lease_s, lease_of(_value(entry, LEASE)) or 0.0),
             _value(entry, MODE) == Mode.NORMAL.encode(),
         )
 
 
 def _value(entry: Entry | None, name: str) -> bytes:
     return b"" if entry is None else next(iter(entry.attributes.get(name.lower(), ())), b"")
-
-
-def _seconds(value: bytes) -> float:
-    try:
-        return float(value)
-    except ValueError:
-        return 0.0

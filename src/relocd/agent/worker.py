@@ -18,7 +18,7 @@ from relocd.agent.execution import announce
 from relocd.agent.host import Host
 from relocd.agent.tenure import Agreement, Turn, lifetime_s
 from relocd.errors import RelocdError
-from relocd.model.entries import Isolation, ServiceAddress
+from relocd.model.entries import Isolation
 from relocd.model.masking import told
 from relocd.model.mode import Mode
 from relocd.model.settings import AgentSettings, WireSettings
@@ -115,22 +115,6 @@ class Worker:
     def given_back(self) -> str:
         """Why the service was given back, empty where it was not."""
         return self._contender.given_back
-
-    @property
-    def there(self) -> tuple[Placed, ...]:
-        """The service's addresses that are on this server now, whoever has raised them."""
-        left = self.footprint.addresses if self.footprint else ()
-        named = {placed.address.ip for placed in left} | {address.ip for address in self.intended}
-        held = (Placed(each.interface, each.address) for each in self._host.addresses.held())
-        return tuple(placed for placed in held if placed.address.ip in named)
-
-    @property
-    def intended(self) -> tuple[ServiceAddress, ...]:
-        """The addresses that shall be on this server now."""
-        wish = self.wish
-        if not isinstance(wish, Goal) or wish.role is not Role.ACTIVE:
-            return ()
-        return wish.addresses if wish.contest is None or wish.contest.holds else ()
 
     async def is_up(self) -> bool:
         """Whether something that this server has only while it serves may be up here."""

@@ -16,7 +16,7 @@ from relocd.errors import Failed
 from relocd.model.entries import Service
 from relocd.model.settings import LOCK_NAME, STATUS_NAME, PathSettings, Settings
 from relocd.operator.service_unit import unit_target
-from relocd.operator.show import agent_runs, read_status
+from relocd.operator.status_file import agent_runs, read_status
 
 __all__ = ["host_facts", "networks"]
 

@@ -14,6 +14,7 @@ from typing import Final
 from unicodedata import normalize
 
 from relocd.errors import Invalid
+from relocd.printable import one_line
 
 __all__ = ["DN"]
 
@@ -56,9 +57,16 @@ class DN:
 
     @property
     def name(self) -> str:
-        """The value of the first RDN, as written and without escapes: `web` for `cn=web,ou=services`."""
+        """The value of the first RDN without escapes, on one line: `web` for `cn=web,ou=services`."""
         pairs = _parsed(self.text)
-        return pairs[0][0][1] if pairs else ""
+        return one_line(pairs[0][0][1]) if pairs else ""
+
+    @property
+    def written(self) -> str:
+        """The name as RFC 4514 writes it, without optional spaces and quotes: what is sent to a directory."""
+        if _PLAIN.fullmatch(self.text):
+            return self.text
+        return ",".join("+".join(f"{kind}={_escaped(value)}" for kind, value in pairs) for pairs in _parsed(self.text))
 
     @property
     def parent(self) -> DN:
@@ -77,11 +85,26 @@ class DN:
         return self.key == base.key or not base.key or self.key.endswith("," + base.key)
 
     def __str__(self) -> str:
-        return self.text
+        """The name for people: what does not print is escaped, so that it is one line and still the same name."""
+        return self.text if self.text.isprintable() else _printable(self.text)
 
 
 def _rdn_key(pairs: tuple[tuple[str, str], ...]) -> str:
     return "+".join(sorted(f"{_ALIASES.get(kind.lower(), kind.lower())}={_value_key(value)}" for kind, value in pairs))
+
+
+def _escaped(value: str) -> str:
+    """A value as RFC 4514, section 2.4 writes it; what does not print is written in hexadecimal."""
+    value = re.sub(r'^[# ]|["+,;<>\\]| $', lambda found: f"\\{found[0]}", value)
+    return _printable(value)
+
+
+def _printable(text: str) -> str:
+    return "".join(each if each.isprintable() else _hexadecimal(each) for each in text)
+
+
+def _hexadecimal(character: str) -> str:
+    return "".join(f"\\{byte:02X}" for byte in character.encode())
 
 
 def _value_key(value: str) -> str:
@@ -166,7 +189,7 @@ class _Reader:
     def _plain(self) -> bytes:
         character = self._text[self._at]
         self._at += 1
-        return character.encode()
+        return character.encode(errors="surrogatepass")  # which is no UTF-8, and refused as such
 
     def _escape(self) -> bytes:
         after = self._text[self._at + 1 : self._at + 3]

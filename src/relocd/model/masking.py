@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from relocd.errors import RelocdError
+from relocd.printable import one_line
 
 __all__ = ["MASK", "SHORTEST", "holds", "masked", "told"]
 
@@ -74,11 +75,7 @@ def _cut(text: str, forms: Iterable[str]) -> Iterator[int]:
 
 
 def _brief(text: str) -> str:
-    """The last lines as one, with only what can be printed."""
+    """The last lines as one."""
     lines = [line for line in text.splitlines() if line.strip()]
-    shown = " | ".join(_printable(line.strip()) for line in lines[-_SHOWN_LINES:])
+    shown = " | ".join(one_line(line.strip()) for line in lines[-_SHOWN_LINES:])
     return shown if len(shown) <= _SHOWN_CHARACTERS else "... " + shown[-_SHOWN_CHARACTERS:].partition(" ")[2]
-
-
-def _printable(line: str) -> str:
-    return "".join(character if character.isprintable() else " " for character in line)

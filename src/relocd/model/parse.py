@@ -26,6 +26,7 @@ from relocd.model.entries import (
     ServiceAddress,
     ServiceState,
 )
+from relocd.model.settings import LONGEST_LEASE_S
 
 __all__ = [
     "CLASSES",
@@ -34,7 +35,9 @@ __all__ = [
     "STATUS_CLASS",
     "STATUS_RDN",
     "Model",
+    "generation_of",
     "kinds",
+    "lease_of",
     "parsed",
     "search_filter",
 ]
@@ -51,6 +54,7 @@ _T = TypeVar("_T")
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _INTERFACE: Final = re.compile(r"[^\s/]{1,127}")  # altnames are longer than the 15 of a name (ALTIFNAMSIZ)
+_GENERATION: Final = re.compile(r"[0-9]{1,18}")
 _KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 # Attributes that have a field of their own, or must not be seen as a plain attribute.
 _OWN: Final = frozenset({"relocsecret", "entryuuid", "entrycsn"})
@@ -170,7 +174,7 @@ def _state(entry: Entry, read: _Attributes) -> ServiceState:
         holder=read.one("relocHolder", DN.parse),
         candidate=read.one("relocCandidate", DN.parse),
         previous=read.one("relocPrevious", DN.parse),
-        generation=read.one("relocGeneration", _generation),
+        generation=read.one("relocGeneration", generation_of),
     )
 
 
@@ -212,10 +216,20 @@ def _boolean(text: str) -> bool:
     return text.upper() == "TRUE"
 
 
-def _generation(text: str) -> int:
-    if not text.isascii() or not text.isdigit():
-        raise Invalid("write a whole number, 0 or more")
+def generation_of(text: str) -> int:
+    """A generation as it is written; raises `Invalid` for anything that is no number of up to 18 digits."""
+    if not _GENERATION.fullmatch(text):
+        raise Invalid("write a whole number, 0 or more, of at most 18 digits")
     return int(text)
+
+
+def lease_of(value: str | bytes) -> float | None:
+    """A lease as a server declares it, in seconds; None for what is none, endless or longer than a day."""
+    try:
+        seconds = float(value)
+    except ValueError:
+        return None
+    return seconds if 0 < seconds <= LONGEST_LEASE_S else None
 
 
 def _interface(text: str) -> str:

@@ -13,6 +13,7 @@ from typing import Annotated, Final, Literal
 __all__ = [
     "DEFAULT_CONFIG",
     "LOCK_NAME",
+    "LONGEST_LEASE_S",
     "MODE_NAME",
     "STATUS_NAME",
     "AgentSettings",
@@ -32,6 +33,8 @@ __all__ = [
 LogFormat = Literal["auto", "text", "json", "journal"]
 """How the agent logs; `auto`: to the journal where systemd has connected standard error with it, else text."""
 DEFAULT_CONFIG: Final = "/etc/relocd/relocd.toml"
+LONGEST_LEASE_S: Final = 86400.0
+"""A lease of more than a day is taken for none."""
 STATUS_NAME: Final = "status.json"
 """The agent's status, in the folder of the running system."""
 MODE_NAME: Final = "mode"

@@ -13,7 +13,7 @@ from typing import Any, Final
 from relocd.errors import Failed, Unavailable
 from relocd.model.mode import Mode
 from relocd.model.settings import MODE_NAME
-from relocd.operator.show import agent_runs, read_status
+from relocd.operator.status_file import agent_runs, read_status
 
 __all__ = ["drain_agent", "give_order", "left_to_drain"]
 

@@ -56,6 +56,7 @@ def _bound(uri: str, access: Access) -> Iterator[ldap3.Connection]:
         auto_referrals=False,
         receive_timeout=access.timeout_s,  # ldap3 packs it as whole seconds
         auto_bind=ldap3.AUTO_BIND_NONE,
+        check_names=False,  # names are parsed and written by relocd, and ldap3 refuses some that are right
         **_identity(access),
     )
     try:

@@ -60,7 +60,7 @@ class Directory:
     def entries(self, filter_: str, attributes: tuple[str, ...] = ("*",)) -> tuple[Entry, ...]:
         """The entries below the base that match a filter, with these of their attributes."""
         found = self._connection.extend.standard.paged_search(
-            self.base.text,
+            self.base.written,
             filter_,
             attributes=[*attributes, "entryUUID", "entryCSN"],
             paged_size=_PAGE,
@@ -73,7 +73,7 @@ class Directory:
     def named(self, dn: DN, filter_: str) -> Entry | None:
         """The entry of that name, where there is one that matches the filter."""
         try:
-            self._connection.search(dn.text, filter_, ldap3.BASE, attributes=["*", "entryUUID", "entryCSN"])
+            self._connection.search(dn.written, filter_, ldap3.BASE, attributes=["*", "entryUUID", "entryCSN"])
         except exceptions.LDAPNoSuchObjectResult:
             return None
         return next((_entry(item) for item in self._connection.response if item["type"] == "searchResEntry"), None)
@@ -84,7 +84,7 @@ class Directory:
         for change in modification.changes:
             changes.setdefault(change.attribute, []).append(_as_ldap3(change))
         try:
-            self._connection.modify(modification.dn.text, changes)
+            self._connection.modify(modification.dn.written, changes)
         except exceptions.LDAPOperationResult as error:
             if error.result not in _CONFLICTS:
                 raise
@@ -94,7 +94,7 @@ class Directory:
 
     def compare(self, dn: DN, attribute: str, value: bytes) -> bool:
         """Whether the entry has that value (RFC 4511, section 4.10)."""
-        return bool(self._connection.compare(dn.text, attribute, value))
+        return bool(self._connection.compare(dn.written, attribute, value))
 
     def _check_taken(self) -> None:
         """A read-only copy that refers to its provider has written nothing, and ldap3 does not raise that."""

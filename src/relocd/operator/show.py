@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
-import json
-import os
 from collections.abc import Iterable
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from relocd.errors import Invalid
-from relocd.model.settings import LOCK_NAME
 from relocd.operator.overview import Overview, Run
 
-__all__ = ["agent_runs", "is_troubled", "overview_json", "read_status", "show_overview", "show_status"]
+__all__ = ["is_troubled", "overview_json", "show_overview", "show_status"]
 
 
 def overview_json(view: Overview) -> dict[str, Any]:
@@ -66,35 +60,9 @@ def show_overview(console: Console, view: Overview) -> None:
     _show_problems(console, [(problem.subject, problem.message) for problem in view.problems])
 
 
-def read_status(path: Path) -> dict[str, Any] | None:
-    """The status that the agent left at `path`, None where there is none; raises `Invalid` when it is damaged."""
-    try:
-        content: dict[str, Any] = json.loads(path.read_text())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise Invalid(f"{path}: the agent's status cannot be read ({error})") from error
-    return content
-
-
 def is_troubled(status: dict[str, Any]) -> bool:
     """Whether the status of an agent holds anything that somebody should look at."""
     return bool(status["problems"]) or any(service["problems"] for service in status["services"])
-
-
-def agent_runs(status: Path) -> bool:
-    """Whether an agent holds the lock beside its status, and so keeps that status current."""
-    try:
-        descriptor = os.open(status.with_name(LOCK_NAME), os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
 
 
 def show_status(console: Console, status: dict[str, Any], *, runs: bool) -> None:
@@ -111,15 +79,18 @@ def show_status(console: Console, status: dict[str, Any], *, runs: bool) -> None
     for service in status["services"]:
         why = "\n".join(service["problems"]) or service["reason"]
         style = "" if service["state"] in {"active", "standby"} else "yellow"
-        addresses = "\n".join([*service["addresses"], *(f"{each} (intended)" for each in service.get("missing", ()))])
+        addresses = "\n".join(service["addresses"])
         table.add_row(service["name"], Text(service["state"], style), _local(service["since"]), addresses, Text(why))
     console.print(table)
     _show_problems(console, [(problem["subject"], problem["message"]) for problem in status["problems"]])
 
 
 def _local(time: str) -> str:
-    """A time of the status as the journal shows it: local, to the second."""
-    return f"{datetime.fromisoformat(time).astimezone():%Y-%m-%d %H:%M:%S}"
+    """A time of the status as the journal shows it: local, to the second; as it is where it is none."""
+    try:
+        return f"{datetime.fromisoformat(time).astimezone():%Y-%m-%d %H:%M:%S}"
+    except (ValueError, OverflowError):
+        return time
 
 
 def _show_problems(console: Console, problems: Iterable[tuple[str, str]]) -> None:

@@ -16,8 +16,9 @@ from relocd.model.csn import csn_time_s
 from relocd.model.dn import DN
 from relocd.model.entries import Entry
 from relocd.model.mode import Mode
-from relocd.model.parse import STATUS_CLASS, STATUS_RDN
+from relocd.model.parse import STATUS_CLASS, STATUS_RDN, generation_of, lease_of
 from relocd.model.settings import HandoverSettings
+from relocd.printable import one_line
 
 __all__ = ["ATTRIBUTES", "Sign", "is_status", "sign"]
 
@@ -33,6 +34,7 @@ ATTRIBUTES: Final = (
     "relocActedOn",
 )
 """What a status entry has to be read with."""
+_LONGEST: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ def sign(entry: Entry) -> Sign:
     return Sign(
         at_s=csn_time_s(entry.csn),
         heartbeat=_one(entry, "relocHeartbeat"),
-        lease_s=_seconds(_one(entry, "relocLease")) or HandoverSettings().lease_s,
+        lease_s=lease_of(_one(entry, "relocLease")) or HandoverSettings().lease_s,
         version=_one(entry, "relocAgentVersion"),
         mode=_one(entry, "relocMode") or str(Mode.NORMAL),
         says={key: word for word, name in words.items() for key in _keys(entry, name)},
@@ -80,7 +82,8 @@ def sign(entry: Entry) -> Sign:
 
 
 def _all(entry: Entry, name: str) -> list[str]:
-    return [value.decode(errors="replace") for value in entry.attributes.get(name.lower(), ())]
+    """The values as text for people: an agent writes short lines, and whatever else stands there is cut and cleaned."""
+    return [one_line(value.decode(errors="replace")[:_LONGEST]) for value in entry.attributes.get(name.lower(), ())]
 
 
 def _one(entry: Entry, name: str) -> str:
@@ -88,19 +91,13 @@ def _one(entry: Entry, name: str) -> str:
 
 
 def _keys(entry: Entry, name: str) -> Iterator[str]:
-    for value in _all(entry, name):
+    for value in entry.attributes.get(name.lower(), ()):
         with suppress(Invalid):
-            yield DN.parse(value).key
+            yield DN.parse(value.decode(errors="replace")).key
 
 
 def _acted_on(entry: Entry) -> Iterator[tuple[str, int]]:
     for value in _all(entry, "relocActedOn"):
         service, _, generation = value.rpartition("=")
-        with suppress(ValueError):
-            yield service, int(generation)
-
-
-def _seconds(text: str) -> float:
-    with suppress(ValueError):
-        return max(0.0, float(text))
-    return 0.0
+        with suppress(Invalid):
+            yield service, generation_of(generation)

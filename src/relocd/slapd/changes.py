@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
+
+from relocd.ldif import attribute, remark
 
 __all__ = ["Add", "Change", "Modify", "Values", "ldif"]
 
@@ -14,8 +15,6 @@ Values = Mapping[str, tuple[str, ...]]
 
 _SECRET_ATTRIBUTES: Final = frozenset({"olcrootpw", "userpassword"})
 _CREDENTIALS: Final = re.compile(r'credentials=("[^"]*"|\S+)')
-# What may stand in LDIF as it is (RFC 2849, SAFE-STRING), and does not end in a space.
-_SAFE: Final = re.compile(r"(?![ :<])[\x01-\x09\x0b\x0c\x0e-\x7f]*(?<! )")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +45,8 @@ def ldif(changes: Iterable[Change]) -> str:
 
 
 def _lines(change: Change) -> Iterator[str]:
-    yield f"# {change.why}"
-    yield _line("dn", change.dn)
+    yield remark(change.why)
+    yield attribute("dn", change.dn.encode())
     if isinstance(change, Add):
         yield "changetype: add"
         for name, values in change.attributes.items():
@@ -63,6 +62,4 @@ def _lines(change: Change) -> Iterator[str]:
 
 def _line(name: str, value: str) -> str:
     shown = "(left out)" if name.lower() in _SECRET_ATTRIBUTES else _CREDENTIALS.sub("credentials=(left out)", value)
-    if _SAFE.fullmatch(shown):
-        return f"{name}: {shown}"
-    return f"{name}:: {b64encode(shown.encode()).decode()}"
+    return attribute(name, shown.encode())

@@ -208,6 +208,9 @@ class TestHowLong:
             pytest.param("2", 9, Life.ALIVE, id="a shorter one than mine is not believed"),
             pytest.param("soon", 9, Life.ALIVE, id="no number"),
             pytest.param("soon", 11, Life.DEAD, id="no number, and silent"),
+            pytest.param("1e999", 11, Life.DEAD, id="endless, and silent"),
+            pytest.param("nan", 9, Life.ALIVE, id="not a number"),
+            pytest.param("nan", 11, Life.DEAD, id="not a number, and silent"),
         ],
     )
     async def test_the_longer_lease_of_the_two_counts(self, court, declared, age_s, life):

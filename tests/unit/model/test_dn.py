@@ -223,3 +223,38 @@ def test_the_parent_of_a_child_is_itself(data, name, rdn):
     assert child.name == DN.parse(written_rdn).name
     assert child.is_within(dn)
     assert not dn.is_within(child)
+
+
+@given(rdns().flatmap(written))
+def test_a_name_is_sent_as_rfc_4514_writes_it_and_is_the_same(text):
+    name = DN.parse(text)
+    assert DN.parse(name.written) == name
+    assert ldap.dn.is_dn(name.written)
+    assert DN.parse(name.written).written == name.written
+
+
+@pytest.mark.parametrize(
+    ("text", "sent"),
+    [
+        ("ou=relocd, dc=example , dc=org", "ou=relocd,dc=example,dc=org"),
+        ('cn="a,b" , dc=org', "cn=a\\,b,dc=org"),
+        ("cn=a\\0Ab,dc=org", "cn=a\\0Ab,dc=org"),
+        ("CN=\\20a\\ ;DC=org", "CN=\\ a\\ ,DC=org"),
+        ("", ""),
+    ],
+)
+def test_how_a_name_is_sent(text, sent):
+    assert DN.parse(text).written == sent
+
+
+@pytest.mark.parametrize("text", ["cn=a\nb,dc=org", "cn=\x1b[31m", "cn=\u202ea", "cn=a\\0Ab,dc=org"])
+def test_a_name_is_shown_on_one_line_and_is_still_the_same(text):
+    name = DN.parse(text)
+    assert str(name).isprintable()
+    assert name.name.isprintable()
+    assert DN.parse(str(name)) == name
+
+
+def test_what_is_no_character_is_no_name():
+    with pytest.raises(Invalid, match="not UTF-8"):
+        DN.parse("cn=\udcff")

@@ -63,6 +63,7 @@ def test_the_service_is_what_is_above_whatever_is_in_its_name():
         ),
         pytest.param({"relocgeneration": (b"-1",)}, "relocGeneration '-1' cannot be used", id="below zero"),
         pytest.param({"relocgeneration": (b"1.5",)}, "relocGeneration '1.5' cannot be used", id="no whole number"),
+        pytest.param({"relocgeneration": (b"4" * 400,)}, "relocGeneration '444", id="more than any count"),
         pytest.param({"relocgeneration": (b"",)}, "relocGeneration '' cannot be used", id="nothing in it"),
         pytest.param({"relocgeneration": ("٣".encode(),)}, "relocGeneration '٣' cannot be used", id="other digits"),
         pytest.param({"relocgeneration": (b"\xff",)}, "relocGeneration '\ufffd' cannot be used", id="no text"),

@@ -194,6 +194,10 @@ class TestServers:
             ([B, heard("b", relocProblem="web: no such set")], 1, ("web: no such set",)),
             ([entries.server("b", relocFenced="TRUE"), heard("b")], 1, ("fenced",)),
             ([B, heard("b", "never")], 30, ("silent for 30 s, its lease is 10",)),
+            ([B, heard("b", "1e999")], 30, ("silent for 30 s, its lease is 10",)),
+            ([B, heard("b", "nan")], 30, ("silent for 30 s, its lease is 10",)),
+            ([B, heard("b", "-1")], 30, ("silent for 30 s, its lease is 10",)),
+            ([B, heard("b", "86401")], 30, ("silent for 30 s, its lease is 10",)),
         ],
     )
     def test_what_is_worth_a_look(self, found: list[Entry], age_s: float, notes: tuple[str, ...]) -> None:

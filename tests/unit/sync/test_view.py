@@ -157,7 +157,10 @@ class TestStates:
         assert snapshot.states == {uuid_of("web"): None}
         assert snapshot.unknown == {uuid_of("state of web")}
         assert said(snapshot) == [
-            f"cn=state,{dn('web')}: relocGeneration '?' cannot be used: write a whole number, 0 or more"
+            (
+                f"cn=state,{dn('web')}: relocGeneration '?' cannot be used: "
+                "write a whole number, 0 or more, of at most 18 digits"
+            )
         ]
 
     def test_one_that_is_not_read_yet_is_unknown_and_no_problem(self):
