@@ -9,13 +9,13 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
+from tests.lab.base_image import base_image
 from tests.lab.engine import Engine
 from tests.lab.scenario import shown
 from tests.lab.timeline import Timeline
@@ -25,8 +25,6 @@ __all__ = ["ContainersStory", "Commands", "commands_of", "main"]
 
 IMAGE: Final = "relocd-try"
 _FOLDER: Final = REPOSITORY / "docker"
-_BASE: Final = REPOSITORY / ".cache" / "base.tar"
-_BASE_KEPT_S: Final = 7 * 86400.0
 _PATIENCE_S: Final = 60.0
 _ENVIRONMENT: Final = tuple(f"ENV {name}=/etc/ca-certificates.crt" for name in ("PIP_CERT", "SSL_CERT_FILE"))
 # Where the engine has no bridge to the world, a build uses the network of the engine.
@@ -78,7 +76,7 @@ class ContainersStory:
 
     def _build(self, timeline: Timeline) -> None:
         timeline.mark("the base image, from Debian's packages")
-        self._engine.load(_base(), "debian:bookworm-slim", *_ENVIRONMENT)
+        self._engine.load(base_image("bookworm"), "debian:bookworm-slim", *_ENVIRONMENT)
         timeline.mark("docker compose build")
         self._do("docker compose build")
         size = int(self._engine.run(["docker", "image", "inspect", "--format={{.Size}}", IMAGE]))
@@ -160,14 +158,6 @@ def commands_of(page: str) -> Commands:
     """The blocks of commands on the page, without their prompts."""
     blocks = re.findall(r"^```console\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
     return Commands(*(re.sub(r"^\$ ", "", block, flags=re.MULTILINE) for block in blocks))
-
-
-def _base() -> Path:
-    """The tarball of the base image; made when there is none, or when it is old."""
-    if not _BASE.exists() or time.time() - _BASE.stat().st_mtime > _BASE_KEPT_S:
-        _BASE.parent.mkdir(exist_ok=True)
-        subprocess.run([REPOSITORY / "tests/lab/base_image.sh", _BASE], check=True, timeout=600)
-    return _BASE
 
 
 def main() -> int:
