@@ -27,6 +27,9 @@ __all__ = ["TomlText"]
 
 _T = TypeVar("_T")
 
+_LONGEST: Final = 256 * 1024
+# Reading a name of many parts takes time by the square of their number.
+_DOTTED_ON: Final = re.compile(r"""(?<!["'\w-])(?:["'\w-]++\s*+\.\s*+){64}""")
 _PLACE: Final = re.compile(r" \(at line (\d+), column \d+\)$")
 _PLAIN: Final[Mapping[object, str]] = {
     str: "a string in quotes",
@@ -45,10 +48,14 @@ class TomlText:
 
     def decoded(self, kind: type[_T]) -> _T:
         """The value that the text describes; raises `Invalid` for the first thing that is wrong."""
+        if len(self.text) > _LONGEST or _DOTTED_ON.search(self.text):
+            raise Invalid(f"{self.name}: is longer or nested deeper than any such file has to be; shorten it")
         try:
             document = tomllib.loads(self.text)
-        except tomllib.TOMLDecodeError as error:
+        except ValueError as error:  # TOMLDecodeError, or what Python says of a number of thousands of digits
             raise self._syntax_error(str(error)) from error
+        except RecursionError as error:
+            raise Invalid(f"{self.name}: has lists or tables nested too deeply to be read; write it flat") from error
         return cast(_T, self._value(document, kind, ()))
 
     def error(self, path: KeyPath, message: str) -> Invalid:
@@ -77,7 +84,7 @@ class TomlText:
             return {key: self._table(item, inner[0], (*path, key)) for key, item in value.items()}
         try:
             return msgspec.convert(value, kind)
-        except msgspec.ValidationError as error:
+        except (msgspec.ValidationError, OverflowError) as error:
             raise self.error(path, f"is {_brief(value)}; write {_expected(kind)}") from error
 
     def _table(self, value: object, kind: type[DataclassInstance], path: KeyPath) -> object:
@@ -106,7 +113,10 @@ def _shown(path: KeyPath) -> str:
 
 
 def _brief(value: object) -> str:
-    shown = "a table" if isinstance(value, dict) else repr(value)
+    try:
+        shown = "a table" if isinstance(value, dict) else repr(value)
+    except (ValueError, RecursionError):  # a number of thousands of digits, lists within lists
+        return "something very long"
     return shown if len(shown) <= 60 else shown[:57] + "..."
 
 

@@ -1,7 +1,10 @@
-"""Template sets written to disk."""
+"""Template sets written to disk, and a process that can open nothing more."""
 
 from __future__ import annotations
 
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 MANIFEST = """
@@ -17,3 +20,14 @@ def write_set(folder: Path, manifest: str = MANIFEST, **files: str) -> Path:
     for name, content in ({"a": "x"} | files).items():
         (folder / f"{name}.j2").write_text(content)
     return folder
+
+
+@contextmanager
+def no_descriptors() -> Iterator[None]:
+    """Whatever is to be opened in the block meets EMFILE."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import resource
 import shutil
 import threading
 from pathlib import Path
@@ -20,8 +19,8 @@ from watchdog.events import (
 
 from relocd.adapters.folder_watch import _Handler
 from relocd.adapters.template_sets import FolderTemplateSets
-from relocd.errors import Failed, Invalid
-from tests.adapters.set_writing import MANIFEST, write_set
+from relocd.errors import Invalid
+from tests.adapters.set_writing import MANIFEST, no_descriptors, write_set
 
 PATIENCE_S = 5.0
 
@@ -210,12 +209,16 @@ class TestWatch:
         await asyncio.sleep(0)  # what a thread had already handed to the loop
         assert changes.count == 0
 
-    async def test_without_an_instance_of_inotify_left_it_says_what_to_raise(self, sets):
+    async def test_without_an_instance_of_inotify_left_it_says_what_to_raise_and_watches_later(
+        self, sets, folder, caplog
+    ):
         """Watchdog asks for one at another moment in each of its versions."""
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
-        try:
-            with pytest.raises(Failed, match=r"shipped: .*; raise fs\.inotify\."):
-                sets.watch(lambda: None)
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        path = write_set(folder / "a")
+        with no_descriptors():
+            changes = Changes(sets)
+        (record,) = caplog.records
+        assert "raise fs.inotify." in record.fields["problem"]
+        await changes.until(lambda: changes.count)
+        (path / "a.j2").write_text("changed")
+        first = changes.count
+        await changes.until(lambda: changes.count > first)

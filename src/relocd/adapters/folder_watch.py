@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -102,8 +103,8 @@ class FolderWatch:
         """The folders to watch, each with what tells it from another of the same name, and whether all below counts."""
         wanted: dict[Path, _Identity] = {}
         for folder in self._ways():
-            above = next(parent for parent in folder.parents if parent.is_dir()).resolve()
-            for path, deep in ((above, False), (folder.resolve(), True)):
+            above = _real(next(parent for parent in folder.parents if parent.is_dir()))
+            for path, deep in ((above, False), (_real(folder), True)):
                 identity = _identity(path, deep=deep)
                 if identity is not None and not wanted.get(path, (0, 0, False))[2]:
                     wanted[path] = identity
@@ -114,7 +115,7 @@ class FolderWatch:
         """The folders as they are named, and where their names lead through symbolic links."""
         for folder in self._folders:
             yield folder
-            if (real := folder.resolve()) != folder:
+            if (real := _real(folder)) != folder:
                 yield real
 
     def _add(self, path: Path, identity: _Identity) -> None:
@@ -180,6 +181,11 @@ def _observer(folders: Sequence[Path]) -> BaseObserver:
         return Observer()
     except OSError as error:
         raise _exhausted(", ".join(map(str, folders)), error) from error
+
+
+def _real(path: Path) -> Path:
+    """Where a name leads; unlike `Path.resolve` also where links go in a circle, which is no reason to end."""
+    return Path(os.path.realpath(path))
 
 
 def _exhausted(what: str, error: OSError) -> Failed:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from relocd.adapters.set_folder import MANIFEST, SetFolder
+from relocd.model.settings import LONGEST_S
 from relocd.model.template_set import Command, FileSpec, First, Role, Scope, TemplateSet, UnitAction, UnitSpec
 from relocd.toml_lines import KeyPath
 from relocd.toml_values import TomlText
@@ -162,6 +162,8 @@ class _Reader:
         if not arguments or not arguments[0]:
             raise self._toml.error(at, "names no program; write a list of arguments with the program first")
         for argument in arguments:
+            if "\0" in argument:
+                raise self._toml.error(at, f"has {argument!r}, and no program can be given a NUL; take it out")
             if self._manifest.scope is Scope.SERVER and "{name}" in argument:
                 raise self._toml.error(at, _NO_NAME)
 
@@ -173,8 +175,8 @@ class _Reader:
                 raise self._toml.error(at, _NO_NAME)
 
     def _check_seconds(self, value: float, at: KeyPath) -> None:
-        if not (math.isfinite(value) and value > 0):
-            raise self._toml.error(at, f"is {value}; write a number of seconds above 0")
+        if not 0 < value <= LONGEST_S:
+            raise self._toml.error(at, f"is {value}; write a number of seconds above 0, and {LONGEST_S} at most")
 
 
 _NO_NAME: Final = 'has {name}, but a set of scope "server" belongs to no single service; leave it out'

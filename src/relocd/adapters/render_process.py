@@ -65,14 +65,17 @@ class Worker:
     @classmethod
     async def started(cls) -> Worker:
         """A worker that is ready; raises `Failed` when there is none within ten seconds."""
-        ours, theirs = socket.socketpair()
-        with theirs:
-            reader, writer = await asyncio.open_unix_connection(sock=ours)
-            try:
-                process = _process(theirs)
-            except OSError as error:
-                writer.close()
-                raise Failed(f"cannot start the process that renders templates: {error.strerror}") from error
+        try:
+            ours, theirs = socket.socketpair()
+            with theirs:
+                reader, writer = await asyncio.open_unix_connection(sock=ours)
+                try:
+                    process = _process(theirs)
+                except OSError:
+                    writer.close()
+                    raise
+        except OSError as error:
+            raise Failed(f"cannot start the process that renders templates: {error.strerror}") from error
         worker = cls(process, reader, writer)
         try:
             async with asyncio.timeout(_START_S):
@@ -97,7 +100,7 @@ class Worker:
         try:
             self._writer.write(_LENGTH.pack(len(body)) + body)
             await self._writer.drain()
-        except ConnectionError as error:
+        except OSError as error:
             raise Gone from error
         answer = await self._answer()
         self.in_step = True
@@ -108,7 +111,7 @@ class Worker:
         try:
             (length,) = _LENGTH.unpack(await self._reader.readexactly(_LENGTH.size))
             return msgspec.json.decode(await self._reader.readexactly(length), type=Answer)
-        except (asyncio.IncompleteReadError, ConnectionError, msgspec.DecodeError) as error:
+        except (asyncio.IncompleteReadError, OSError, msgspec.DecodeError) as error:
             raise Gone from error
 
     async def end(self) -> None:

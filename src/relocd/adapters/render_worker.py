@@ -19,11 +19,11 @@ import resource
 import signal
 import struct
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NoReturn
 
-from jinja2 import FileSystemLoader, StrictUndefined, TemplateError, TemplateNotFound, TemplateSyntaxError
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError, TemplateNotFound, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 MEMORY_LIMIT: Final = 256 * 1024 * 1024
@@ -99,12 +99,22 @@ class Undefined(StrictUndefined):
         return super()._undefined_message
 
 
+class Templates(FileSystemLoader):
+    """The files of a set as the agent has checked them: hidden ones and those ending in `~` are none of it."""
+
+    def get_source(self, environment: Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
+        """The text of a template, its path, and whether that is as it was."""
+        if any(part.startswith(".") or part.endswith("~") for part in template.split("/")):
+            raise TemplateNotFound(template)
+        return super().get_source(environment, template)
+
+
 class Sandbox(ImmutableSandboxedEnvironment):
     """The environment of one state of one folder; rendering depends on nothing but templates and context."""
 
     def __init__(self, folder: str) -> None:
         super().__init__(
-            loader=FileSystemLoader(folder),
+            loader=Templates(folder),
             undefined=Undefined,
             autoescape=False,  # configuration files, not HTML
             keep_trailing_newline=True,
@@ -164,7 +174,7 @@ class Worker:
             context = {key: _wrapped(value, key, reads) for key, value in request["context"].items()}
             return _message({"text": template.render(context), "secret": reads.secret})
         except Exception as error:  # noqa: BLE001 - a template can raise anything; the answer says what
-            return _message({"error": _told(error, Path(request["folder"]), secret=reads.secret)})
+            return _message({"error": _told(error, Path(request["folder"]), request["source"], secret=reads.secret)})
 
     def _environment(self, folder: str, digest: str) -> Sandbox:
         known, environment = self._environments.get(folder, ("", None))
@@ -178,13 +188,15 @@ def syntax_error(folder: str, source: str) -> str | None:
     """What is wrong with the syntax of a template, with its file and line; None when nothing is."""
     try:
         Sandbox(folder).get_template(source)
-    except (TemplateError, OSError, UnicodeDecodeError) as error:
-        return _told(error, Path(folder), secret=False)
+    except Exception as error:  # noqa: BLE001 - a template can raise anything, the compiler's errors too
+        return _told(error, Path(folder), source, secret=False)
     return None
 
 
-def _told(error: Exception, folder: Path, *, secret: bool) -> str:
+def _told(error: Exception, folder: Path, source: str, *, secret: bool) -> str:
     """What may be told of an error: the place, the kind, and its message where that holds no secret."""
+    if isinstance(error, SyntaxError | RecursionError):  # of the Python that the template was made into
+        return f"{_place(error, folder) or source + ': '}has blocks, calls or brackets nested too deeply; nest fewer"
     told = type(error).__name__
     if isinstance(error, TemplateNotFound) and not secret:
         told = "there is no template " + " or ".join(map(repr, error.templates))

@@ -57,7 +57,7 @@ class TargetFolder:
 
     def _real_path(self, target: str, allowed: Sequence[Path]) -> Path:
         path = Path(f"/proc/self/fd/{self.fd}").readlink()
-        if not any(path.is_relative_to(folder.resolve()) for folder in allowed):
+        if not any(path.is_relative_to(os.path.realpath(folder)) for folder in allowed):
             folders = ", ".join(map(str, allowed)) or "none"
             raise Invalid(
                 f"{target} would be written in {path}, which is below none of the allowed folders ({folders}); "
@@ -238,7 +238,7 @@ def owner_ids(owner: str, group: str, target: str) -> tuple[int, int]:
 def _number(target: str, key: str, name: str, find: Callable[[str], int]) -> int:
     try:
         return find(name)
-    except KeyError as error:
+    except (KeyError, ValueError) as error:  # the latter for what can be no name, with a NUL in it
         kind = "user" if key == "owner" else "group"
         message = f"{target}: this server has no {kind} {name!r}; create it or correct {key} in the manifest"
         raise Invalid(message) from error

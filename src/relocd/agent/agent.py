@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from relocd import __version__
@@ -18,12 +18,13 @@ from relocd.agent.completion import Completion
 from relocd.agent.confirmation import is_unlinked
 from relocd.agent.crew import Crew
 from relocd.agent.host import Host
+from relocd.agent.net import Net
 from relocd.agent.pulse import Pulse
 from relocd.agent.status import Connection, one_line, standing, status, status_entry
 from relocd.agent.tenure import Agreement
 from relocd.agent.vitals import Vitals
 from relocd.agent.witnesses import Witnesses
-from relocd.errors import Invalid, RelocdError, Unavailable
+from relocd.errors import RelocdError, Unavailable
 from relocd.model.dn import DN
 from relocd.model.entries import Entry, EntryUUID, Problem
 from relocd.model.parse import STATUS_RDN, search_filter
@@ -72,6 +73,7 @@ class Agent:
         self._directory = directory
         self._outlets = outlets
         self._mirror = Mirror(DN.parse(settings.server.dn), directory.saved, int(settings.agent.spare_mib * 2**20))
+        self._net = Net(self._changed)
         self._orders = orders
         self._mode = orders.mode()
         self._pulse = Pulse(directory.writer, settings.handover)
@@ -98,25 +100,39 @@ class Agent:
         try:
             async with asyncio.TaskGroup() as group:
                 self._crew.begin(group)
-                group.create_task(self._follow())
-                group.create_task(self._pulse.run(self._my_dn, self._my_status, self._search_anew, self._beats))
-                group.create_task(self._look_after_myself())
-                group.create_task(self._obey())
-                group.create_task(self._completion.run())
-                group.create_task(self._tell())
-                group.create_task(self._store())
-                if self._outlets.alive_s:
-                    group.create_task(self._stay_alive())
+                for part in self._parts():
+                    group.create_task(self._net.kept_running(part))
         finally:
             await self._store_now()
+
+    def _parts(self) -> Iterator[Callable[[], Awaitable[None]]]:
+        """What goes on beside each other, without an end."""
+        yield self._follow
+        yield lambda: self._pulse.run(self._my_dn, self._my_status, self._search_anew, self._beats)
+        yield self._look_after_myself
+        yield self._obey
+        yield self._completion.run
+        yield self._tell
+        yield self._store
+        if self._outlets.alive_s:
+            yield self._stay_alive
 
     async def _follow(self) -> None:
         async for batch in self._directory.feed.batches():
             started = time.monotonic_ns()
-            self._mirror.apply(batch)
-            self._note(batch, started)
-            await self._hear(batch)
+            self._take_in(batch)
+            with self._net.under("heartbeats"):
+                self._note(batch, started)
+                await self._hear(batch)
             self._consider()
+
+    def _take_in(self, batch: Sequence[SyncEvent]) -> None:
+        """Apply events one by one: one that meets a defect leaves its entry as it was known before."""
+        for event in batch:
+            try:
+                self._mirror.apply((event,))
+            except Exception as error:  # noqa: BLE001 - whatever it is, it must not end what serves
+                self._net.take(_subject(event), error)
 
     async def _hear(self, batch: Sequence[SyncEvent]) -> None:
         """Take this server's own heartbeats out of a batch."""
@@ -163,16 +179,23 @@ class Agent:
         return True
 
     def _consider(self) -> None:
-        """Give every worker its wish from the latest snapshot; nothing happens while the snapshot is the same."""
+        """Give every worker its wish from the latest snapshot; nothing happens while the snapshot is the same.
+
+        A defect that it meets changes nothing here: every worker keeps the wish that it has.
+        """
+        with self._net.under("directory"):
+            self._give_wishes()
+
+    def _give_wishes(self) -> None:
         snapshot = self._mirror.snapshot
         self._completion.look()
         if snapshot is None or snapshot is self._considered:
             return
         self._take_name(snapshot)
         self._completion.take_links(snapshot)
-        self._considered = snapshot
         self._log_problems(snapshot.problems)
         found = goals(snapshot, scope_of(self._host), self._settings.server.template_sets)
+        self._considered = snapshot
         if found is not None and snapshot.me is not None:
             me = snapshot.me.uuid
             absent = self._crew.want(found, self._mirror.__contains__)
@@ -204,7 +227,8 @@ class Agent:
         self._changed()
 
     def _my_status(self) -> dict[str, list[str]]:
-        return status_entry(self._crew.workers, (*self._problems, *self._crew.problems), self._mode)
+        problems = (*self._problems, *self._crew.problems, *self._net.problems)
+        return status_entry(self._crew.workers, problems, self._mode)
 
     def _agreed(self, settings: Settings, host: Host, directory: Directory) -> Agreement:
         vitals = Vitals(directory.reader, settings.handover.lease_s)
@@ -225,11 +249,8 @@ class Agent:
         while True:
             snapshot = self._considered
             if snapshot is not None and self._connection.state == "current":
-                try:
-                    await unfence(self._agreement, snapshot)
-                    await self._clusters.look(snapshot)
-                except Exception:  # noqa: BLE001 - a defect met here must not end what serves
-                    _log.exception("this is a defect of relocd")
+                await unfence(self._agreement, snapshot)
+                await self._clusters.look(snapshot)
             await asyncio.sleep(min(self._settings.handover.beat_s, 0.5))
 
     async def _obey(self) -> None:
@@ -287,7 +308,7 @@ class Agent:
             workers = self._crew.workers
             self._outlets.notifier.status(one_line(self._connection, workers))
             me = self._settings.server.dn
-            problems = (*self._problems, *self._crew.problems, *self._pulse.problems)
+            problems = (*self._problems, *self._crew.problems, *self._pulse.problems, *self._net.problems)
             await self._outlets.file.write(status(me, __version__, self._connection, workers, problems, self._mode))
             self._host.meter.stand(standing(self._connection, workers, problems, self._mode))
             said = self._my_status()
@@ -315,13 +336,17 @@ class Agent:
             _log.warning("cannot store the cache", extra={"fields": {"problem": str(error)}})
 
 
+def _subject(event: SyncEvent) -> str:
+    return str(event.entry.dn) if isinstance(event, Upsert) else "directory"
+
+
 def scope_of(host: Host) -> Callable[[str], Scope | None]:
     """The scope of a template set of this host by its name, None while it cannot be read."""
 
     def scope(name: str) -> Scope | None:
         try:
             return host.sets.get(name).scope
-        except Invalid:
+        except Exception:  # noqa: BLE001 - also for a defect: the worker of the service meets it again, and says so
             return None
 
     return scope

@@ -16,7 +16,7 @@ from hashlib import sha256
 
 from relocd.agent.execution import Mandate, Outcome, Warrant, carried_out
 from relocd.agent.host import Host
-from relocd.errors import Failed, Invalid, RelocdError, Unavailable
+from relocd.errors import Failed, RelocdError, Unavailable
 from relocd.model.host import NewFile, UnitState
 from relocd.model.template_set import Role, TemplateSet, UnitAction
 from relocd.plan.actions import Action, AddAddress, DropAddress, InstallFiles, RunCommand, UseUnit
@@ -208,7 +208,7 @@ def _sketch(host: Host, goal: Goal, name: str) -> tuple[Outline | None, tuple[st
     """
     try:
         sets: Sequence[TemplateSet] = [host.sets.get(each) for each in goal.sets]
-    except Invalid as error:
+    except RelocdError as error:
         return None, (str(error),)
     sketch = outline(replace(goal, name=name), sets, host.guards, host.addresses.interfaces())
     if sketch.problems:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 
 from relocd.agent.host import Host
+from relocd.agent.net import Net
 from relocd.agent.tenure import Agreement
 from relocd.agent.worker import Leave, Pace, Worker
 from relocd.errors import RelocdError
@@ -38,6 +39,7 @@ class Crew:
         self._given_back: dict[GoalId, Problem] = {}
         self._group: asyncio.TaskGroup | None = None
         self._adopted = False
+        self._net = Net(changed)
 
     @property
     def workers(self) -> tuple[Worker, ...]:
@@ -50,7 +52,7 @@ class Crew:
         named = ((self._workers[goal].name, why) for goal, why in self._unconfirmed.items() if goal in self._workers)
         staying = (Problem(name, f"seems not to be linked any more, but stays: {why}") for name, why in named)
         here = (Problem(worker.name, worker.given_back) for worker in self.workers if worker.given_back)
-        return *staying, *here, *self._given_back.values()
+        return *staying, *here, *self._given_back.values(), *self._net.problems
 
     @property
     def doubting(self) -> bool:
@@ -71,10 +73,13 @@ class Crew:
         """
         absent = self._workers.keys() - goals.wanted.keys()
         self._absent = frozenset(here for here in absent if not goals.in_doubt(here))
+        for name, error in goals.defects.items():
+            self._net.take(name, error)
         for goal in goals.wanted.values():
-            worker = self._worker(goal, exists)
-            if worker.footprint is None or not goals.in_doubt(goal.id):
-                worker.want(goal)
+            with self._net.under(goal.name):
+                worker = self._worker(goal, exists)
+                if worker.footprint is None or not goals.in_doubt(goal.id):
+                    worker.want(goal)
         for here in self._unconfirmed.keys() - self._absent:
             del self._unconfirmed[here]
         self._given_back = {
@@ -165,7 +170,11 @@ class Crew:
     def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         if self._group is None:
             raise RuntimeError("begin comes first")
-        return self._group.create_task(work)
+        return self._group.create_task(self._ended(work))
+
+    async def _ended(self, work: Coroutine[None, None, None]) -> None:
+        with self._net.under("agent"):
+            await work
 
     def _hire(self, goal: GoalId, footprint: Footprint | None, heir_of: GoalId | None = None) -> Worker:
         self._given_back.pop(goal, None)
@@ -177,7 +186,7 @@ class Crew:
     async def _employ(self, worker: Worker, heir_of: GoalId | None) -> None:
         if heir_of is not None:
             await self._inherit(worker, heir_of)
-        await worker.run()
+        await self._net.kept_running(worker.run, worker.name)
         del self._workers[worker.goal], self._tasks[worker.goal]
         if worker.given_back:
             self._given_back[worker.goal] = Problem(worker.name, worker.given_back)

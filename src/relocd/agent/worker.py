@@ -16,6 +16,7 @@ from relocd.agent.contender import Contender
 from relocd.agent.converge import Report, Terms, converged, departed, is_up, prepared
 from relocd.agent.execution import announce
 from relocd.agent.host import Host
+from relocd.agent.net import defect
 from relocd.agent.tenure import Agreement, Turn, lifetime_s
 from relocd.errors import RelocdError
 from relocd.model.entries import Isolation
@@ -215,7 +216,7 @@ class Worker:
             report = Report(self.footprint, (told(error, self._secrets),))
         except Exception as error:  # noqa: BLE001 - a defect met by one service must not end the others
             _log.exception("this is a defect of relocd", extra={"fields": {"service": self.name}})
-            report = Report(self.footprint, (f"a defect of relocd, see its log: {type(error).__name__}",))
+            report = Report(self.footprint, (defect(error),))
         finally:
             self.acting, self._acted_at = False, time.monotonic()
         report = self._with_patience(wish, report)

@@ -14,6 +14,7 @@ __all__ = [
     "DEFAULT_CONFIG",
     "LOCK_NAME",
     "LONGEST_LEASE_S",
+    "LONGEST_S",
     "MODE_NAME",
     "STATUS_NAME",
     "AgentSettings",
@@ -39,6 +40,8 @@ STATUS_NAME: Final = "status.json"
 """The agent's status, in the folder of the running system."""
 MODE_NAME: Final = "mode"
 """What a person has told the agent, beside its status."""
+LONGEST_S: Final = 86_400
+"""The longest time that any limit or pause may have, in seconds: a day."""
 LOCK_NAME: Final = "lock"
 """The lock that a running agent holds, beside its status."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import NewType
+from typing import NewType, TypeVar
 
 from relocd.model.entries import EntryUUID, Server, Service, ServiceAddress
 from relocd.model.snapshot import Snapshot
@@ -22,6 +22,7 @@ ScopeOf = Callable[[str], Scope | None]
 """The scope of a template set by its name, None while the set cannot be read."""
 
 _SERVER = "server:"
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +59,14 @@ class Goal:
 class Goals:
     """Goals by identity; about those that are `unknown` nothing may be concluded; all others have no link here.
 
-    `complete` says that everything this server is linked to is understood.
+    `complete` says that everything this server is linked to is understood. `defects` are errors of relocd itself, by
+    the names of the services that met them; those are unknown.
     """
 
     wanted: Mapping[GoalId, Goal]
     unknown: frozenset[GoalId] = frozenset()
     complete: bool = True
+    defects: Mapping[str, Exception] = field(default_factory=dict)
 
     def in_doubt(self, goal: GoalId) -> bool:
         """Whether what is here of a goal stays as it is; a set of scope `server` needs all links to be understood."""
@@ -94,21 +97,32 @@ def goals(snapshot: Snapshot, scope_of: ScopeOf, server_sets: Iterable[str] = ()
     scopes = {name: scope_of(name) for name in named}
     whole = frozenset(name for name in named if scopes[name] is Scope.SERVER).union(server_sets)
     resting = displacing(snapshot, me)
-    stands = {each.uuid: _standing(snapshot, me, each, resting) for each in services}
+    failed: dict[EntryUUID, Exception] = {}
+    stands = dict(_tried(services, lambda each: _standing(snapshot, me, each, resting), failed))
     decided = {uuid: role for uuid, (role, _) in stands.items()}
     contexts = Contexts(snapshot, me, decided)
-    found = [
-        replace(_service_goal(snapshot.services[uuid], role, whole, contexts), contest=contested)
-        for uuid, (role, contested) in stands.items()
-    ]
-    found += _server_goals(contexts, whole)
+    understood = [snapshot.services[uuid] for uuid in stands]
+    made = dict(_tried(understood, lambda each: _service_goal(each, stands[each.uuid], whole, contexts), failed))
+    found = [*made.values(), *_server_goals(contexts, whole)]
     unread = [GoalId(_SERVER + name) for name in named - whole if scopes[name] is None]
-    unknown = snapshot.unknown & snapshot.targets(me.cluster_links).union(linked)
+    unknown = (snapshot.unknown & snapshot.targets(me.cluster_links).union(linked)).union(failed)
     return Goals(
         wanted={goal.id: goal for goal in found},
         unknown=frozenset((*unread, *(goal_id(uuid) for uuid in linked if uuid in unknown))),
         complete=not unknown,
+        defects={snapshot.services[uuid].name: error for uuid, error in failed.items()},
     )
+
+
+def _tried(
+    services: Iterable[Service], make: Callable[[Service], _T], failed: dict[EntryUUID, Exception]
+) -> Iterator[tuple[EntryUUID, _T]]:
+    """What is made of each service by its identity; one at which that fails is no reason to know nothing of others."""
+    for each in services:
+        try:
+            yield each.uuid, make(each)
+        except Exception as error:  # noqa: BLE001 - a defect of relocd, which is told as such
+            failed[each.uuid] = error
 
 
 def in_role(goal: Goal, role: Role) -> Goal:
@@ -136,7 +150,10 @@ def _standing(
     return replace(wished, role=Role.ACTIVE if contested.holds else Role.STANDBY), contested
 
 
-def _service_goal(service: Service, decided: Decision, whole: frozenset[str], contexts: Contexts) -> Goal:
+def _service_goal(
+    service: Service, stands: tuple[Decision, Contest | None], whole: frozenset[str], contexts: Contexts
+) -> Goal:
+    decided, contested = stands
     return Goal(
         id=goal_id(service.uuid),
         name=service.name,
@@ -148,6 +165,7 @@ def _service_goal(service: Service, decided: Decision, whole: frozenset[str], co
         interface=service.interface,
         probe=service.exclusive,
         files_only=decided.files_only,
+        contest=contested,
     )
 
 

@@ -1,0 +1,70 @@
+"""The net below the agent: a defect of relocd that one input meets ends nothing, is logged whole, and is a problem.
+
+Errors that relocd raises on purpose are handled where they are met. What arrives here is none of those.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from relocd.model.entries import Problem
+
+__all__ = ["Net", "defect"]
+
+_log = logging.getLogger(__name__)
+_PAUSE_S: Final = 1.0
+_MOST: Final = 20
+
+
+class Net:
+    """Catches defects and keeps the last of each subject; `caught` is called when there is another, or one less."""
+
+    def __init__(self, caught: Callable[[], None]) -> None:
+        self._caught = caught
+        self._problems: dict[str, Problem] = {}
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """The defects that are not over."""
+        return tuple(self._problems.values())
+
+    @contextmanager
+    def under(self, subject: str) -> Iterator[None]:
+        """End the block at a defect and go on behind it; `subject` is what it was about."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must not end what serves
+            self.take(subject, error)
+        else:
+            self.clear(subject)
+
+    async def kept_running(self, part: Callable[[], Awaitable[None]], subject: str = "agent") -> None:
+        """Run a part of the agent to its end, and run it again after a defect and a pause."""
+        while True:
+            try:
+                return await part()
+            except Exception as error:  # noqa: BLE001 - as above
+                self.take(subject, error)
+            await asyncio.sleep(_PAUSE_S)
+
+    def take(self, subject: str, error: Exception) -> None:
+        """Keep a defect; one that is met again and again is logged once."""
+        problem = Problem(subject, f"met {defect(error)}; what is here of it stays as it is")
+        if self._problems.get(subject) != problem and len(self._problems) < _MOST:
+            self._problems[subject] = problem
+            _log.error("this is a defect of relocd", exc_info=error, extra={"fields": {"subject": subject}})
+            self._caught()
+
+    def clear(self, subject: str) -> None:
+        """What is known of it now met no defect."""
+        if self._problems.pop(subject, None) is not None:
+            self._caught()
+
+
+def defect(error: Exception) -> str:
+    """What is said of a defect where its log is read elsewhere."""
+    return f"a defect of relocd, see its log: {type(error).__name__}"

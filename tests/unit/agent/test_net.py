@@ -1,0 +1,108 @@
+"""What one service, one template set or one entry meets ends nothing for the others, at start neither."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+import pytest
+
+from relocd.adapters.template_sets import FolderTemplateSets
+from relocd.model.mode import Mode
+from relocd.plan import goals as goals_module
+from relocd.sync.mirror import Mirror
+from tests.adapters.set_writing import write_set
+from tests.entries import server, service
+from tests.fakes import until
+from tests.unit.agent.lab import Lab, web
+
+_MANIFEST = '[[file]]\nsource = "a.j2"\ntarget = "/etc/app/{name}.conf"\n'
+
+
+@pytest.fixture
+def lab():
+    return Lab(server("me", services=["web", "db"]), web(), service("db", relocTemplateSet="web"))
+
+
+def names(lab):
+    return {problem["subject"] for problem in lab.said.status.get("problems", ())}
+
+
+class TestBadTemplateSet:
+    @pytest.fixture
+    def lab(self, lab, tmp_path):
+        os.umask(0o022)
+        (tmp_path / "web").mkdir()
+        write_set(tmp_path / "web", _MANIFEST)
+        bad = write_set(tmp_path / "bad", _MANIFEST)
+        (bad / os.fsdecode(b"caf\xe9.j2")).write_text("x")
+        lab.server.host = replace(lab.server.host, sets=FolderTemplateSets([tmp_path], tmp_path / "shipped"))
+        lab.server.renderer.templates |= {("web", "a.j2"): "x"}
+        lab.directory.put(service("db", relocTemplateSet="bad"))
+        return lab
+
+    async def test_only_its_own_services_have_a_problem_which_names_it(self, lab):
+        async with lab.agent():
+            lab.directory.refresh()
+            await lab.serving()
+            await lab.says("template set bad: ")
+            assert lab.state_of("db") == "failed"
+        lab.server.host.sets.close()
+
+
+async def test_a_service_that_meets_a_defect_has_a_problem_and_the_others_are_served(lab, monkeypatch):
+    standing = goals_module._standing
+
+    def faulty(snapshot, me, each, resting):
+        if each.name == "db":
+            raise ZeroDivisionError
+        return standing(snapshot, me, each, resting)
+
+    monkeypatch.setattr(goals_module, "_standing", faulty)
+    async with lab.agent():
+        lab.directory.refresh()
+        await lab.serving()
+        await lab.says("ZeroDivisionError")
+        assert names(lab) == {"db"}
+        monkeypatch.undo()
+        lab.directory.put(service("db", relocTemplateSet="web", description="again"))
+        await until(lambda: lab.state_of("db") == "active" and not names(lab))
+
+
+async def test_an_entry_that_meets_a_defect_stays_as_it_was_and_the_others_are_heard(lab, monkeypatch):
+    put = Mirror._put
+
+    def faulty(mirror, entry):
+        if entry.dn.name == "db":
+            raise RecursionError
+        put(mirror, entry)
+
+    monkeypatch.setattr(Mirror, "_put", faulty)
+    async with lab.agent():
+        lab.directory.refresh()
+        await lab.serving()
+        await until(lambda: any("db" in name for name in names(lab)))
+
+
+async def test_a_defect_in_what_all_have_in_common_changes_nothing_here(lab, monkeypatch):
+    async with lab.agent():
+        lab.directory.refresh()
+        await lab.serving()
+        lab.server.take_effects()
+        monkeypatch.setattr(goals_module, "displacing", lambda *_: 1 / 0)
+        lab.directory.put(server("me"))
+        await lab.says("ZeroDivisionError")
+        assert lab.server.take_effects() == []
+        monkeypatch.undo()
+        lab.directory.put(server("me", description="again"))
+        await until(lambda: not lab.server.addresses.ours)
+
+
+async def test_a_part_that_meets_a_defect_is_run_again(lab):
+    lab.orders.mode = lambda: 1 / 0 if lab.said.is_ready else Mode.NORMAL
+    async with lab.agent():
+        lab.directory.refresh()
+        await lab.serving()
+        await lab.says("ZeroDivisionError")
+        lab.orders.mode = lambda: Mode.PAUSED
+        await until(lambda: lab.said.status["mode"] == "paused", 10)
