@@ -16,7 +16,7 @@ from typer.main import get_command
 from relocd import __version__, acl, cli_completion, cli_doctor, cli_install, cli_orders, cli_status
 from relocd.acl import EXAMPLE
 from relocd.acl_rules import Roles
-from relocd.cli_access import PATH, Seconds, with_access
+from relocd.cli_access import PATH, Seconds, dn_given, with_access
 from relocd.cli_groups import HERE, SEE, SET_UP, Grouped
 from relocd.cli_run import EXIT_PROBLEMS, outcome
 from relocd.cli_screen import Screen, print_json
@@ -24,6 +24,7 @@ from relocd.errors import Failed, Fatal, Invalid, RelocdError, Unavailable
 from relocd.extras import missing_libraries
 from relocd.model.mode import Mode
 from relocd.model.settings import DEFAULT_CONFIG, STATUS_NAME, PathSettings
+from relocd.model.uri import DirectoryUri
 from relocd.operator.access import Access
 from relocd.operator.agent_mode import drain_agent, give_order
 from relocd.operator.connection import first_line
@@ -113,7 +114,7 @@ def schema(
         return
     if not admins:
         raise Invalid("--acl needs --admins, the name of a group or an entry; nobody else could change anything")
-    print(acl.text(form, Roles(suffix, admins, triggers, database)), end="")
+    print(acl.text(form, Roles(dn_given("--suffix", suffix), admins, triggers, database)), end="")
 
 
 @app.command(rich_help_panel=SEE)
@@ -266,10 +267,18 @@ def init_pair_command(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the changes, as LDIF.")] = False,
 ) -> None:
     """Make the slapd of this machine one of a pair that both take writes to relocd's entries. Can be repeated."""
-    if not peer.startswith(("ldap://", "ldaps://")) or not peer.isprintable() or " " in peer or '"' in peer:
-        raise Invalid(f"--peer {peer!r} is not the URI of another server; write ldap://HOST or ldaps://HOST")
-    starttls = tls and peer.startswith("ldap:")
-    pair = Pair(suffix, server_id, peer, first_line(password_file), admins, triggers, starttls, folder)
+    other = _peer(peer)
+    starttls = tls and other.scheme == "ldap"
+    pair = Pair(
+        dn_given("--suffix", suffix),
+        server_id,
+        other.written(),
+        first_line(password_file),
+        admins,
+        triggers,
+        starttls,
+        folder,
+    )
     if dry_run:
         print(ldif(planned(socket, pair, create=create)), end="")
         return
@@ -279,6 +288,13 @@ def init_pair_command(
         say(f"done: {change.why}")
     if not changed:
         print("nothing to do")
+
+
+def _peer(text: str) -> DirectoryUri:
+    found = DirectoryUri.parse(text)
+    if not found.host:
+        raise Invalid(f"--peer {text!r} names no other server; write ldap://HOST or ldaps://HOST")
+    return found
 
 
 def _need_agent() -> None:

@@ -11,14 +11,19 @@ from functools import wraps
 from inspect import Parameter, signature
 from math import isfinite
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 import click
 import typer
 
+from relocd.errors import Invalid
+from relocd.model.dn import DN
+from relocd.model.uri import DirectoryUri
 from relocd.operator.access import Access
 
-__all__ = ["OPTIONS", "PATH", "Seconds", "access_so_far", "with_access"]
+__all__ = ["OPTIONS", "PATH", "Seconds", "access_so_far", "dn_given", "with_access"]
+
+_T = TypeVar("_T")
 
 
 _DAY_S: Final = 86400
@@ -72,7 +77,27 @@ def _access(
         ),
     ] = 10,
 ) -> Access:
+    for each in uri or ():
+        _named("--uri or RELOCD_URI", each, DirectoryUri.parse)
+    base, bind_dn = dn_given("--base or RELOCD_BASE", base), dn_given("--bind-dn or RELOCD_BIND_DN", bind_dn)
     return Access(tuple(uri or ()), base, bind_dn, password_file, external, starttls, ca_file, patience_s)
+
+
+def dn_given(option: str, text: str) -> str:
+    """A name that an option gave as a directory is sent it, empty where none is given; raises `Invalid`."""
+    if not text:
+        return ""
+    found = _named(option, text, DN.parse)
+    if not found.key:
+        raise Invalid(f"{option} {text!r} is empty; write a name such as ou=relocd,dc=example,dc=org")
+    return found.written
+
+
+def _named(option: str, text: str, parse: Callable[[str], _T]) -> _T:
+    try:
+        return parse(text)
+    except Invalid as error:
+        raise Invalid(f"{option}: {error}") from error
 
 
 OPTIONS: Final = tuple(signature(_access).parameters)

@@ -62,6 +62,12 @@ def refusal(uri, **more):
     return caught.value
 
 
+def test_a_host_name_that_does_not_resolve_is_named_as_such():
+    error = refusal("ldaps://no-such-host.invalid")
+    assert isinstance(error, Unavailable)
+    assert "no-such-host.invalid does not resolve" in str(error)
+
+
 class TestBind:
     def test_anonymous(self, slapd):
         assert who(slapd.uri) == ""

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from relocd.errors import Failed, Invalid, RelocdError, Unavailable
+from relocd.model.dn import DN
 from relocd.operator.access import Access
 from relocd.operator.connection import first_answer
 from relocd.operator.directory import on_directory
@@ -52,6 +53,19 @@ def test_a_foreign_authority_is_not_taken_for_a_silent_server(slapd: Slapd, root
     other = issued(tmp_path / "other", ["127.0.0.1"], server_dn("node1"))
     with pytest.raises(Unavailable, match=r"is not trusted .*name who has signed that by --ca-file"):
         who(replace(root, uris=(slapd.ldaps_uri,), ca_file=other.ca))
+
+
+def test_a_base_and_names_are_sent_as_rfc_4514_writes_them(root: Access) -> None:
+    """ldap3 refuses some right spellings by itself, and that was taken for a directory that does not answer."""
+    spelled = ", ".join(root.base.split(","))
+    found = on_directory(replace(root, base=spelled), lambda directory: directory.named(DN.parse(spelled), "(ou=*)"))
+    assert found is not None
+    assert found.dn == DN.parse(root.base)
+
+
+def test_a_host_name_that_does_not_resolve_is_named_as_such(root: Access) -> None:
+    with pytest.raises(Unavailable, match="does not resolve"):
+        who(replace(root, uris=("ldap://no-such-host.invalid",)))
 
 
 REFUSALS = [

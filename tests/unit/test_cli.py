@@ -42,6 +42,13 @@ def no_directory(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.param(["status", "--watch", "nan"], "nan", id="a pause that is no number"),
         pytest.param(["move", "a", "b", "--wait", "--timeout", "nan"], "nan", id="a time that never ends"),
         pytest.param(["status", "--patience", "9" * 400], "--patience", id="a patience without end"),
+        pytest.param(["status", "--uri", "ldap://2001:db8::3:389", "--base", "dc=x"], "--uri", id="a URI"),
+        pytest.param(["status", "--uri", "ldap://a", "--base", "example"], "--base", id="a base"),
+        pytest.param(["status", "--uri", "ldap://a", "--base", " "], "--base", id="an empty base"),
+        pytest.param(["status", "--uri", "ldap://a", "--bind-dn", "admin"], "--bind-dn", id="an identity"),
+        pytest.param(
+            ["init-pair", "--server-id", "1", "--peer", "ldap://a:x", "--password-file", "/"], "'x'", id="peer"
+        ),
         pytest.param(["status", "--watch", "--json"], "--watch", id="two that exclude each other"),
     ],
 )

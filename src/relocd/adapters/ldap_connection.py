@@ -15,21 +15,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
-from urllib.parse import urlsplit
 
 import ldap
 
 from relocd.adapters.ldap_errors import translated
 from relocd.adapters.ldap_handshake import handshake_within
-from relocd.errors import Invalid
+from relocd.errors import Invalid, Unavailable
 from relocd.model.settings import DirectorySettings
+from relocd.model.uri import DirectoryUri
 
 __all__ = ["Connection", "Found", "connect"]
 
 Found = tuple[str, dict[str, list[bytes]]]
 """One entry of a search: its name and the values of its attributes."""
 
-_PORTS: Final = {"ldap": 389, "ldaps": 636}
 _KEEPALIVE_PROBES: Final = 3
 _SYSTEM_AUTHORITIES: Final = "/etc/ssl/certs/ca-certificates.crt"
 
@@ -71,10 +70,12 @@ def connect(uri: str, settings: DirectorySettings) -> Connection:
 
     Raises `Invalid` for a setting that is wrong, `Unavailable` or `Failed` for what the server does.
     """
+    where = DirectoryUri.parse(uri)
+    _require_resolved(uri, where)
     try:
-        handle = ldap.initialize(uri)
+        handle = ldap.initialize(where.written())
     except ldap.LDAPError as error:
-        raise Invalid(f"{uri!r} is not the URI of a directory; write ldap://HOST, ldaps://HOST or ldapi://") from error
+        raise Invalid(f"{uri!r} is not the URI of a directory to libldap; write another for the same") from error
     connection = Connection(uri, handle, settings.operation_timeout_s)
     try:
         _set_options(uri, handle, settings)
@@ -141,8 +142,18 @@ def _authorities() -> str:
 
 
 def _uses_tls(uri: str, settings: DirectorySettings) -> bool:
-    scheme = urlsplit(uri).scheme
-    return scheme == "ldaps" or (scheme == "ldap" and settings.starttls)
+    return DirectoryUri.parse(uri).uses_tls(starttls=settings.starttls)
+
+
+def _require_resolved(uri: str, where: DirectoryUri) -> None:
+    """Raise `Unavailable` where the host has no address: libldap does not say that it was the name."""
+    if not where.host:
+        return
+    try:
+        socket.getaddrinfo(where.host, where.tcp_port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        remedy = "check the name, and the resolver of this machine"
+        raise Unavailable(f"{uri}: {where.host} does not resolve ({error.strerror}); {remedy}") from error
 
 
 @contextlib.contextmanager
@@ -151,10 +162,10 @@ def _secured(uri: str, handle: Any, settings: DirectorySettings) -> Iterator[Non
     if not _uses_tls(uri, settings):
         yield
         return
-    parts = urlsplit(uri)
+    where = DirectoryUri.parse(uri)
     limit_s = settings.connect_timeout_s + settings.operation_timeout_s
-    with handshake_within(limit_s, uri, parts.port or _PORTS[parts.scheme]):
-        if parts.scheme == "ldap":
+    with handshake_within(limit_s, uri, where.tcp_port):
+        if where.scheme == "ldap":
             with translated(f"{uri}: StartTLS ({_trust(settings)})"):
                 handle.start_tls_s()
         yield
@@ -166,7 +177,7 @@ def _trust(settings: DirectorySettings) -> str:
 
 
 def _bind(uri: str, handle: Any, settings: DirectorySettings) -> None:
-    suffix = f" over TLS ({_trust(settings)})" if uri.startswith("ldaps:") else ""
+    suffix = f" over TLS ({_trust(settings)})" if DirectoryUri.parse(uri).scheme == "ldaps" else ""
     if settings.bind == "external":
         with translated(f"{uri}: SASL EXTERNAL bind{suffix}"):
             handle.sasl_bind_s("", "EXTERNAL", "")

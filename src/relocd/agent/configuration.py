@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 from relocd.errors import Fatal, Invalid
 from relocd.model.dn import DN
 from relocd.model.settings import LONGEST_LEASE_S, DirectorySettings, GuardSettings, Settings
+from relocd.model.uri import DirectoryUri
 from relocd.plan.guards import guards
 from relocd.toml_values import TomlText
 
 __all__ = ["read_settings"]
 
 _SHORTEST_LEASE_S = 2.0
-_SCHEMES = ("ldap://", "ldaps://", "ldapi://")
 
 
 def read_settings(path: Path) -> Settings:
@@ -31,11 +31,30 @@ def read_settings(path: Path) -> Settings:
         _check(text, settings)
     except Invalid as error:
         raise Fatal(str(error)) from error
-    return settings
+    return _as_sent(settings)
+
+
+def _as_sent(settings: Settings) -> Settings:
+    """The settings with all names as a directory is sent them: no optional spaces, no quotes."""
+    directory = settings.directory
+    base, bind_dn = DN.parse(directory.base).written, DN.parse(directory.bind_dn).written
+    return replace(
+        settings,
+        server=replace(settings.server, dn=DN.parse(settings.server.dn).written),
+        directory=replace(directory, base=base, bind_dn=bind_dn),
+    )
+
+
+def _names(settings: Settings) -> tuple[tuple[tuple[str, str], str], ...]:
+    return (
+        (("server", "dn"), settings.server.dn),
+        (("directory", "base"), settings.directory.base),
+        (("directory", "bind_dn"), settings.directory.bind_dn),
+    )
 
 
 def _check(text: TomlText, settings: Settings) -> None:
-    for path, name in ((("server", "dn"), settings.server.dn), (("directory", "base"), settings.directory.base)):
+    for path, name in _names(settings):
         _parsed(text, path, name)
     if not DN.parse(settings.server.dn).is_within(DN.parse(settings.directory.base)):
         raise text.error(("server", "dn"), "is not below [directory] base; the agent would never see its own entry")
@@ -78,8 +97,10 @@ def _directory_problems(directory: DirectorySettings) -> Iterator[tuple[str, str
     if not directory.uris:
         yield "uris", 'is empty; write at least one, as in ["ldap://ldap1.example.org"]'
     for uri in directory.uris:
-        if not uri.startswith(_SCHEMES):
-            yield "uris", f"has {uri!r}, which does not begin with one of {', '.join(_SCHEMES)}"
+        try:
+            DirectoryUri.parse(uri)
+        except Invalid as error:
+            yield "uris", f"cannot be used: {error}"
     if directory.bind == "simple" and not (directory.bind_dn and directory.password_file):
         yield "bind", 'is "simple", which needs bind_dn and password_file'
     if bool(directory.cert_file) != bool(directory.key_file):

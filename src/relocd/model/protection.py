@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import ip_address
 from typing import Final
-from urllib.parse import urlsplit
+
+from relocd.errors import Invalid
+from relocd.model.uri import DirectoryUri
 
 __all__ = ["PLAIN_TEXT", "PROTECT", "in_plain_text"]
 
@@ -17,16 +18,12 @@ def in_plain_text(uris: Iterable[str], *, password: bool, starttls: bool) -> tup
     """Those of the URIs to which a password would go so that everybody on the way can read it."""
     if not password or starttls:
         return ()
-    return tuple(uri for uri in uris if uri.lower().startswith("ldap://") and not _is_here(uri))
+    return tuple(uri for uri in uris if _is_open(uri))
 
 
-def _is_here(uri: str) -> bool:
-    """Whether it is this machine, which is also meant where no host is named (ldap_initialize(3))."""
+def _is_open(uri: str) -> bool:
     try:
-        host = urlsplit(uri).hostname or "localhost"
-    except ValueError:
-        return True  # it leads nowhere; who connects says so
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+        found = DirectoryUri.parse(uri)
+    except Invalid:
+        return False  # it leads nowhere; who connects says so
+    return found.scheme == "ldap" and not found.is_local

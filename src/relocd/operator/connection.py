@@ -16,15 +16,17 @@ import ldap3
 from ldap3.core import exceptions, results
 
 from relocd.errors import Failed, Invalid, Unavailable
+from relocd.model.uri import DirectoryUri
 from relocd.operator.access import Access
 from relocd.slapd.connection import close
-from relocd.slapd.distrust import distrust
+from relocd.slapd.distrust import UNRESOLVED, distrust, is_unresolved
+from relocd.slapd.ldapi import SOCKET
 
 __all__ = ["first_answer", "first_line"]
 
 _T = TypeVar("_T")
-# Where libldap looks when a URI names no host; ldap3 does not know it. Debian's slapd has its socket there.
-_HERE: Final = {"ldap": "localhost", "ldaps": "localhost", "ldapi": "%2Fvar%2Frun%2Fslapd%2Fldapi"}
+# Where libldap looks when a URI names no host or socket; ldap3 does not know it. Debian's slapd has its socket there.
+_HERE: Final = {"host": "localhost", "socket": SOCKET}
 # Whoever answers so may be a replica, or on its way up or down: another one may do it.
 _ANOTHER_MAY: Final = frozenset(
     {results.RESULT_REFERRAL, results.RESULT_BUSY, results.RESULT_UNAVAILABLE, results.RESULT_UNWILLING_TO_PERFORM}
@@ -50,8 +52,9 @@ def first_answer(access: Access, work: Callable[[ldap3.Connection], _T]) -> _T:
 
 @contextmanager
 def _bound(uri: str, access: Access) -> Iterator[ldap3.Connection]:
+    where = DirectoryUri.parse(uri)
     connection = ldap3.Connection(
-        _server(uri, access),
+        _server(where, access),
         raise_exceptions=True,
         auto_referrals=False,
         receive_timeout=access.timeout_s,  # ldap3 packs it as whole seconds
@@ -61,7 +64,7 @@ def _bound(uri: str, access: Access) -> Iterator[ldap3.Connection]:
     )
     try:
         connection.open()
-        if access.starttls and uri.lower().startswith("ldap:"):  # the others are protected already
+        if access.starttls and where.scheme == "ldap":  # the others are protected already
             connection.start_tls()
         connection.bind()
         yield connection
@@ -69,27 +72,18 @@ def _bound(uri: str, access: Access) -> Iterator[ldap3.Connection]:
         close(connection)
 
 
-def _server(uri: str, access: Access) -> ldap3.Server:
+def _server(uri: DirectoryUri, access: Access) -> ldap3.Server:
     tls = ldap3.Tls(
         validate=ssl.CERT_REQUIRED,
         ca_certs_file=_path(access.ca_file),
         local_certificate_file=_path(access.cert_file),
         local_private_key_file=_path(access.key_file),
     )
-    return ldap3.Server(_complete(uri), connect_timeout=access.timeout_s, get_info=ldap3.NONE, tls=tls)
+    return ldap3.Server(uri.written(**_HERE), connect_timeout=access.timeout_s, get_info=ldap3.NONE, tls=tls)
 
 
 def _path(path: Path | None) -> str | None:
     return None if path is None else str(path)
-
-
-def _complete(uri: str) -> str:
-    """The URI as ldap3 takes it: with a host or a socket, and without a slash at its end."""
-    scheme, _, rest = uri.partition("://")
-    scheme, rest = scheme.lower(), rest.rstrip("/")
-    if scheme not in _HERE or (scheme != "ldapi" and "/" in rest):
-        raise Invalid(f"{uri!r} names no directory; write ldap://HOST, ldaps://HOST or ldapi://SOCKET")
-    return f"{scheme}://{rest or _HERE[scheme]}"
 
 
 def _identity(access: Access) -> dict[str, Any]:
@@ -135,6 +129,8 @@ def _translated(uri: str) -> Iterator[None]:
         if why := distrust(error):
             advice = "use a name that its certificate has, and name who has signed that by --ca-file"
             raise Unavailable(f"{uri} is not trusted ({why}); {advice}") from error
+        if is_unresolved(error):
+            raise Unavailable(f"{uri}: {UNRESOLVED}") from error
         raise Unavailable(f"{uri} does not answer ({error}); check --uri and whether slapd runs") from error
 
 

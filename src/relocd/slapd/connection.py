@@ -18,7 +18,7 @@ from ldap3.core.exceptions import LDAPException, LDAPOperationResult
 from relocd.errors import Failed, Unavailable
 from relocd.slapd.changes import Add, Change
 from relocd.slapd.config import Config, ConfigEntry
-from relocd.slapd.distrust import distrust
+from relocd.slapd.distrust import UNRESOLVED, distrust, is_unresolved
 
 __all__ = ["Directory", "Identity", "Version", "bound_locally", "close", "local", "remote", "translated"]
 
@@ -175,6 +175,8 @@ def translated(uri: str, doing: str) -> Iterator[None]:
         if why := distrust(error):
             advice = "use a name that it has, and name who has signed it by olcTLSCACertificateFile of this slapd"
             raise Unavailable(f"{uri} is not trusted, {doing} ({why}); {advice}") from error
+        if is_unresolved(error):
+            raise Unavailable(f"{uri}, {doing}: {UNRESOLVED}") from error
         raise Unavailable(f"{uri} does not answer, {doing} ({error}); check whether slapd runs") from error
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["distrust"]
+__all__ = ["UNRESOLVED", "distrust", "is_unresolved"]
+
+UNRESOLVED: Final = "its host name does not resolve; check the name, and the resolver of this machine"
 
 _OTHER_NAME: Final = re.compile(r"doesn't match any name in \[(?P<asked>.*)\]")
 _NAME: Final = re.compile(r"\('(?:DNS|IP Address)', '([^']+)'\)")
@@ -23,3 +25,8 @@ def distrust(error: Exception) -> str:
     if found := _NOT_VERIFIED.search(text):
         return f"its certificate cannot be verified: {found['why'].strip()}"
     return text if "certificate" in text else ""
+
+
+def is_unresolved(error: Exception) -> bool:
+    """Whether ldap3 found no address of the host; it does not say so."""
+    return "invalid server address" in str(error)

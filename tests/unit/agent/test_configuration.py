@@ -29,6 +29,15 @@ def read(tmp_path):
     return reading
 
 
+def test_names_are_kept_as_a_directory_is_sent_them(read):
+    settings = read(SMALLEST.replace(",dc=", " , dc=") + "bind_dn = 'cn=\"a, b\", dc=org'\n")
+    assert (settings.server.dn, settings.directory.base) == (
+        "cn=me,ou=relocd,dc=example,dc=org",
+        "ou=relocd,dc=example,dc=org",
+    )
+    assert settings.directory.bind_dn == "cn=a\\, b,dc=org"
+
+
 def test_the_smallest_file_leaves_everything_else_at_its_default(read):
     settings = read(SMALLEST)
     assert settings.server.dn == "cn=me,ou=relocd,dc=example,dc=org"
@@ -103,9 +112,12 @@ def test_every_table(read):
         pytest.param(SMALLEST.replace('"ou=relocd', '"relocd'), 5, "[directory] base cannot be used", id="base"),
         pytest.param(SMALLEST.replace("me,ou=relocd", "me,ou=x"), 2, "[server] dn is not below", id="dn elsewhere"),
         pytest.param(SMALLEST.replace('"ldap://ldap1.example.org", "ldapi:///"', ""), 4, "uris is empty", id="no uri"),
-        pytest.param(SMALLEST.replace("ldap://", "http://"), 4, "does not begin with one of ldap://", id="scheme"),
+        pytest.param(SMALLEST.replace("ldap://", "http://"), 4, "begins with none of ldap://", id="scheme"),
         pytest.param(SMALLEST + 'bind = "simple"\n', 6, "needs bind_dn and password_file", id="simple bind alone"),
         pytest.param(SMALLEST + 'bind = "magic"\n', 6, 'write one of "anonymous"', id="bind"),
+        pytest.param(SMALLEST + 'bind_dn = "admin"\n', 6, "bind_dn cannot be used", id="identity"),
+        pytest.param(SMALLEST.replace("ldap1.example.org", "2001:db8::3:389"), 4, "in brackets", id="address"),
+        pytest.param(SMALLEST.replace("ldapi:///", "ldap://a:ldap"), 4, "'ldap' is no port", id="port"),
         pytest.param(SMALLEST + 'cert_file = "/c"\n', 6, "cert_file and key_file belong together", id="no key"),
         pytest.param(SMALLEST + 'key_file = "/k"\n', 3, "cert_file and key_file belong together", id="no certificate"),
         pytest.param(
