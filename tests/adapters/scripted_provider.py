@@ -73,13 +73,16 @@ def reference(uri):
 
 
 @contextmanager
-def scripted(*sessions):
-    """A server at the URI that is given; each connection gets the next session's messages, the last one for ever."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
+def scripted(*sessions, at="127.0.0.1"):
+    """A server on a free port of an address of this host; the block is given its URI.
+
+    Each connection gets the next session's messages, the last one for ever.
+    """
+    with socket.create_server((at, 0)) as server:
         thread = threading.Thread(target=_serve, args=(server, list(sessions)), daemon=True)
         thread.start()
         try:
-            yield f"ldap://127.0.0.1:{server.getsockname()[1]}"
+            yield f"ldap://{at}:{server.getsockname()[1]}"
         finally:
             server.shutdown(socket.SHUT_RDWR)
             thread.join(5)

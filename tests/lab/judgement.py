@@ -8,7 +8,18 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-__all__ = ["Probe", "doubles", "first_answer", "holding", "overlap_ns", "outage_ns", "read_probes", "written"]
+__all__ = [
+    "Probe",
+    "doubles",
+    "first_answer",
+    "gaps_ns",
+    "holding",
+    "outage_ns",
+    "overlap_ns",
+    "read_probes",
+    "runs_ns",
+    "written",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +66,24 @@ def doubles(probes: Iterable[Probe], within_ns: int = 1_000_000) -> Sequence[int
     well."""
     held = sorted((p.sent_ns, p.asked) for p in probes if p.asked and p.host == p.asked)
     return [at for (before, one), (at, other) in pairwise(held) if one != other and at - before < within_ns]
+
+
+def runs_ns(moments: Iterable[int], apart_ns: int) -> Sequence[tuple[int, int]]:
+    """Moments joined to spans (first, last): those of one span follow each other by at most `apart_ns`."""
+    spans: list[tuple[int, int]] = []
+    for at in sorted(moments):
+        if spans and at - spans[-1][1] <= apart_ns:
+            spans[-1] = (spans[-1][0], at)
+        else:
+            spans.append((at, at))
+    return spans
+
+
+def gaps_ns(probes: Iterable[Probe], start_ns: int, end_ns: int, least_ns: int) -> Sequence[tuple[int, int]]:
+    """The times (begin, end) of a span in which the client got no answer for longer than `least_ns`."""
+    answers = sorted(p.answered_ns for p in probes if not p.asked and p.answered_ns is not None)
+    inside = [start_ns, *(at for at in answers if start_ns <= at <= end_ns), end_ns]
+    return [(before, after) for before, after in pairwise(inside) if after - before > least_ns]
 
 
 def overlap_ns(probes: Sequence[Probe], old: str, new: str, start_ns: int, end_ns: int) -> int | None:

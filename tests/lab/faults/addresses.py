@@ -1,0 +1,203 @@
+"""Addresses and entries of which there are two, and a taker that cannot have what it would take."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any, Final
+
+from tests.lab.deadline import until
+from tests.lab.faults.kind import Kind
+from tests.lab.faults.scene import SERVICE, Scene
+from tests.lab.ldif import SUFFIX, record, server_dn
+from tests.lab.stage import ADDRESS
+from tests.lab.timeline import Claim
+
+__all__ = ["AddressTwice", "ClonedServer", "ForeignAddress", "MarkLost", "NameTwice", "RecordFull"]
+
+_COPIES: Final = (
+    ("replace", f"{ADDRESS}/24", "eth0"),
+    ("add", f"{ADDRESS}/32", "eth0"),
+    ("add", f"{ADDRESS}/32", "lo"),
+)
+_LOOK_S: Final = 3.0
+
+
+class MarkLost(Kind):
+    """The holder's address loses our mark, or stands there twice: then "let go" is no word about the kernel."""
+
+    name = "mark-lost"
+    what = "the address is set by hand at the holder, over ours or beside it, and the service moved"
+
+    def disturb(self) -> None:
+        scene = self.scene
+        verb, self.address, self.interface = _COPIES[(self.number - 1) % len(_COPIES)]
+        scene.stage.lan[self.old].run(["ip", "address", verb, self.address, "dev", self.interface])
+        scene.order(self.new)
+        scene.watch_for(scene.lease_s, lambda: scene.stage.holders() == [self.new])
+
+    def heal(self) -> None:
+        """Take the copy away where it is left; the agent may have done so."""
+        argv = ["ip", "address", "delete", self.address, "dev", self.interface]
+        if self.old in self.scene.stage.holders():
+            host = self.scene.stage.lan[self.old]
+            subprocess.run(host.command(argv), check=False, capture_output=True, timeout=10)
+
+
+class AddressTwice(Kind):
+    """A second service at the same server claims the address: it has a problem and takes nothing, also when it goes."""
+
+    name = "address-twice"
+    what = "a second service with the same address at the same server comes and goes"
+
+    def disturb(self) -> None:
+        self.began_ns = time.monotonic_ns()
+        self.scene.serve_also("mail", self.old, addresses=[f"{ADDRESS}/24"], template_sets=["plain"])
+        self.scene.watch_for(_LOOK_S, lambda: self.scene.stage.told(self.old, "mail").get("problems"))
+        self.scene.watch_for(1.0)
+        self.told = self.scene.stage.told(self.old, "mail")
+
+    def heal(self) -> None:
+        self.scene.forget("mail", self.old)
+
+    def ends_at(self) -> Sequence[str]:
+        return [self.old]
+
+    def claims(self) -> Iterable[Claim]:
+        said = f"{self.told.get('state')}: {self.told.get('problems')}"
+        yield Claim("the second is not active", self.told.get("state") != "active", said)
+        yield Claim("the second has a problem that names the address", ADDRESS in str(self.told.get("problems")), said)
+        yield self.scene.stays(self.old, self.began_ns)
+
+
+class NameTwice(Kind):
+    """A service of the same name elsewhere in the tree claims the same file and unit: it takes nothing, either."""
+
+    name = "name-twice"
+    what = "a second service with the same name in another part of the tree comes and goes"
+
+    def disturb(self) -> None:
+        self.dn = f"cn={SERVICE},ou=clusters,{SUFFIX}"
+        facts = {"objectClass": "relocService", "relocTemplateSet": "unit", "relocParameter": "word=second"}
+        self.scene.slapd.add(record(self.dn, {**facts, "relocExclusive": "FALSE"}))
+        self._link("add")
+        self.scene.watch_for(2.0)
+
+    def _link(self, verb: str) -> None:
+        change = f"changetype: modify\n{verb}: relocServiceLink\nrelocServiceLink: {self.dn}\n"
+        self.scene.slapd.modify(f"dn: {server_dn(self.old)}\n{change}")
+
+    def heal(self) -> None:
+        self.word = self.scene.file(self.old).read_text().strip()
+        self._link("delete")
+        self.scene.watch_for(1.0)
+        self.scene.slapd.modify(f"dn: {self.dn}\nchangetype: delete\n")
+
+    def ends_at(self) -> Sequence[str]:
+        return [self.old]
+
+    def claims(self) -> Iterable[Claim]:
+        yield Claim("the file is that of the first", self.word != "second", self.word)
+        yield Claim("the file is still there", self.scene.file(self.old).exists())
+        yield Claim("the unit still runs", self.scene.unit(self.old).runs)
+
+
+class _UnfitTaker(Kind):
+    """The server that is linked cannot take over: the healthy holder serves on until it can."""
+
+    def disturb(self) -> None:
+        scene = self.scene
+        self.spoil()
+        self.generation, self.began_ns = scene.state(self.old).generation, time.monotonic_ns()
+        scene.order(self.new)
+        scene.watch_for(_LOOK_S)
+        self.found = [scene.stays(self.old, self.began_ns)]
+        now = scene.state(self.old).generation
+        self.found.append(Claim("it is not handed over", now == self.generation, f"{now - self.generation} handovers"))
+
+    def spoil(self) -> None:
+        raise NotImplementedError
+
+    def claims(self) -> Iterable[Claim]:
+        return self.found
+
+
+class ForeignAddress(_UnfitTaker):
+    name = "foreign-address"
+    what = "the address already stands at the server that is linked, set by somebody else"
+    answers_twice = True
+
+    def spoil(self) -> None:
+        self._change("add")
+
+    def heal(self) -> None:
+        self._change("delete")
+
+    def _change(self, verb: str) -> None:
+        self.scene.stage.lan[self.new].run(["ip", "address", verb, f"{ADDRESS}/32", "dev", "lo"])
+
+
+class RecordFull(_UnfitTaker):
+    name = "record-full"
+    what = "the run folder of the server that is linked is full"
+
+    @classmethod
+    def prepare(cls, scene: Scene, stack: ExitStack) -> Mapping[str, Any]:
+        """A small file system of its own for the run folder of each server."""
+        for name in scene.names:
+            run = scene.stage.folder / name / "run"
+            run.mkdir(parents=True)
+            subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(run)], check=True)
+            stack.callback(subprocess.run, ["umount", "--lazy", str(run)], check=True)
+        return cls.tables
+
+    def spoil(self) -> None:
+        with self._filler.open("wb", buffering=0) as filler:
+            try:
+                while True:
+                    filler.write(bytes(512))
+            except OSError:
+                return  # full
+
+    def heal(self) -> None:
+        self._filler.unlink()
+
+    @property
+    def _filler(self) -> Any:
+        return self.scene.stage.folder / self.new / "run" / "filler"
+
+
+class ClonedServer(Kind):
+    """A copy of node1 with its identity starts: it has to notice, and begins nothing that one server only may run."""
+
+    name = "cloned-server"
+    what = "a second agent with the entry of node1 starts, a service without an address runs there"
+    servers = ("node1", "node2", "node3")
+    spare = ("node3",)
+    alone = ("web", "mail")
+
+    def disturb(self) -> None:
+        scene = self.scene
+        scene.serve_also("mail", "node1", template_sets=["unit"], relocExclusive="TRUE", relocParameter="word=mail")
+        until(lambda: scene.unit("node1", "mail").runs)
+        if "node3" in scene.stage.nodes:
+            scene.node("node3").start()
+        else:
+            scene.stage.start("node3", tables={"server": {"dn": server_dn("node1")}})
+        scene.watch_for(_LOOK_S)
+        self.problems = [scene.stage.status(name).get("problems") for name in ("node1", "node3")]
+
+    def heal(self) -> None:
+        scene = self.scene
+        scene.node("node3").stop()
+        for service in self.alone:
+            scene.unit("node3", service).vanish()
+        scene.forget("mail", "node1")
+
+    def ends_at(self) -> Sequence[str]:
+        return [self.old]
+
+    def claims(self) -> Iterable[Claim]:
+        yield Claim("one of the two complains", any(self.problems), str(self.problems))
