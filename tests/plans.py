@@ -62,7 +62,7 @@ def template_set(name: str = "web", *, files: tuple[FileSpec, ...] | None = None
 
 def context(name: str | int, role: str) -> dict[str, Any]:
     """What the templates of a goal without secrets see."""
-    return {"name": name, "role": role, "secrets": {}, "services": []}
+    return {"name": name, "role": role, "parameters": {}, "secrets": {}, "services": []}
 
 
 def goal(name: str = "web", role: Role = Role.ACTIVE, *addresses: str, **more: Any) -> Goal:

@@ -13,6 +13,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from enum import Enum
+from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Final, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -75,6 +76,7 @@ class TomlText:
 
     def _value(self, value: object, kind: object, path: KeyPath) -> object:
         """`value` as a `kind`; what holds tables is taken apart here, so that errors know their path."""
+        kind = _given(kind)
         if isinstance(kind, type) and is_dataclass(kind):
             return self._table(value, kind, path)
         inner = [argument for argument in get_args(kind) if isinstance(argument, type) and is_dataclass(argument)]
@@ -102,6 +104,12 @@ class TomlText:
         for name, field in known.items():
             if name not in table and field.default is MISSING and field.default_factory is MISSING:
                 raise self._at(path, f"{where}{name!r} is missing and has no default")
+
+
+def _given(kind: object) -> object:
+    """What a key that may be left out (`X | None`) has when it is given: TOML has nothing that means None."""
+    kinds = [each for each in get_args(kind) if each is not NoneType]
+    return kinds[0] if get_origin(kind) is UnionType and len(kinds) == 1 else kind
 
 
 def _shown(path: KeyPath) -> str:

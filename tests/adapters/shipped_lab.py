@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Callable
-from hashlib import sha256
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 from relocd.adapters.commands import ProcessCommands
 from relocd.adapters.files import DiskFiles
 from relocd.adapters.renderer import WorkerRenderer
 from relocd.adapters.template_sets import FolderTemplateSets
+from relocd.errors import RelocdError
 from relocd.model.host import NewFile
+from relocd.model.masking import told
 from relocd.model.template_set import TemplateSet
 from relocd.plan.expand import expanded
+from relocd.plan.outline import PlannedFile, rendered_file
 from relocd.shipped import shipped_template_sets
 from tests.lab.hosts import Host
 
-__all__ = ["PATIENCE_S", "context", "installed", "on_node", "shipped", "verified_unit"]
+__all__ = ["PATIENCE_S", "context", "installed", "on_node", "refused", "shipped", "verified_unit"]
 
 PATIENCE_S = 10.0
 
@@ -56,17 +61,20 @@ async def installed(
     files = []
     for spec in template_set.files:
         rendered = await renderer.render(template_set, spec.source, values)
-        content = rendered.text.encode()
-        files.append(
-            NewFile(
-                target=str(folder / Path(spec.target).name),
-                content=content,
-                digest=sha256(content).hexdigest(),
-                checks=tuple(tuple(wrapped(list(check))) for check in spec.checks),
-            )
-        )
+        file = rendered_file(PlannedFile(template_set, spec), rendered.text, secret=rendered.secret)
+        checks = tuple(tuple(wrapped(list(check))) for check in spec.checks)
+        own = NewFile(str(folder / Path(spec.target).name), file.content, file.digest, checks=checks)
+        files.append(own)
     await DiskFiles(ProcessCommands(), [str(folder)]).install(files)
     return {Path(file.target).name: file.content.decode() for file in files}
+
+
+@contextmanager
+def refused(text: str) -> Iterator[None]:
+    """The block ends with an error that has this text, or with a program that said it."""
+    with pytest.raises(RelocdError) as raised:
+        yield
+    assert text in told(raised.value, ())
 
 
 def on_node(node: Host, argv: list[str]) -> list[str]:

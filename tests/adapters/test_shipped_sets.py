@@ -12,16 +12,17 @@ import pytest
 import pytest_asyncio
 
 from relocd.adapters.commands import ProcessCommands
+from relocd.adapters.declarations import DeclaredTable
 from relocd.adapters.renderer import WorkerRenderer
 from relocd.adapters.script_units import ScriptUnits
 from relocd.adapters.template_sets import FolderTemplateSets
-from relocd.errors import Failed, Invalid
+from relocd.errors import Invalid
 from relocd.model.host import UnitState
 from relocd.model.settings import ScriptUnit, UnitSettings
 from relocd.model.template_set import Command, FileSpec, Role, UnitSpec
 from relocd.plan.expand import expanded
 from relocd.shipped import shipped_template_sets
-from tests.adapters.shipped_lab import PATIENCE_S, context, installed, on_node, shipped, verified_unit
+from tests.adapters.shipped_lab import PATIENCE_S, context, installed, on_node, refused, shipped, verified_unit
 from tests.lab.deadline import until
 from tests.lab.hosts import Lan, entered
 
@@ -110,24 +111,37 @@ class TestNginx:
     async def test_it_listens_on_the_services_addresses(self, install, parameters, addresses):
         found = await install("nginx", context(**parameters))
         assert listens(found["web.conf"]) == addresses
-        assert listens(found["web.check.conf"]) == [parameters.get("port", "80")]
+        assert [each for each in listens(found["web.check.conf"]) if each in addresses] == addresses
+
+    @pytest.mark.parametrize(
+        ("listen", "checked"),
+        [
+            ("127.0.0.1", ["*:80", "127.0.0.1:80"]),
+            ("[::1]", ["[::]:80", "[::1]:80"]),
+            ("* 127.0.0.1", ["*:80", "127.0.0.1:80"]),
+            ("[::] 127.0.0.1", ["*:80", "[::]:80", "127.0.0.1:80"]),
+        ],
+    )
+    async def test_what_is_checked_has_every_address_and_their_wildcards(self, install, listen, checked):
+        found = await install("nginx", context(listen=listen))
+        assert listens(found["web.check.conf"]) == checked
 
     async def test_a_service_without_addresses_listens_on_all(self, install):
         values = context()
         values["service"]["addresses"] = []
-        assert listens((await install("nginx", values))["web.conf"]) == ["80", "[::]:80"]
+        assert listens((await install("nginx", values))["web.conf"]) == ["*:80", "[::]:80"]
 
     async def test_what_runs_could_not_be_checked_before_the_address_is_there(self, install, node, tmp_path):
         """The reason for the second file."""
         await install("nginx", context())
         check = on_node(node, ["nginx", "-t", "-q", "-e", "stderr", "-p", str(tmp_path), "-c", f"{tmp_path}/web.conf"])
-        with pytest.raises(Failed, match=r"bind\(\) to 192\.0\.2\.80:80 failed"):
+        with refused("bind() to 192.0.2.80:80 failed"):
             await ProcessCommands().run(check, PATIENCE_S)
 
     async def test_what_nginx_refuses_replaces_nothing(self, install, tmp_path):
         (tmp_path / "web.conf").write_text("old")
-        with pytest.raises(Failed, match="invalid port"):
-            await install("nginx", context(port="99999"))
+        with refused("duplicate listen"):
+            await install("nginx", context(listen="192.0.2.80 192.0.2.80"))
         assert [path.name for path in sorted(tmp_path.iterdir())] == ["web.conf"]
 
     @pytest.mark.parametrize(
@@ -144,11 +158,16 @@ class TestNginx:
             {"content": "proxy", "upstream": "$host"},
             {"listen": "192.0.2.80:80; include /etc/passwd; #"},
             {"listen": "unix:/run/x.sock"},
+            {"listen": "aaaa"},
+            {"listen": "::1"},
+            {"listen": "192.0.2.256"},
+            {"listen": ""},
+            {"port": "65536"},
         ],
         ids=str,
     )
     async def test_no_parameter_becomes_a_directive(self, install, parameters):
-        with pytest.raises(Invalid, match=r"nginx\.conf\.j2 line .* does not match"):
+        with pytest.raises(Invalid, match=f"template set nginx: parameters.{next(reversed(parameters))} is "):
             await install("nginx", context(**parameters))
 
     async def test_a_proxy_without_an_upstream_says_so(self, install):
@@ -159,7 +178,7 @@ class TestNginx:
     async def test_no_name_becomes_a_directive(self, install, name):
         values = context()
         values["server"]["name"] = name
-        with pytest.raises(Invalid, match="the server's name is"):
+        with pytest.raises(Invalid, match=r"nginx\.conf\.j2 line \d+: (the server's name|server\.name) is"):
             await install("nginx", values)
 
     @pytest.mark.usefixtures("raised")
@@ -233,7 +252,7 @@ def test_every_shipped_set_can_be_used_and_says_what_it_is():
 def test_the_readme_names_every_key_of_the_manifest():
     readme = (shipped_template_sets() / "README.md").read_text()
     keys = {field.name for kind in (FileSpec, UnitSpec, Command) for field in fields(kind)}
-    keys |= {"description", "scope", "first", "check_timeout_s"}
+    keys |= {field.name for field in fields(DeclaredTable)} | {"description", "scope", "first", "check_timeout_s"}
     assert keys == set(re.findall(r"^\| `(\w+)` \|[^|]*\|[^|]*\|[^|]*\|$", readme, re.MULTILINE))
 
 

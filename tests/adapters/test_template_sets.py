@@ -98,7 +98,7 @@ class TestManifest:
             pytest.param("x = ", "manifest.toml line 1: this is not TOML", id="syntax"),
             pytest.param(
                 MANIFEST + '[[file]]\nsorce = "a.j2"\n',
-                "manifest.toml line 6: [[file]] 2: unknown key 'sorce'; known are checks, group, mode, owner,",
+                "manifest.toml line 6: [[file]] 2: unknown key 'sorce'; known are checks, group, max_line,",
                 id="unknown key",
             ),
             pytest.param('[[file]]\nsource = "a.j2"\n', "line 1: [[file]] 1: 'target' is missing", id="missing key"),

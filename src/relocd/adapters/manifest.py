@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
 
+from relocd.adapters.declarations import DeclaredTable, declared
 from relocd.adapters.set_folder import MANIFEST, SetFolder
 from relocd.model.settings import LONGEST_S
 from relocd.model.template_set import Command, FileSpec, First, Role, Scope, TemplateSet, UnitAction, UnitSpec
@@ -43,6 +44,7 @@ class _File:
     mode: str = "0640"
     roles: frozenset[Role] = frozenset({Role.ACTIVE})
     checks: tuple[tuple[str, ...], ...] = ()
+    max_line: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,8 @@ class _Manifest:
     file: tuple[_File, ...] = ()
     unit: tuple[UnitSpec, ...] = ()
     command: tuple[Command, ...] = ()
+    parameters: Mapping[str, DeclaredTable] | None = None
+    secrets: Mapping[str, DeclaredTable] | None = None
 
 
 def template_set(folder: SetFolder) -> TemplateSet:
@@ -87,6 +91,9 @@ class _Reader:
             units=self._units(),
             commands=tuple(self._command(item, ("command", number)) for number, item in enumerate(manifest.command)),
             check_timeout_s=manifest.check_timeout_s,
+            parameters=declared(self._toml, "parameters", manifest.parameters),
+            secrets=declared(self._toml, "secrets", manifest.secrets),
+            closed=manifest.parameters is not None or manifest.secrets is not None,
         )
 
     def _file(self, file: _File, at: KeyPath) -> FileSpec:
@@ -96,6 +103,8 @@ class _Reader:
             raise self._toml.error((*at, "mode"), f'is {file.mode!r}; write the octal digits as a string, as in "0640"')
         if not file.roles:
             raise self._toml.error((*at, "roles"), 'is empty; write "active", "standby" or both')
+        if file.max_line is not None and file.max_line < 1:
+            raise self._toml.error((*at, "max_line"), f"is {file.max_line}; write a number of bytes above 0")
         for check in file.checks:
             self._check_arguments(check, (*at, "checks"))
             if not any("{file}" in argument for argument in check):
@@ -108,6 +117,7 @@ class _Reader:
             mode=int(file.mode, 8),
             roles=file.roles,
             checks=file.checks,
+            max_line=file.max_line,
         )
 
     def _check_source(self, source: str, at: KeyPath) -> None:

@@ -11,7 +11,7 @@ import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -19,6 +19,7 @@ from typing import Final
 import msgspec
 
 from relocd.errors import Failed
+from relocd.model.declared import Declared
 
 __all__ = ["Answer", "Gone", "Request", "Worker"]
 
@@ -29,13 +30,18 @@ _LENGTH: Final = struct.Struct(">I")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A template to render: `source` below `folder`, whose content has the `digest`."""
+    """A template to render: `source` below `folder`, whose content has the `digest`.
+
+    `parameters` and `secrets` are the bounds of those that the set declares.
+    """
 
     folder: str
     digest: str
     source: str
     context: Mapping[str, object]
     limit_s: float
+    parameters: Sequence[Declared] = ()
+    secrets: Sequence[Declared] = ()
 
 
 @dataclass(frozen=True, slots=True)

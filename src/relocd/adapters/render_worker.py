@@ -1,12 +1,13 @@
 """The process that renders templates: `python -I -m relocd.adapters.render_worker`, started by `renderer`.
 
-It is a process of its own so that an endless loop, a template that eats memory, or the interpreter's lock never stop
-the agent. It imports Jinja2 and the standard library only, opens nothing but templates, and trusts neither them nor
-the context: the sandbox keeps templates from Python's inside, limits of the kernel keep them from the rest.
+It is a process of its own so that an endless loop, a template that eats memory, a regular expression that takes for
+ever, or the interpreter's lock never stop the agent. It imports Jinja2 and the standard library only, opens nothing
+but templates, and trusts neither them nor the context: the sandbox keeps templates from Python's inside, limits of the
+kernel keep them from the rest, and every value is bounded before a template sees it (`render_values`).
 
 A message is a JSON object after its length in four bytes, big endian. The worker sends an empty object once it is
-ready; then each request (`folder`, `digest`, `source`, `context`, `limit_s`) is answered by `text` and `secret`, or by
-`error`. End of input ends the worker.
+ready; then each request (the fields of `render_process.Request`) is answered by `text` and `secret`, or by `error`. End
+of input ends the worker.
 
 No secret leaves it by way of an error: once a template has read one, only the kind of error and its line are told.
 """
@@ -19,12 +20,21 @@ import resource
 import signal
 import struct
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NoReturn
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError, TemplateNotFound, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from relocd.adapters.render_values import (
+    Declarations,
+    OutOfBoundsError,
+    Reads,
+    Values,
+    context_of,
+    out_of_bounds,
+)
 
 MEMORY_LIMIT: Final = 256 * 1024 * 1024
 """Bytes of address space; an idle worker has about a tenth of it."""
@@ -36,57 +46,6 @@ _METHODS: Final = frozenset({"get", "items", "keys", "values"})
 
 class RefusedError(TemplateError):
     """A template refused its input on purpose, by `must_match` or `fail`."""
-
-
-class Reads:
-    """Whether a template has read a secret."""
-
-    def __init__(self) -> None:
-        self.secret = False
-
-
-class Values(Mapping[str, object]):
-    """A mapping of the context; `where` is what a template calls it, for messages."""
-
-    def __init__(self, values: Mapping[str, object], where: str) -> None:
-        self._values = values
-        self.where = where
-
-    def __getitem__(self, key: str) -> object:
-        return self._values[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def __repr__(self) -> str:
-        return repr(dict(self))
-
-
-class Attributes(Values):
-    """Attributes of an entry by lower-case name: any case finds them."""
-
-    def __getitem__(self, key: str) -> object:
-        return super().__getitem__(key.lower())
-
-
-class Secrets(Values):
-    """Secrets of a service: every look at a value, or at all names, is noted."""
-
-    def __init__(self, values: Mapping[str, object], where: str, reads: Reads) -> None:
-        super().__init__(values, where)
-        self._reads = reads
-
-    def __getitem__(self, key: str) -> object:
-        value = super().__getitem__(key)
-        self._reads.secret = True
-        return value
-
-    def __iter__(self) -> Iterator[str]:
-        self._reads.secret = True
-        return super().__iter__()
 
 
 class Undefined(StrictUndefined):
@@ -147,19 +106,6 @@ def _must_match(value: object, pattern: str, name: str = "the value") -> object:
     return value
 
 
-def _wrapped(value: object, where: str, reads: Reads) -> object:
-    """The context with its mappings as `Values`, wherever they are."""
-    if isinstance(value, list):
-        return [_wrapped(item, f"{where}[{number}]", reads) for number, item in enumerate(value)]
-    if not isinstance(value, dict):
-        return value
-    values = {key: _wrapped(item, f"{where}.{key}", reads) for key, item in value.items()}
-    name = where.rpartition(".")[2]
-    if name == "secrets":
-        return Secrets(values, where, reads)
-    return Attributes(values, where) if name == "attributes" else Values(values, where)
-
-
 class Worker:
     """Renders requests; keeps the compiled templates of the latest state of each folder."""
 
@@ -171,7 +117,11 @@ class Worker:
         reads = Reads()
         try:
             template = self._environment(request["folder"], request["digest"]).get_template(request["source"])
-            context = {key: _wrapped(value, key, reads) for key, value in request["context"].items()}
+            declared = Declarations.of(request)
+            refused = out_of_bounds(request["context"], declared)
+            if refused:
+                return _message({"error": "; ".join(refused)})
+            context = context_of(request["context"], declared, reads)
             return _message({"text": template.render(context), "secret": reads.secret})
         except Exception as error:  # noqa: BLE001 - a template can raise anything; the answer says what
             return _message({"error": _told(error, Path(request["folder"]), request["source"], secret=reads.secret)})
@@ -202,6 +152,8 @@ def _told(error: Exception, folder: Path, source: str, *, secret: bool) -> str:
         told = "there is no template " + " or ".join(map(repr, error.templates))
     elif isinstance(error, TemplateError) and not secret:
         told = str(error.message)
+    elif isinstance(error, OutOfBoundsError):
+        told = str(error)
     return f"{_place(error, folder)}{told}"
 
 

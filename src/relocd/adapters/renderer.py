@@ -56,7 +56,15 @@ class WorkerRenderer:
 
     async def render(self, template_set: TemplateSet, source: str, context: Mapping[str, object]) -> Rendered:
         """The rendered text; raises `Invalid` naming set, file and line for an error or a time-out."""
-        request = Request(str(template_set.folder), template_set.digest, source, context, self._timeout_s)
+        request = Request(
+            folder=str(template_set.folder),
+            digest=template_set.digest,
+            source=source,
+            context=context,
+            limit_s=self._timeout_s,
+            parameters=template_set.parameters,
+            secrets=template_set.secrets,
+        )
         subject = f"template set {template_set.name}: {source}"
         try:
             answer = await self._answer(request, subject)

@@ -12,7 +12,6 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
 
 from relocd.agent.execution import Mandate, Outcome, Warrant, carried_out
 from relocd.agent.host import Host
@@ -20,10 +19,11 @@ from relocd.errors import Failed, RelocdError, Unavailable
 from relocd.model.host import NewFile, UnitState
 from relocd.model.template_set import Role, TemplateSet, UnitAction
 from relocd.plan.actions import Action, AddAddress, DropAddress, InstallFiles, RunCommand, UseUnit
+from relocd.plan.declarations import misnamed
 from relocd.plan.desired import Desired, Footprint, Observed, Placed
 from relocd.plan.diff import STOPPED, actions, after, before, leaving
 from relocd.plan.goals import Goal, GoalId
-from relocd.plan.outline import Outline, PlannedFile, desired, fallback, outline
+from relocd.plan.outline import Outline, PlannedFile, desired, fallback, outline, rendered_file
 
 __all__ = [
     "Files",
@@ -211,9 +211,15 @@ def _sketch(host: Host, goal: Goal, name: str) -> tuple[Outline | None, tuple[st
     except RelocdError as error:
         return None, (str(error),)
     sketch = outline(replace(goal, name=name), sets, host.guards, host.addresses.interfaces())
-    if sketch.problems:
-        return None, sketch.problems
-    return sketch, ()
+    problems = (*sketch.problems, *misnamed(goal, sets, [_set(host, each) for each in goal.server_sets]))
+    return (None, problems) if problems else (sketch, ())
+
+
+def _set(host: Host, name: str) -> TemplateSet | None:
+    try:
+        return host.sets.get(name)
+    except RelocdError:  # the problem of its own goal
+        return None
 
 
 async def _rendered(
@@ -223,27 +229,16 @@ async def _rendered(
     if known is not None:
         return known, ()
     done = await asyncio.gather(*(_rendered_file(host, goal, file) for file in files))
-    problems = tuple(str(file) for file in done if isinstance(file, RelocdError))
-    return tuple(file for file in done if isinstance(file, NewFile)), problems
+    problems = dict.fromkeys(str(file) for file in done if isinstance(file, RelocdError))  # one value, several files
+    return tuple(file for file in done if isinstance(file, NewFile)), tuple(problems)
 
 
 async def _rendered_file(host: Host, goal: Goal, file: PlannedFile) -> NewFile | RelocdError:
     try:
         rendered = await host.renderer.render(file.template_set, file.spec.source, goal.context)
+        return rendered_file(file, rendered.text, secret=rendered.secret)
     except RelocdError as error:
         return error
-    content = rendered.text.encode()
-    return NewFile(
-        target=file.spec.target,
-        content=content,
-        digest=sha256(content).hexdigest(),
-        owner=file.spec.owner,
-        group=file.spec.group,
-        mode=file.spec.mode,
-        checks=file.spec.checks,
-        check_timeout_s=file.template_set.check_timeout_s,
-        secret=rendered.secret,
-    )
 
 
 async def _observed(host: Host, sketch: Outline | None, footprint: Footprint) -> Observed:

@@ -55,7 +55,7 @@ _T = TypeVar("_T")
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _INTERFACE: Final = re.compile(r"[^\s/]{1,127}")  # altnames are longer than the 15 of a name (ALTIFNAMSIZ)
 _GENERATION: Final = re.compile(r"[0-9]{1,18}")
-_KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+_KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 # Attributes that have a field of their own, or must not be seen as a plain attribute.
 _OWN: Final = frozenset({"relocsecret", "entryuuid", "entrycsn"})
 
@@ -248,7 +248,7 @@ def _pair(text: str) -> tuple[str, str]:
     """A key and its value; as the value may be a secret, no message shows the text."""
     key, equals, value = text.partition("=")
     if not equals or not _KEY.fullmatch(key.strip()):
-        raise Invalid("write it as key=value, the key of letters, digits, _, . and -")
+        raise Invalid("write it as key=value, the key of at most 64 letters, digits, _, . and -")
     return key.strip(), value
 
 

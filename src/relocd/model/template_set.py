@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from relocd.model.declared import Declared
+
 __all__ = ["Command", "FileSpec", "First", "Moment", "Role", "Scope", "TemplateSet", "UnitAction", "UnitSpec"]
 
 
@@ -55,7 +57,8 @@ class First(StrEnum):
 class FileSpec:
     """One file: `source` below the set's folder, `target` absolute and possibly with `{name}` in it.
 
-    `checks` are argument lists in which `{file}` stands for the new file before it replaces the old one.
+    `checks` are argument lists in which `{file}` stands for the new file before it replaces the old one. No line may
+    have more than `max_line` bytes: what a program cuts off may be read as a line of its own.
     """
 
     source: str
@@ -65,6 +68,7 @@ class FileSpec:
     mode: int = 0o640
     roles: frozenset[Role] = frozenset({Role.ACTIVE})
     checks: tuple[tuple[str, ...], ...] = ()
+    max_line: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,10 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class TemplateSet:
-    """One folder of templates with its manifest; `digest` changes with any file of the folder."""
+    """One folder of templates with its manifest; `digest` changes with any file of the folder.
+
+    A `closed` one takes the parameters and secrets that it declares and no others.
+    """
 
     name: str
     folder: Path
@@ -105,3 +112,6 @@ class TemplateSet:
     units: tuple[UnitSpec, ...] = ()
     commands: tuple[Command, ...] = ()
     check_timeout_s: float = 10.0
+    parameters: tuple[Declared, ...] = ()
+    secrets: tuple[Declared, ...] = ()
+    closed: bool = False

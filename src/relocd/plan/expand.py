@@ -16,7 +16,8 @@ from relocd.model.template_set import Command, FileSpec, TemplateSet, UnitSpec
 __all__ = ["PLACEHOLDER", "expanded"]
 
 PLACEHOLDER: Final = "{name}"
-_HARMLESS: Final = re.compile(r"[A-Za-z0-9](?:\.?[A-Za-z0-9_-])*")
+# The name of a file or a unit has at most 255 bytes, with all that stands around this one.
+_HARMLESS: Final = re.compile(r"(?=.{1,128}\Z)[A-Za-z0-9](?:\.?[A-Za-z0-9_-])*")
 
 
 def expanded(template_set: TemplateSet, name: str) -> TemplateSet:
@@ -54,7 +55,7 @@ def _filled(text: str, name: str) -> str:
         return text
     if not _HARMLESS.fullmatch(name):
         raise Invalid(
-            f"the service name {name!r} cannot stand in {text!r}; name the service with letters, digits, _, - and "
-            "single dots, beginning with a letter or digit"
+            f"the service name {name[:200]!r} cannot stand in {text!r}; name the service with at most 128 letters, "
+            "digits, _, - and single dots, beginning with a letter or digit"
         )
     return text.replace(PLACEHOLDER, name)

@@ -30,8 +30,8 @@ class Goal:
     """What shall be here: the role and why, and everything that it takes.
 
     With a `contest` the role is what the directory says now; who enters it when is a matter of handover. `probe` asks
-    the wire before an address is raised. `files_only` leaves the rest to others. `earlier_secrets` it had before: what
-    runs may still have them.
+    the wire before an address is raised. `files_only` leaves the rest to others. `server_sets` also see its parameters,
+    those of scope `server`. `earlier_secrets` it had before: what runs may still have them.
     """
 
     id: GoalId
@@ -45,6 +45,7 @@ class Goal:
     probe: bool = False
     files_only: bool = False
     contest: Contest | None = None
+    server_sets: tuple[str, ...] = ()
     earlier_secrets: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
     @property
@@ -166,6 +167,7 @@ def _service_goal(
         probe=service.exclusive,
         files_only=decided.files_only,
         contest=contested,
+        server_sets=tuple(sorted(whole)) if service.template_sets else (),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import TypeVar
 
 from relocd.errors import Invalid
@@ -16,7 +17,7 @@ from relocd.plan.goals import Goal
 from relocd.plan.guards import Guards
 from relocd.plan.interfaces import interface_for
 
-__all__ = ["Outline", "PlannedFile", "desired", "fallback", "outline"]
+__all__ = ["Outline", "PlannedFile", "desired", "fallback", "outline", "rendered_file"]
 
 _T = TypeVar("_T")
 _V = TypeVar("_V")
@@ -60,6 +61,28 @@ def outline(goal: Goal, sets: Sequence[TemplateSet], guards: Guards, interfaces:
     files = kept(lambda found: _file(*found, guards), _specs(goal, named))
     problems += _twice([file.spec.target for file in files]) + _twice([unit.name for unit in rest.units])
     return Outline(files, rest, tuple(problems))
+
+
+def rendered_file(file: PlannedFile, text: str, *, secret: bool) -> NewFile:
+    """A file with its content; raises `Invalid` for one with a line that its reader would cut."""
+    spec, content = file.spec, text.encode()
+    for number, line in enumerate(content.split(b"\n") if spec.max_line else (), start=1):
+        if spec.max_line and len(line) > spec.max_line:
+            raise Invalid(
+                f"{spec.target} line {number} would have {len(line)} bytes, and the program that reads it takes "
+                f"{spec.max_line}; shorten the parameter that stands there"
+            )
+    return NewFile(
+        target=spec.target,
+        content=content,
+        digest=sha256(content).hexdigest(),
+        owner=spec.owner,
+        group=spec.group,
+        mode=spec.mode,
+        checks=spec.checks,
+        check_timeout_s=file.template_set.check_timeout_s,
+        secret=secret,
+    )
 
 
 def desired(sketch: Outline, files: tuple[NewFile, ...]) -> Desired:

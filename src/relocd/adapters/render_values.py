@@ -1,0 +1,160 @@
+"""What a template sees, as `render_worker` hands it over: values by name, each within its bounds.
+
+A parameter or secret has the bounds that the template set declares, all else those of `UNDECLARED`. What the service
+itself gives is looked at before anything is rendered, whether or not it is used; all else (the names and attributes of
+entries, what other services give) when a template reads it. Python's own modules only, as in `render_worker`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from relocd.model.declared import UNDECLARED, Declared, refusal
+
+__all__ = ["Declarations", "OutOfBoundsError", "Reads", "Values", "context_of", "out_of_bounds"]
+
+_SHOWN: Final = 60
+
+
+class OutOfBoundsError(Exception):
+    """A value that no template may see; its message shows no secret."""
+
+
+class Reads:
+    """Whether a template has read a secret."""
+
+    def __init__(self) -> None:
+        self.secret = False
+
+
+@dataclass(frozen=True, slots=True)
+class Declarations:
+    """The parameters and secrets that the template set declares, by name."""
+
+    parameters: Mapping[str, Declared] = field(default_factory=dict)
+    secrets: Mapping[str, Declared] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, request: Mapping[str, Any]) -> Declarations:
+        """Those of a request."""
+        return cls(*({each["name"]: Declared(**each) for each in request[kind]} for kind in ("parameters", "secrets")))
+
+    def completed(self, context: Mapping[str, Any]) -> dict[str, Any]:
+        """The context with the defaults where it is that of one service."""
+        service = context.get("service")
+        if service is None:
+            return dict(context)
+        defaults = {name: each.default for name, each in self.parameters.items() if each.default is not None}
+        service = service | {"parameters": defaults | service.get("parameters", {})}
+        return {**context, "service": service, "parameters": defaults | context.get("parameters", {})}
+
+
+class Values(Mapping[str, object]):
+    """A mapping of the context; `where` is what a template calls it, for messages."""
+
+    _hidden = False
+
+    def __init__(self, values: Mapping[str, object], where: str, bounds: Mapping[str, Declared]) -> None:
+        self._values = values
+        self._bounds = bounds
+        self.where = where
+
+    def __getitem__(self, key: str) -> object:
+        value = self._values[key]
+        for text in value if isinstance(value, list) else (value,):
+            why = self._why_not(key, text) if isinstance(text, str) else ""
+            if why:
+                raise OutOfBoundsError(why)
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+    def out_of_bounds(self, *, undeclared: bool) -> Iterator[str]:
+        """Why values cannot be used: those that are declared, and the others where these are asked for."""
+        for key, text in self._values.items():
+            why = self._why_not(key, text) if isinstance(text, str) and (undeclared or key in self._bounds) else ""
+            if why:
+                yield why
+
+    def _why_not(self, key: str, text: str) -> str:
+        why = refusal(text, self._bounds.get(key, UNDECLARED))
+        return why and f"{self.where}.{key} {'' if self._hidden else _shown(text)}{why}"
+
+
+class Attributes(Values):
+    """Attributes of an entry by lower-case name: any case finds them."""
+
+    def __getitem__(self, key: str) -> object:
+        return super().__getitem__(key.lower())
+
+
+class Secrets(Values):
+    """Secrets of a service: every look at a value, or at all names, is noted; no message shows one."""
+
+    _hidden = True
+
+    def __init__(self, values: Mapping[str, object], where: str, bounds: Mapping[str, Declared], reads: Reads) -> None:
+        super().__init__(values, where, bounds)
+        self._reads = reads
+
+    def __getitem__(self, key: str) -> object:
+        value = super().__getitem__(key)
+        self._reads.secret = True
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        self._reads.secret = True
+        return super().__iter__()
+
+
+def context_of(context: Mapping[str, Any], declared: Declarations, reads: Reads) -> dict[str, object]:
+    """The context with its mappings as `Values`, wherever they are."""
+    return {key: _wrapped(value, key, declared, reads) for key, value in declared.completed(context).items()}
+
+
+def out_of_bounds(context: Mapping[str, Any], declared: Declarations) -> list[str]:
+    """All that the service gives out of bounds; in scope `server`, of every service what the set declares."""
+    if context.get("service") is not None:
+        return [*_refused(context, "", declared, undeclared=True)]
+    services = context.get("services", ())
+    return [
+        why
+        for each in services
+        for why in _refused(each, f"service {each['name'][:_SHOWN]!r}: ", declared, undeclared=False)
+    ]
+
+
+def _refused(owner: Mapping[str, Any], subject: str, declared: Declarations, *, undeclared: bool) -> Iterator[str]:
+    parameters = Values(owner.get("parameters", {}), "parameters", declared.parameters)
+    secrets = Secrets(owner.get("secrets", {}), "secrets", declared.secrets, Reads())
+    yield from (subject + why for each in (parameters, secrets) for why in each.out_of_bounds(undeclared=undeclared))
+
+
+def _wrapped(value: object, where: str, declared: Declarations, reads: Reads) -> object:
+    if isinstance(value, list):
+        return [_wrapped(item, f"{where}[{number}]", declared, reads) for number, item in enumerate(value)]
+    if not isinstance(value, dict):
+        return value
+    values = {key: _wrapped(item, f"{where}.{key}", declared, reads) for key, item in value.items()}
+    match where.rpartition(".")[2]:
+        case "secrets":
+            return Secrets(values, where, declared.secrets, reads)
+        case "parameters":
+            return Values(values, where, declared.parameters)
+        case "attributes":
+            return Attributes(values, where, {})
+        case _:
+            return Values(values, where, {})
+
+
+def _shown(text: str) -> str:
+    return f"is {text!r}, which " if len(text) <= _SHOWN else f"is {text[:_SHOWN]!r} and so on, which "
