@@ -34,7 +34,7 @@ def uuid_of(name: str) -> EntryUUID:
 
 def csn(number: int) -> str:
     """The change number of the directory's n-th change."""
-    return f"20260101000000.{number:06}Z#000000#001#000000"
+    return f"20260101000000.{number:06}Z#000000#000#000000"
 
 
 def entry(name: str, kind: str, *, uuid: EntryUUID | None = None, at: int = 0, **attributes: Values) -> Entry:

@@ -197,7 +197,7 @@ class FakeAddresses(Watched):
 class FakeWire:
     """Neighbours that answer for addresses, by `ip`: their MAC; and other servers, whose addresses are `beside` it.
 
-    While `slow` is not set a probe waits for it.
+    While `slow` is not set a probe waits for it. `asked` counts the questions about addresses of this server.
     """
 
     def __init__(self, world: World) -> None:
@@ -205,6 +205,7 @@ class FakeWire:
         self.beside: list[FakeAddresses] = []
         self.slow = asyncio.Event()
         self.slow.set()
+        self.asked = 0
         self._world = world
 
     async def probe(self, interface: Interface, addresses: Sequence[ServiceAddress]) -> Sequence[Probe]:
@@ -213,6 +214,10 @@ class FakeWire:
         if not interface.up:
             raise Failed(f"{interface.name} is down")
         return [Probe(address, self._answer(address)) for address in addresses]
+
+    async def contested(self, interface: Interface, addresses: Sequence[ServiceAddress]) -> Sequence[Probe]:
+        self.asked += 1
+        return await self.probe(interface, addresses)
 
     async def announce(self, interface: Interface, addresses: Sequence[ServiceAddress]) -> None:
         listed = " ".join(str(address) for address in addresses)

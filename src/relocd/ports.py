@@ -197,6 +197,10 @@ class Wire(Protocol):
         """Ask for all addresses at once, several times, and say who answered; returns early on an answer."""
         ...
 
+    async def contested(self, interface: Interface, addresses: Sequence[ServiceAddress]) -> Sequence[Probe]:
+        """Ask likewise for addresses that this host has itself, and say which other host has one, too."""
+        ...
+
     async def announce(self, interface: Interface, addresses: Sequence[ServiceAddress]) -> None:
         """Tell all neighbours once that the addresses are here now."""
         ...

@@ -44,3 +44,16 @@ async def test_an_interface_that_had_altnames_before_is_known_by_them(host, tmp_
     host.run(["ip", "link", "property", "add", "dev", "eth0", "altname", "enp19s0"])
     async with NetlinkAddresses(tmp_path) as addresses:
         assert eth0(addresses).is_called("enp19s0")
+
+
+async def test_a_cable_that_is_out_and_in_again_counts(addresses, host):
+    before = eth0(addresses).carrier_ups
+    host.cut()
+    await until(lambda: not eth0(addresses).up)
+    host.heal()
+    await until(lambda: eth0(addresses).up and eth0(addresses).carrier_ups == before + 1)
+
+
+async def test_another_mac_is_seen(addresses, host):
+    host.run(["ip", "link", "set", "dev", "eth0", "address", "02:00:00:00:00:77"])
+    await until(lambda: eth0(addresses).mac == bytes.fromhex("020000000077"))

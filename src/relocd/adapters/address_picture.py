@@ -22,7 +22,8 @@ _Value = TypeVar("_Value")
 class Link:
     """A link; `up` is one that has a carrier too, `promotes` its own promote_secondaries (ip-sysctl).
 
-    `mac` is empty unless it is Ethernet. `altnames` are its other names.
+    `mac` is empty unless it is Ethernet. `altnames` are its other names. `carrier_ups` is how often it has got its
+    carrier: of one that went and came back within a moment the kernel tells only that it is there.
     """
 
     index: int
@@ -31,6 +32,7 @@ class Link:
     up: bool
     promotes: bool
     altnames: tuple[str, ...] = ()
+    carrier_ups: int = 0
 
 
 @dataclass(frozen=True, slots=True)

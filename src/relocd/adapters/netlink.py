@@ -250,7 +250,7 @@ class NetlinkAddresses:
 
     def _interface(self, link: Link) -> Interface:
         own = tuple(each.address for each in self._picture.on(link) if not self._is_ours(link, each))
-        return Interface(link.index, link.name, link.mac, link.up, own, link.altnames)
+        return Interface(link.index, link.name, link.mac, link.up, own, link.altnames, link.carrier_ups)
 
     def _hear(self, changes: Sequence[Change]) -> None:
         """Take in what the kernel told, also into the picture that is being read."""

@@ -212,6 +212,7 @@ def _link(message: nlmsg) -> Link:
         up=message["flags"] & _UP == _UP,
         promotes=bool(message.get(("IFLA_AF_SPEC", "AF_INET", "promote_secondaries"))),
         altnames=tuple(properties.altnames()) if properties else (),
+        carrier_ups=message.get("IFLA_CARRIER_UP_COUNT") or 0,
     )
 
 

@@ -71,11 +71,12 @@ def _require_up(interface: Interface) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """A probe that is under way; `own` are the MACs of this host."""
+    """A probe that is under way; `own` are the MACs of this host, `held` says that it has the addresses itself."""
 
     interface: Interface
     addresses: frozenset[Address]
     own: frozenset[bytes]
+    held: bool
     answer: asyncio.Future[frames.Claim]
 
     def take(self, interface: str, claim: frames.Claim) -> None:
@@ -83,10 +84,12 @@ class _Question:
 
         A host that only asks counts as well (RFC 5227, section 2.1.1; RFC 4862, section 5.4.3), but of two servers
         that ask at the same moment one goes on, that of the lower MAC; else they would put each other off for ever.
+        Who has the address itself is asked in its turn, and has no rival in who only asks.
         """
         if interface != self.interface.name or claim.ip not in self.addresses or claim.mac in self.own:
             return
-        if not self.answer.done() and (not claim.asking or claim.mac < self.interface.mac):
+        counts = not claim.asking or (not self.held and claim.mac < self.interface.mac)
+        if counts and not self.answer.done():
             self.answer.set_result(claim)
 
 
@@ -133,12 +136,14 @@ class PacketWire:
         Returns with the first answer, so that the other addresses are then still open; else after the last pause.
         Raises `Failed` on an interface that is not up, where silence says nothing.
         """
-        ips = frozenset(address.ip for address in addresses)
-        answer = await self._answer(interface, ips) if ips and interface.mac else None
-        return tuple(
-            Probe(address, answer.mac.hex(":") if answer is not None and answer.ip == address.ip else None)
-            for address in addresses
-        )
+        return await self._asked(interface, addresses, held=False)
+
+    async def contested(self, interface: Interface, addresses: Sequence[ServiceAddress]) -> Sequence[Probe]:
+        """Ask likewise for addresses that this host has itself, and say which other host has one, too.
+
+        The frames of a probe claim nothing, so they take nothing from the other host (RFC 5227, section 2.1.1).
+        """
+        return await self._asked(interface, addresses, held=True)
 
     async def announce(self, interface: Interface, addresses: Sequence[ServiceAddress]) -> None:
         """Tell all neighbours once, in every form they may heed."""
@@ -146,10 +151,18 @@ class PacketWire:
             _require_up(interface)
             self._send(interface, [f for each in addresses for f in frames.announcements(interface.mac, each.ip)])
 
-    async def _answer(self, interface: Interface, ips: frozenset[Address]) -> frames.Claim | None:
+    async def _asked(self, interface: Interface, addresses: Sequence[ServiceAddress], *, held: bool) -> Sequence[Probe]:
+        ips = frozenset(address.ip for address in addresses)
+        answer = await self._answer(interface, ips, held=held) if ips and interface.mac else None
+        return tuple(
+            Probe(address, answer.mac.hex(":") if answer is not None and answer.ip == address.ip else None)
+            for address in addresses
+        )
+
+    async def _answer(self, interface: Interface, ips: frozenset[Address], *, held: bool) -> frames.Claim | None:
         _require_up(interface)
         asking = [frames.probe(interface.mac, ip) for ip in ips]
-        with self._joined(interface, ips), self._heard(interface, ips) as answer:
+        with self._joined(interface, ips), self._heard(interface, ips, held=held) as answer:
             for _ in range(self._settings.probes):
                 self._send(interface, asking)
                 await asyncio.wait((answer,), timeout=self._settings.probe_interval_ms / 1000)
@@ -158,10 +171,12 @@ class PacketWire:
         return None
 
     @contextmanager
-    def _heard(self, interface: Interface, ips: frozenset[Address]) -> Iterator[asyncio.Future[frames.Claim]]:
+    def _heard(
+        self, interface: Interface, ips: frozenset[Address], *, held: bool
+    ) -> Iterator[asyncio.Future[frames.Claim]]:
         """The first claim of another host on one of the addresses, listened for inside the block."""
         own = frozenset((interface.mac, *(each.mac for each in self._interfaces())))
-        question = _Question(interface, ips, own, asyncio.get_running_loop().create_future())
+        question = _Question(interface, ips, own, held, asyncio.get_running_loop().create_future())
         self._questions.append(question)
         self._set_filters()
         try:

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from relocd import __version__
+from relocd.agent.address_conflicts import AddressConflicts
 from relocd.agent.clusters import Clusters, unfence
 from relocd.agent.completion import Completion
 from relocd.agent.confirmation import is_unlinked
@@ -83,6 +84,7 @@ class Agent:
         self._agreement = self._agreed(settings, host, directory)
         self._crew = Crew(host, settings, self._agreement, self._changed)
         self._clusters = Clusters(self._agreement, self._crew)
+        self._conflicts = AddressConflicts(host, self._agreement, lambda: self._crew.workers, self._changed)
         self._connection = Connection("connecting", time.time(), "")
         self._considered: Snapshot | None = None
         self._name = DN.parse(settings.server.dn)
@@ -92,6 +94,8 @@ class Agent:
 
     async def run(self) -> None:
         """Keep this server as the directory wishes it."""
+        self._conflicts.links_changed()
+        self._host.addresses.watch(self._conflicts.links_changed)
         self._host.addresses.watch(self._crew.nudge_drifted)
         self._host.addresses.watch(self._try_directory)
         self._host.units.watch(self._crew.nudge_units)
@@ -109,6 +113,7 @@ class Agent:
         """What goes on beside each other, without an end."""
         yield self._follow
         yield lambda: self._pulse.run(self._my_dn, self._my_status, self._search_anew, self._beats)
+        yield self._conflicts.run
         yield self._look_after_myself
         yield self._obey
         yield self._completion.run
@@ -138,12 +143,14 @@ class Agent:
         """Take this server's own heartbeats out of a batch."""
         for event in batch:
             if isinstance(event, Upsert) and self._is_my_status(event.entry):
-                was_current = self._pulse.is_current(time.monotonic())
+                had_begun, was_current = self._pulse.has_begun, self._pulse.is_current(time.monotonic())
                 if self._pulse.heard(event.entry):
                     self._host.meter.confirmed(self._pulse.age_s(time.monotonic()) or 0.0)
                     await self._crew.renew(self._pulse.left_s(time.monotonic()))
                     if not was_current:
                         self._crew.nudge_contests()
+                    if had_begun and not was_current:
+                        self._conflicts.heard_again()
 
     def _is_my_status(self, entry: Entry) -> bool:
         return entry.dn == self._name.below(STATUS_RDN)
@@ -227,7 +234,8 @@ class Agent:
         self._changed()
 
     def _my_status(self) -> dict[str, list[str]]:
-        problems = (*self._problems, *self._crew.problems, *self._net.problems)
+        own = (*self._crew.problems, *self._conflicts.problems, *self._net.problems)
+        problems = (*self._problems, *own)
         return status_entry(self._crew.workers, problems, self._mode)
 
     def _agreed(self, settings: Settings, host: Host, directory: Directory) -> Agreement:
@@ -238,11 +246,15 @@ class Agent:
             pulse=self._pulse,
             witnesses=Witnesses(host, vitals, self._pulse, settings.handover),
             settings=settings.handover,
-            providers=lambda: self._mirror.providers,
+            providers=self._providers,
             mode=lambda: self._mode,
             is_up=lambda service: self._crew.is_up(service),
             may_lack_secrets=self._completion.may_lack_secrets,
         )
+
+    def _providers(self) -> int:
+        """How many providers the directory may have; a cookie names those only that have written what is seen here."""
+        return max(self._mirror.providers, 2 if self._pulse.provider_id else 1)
 
     async def _look_after_myself(self) -> None:
         """What nobody asks for: a fence that holds nothing any more is cleared, and clusters fail over."""
@@ -308,7 +320,8 @@ class Agent:
             workers = self._crew.workers
             self._outlets.notifier.status(one_line(self._connection, workers))
             me = self._settings.server.dn
-            problems = (*self._problems, *self._crew.problems, *self._pulse.problems, *self._net.problems)
+            own = (*self._crew.problems, *self._conflicts.problems, *self._pulse.problems, *self._net.problems)
+            problems = (*self._problems, *own)
             await self._outlets.file.write(status(me, __version__, self._connection, workers, problems, self._mode))
             self._host.meter.stand(standing(self._connection, workers, problems, self._mode))
             said = self._my_status()

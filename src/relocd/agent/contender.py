@@ -70,7 +70,10 @@ class _Memory:
 
 
 class Contender:
-    """The part of this server in one exclusive service. `given_back` says why it was, once it was."""
+    """The part of this server in one exclusive service. `given_back` says why it was, once it was.
+
+    `withdrawn` says why its addresses had to go, until it is served again here or another server is the holder.
+    """
 
     def __init__(self, host: Host, agreement: Agreement) -> None:
         self._host = host
@@ -78,6 +81,12 @@ class Contender:
         self._writes = Writes(agreement.writer, agreement.settings.prompt_s)
         self._memory = _Memory()
         self.given_back = ""
+        self.withdrawn = ""
+        self._stops = False
+
+    def withdraw(self, reason: str) -> None:
+        """Another host has the addresses by right: what is left here stops next, and the wire is asked before any."""
+        self.withdrawn, self._stops, self._memory.unasked = reason, True, None
 
     def look_again(self, *, at_all: bool) -> None:
         """Something changed here: it may be ready now, or not any more; `at_all`: what failed may work now."""
@@ -89,6 +98,10 @@ class Contender:
         """Do what is due now; the report says how this server stands to the service."""
         turn = replace(turn, footprint=adopted(self._host, turn.goal, turn.footprint))
         self._note(turn.goal, turn.contest)
+        if self._stops:
+            report = await self._stopped(Stop(self.withdrawn), turn)
+            self._stops = bool(report.problems)
+            return report
         doubt = await self._writes.settle(steady=self._is_steady(turn))
         if doubt:
             again_s = self._agreed.settings.hesitation_s / 4
@@ -114,6 +127,8 @@ class Contender:
             memory.failed_in = memory.unasked = before = None
         if before is None or state.generation != before.generation:
             memory.seen_at = time.monotonic()
+        if not contest.holds and not self._stops:
+            self.withdrawn = ""
         if state.candidate != contest.me:
             memory.candidate_since = None
         elif memory.candidate_since is None:
@@ -233,7 +248,7 @@ class Contender:
             self._memory.sulks_about = _matter(turn.goal, turn.contest)
             self._memory.failure = "; ".join(report.problems)
         else:
-            self.given_back = ""
+            self.given_back = self.withdrawn = ""
         return replace(report, again_s=0.0)
 
     async def _given_away(self, step: HandOver | GiveBack | LetGo | StepDown, turn: Turn, view: object) -> Report:

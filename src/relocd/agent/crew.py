@@ -51,8 +51,9 @@ class Crew:
         """What keeps a service here that does not seem to be linked any more, and why others were given back."""
         named = ((self._workers[goal].name, why) for goal, why in self._unconfirmed.items() if goal in self._workers)
         staying = (Problem(name, f"seems not to be linked any more, but stays: {why}") for name, why in named)
-        here = (Problem(worker.name, worker.given_back) for worker in self.workers if worker.given_back)
-        return *staying, *here, *self._given_back.values(), *self._net.problems
+        here = ((worker.name, (worker.given_back, worker.withdrawn)) for worker in self.workers)
+        told = (Problem(name, why) for name, reasons in here for why in reasons if why)
+        return *staying, *told, *self._given_back.values(), *self._net.problems
 
     @property
     def doubting(self) -> bool:

@@ -16,7 +16,7 @@ from typing import Final
 from relocd.agent.host import Host
 from relocd.errors import Busy, Failed, RelocdError
 from relocd.model.entries import ServiceAddress
-from relocd.model.host import Interface
+from relocd.model.host import Interface, Probe
 from relocd.model.masking import told
 from relocd.model.template_set import UnitAction
 from relocd.plan.actions import (
@@ -32,7 +32,7 @@ from relocd.plan.actions import (
 )
 from relocd.plan.desired import Placed
 
-__all__ = ["Mandate", "Outcome", "Warrant", "announce", "carried_out", "probe"]
+__all__ = ["Mandate", "Outcome", "Warrant", "announce", "carried_out", "contested", "dropped", "probe"]
 
 _log = logging.getLogger(__name__)
 _STEPS: Final[Mapping[type, str]] = {
@@ -209,11 +209,25 @@ async def _use_unit(host: Host, name: str, word: UnitAction) -> None:
 async def probe(host: Host, addresses: Iterable[Placed]) -> None:
     """Ask the wire for addresses; raises `Busy` when somebody has one."""
     groups = _by_interface(host, addresses)
-    found = await asyncio.gather(*(host.wire.probe(interface, group) for interface, group in groups))
-    answered = [probe for probes in found for probe in probes if probe.answered_by]
-    if answered:
-        who = ", ".join(f"{probe.address.ip} is answered by {probe.answered_by}" for probe in answered)
+    who = _answers(await asyncio.gather(*(host.wire.probe(interface, group) for interface, group in groups)))
+    if who:
         raise Busy(f"{who}; waiting until it is silent")
+
+
+async def contested(host: Host, addresses: Iterable[Placed]) -> str:
+    """What other host has an address of this one, too, in words; empty for none."""
+    groups = _by_interface(host, addresses)
+    return _answers(await asyncio.gather(*(host.wire.contested(interface, group) for interface, group in groups)))
+
+
+async def dropped(host: Host, service: str, addresses: Iterable[Placed], reason: str) -> None:
+    """Drop addresses at once, and leave everything else of the service to its next convergence."""
+    await carried_out(host, [DropAddress(placed) for placed in addresses], Mandate(service, reason))
+
+
+def _answers(found: Iterable[Sequence[Probe]]) -> str:
+    answered = [probe for probes in found for probe in probes if probe.answered_by]
+    return ", ".join(f"{probe.address.ip} is answered by {probe.answered_by}" for probe in answered)
 
 
 async def announce(host: Host, addresses: Iterable[Placed]) -> None:

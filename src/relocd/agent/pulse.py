@@ -16,7 +16,7 @@ from typing import Final
 
 from relocd import __version__
 from relocd.errors import RelocdError
-from relocd.model.csn import csn_time_s
+from relocd.model.csn import csn_server_id, csn_time_s
 from relocd.model.dn import DN
 from relocd.model.entries import Attributes, Entry, Problem
 from relocd.model.parse import STATUS_CLASS, STATUS_RDN
@@ -50,12 +50,18 @@ class Pulse:
         self._back_at = 0.0
         self._back_csn = ""
         self._provider_s = 0.0
+        self._csn = ""
         self.problem = ""
 
     @property
     def has_begun(self) -> bool:
         """Whether a heartbeat was ever confirmed."""
         return self._confirmed_at is not None
+
+    @property
+    def provider_id(self) -> int:
+        """The server ID of the provider that took the last confirmed heartbeat, 0 where it has none."""
+        return csn_server_id(self._csn)
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -105,7 +111,7 @@ class Pulse:
         now = time.monotonic()
         if not self.is_current(now):
             self._back_at, self._back_csn = now, entry.csn
-        self._confirmed_at, self._heard_at, self._provider_s = sent_at, now, provider_s
+        self._confirmed_at, self._heard_at, self._provider_s, self._csn = sent_at, now, provider_s, entry.csn
         return True
 
     async def run(

@@ -28,7 +28,7 @@ from relocd.plan.desired import Footprint
 from relocd.plan.goals import Goal, in_role
 from relocd.ports import DirectoryReader, DirectoryWriter
 
-__all__ = ["Agreement", "Turn", "brought_up", "lifetime_s", "nobody_is_chosen", "served"]
+__all__ = ["Agreement", "Turn", "brought_up", "is_confirmed", "lifetime_s", "nobody_is_chosen", "served"]
 
 RELEASE_MARGIN_S: Final = 1.6
 """How long before the end of the lease a released address ends: the kernel drops it up to 1.5 s late (measured)."""
@@ -109,12 +109,11 @@ async def _with(
 
 async def _confirmed(agreed: Agreement, turn: Turn) -> Warrant:
     """The permission to serve; raises `Busy` or `Unavailable` without one."""
-    read_at, known = time.monotonic(), turn.contest.entry
-    entry = await agreed.reader.by_dn(turn.contest.service.below(STATE_RDN))
-    found = None if entry is None else parsed(entry)[0]
-    if not isinstance(found, ServiceState) or known is None:
+    read_at = time.monotonic()
+    found = await _state(agreed, turn.contest)
+    if found is None:
         raise Busy("a direct read does not find the state of the service; nothing is raised on that")
-    if (found.holder, found.generation) != (known.holder, known.generation):
+    if not _is_as_seen(found, turn.contest):
         raise Busy("a direct read finds another holder or generation than was seen; waiting until that is seen")
     if not agreed.pulse.stood_before(found.csn) and await _is_fenced(agreed, turn.contest):
         raise Busy("a direct read finds that this server is declared fenced; waiting until that is seen")
@@ -128,6 +127,24 @@ async def _confirmed(agreed: Agreement, turn: Turn) -> Warrant:
     if seconds < 1:
         raise Busy("this server's lease is about to run out, or shorter than 4 s; waiting for the next heartbeat")
     return Warrant(until, seconds)
+
+
+async def is_confirmed(agreed: Agreement, contest: Contest) -> bool:
+    """Whether a direct read finds the holder that was seen, and that is this server; raises `Unavailable`."""
+    found = await _state(agreed, contest)
+    return found is not None and contest.holds and _is_as_seen(found, contest)
+
+
+async def _state(agreed: Agreement, contest: Contest) -> ServiceState | None:
+    """The state by a direct read; None where there is none that can be understood."""
+    entry = await agreed.reader.by_dn(contest.service.below(STATE_RDN))
+    found = None if entry is None else parsed(entry)[0]
+    return found if isinstance(found, ServiceState) else None
+
+
+def _is_as_seen(found: ServiceState, contest: Contest) -> bool:
+    known = contest.entry
+    return known is not None and (found.holder, found.generation) == (known.holder, known.generation)
 
 
 async def _is_fenced(agreed: Agreement, contest: Contest) -> bool:

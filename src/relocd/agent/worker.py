@@ -8,18 +8,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from relocd.agent.contender import Contender
 from relocd.agent.converge import Report, Terms, converged, departed, is_up, prepared
-from relocd.agent.execution import announce
+from relocd.agent.execution import announce, dropped
 from relocd.agent.host import Host
 from relocd.agent.net import defect
 from relocd.agent.tenure import Agreement, Turn, lifetime_s
 from relocd.errors import RelocdError
-from relocd.model.entries import Isolation
+from relocd.model.entries import Isolation, ServiceAddress
+from relocd.model.host import HeldAddress
 from relocd.model.masking import told
 from relocd.model.mode import Mode
 from relocd.model.settings import AgentSettings, WireSettings
@@ -117,6 +118,40 @@ class Worker:
         """Why the service was given back, empty where it was not."""
         return self._contender.given_back
 
+    @property
+    def withdrawn(self) -> str:
+        """Why the service has let its addresses go, while this server still counts as the holder; else empty."""
+        return self._contender.withdrawn
+
+    @property
+    def there(self) -> tuple[Placed, ...]:
+        """The service's addresses that are on this server now, whoever has raised them."""
+        return tuple(Placed(each.interface, each.address) for each in self._held())
+
+    @property
+    def raised(self) -> tuple[Placed, ...]:
+        """Those of them that are ours."""
+        return tuple(Placed(each.interface, each.address) for each in self._held() if each.ours)
+
+    @property
+    def keeps(self) -> Contest | None:
+        """Who may run the service, while addresses are here that a server keeps which is cut off."""
+        contest = _contest(self.wish)
+        return contest if contest is not None and contest.isolation is Isolation.KEEP and self.raised else None
+
+    def _held(self) -> Iterator[HeldAddress]:
+        left = self.footprint.addresses if self.footprint else ()
+        named = {placed.address.ip for placed in left} | {address.ip for address in self.intended}
+        return (each for each in self._host.addresses.held() if each.address.ip in named)
+
+    @property
+    def intended(self) -> tuple[ServiceAddress, ...]:
+        """The addresses that shall be on this server now."""
+        wish = self.wish
+        if not isinstance(wish, Goal) or wish.role is not Role.ACTIVE:
+            return ()
+        return wish.addresses if wish.contest is None or wish.contest.holds else ()
+
     async def is_up(self) -> bool:
         """Whether something that this server has only while it serves may be up here."""
         return self.footprint is not None and await is_up(self._host, self.footprint)
@@ -152,6 +187,23 @@ class Worker:
         except RelocdError:
             return False
         return True
+
+    async def withdraw(self, reason: str) -> None:
+        """Another host has the addresses by right: drop them whatever is under way here, and stop the rest next."""
+        self._contender.withdraw(reason)
+        self._announce(frozenset())
+        self._revoked.set()
+        await dropped(self._host, self.name, self.raised, reason)
+        self._urgent.set()
+        self._wake.set()
+
+    async def announce_on(self, interfaces: Collection[str]) -> None:
+        """Announce again what is here on these interfaces: neighbours and switches may know another way to it."""
+        addresses = self._to_announce()
+        if any(placed.interface in interfaces for placed in addresses):
+            self._announce(frozenset())
+            self._announce(addresses)
+            await self._announce_once(addresses)
 
     async def renew(self, left_s: float) -> None:
         """The lease has been renewed: what the kernel would drop at its end stays as much longer."""

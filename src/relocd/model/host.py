@@ -14,7 +14,8 @@ __all__ = ["FileState", "HeldAddress", "Interface", "NewFile", "Probe", "UnitSta
 class Interface:
     """A network interface: `addresses` are its own, not relocd's; `mac` is empty where it is not Ethernet.
 
-    One without a carrier is not `up` either: nobody is reached over it. `altnames` are its other names (ip-link(8)).
+    One without a carrier is not `up` either: nobody is reached over it. `altnames` are its other names (ip-link(8)),
+    `carrier_ups` is how often it has got its carrier.
     """
 
     index: int
@@ -23,6 +24,7 @@ class Interface:
     up: bool
     addresses: tuple[ServiceAddress, ...]
     altnames: tuple[str, ...] = ()
+    carrier_ups: int = 0
 
     def is_called(self, name: str) -> bool:
         """Whether that is its name or one of its altnames; the kernel gives each to one interface only."""

@@ -22,7 +22,7 @@ STATUS = DN.parse(f"cn=status,{ME}")
 
 def stamped(at_s: float) -> str:
     """The change sequence number of a change at a time by the provider's clock, in seconds since 1970."""
-    return datetime.fromtimestamp(at_s, UTC).strftime("%Y%m%d%H%M%S.%fZ#000000#001#000000")
+    return datetime.fromtimestamp(at_s, UTC).strftime("%Y%m%d%H%M%S.%fZ#000000#000#000000")
 
 
 class Heart:

@@ -137,7 +137,7 @@ class Town:
 
 def _stamped(number):
     """The provider's clock is the real one."""
-    return datetime.now(UTC).strftime(f"%Y%m%d%H%M%S.%fZ#{number:06x}#001#000000")
+    return datetime.now(UTC).strftime(f"%Y%m%d%H%M%S.%fZ#{number:06x}#000#000000")
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""The time in a change sequence number."""
+"""The time in a change sequence number, and the provider."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from relocd.model.csn import csn_time_s
+from relocd.model.csn import csn_server_id, csn_time_s
 from tests.entries import csn
 
 
@@ -32,3 +32,16 @@ def test_of_two_changes_the_later_has_the_greater_time():
 )
 def test_what_is_no_change_sequence_number_has_no_time(text):
     assert csn_time_s(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "server_id"),
+    [
+        pytest.param("20260101000000.250000Z#000000#000#000000", 0, id="the only provider"),
+        pytest.param("20260101000000.250000Z#000000#00a#000000", 10, id="hexadecimal"),
+        pytest.param("", 0, id="a server that sends none"),
+        pytest.param("20260101000000.250000Z#000000#x#000000", 0, id="no number"),
+    ],
+)
+def test_server_id(text, server_id):
+    assert csn_server_id(text) == server_id
