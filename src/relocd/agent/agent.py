@@ -98,6 +98,7 @@ class Agent:
         self._host.addresses.watch(self._conflicts.links_changed)
         self._host.addresses.watch(self._crew.nudge_drifted)
         self._host.addresses.watch(self._try_directory)
+        self._host.addresses.watch(self._changed)
         self._host.units.watch(self._crew.nudge_units)
         self._host.sets.watch(self._sets_changed)
         self._outlets.notifier.ready("connecting to the directory")

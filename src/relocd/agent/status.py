@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from relocd.agent.vitals import MODE
 from relocd.agent.worker import Leave, Worker
-from relocd.model.entries import Problem
+from relocd.model.entries import Problem, ServiceAddress
 from relocd.model.mode import Mode
 from relocd.model.template_set import Role
 from relocd.plan.contest import Contest
@@ -128,11 +128,18 @@ def _service(worker: Worker) -> dict[str, Any]:
         "holds": contest is not None and contest.holds,
         "holder": _holder(contest),
         "generation": _generation(contest),
-        "addresses": sorted(str(placed) for placed in footprint.addresses) if footprint else [],
+        "addresses": sorted(map(str, worker.there)),
+        "missing": sorted(map(str, _missing(worker))),
         "files": sorted(footprint.files) if footprint else [],
         "units": [unit.name for unit in footprint.units] if footprint else [],
         "problems": list(worker.report.problems),
     }
+
+
+def _missing(worker: Worker) -> Iterator[ServiceAddress]:
+    """The addresses that shall be here and are not."""
+    there = {placed.address.ip for placed in worker.there}
+    return (address for address in worker.intended if address.ip not in there)
 
 
 def _reason(worker: Worker, contest: Contest | None) -> str:

@@ -79,7 +79,7 @@ def show_status(console: Console, status: dict[str, Any], *, runs: bool) -> None
     for service in status["services"]:
         why = "\n".join(service["problems"]) or service["reason"]
         style = "" if service["state"] in {"active", "standby"} else "yellow"
-        addresses = "\n".join(service["addresses"])
+        addresses = "\n".join([*service["addresses"], *(f"{each} (intended)" for each in service.get("missing", ()))])
         table.add_row(service["name"], Text(service["state"], style), _local(service["since"]), addresses, Text(why))
     console.print(table)
     _show_problems(console, [(problem["subject"], problem["message"]) for problem in status["problems"]])

@@ -9,6 +9,7 @@ import pytest
 from relocd.model.template_set import Role
 from tests.entries import ME, server, service, state
 from tests.fakes import until
+from tests.plans import placed
 from tests.unit.agent.lab import HELD, Lab, web
 
 UNDER_WAY = "is the holder; a step is under way"
@@ -36,6 +37,50 @@ async def test_it_says_what_runs_and_why(lab):
         }
         await until(lambda: lab.said.line == "directory current; 1 active")
         json.dumps(lab.said.status)
+
+
+class TestAddresses:
+    """What is there is told apart from what shall be there."""
+
+    async def said(self, lab, there, missing):
+        await until(lambda: [(each["addresses"], each["missing"]) for each in services(lab)] == [(there, missing)])
+
+    async def test_one_that_cannot_be_raised_is_missing(self, lab):
+        lab.server.wire.answering["192.0.2.10"] = "02:00:00:00:00:99"
+        async with lab.agent():
+            lab.directory.refresh()
+            await lab.says("is answered by")
+            await self.said(lab, [], ["192.0.2.10/24"])
+            del lab.server.wire.answering["192.0.2.10"]
+            await self.said(lab, [HELD], [])
+
+    async def test_one_that_somebody_removes_is_missing_until_it_is_back(self, lab):
+        async with lab.agent():
+            lab.directory.refresh()
+            await lab.serving()
+            await self.said(lab, [HELD], [])
+            lab.server.addresses.refused.add(placed())
+            lab.server.addresses.remove_by_hand(placed())
+            await self.said(lab, [], ["192.0.2.10/24"])
+
+    async def test_one_that_somebody_else_has_raised_here_is_there(self, lab):
+        lab.server.addresses.there[placed("192.0.2.10/32")] = False
+        async with lab.agent():
+            lab.directory.refresh()
+            lab.server.addresses.refused.add(placed())
+            await self.said(lab, ["192.0.2.10/32 on eth0"], [])
+
+    async def test_a_server_that_does_not_hold_the_service_misses_none(self, lab):
+        lab.directory.model.put(server("twin", services=["web"]))
+        lab.directory.model.put(state("web", holder="twin", generation=3))
+        lab.server.wire.answering["192.0.2.10"] = "02:00:00:00:00:99"
+        async with lab.agent():
+            lab.directory.refresh()
+            await self.said(lab, [], [])
+
+
+def services(lab):
+    return lab.said.status.get("services", ())
 
 
 async def test_while_a_unit_starts_slowly_it_says_that_a_step_is_under_way(lab):

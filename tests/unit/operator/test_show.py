@@ -38,6 +38,16 @@ def vienna(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     time.tzset()
 
 
+def test_an_address_that_is_not_there_is_said_as_intended() -> None:
+    waiting = WEB | {"addresses": ["2001:db8::20/64 on eth0"], "missing": ["192.0.2.20/24"]}
+    console = Console(width=120)
+    with console.capture() as captured:
+        show_status(console, STATUS | {"services": [waiting]}, runs=True)
+    shown = captured.get()
+    assert "2001:db8::20/64 on eth0 " in shown
+    assert "192.0.2.20/24 (intended)" in shown
+
+
 @pytest.mark.parametrize("width", [80, 120])
 def test_times_are_local_to_the_second_and_stay_in_one_line(width: int) -> None:
     console = Console(width=width)
