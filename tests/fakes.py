@@ -103,6 +103,12 @@ class FakeFiles:
         if self._with(wanted):
             self._world.happen(f"discard {' '.join(wanted)}", lambda: self._withdraw(wanted))
 
+    async def keep(self, target: str) -> None:
+        self._check()
+        self._world.happen(
+            f"save {target}", lambda: self.contents.setdefault(f"{target}.relocd-orig", self.contents[target])
+        )
+
     async def remove(self, target: str) -> None:
         self._check()
         self._world.happen(f"remove {target}", lambda: self.contents.pop(target, None))

@@ -150,6 +150,10 @@ class Files(Protocol):
         """Remove what was prepared for any of these targets, with all that was prepared along with it; no errors."""
         ...
 
+    async def keep(self, target: str) -> None:
+        """Give what is at a target another name too, `TARGET.relocd-orig`; nothing where it has one."""
+        ...
+
     async def remove(self, target: str) -> None:
         """Remove the file; nothing happens where there is none."""
         ...

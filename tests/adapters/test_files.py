@@ -46,6 +46,39 @@ def small(folder):
     run("umount", path)
 
 
+class TestKeep:
+    async def test_a_file_has_another_name_with_the_same_owner_and_mode(self, files, folder):
+        target = folder / "a.conf"
+        target.write_text("by hand")
+        target.chmod(0o604)
+        await files.keep(str(target))
+        await files.install([new(target)])
+        kept = folder / "a.conf.relocd-orig"
+        assert (kept.read_text(), stat.S_IMODE(kept.stat().st_mode)) == ("by hand", 0o604)
+        assert target.read_text() == "new"
+
+    async def test_a_symbolic_link_is_kept_as_a_link(self, files, folder):
+        (folder / "a.conf").symlink_to("elsewhere")
+        await files.keep(str(folder / "a.conf"))
+        assert (folder / "a.conf.relocd-orig").readlink() == Path("elsewhere")
+
+    async def test_doing_it_again_adds_no_name_and_another_file_gets_a_number(self, files, folder):
+        target = folder / "a.conf"
+        for content in ("first", "second"):
+            target.unlink(missing_ok=True)
+            target.write_text(content)
+            await files.keep(str(target))
+            await files.keep(str(target))
+        assert names(folder) == ["a.conf", "a.conf.relocd-orig", "a.conf.relocd-orig.1"]
+        assert (folder / "a.conf.relocd-orig").read_text() == "first"
+
+    async def test_where_there_is_no_file_nothing_is_made(self, files, folder):
+        (folder / "folder").mkdir()
+        await files.keep(str(folder / "folder"))
+        await files.keep(str(folder / "a.conf"))
+        assert names(folder) == ["folder"]
+
+
 class TestInstall:
     async def test_a_new_file_has_content_owner_and_mode(self, files, folder):
         target = folder / "a.conf"

@@ -91,9 +91,13 @@ class DiskFiles:
         await self._withdraw(targets)
         await _in_thread(lambda: clean(targets, self._folders))  # also what an agent before this one has prepared
 
+    async def keep(self, target: str) -> None:
+        """Give what is at a target another name too, `TARGET.relocd-orig`; nothing where it has one."""
+        await _in_thread(lambda: self._in_folder(target, TargetFolder.keep))
+
     async def remove(self, target: str) -> None:
         """Remove the file; nothing happens where there is none."""
-        await _in_thread(lambda: self._remove(target))
+        await _in_thread(lambda: self._in_folder(target, _removed))
 
     async def _stage(self, installation: Installation) -> None:
         await _in_thread(installation.stage)
@@ -129,15 +133,14 @@ class DiskFiles:
             gone = [target for files in stale for target in self._prepared.pop(files)]
             await _in_thread(lambda: clean(gone, self._folders))
 
-    def _remove(self, target: str) -> None:
+    def _in_folder(self, target: str, work: Callable[[TargetFolder], None]) -> None:
+        """Do something in the folder of a target, where there is anything at the target."""
         if not os.path.lexists(target):
             return
         with translated(target):
             folder = TargetFolder(target, self._folders)
             try:
-                folder.clean()
-                if folder.remove(folder.name):
-                    folder.sync()
+                work(folder)
             finally:
                 folder.close()
 
@@ -156,6 +159,12 @@ class DiskFiles:
 def _refuse_twins(files: Sequence[NewFile]) -> None:
     if len({file.target for file in files}) < len(files):
         raise Invalid(f"two files have one target among {', '.join(sorted(file.target for file in files))}")
+
+
+def _removed(folder: TargetFolder) -> None:
+    folder.clean()
+    if folder.remove(folder.name):
+        folder.sync()
 
 
 def _states(targets: Iterable[str]) -> Mapping[str, FileState | None]:

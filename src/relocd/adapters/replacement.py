@@ -15,6 +15,7 @@ import stat
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from hashlib import sha256
+from itertools import count
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -26,6 +27,7 @@ __all__ = ["Mark", "Replacement", "TargetFolder", "content", "owner_ids", "state
 # Hidden, so that programs which read a whole folder pass them by; the end stays, for checks that look at it.
 _NEW: Final = ".relocd-new."
 _OLD: Final = ".relocd-old."
+_ORIGINAL: Final = ".relocd-orig"
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -76,6 +78,22 @@ class TargetFolder:
         except FileNotFoundError:
             return False
         return True
+
+    def keep(self) -> None:
+        """Give a file or symbolic link another name too, so that replacing it loses nothing."""
+        found = os.stat(self.name, dir_fd=self.fd, follow_symlinks=False)
+        if not stat.S_ISREG(found.st_mode) and not stat.S_ISLNK(found.st_mode):
+            return  # what is installed next says so
+        for number in count():
+            kept = f"{self.name}{_ORIGINAL}" + (f".{number}" if number else "")
+            try:
+                os.link(self.name, kept, src_dir_fd=self.fd, dst_dir_fd=self.fd, follow_symlinks=False)
+            except FileExistsError:
+                if os.path.samestat(found, os.stat(kept, dir_fd=self.fd, follow_symlinks=False)):
+                    return
+                continue
+            self.sync()
+            return
 
     def clean(self) -> None:
         """Remove what a crash left of an earlier installation of this target."""

@@ -21,7 +21,7 @@ from relocd.model.template_set import Role, TemplateSet, UnitAction
 from relocd.plan.actions import Action, AddAddress, DropAddress, InstallFiles, RunCommand, UseUnit
 from relocd.plan.declarations import misnamed
 from relocd.plan.desired import Desired, Footprint, Observed, Placed
-from relocd.plan.diff import STOPPED, actions, after, before, leaving
+from relocd.plan.diff import STOPPED, actions, after, before, foreign, leaving
 from relocd.plan.goals import Goal, GoalId
 from relocd.plan.outline import Outline, PlannedFile, desired, fallback, outline, rendered_file
 
@@ -97,7 +97,7 @@ async def planned(host: Host, goal: Goal, footprint: Footprint, known: Files | N
     if chosen is None:
         return Plan(None, (), problems, footprint)
     chosen = replace(chosen, probe=chosen.probe and host.probing)
-    targets = () if chosen.files is None else (file.target for file in chosen.files)
+    targets = {file.target for file in chosen.files or ()} - foreign(chosen, observed, footprint)
     return Plan(chosen, actions(chosen, observed, footprint), problems, before(chosen, targets, footprint))
 
 
@@ -272,11 +272,17 @@ def _reached(plan: Plan, footprint: Footprint, role: Role, outcomes: Sequence[Ou
         return footprint
     reached = after(plan.desired, plan.intent)
     failed = [outcome.action for outcome in outcomes if outcome.problem]
+    intent = replace(plan.intent, files=plan.intent.files | _installed(outcomes))
     if any(not isinstance(action, RunCommand) for action in failed):
-        return plan.intent
+        return intent
     if failed:
-        return replace(plan.intent, applied=reached.applied, owes_change=True)
+        return replace(intent, applied=reached.applied, owes_change=True)
     return replace(reached, role=footprint.role if footprint.role is role else None) if plan.problems else reached
+
+
+def _installed(outcomes: Iterable[Outcome]) -> frozenset[str]:
+    done = (each.action for each in outcomes if not each.problem)
+    return frozenset(file.target for action in done if isinstance(action, InstallFiles) for file in action.files)
 
 
 async def _permitted(terms: Terms, plan: Plan) -> Warrant:
@@ -308,9 +314,13 @@ def _problems(outcomes: Iterable[Outcome]) -> tuple[str, ...]:
 
 
 def _broken(outcomes: Iterable[Outcome]) -> bool:
-    """Whether a unit or an address failed: with old files and without a command a service goes on."""
-    needed = UseUnit | AddAddress | DropAddress
-    return any(outcome.problem and isinstance(outcome.action, needed) for outcome in outcomes)
+    """Whether a unit or an address failed: with old files, without a command or a reload a service goes on."""
+    failed = (outcome.action for outcome in outcomes if outcome.problem)
+    return any(
+        isinstance(action, AddAddress | DropAddress)
+        or (isinstance(action, UseUnit) and action.action is not UnitAction.RELOAD)
+        for action in failed
+    )
 
 
 def _done(outcomes: Iterable[Outcome]) -> tuple[Action, ...]:

@@ -25,6 +25,7 @@ from relocd.plan.actions import (
     Announce,
     DropAddress,
     InstallFiles,
+    KeepFile,
     ProbeAddresses,
     RemoveFile,
     RunCommand,
@@ -37,6 +38,7 @@ __all__ = ["Mandate", "Outcome", "Warrant", "announce", "carried_out", "conteste
 _log = logging.getLogger(__name__)
 _STEPS: Final[Mapping[type, str]] = {
     InstallFiles: "files",
+    KeepFile: "files",
     RemoveFile: "files",
     ProbeAddresses: "probe",
     AddAddress: "raise",
@@ -116,8 +118,8 @@ def _is_blocked(action: Action, outcomes: Sequence[Outcome], *, entering: bool) 
     failed = [outcome.action for outcome in outcomes if outcome.problem]
     if _lets_go(action):
         return False
-    files_failed = any(isinstance(each, InstallFiles | RemoveFile) for each in failed)
-    if files_failed and (entering or _refreshes(action)):
+    files_failed = any(isinstance(each, InstallFiles | KeepFile | RemoveFile) for each in failed)
+    if files_failed and (entering or _refreshes(action) or isinstance(action, InstallFiles)):
         return True
     if any(isinstance(each, ProbeAddresses) for each in failed) or any(outcome.busy for outcome in outcomes):
         return True
@@ -169,6 +171,8 @@ async def _carry_out(host: Host, action: Action, warrant: Warrant) -> None:
     match action:
         case InstallFiles(files):
             await host.files.install(files)
+        case KeepFile(target):
+            await host.files.keep(target)
         case RemoveFile(target):
             await host.files.remove(target)
         case ProbeAddresses(addresses):

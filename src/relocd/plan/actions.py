@@ -14,6 +14,7 @@ __all__ = [
     "Announce",
     "DropAddress",
     "InstallFiles",
+    "KeepFile",
     "ProbeAddresses",
     "RemoveFile",
     "RunCommand",
@@ -29,6 +30,16 @@ class InstallFiles:
 
     def __str__(self) -> str:
         return "install " + ", ".join(file.target for file in self.files)
+
+
+@dataclass(frozen=True, slots=True)
+class KeepFile:
+    """Give a file that is not relocd's a second name before another one takes its place."""
+
+    target: str
+
+    def __str__(self) -> str:
+        return f"keep what is at {self.target} as {self.target}.relocd-orig"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,4 +113,6 @@ class Announce:
         return "announce " + ", ".join(str(placed) for placed in self.addresses)
 
 
-Action = InstallFiles | RemoveFile | ProbeAddresses | AddAddress | DropAddress | UseUnit | RunCommand | Announce
+Action = (
+    InstallFiles | KeepFile | RemoveFile | ProbeAddresses | AddAddress | DropAddress | UseUnit | RunCommand | Announce
+)

@@ -18,6 +18,7 @@ from relocd.plan.actions import (
     Announce,
     DropAddress,
     InstallFiles,
+    KeepFile,
     ProbeAddresses,
     RemoveFile,
     RunCommand,
@@ -25,7 +26,7 @@ from relocd.plan.actions import (
 )
 from relocd.plan.desired import Desired, DesiredUnit, Footprint, Observed, Placed
 
-__all__ = ["STOPPED", "actions", "after", "before", "leaving"]
+__all__ = ["STOPPED", "actions", "after", "before", "foreign", "leaving"]
 
 _RUNNING = frozenset({UnitState.ACTIVE, UnitState.ACTIVATING})
 STOPPED = frozenset({UnitState.INACTIVE, UnitState.FAILED, UnitState.UNKNOWN})
@@ -64,8 +65,20 @@ def leaving(observed: Observed, footprint: Footprint) -> tuple[Action, ...]:
     )
 
 
+def foreign(desired: Desired, observed: Observed, footprint: Footprint) -> frozenset[str]:
+    """The targets with a file that relocd has not put there and is about to replace."""
+    there = {file.target: observed.files.get(file.target) for file in desired.files or ()}
+    other = {
+        file.target for file in desired.files or () if (found := there[file.target]) and found.digest != file.digest
+    }
+    return frozenset(other - footprint.files)
+
+
 def before(desired: Desired, targets: Iterable[str], footprint: Footprint) -> Footprint:
-    """The footprint to keep before acting: everything that the actions may leave behind if they are cut short."""
+    """The footprint to keep before acting: everything that the actions may leave behind if they are cut short.
+
+    `targets` are those of new files, without the foreign ones: what is not relocd's is not removed with what is.
+    """
     units = {unit.name: unit for unit in (*footprint.units, *desired.units)}
     same = footprint.role is desired.role
     return Footprint(
@@ -135,6 +148,8 @@ def _file_actions(desired: Desired, observed: Observed, footprint: Footprint) ->
     if desired.files is None:
         return
     new = tuple(file for file in desired.files if not _as_wanted(file, observed))
+    for target in sorted(foreign(desired, observed, footprint)):
+        yield KeepFile(target)
     if new:
         yield InstallFiles(new)
     for target in sorted(footprint.files - {file.target for file in desired.files}):

@@ -151,6 +151,53 @@ async def test_a_unit_that_does_not_start_is_a_problem_and_tried_again(server):
     assert report.footprint.role is Role.ACTIVE
 
 
+class TestFileOfSomebodyElse:
+    """At the target there is a file that relocd has not written."""
+
+    @pytest.fixture
+    def server(self, server):
+        server.files.contents[CONF] = b"by hand"
+        server.files.attributes[CONF] = ("root", "root", 0o644)
+        return server
+
+    async def test_it_keeps_another_name(self, server):
+        report = await converged(server.host, ACTIVE, NOTHING)
+        assert server.take_effects()[:2] == [f"save {CONF}", f"install {CONF}"]
+        assert server.files.text(f"{CONF}.relocd-orig") == "by hand"
+        assert report.footprint.files == {CONF}
+
+    async def test_it_is_not_removed_after_files_that_were_refused(self, server):
+        server.renderer.templates["web", "conf.j2"] = "BAD"
+        report = await converged(server.host, ACTIVE, NOTHING)
+        assert report.problems
+        await departed(server.host, ACTIVE.id, report.footprint, "no longer linked")
+        assert server.files.text(CONF) == "by hand"
+
+    async def test_what_was_installed_is_removed_also_when_the_unit_did_not_start(self, server):
+        server.units.broken = {"web"}
+        report = await converged(server.host, ACTIVE, NOTHING)
+        await departed(server.host, ACTIVE.id, report.footprint, "no longer linked")
+        assert server.files.text(CONF) is None
+        assert server.files.text(f"{CONF}.relocd-orig") == "by hand"
+
+    async def test_what_relocd_installed_is_replaced_without_another_name(self, server):
+        first = await converged(server.host, ACTIVE, NOTHING)
+        server.renderer.templates["web", "conf.j2"] = "another"
+        server.take_effects()
+        await converged(server.host, ACTIVE, first.footprint)
+        assert f"save {CONF}" not in server.take_effects()
+
+
+async def test_a_reload_that_failed_leaves_a_running_service_active(serving):
+    """The unit runs on as before: that is a problem and no outage."""
+    server, footprint = serving
+    server.sets.sets["web"] = template_set("web", units=(UnitSpec("web", change=UnitAction.RELOAD),))
+    server.renderer.templates["web", "conf.j2"] = "another"
+    server.units.broken = {"web"}
+    report = await converged(server.host, ACTIVE, footprint)
+    assert (bool(report.problems), report.broken, report.footprint.role) == (True, False, Role.ACTIVE)
+
+
 async def test_a_reload_that_failed_is_tried_again(serving):
     server, footprint = serving
     server.renderer.templates["web", "conf.j2"] = "new"

@@ -32,6 +32,24 @@ def planned(wanted, host=SERVING, footprint=SERVED):
     return said(actions(wanted, host.observed(), footprint))
 
 
+class TestForeignFile:
+    FOREIGN = Host(files={CONF.target: state_of(CONF2)})
+
+    def test_it_is_kept_before_it_is_replaced(self):
+        assert planned(ACTIVE, self.FOREIGN, NOTHING)[:2] == [
+            f"keep what is at {CONF.target} as {CONF.target}.relocd-orig",
+            f"install {CONF.target}",
+        ]
+
+    def test_with_the_wanted_content_there_is_nothing_to_keep(self):
+        host = Host(files={CONF.target: replace(state_of(CONF), mode=0o600)})
+        assert planned(ACTIVE, host, NOTHING)[0] == f"install {CONF.target}"
+
+    def test_a_change_by_hand_of_what_relocd_installed_is_no_foreign_file(self):
+        drifted = replace(SERVING, files={CONF.target: state_of(CONF2)})
+        assert planned(ACTIVE, drifted)[0] == f"install {CONF.target}"
+
+
 class TestActivate:
     def test_files_then_probe_then_addresses_then_units_then_announcement(self):
         assert planned(ACTIVE, Host(), NOTHING) == [
