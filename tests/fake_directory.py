@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -177,10 +178,14 @@ _SINGLE = {attribute.name.lower() for attribute in ATTRIBUTES if attribute.singl
 
 
 def _holds(assertion: str, content: Attributes) -> bool:
-    """Whether an entry is as a filter of the forms `(name=value)` and `(!(name=*))` says."""
-    name, _, value = assertion.strip("(!)").partition("=")
-    values = content.get(name.lower(), ())
-    return not values if assertion.startswith("(!") else value.encode() in values
+    """Whether an entry is as a filter says: `(name=value)`, `(!(name=*))`, or `(&...)` of such."""
+    parts = re.findall(r"\(!?\(?([^()=]+)=([^()]*)\)", assertion)
+    return all(_matches(content.get(name.lower(), ()), value) for name, value in parts)
+
+
+def _matches(values: Sequence[bytes], value: str) -> bool:
+    plain = re.sub(r"\\([0-9a-f]{2})", lambda found: chr(int(found[1], 16)), value).encode("latin-1")
+    return not values if value == "*" else plain in values
 
 
 class FakeOrders:

@@ -4,6 +4,11 @@ What is said about the one service is a flat set of attributes. A write compares
 nothing, at one provider. To the other goes only what it has changed, attribute by attribute, as delta-syncrepl sends
 single modifications; of two changes of one attribute the newer one stays, by its change number, on both sides.
 
+So much for the rule. Of two changes that cross on their way between the providers, OpenLDAP 2.5 may let the older one
+win at one of them: both then keep what they have. And a modification that deletes a value that is not there, or adds a
+second one, does not fit: the provider takes the whole state from the other, if that is newer. Seen in 27 of 600
+rounds of writes at once at two real providers: candidate or previous holder differed then, never holder or generation.
+
 A provider that hangs answers nobody and carries out what it was sent, in any order, when it wakes up.
 """
 
@@ -20,6 +25,11 @@ __all__ = ["DELAY", "NAMES", "Change", "Content", "Provider", "Value", "Write", 
 
 DELAY = 2
 """The most ticks that a change takes to the other provider, when both run and hear each other."""
+
+_ERRS = 0.3
+"""How often the older of two changes that cross wins at a provider."""
+
+_ERRING = ("candidate", "previous")
 
 _STATE = ("holder", "candidate", "previous", "generation")
 
@@ -62,11 +72,15 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One modify: lost unless all that it compares is so. While nobody knows its outcome, `again` is sent, if any."""
+    """One modify: lost unless all that it compares is so. While nobody knows its outcome, `again` is sent, if any.
+
+    `swapped` are attributes of which it deletes the value that it compares, and adds the other; the rest is replaced.
+    """
 
     compared: Values
     changed: Values
     again: Write | None = None
+    swapped: frozenset[str] = frozenset()
 
     @property
     def changes_holder(self) -> bool:
@@ -75,11 +89,15 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What the other provider is told: the values with their change number, not before the tick `due`."""
+    """What the other provider is told: the values with their change number, not before the tick `due`.
+
+    It does not fit where an attribute is not what was `deleted`.
+    """
 
     values: Values
     csn: tuple[int, int, int]
     due: int
+    deleted: Values = ()
 
 
 class Provider:
@@ -114,7 +132,8 @@ class Provider:
         if any(self._values.get(name) != value for name, value in write.compared):
             return False
         self._written += 1
-        change = Change(write.changed, (tick, self.number, self._written), tick)
+        deleted = tuple((name, value) for name, value in write.compared if name in write.swapped and name in _ERRING)
+        change = Change(write.changed, (tick, self.number, self._written), tick, deleted)
         self.unsent.append(change)
         self._take(change.values, change.csn)
         return True
@@ -130,10 +149,33 @@ class Provider:
         """When a server's newest heartbeat here was left; long ago where there is none."""
         return int(self._values.get(_beat(server)) or -1000)
 
-    def learn(self, change: Change) -> None:
-        """Take what the other provider tells, where nothing newer is known."""
-        older = ((name, value) for name, value in change.values if self._stamps.get(name, (-1,)) < change.csn)
-        self._take(tuple(older), change.csn)
+    def learn(self, change: Change, source: Provider, random: Random) -> None:
+        """Take what the other provider tells, where nothing newer is known; see above for how that goes wrong."""
+        if any(self._values.get(name) != value for name, value in change.deleted):
+            self._refresh(source)
+            return
+        self._take([each for each in change.values if self._takes(each[0], change.csn, random)], change.csn)
+
+    def _takes(self, name: str, csn: tuple[int, int, int], random: Random) -> bool:
+        newest = self._stamps.get(name, (-1, 0, 0))
+        return newest < csn or (name in _ERRING and self._errs(newest, csn, random))
+
+    def _refresh(self, source: Provider) -> None:
+        """Take the whole state from the other provider, if that is newer."""
+        theirs = source._newest()
+        if self._newest() < theirs:
+            names = [name for name in (*_STATE, "created") if name in source._stamps]
+            for name in names:
+                self._values[name], self._stamps[name] = source._values.get(name), source._stamps[name]
+            self._take((), theirs)
+
+    def _newest(self) -> tuple[int, int, int]:
+        return max(self._stamps.get(name, (-1, 0, 0)) for name in _STATE)
+
+    @staticmethod
+    def _errs(newer: tuple[int, int, int], older: tuple[int, int, int], random: Random) -> bool:
+        """Whether of two changes that have crossed the older one wins here."""
+        return older < newer and newer[0] - older[0] < DELAY and random.random() < _ERRS
 
     def wake(self, random: Random, tick: int) -> None:
         """What was sent meanwhile is carried out now, in any order; nobody hears of it."""
@@ -172,4 +214,4 @@ def replicate(source: Provider, target: Provider, random: Random, tick: int) -> 
         change = source.unsent[0]
         if change.due + DELAY > tick and random.random() < 1 / DELAY:
             return
-        target.learn(source.unsent.pop(0))
+        target.learn(source.unsent.pop(0), source, random)

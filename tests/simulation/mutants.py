@@ -108,6 +108,13 @@ def _rests_beside(sight: Sight, here: Here) -> Step:
     return next_step(sight, replace(here, gives_way=None))
 
 
+def _counts_the_holder(sight: Sight, here: Here) -> Step:
+    """A candidate that is the holder counts as one for the others."""
+    step, state = next_step(sight, here), sight.state
+    doubled = state is not None and state.holder is not None and state.candidate == state.holder
+    return Keep("another candidate waits") if doubled and isinstance(step, BecomeCandidate) else step
+
+
 CAUGHT: dict[str, Make | tuple[Make, int]] = {
     "R1 nobody takes a service without holder": _left_out(SwapIn, when=_no_holder),
     "R2 nobody becomes candidate": _left_out(BecomeCandidate),
@@ -136,6 +143,8 @@ CAUGHT: dict[str, Make | tuple[Make, int]] = {
     "R7 who is not the holder does not stop": (_left_out(Stop), 2),
     "R1 without a candidacy": (_deciding(_takes_at_once), 2),
     "R8 without settling": (_with(settled=True), 2),
+    "R9 a candidate that is the holder counts as one": (_deciding(_counts_the_holder), 2),
+    "who waits for another does not ask again": (_careless(Care(asks_again=False)), 2),
 }
 """By name; with the number of providers where one is not enough."""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from relocd.model.entries import EntryUUID
-from relocd.plan.sight import GivesWay, Life
+from relocd.plan.sight import GivesWay, Life, State
 from tests.simulation.sight import Direct
 
 __all__ = ["Memory", "Server", "Verdict"]
@@ -25,7 +25,8 @@ class Memory:
     """What is gone when the agent ends.
 
     `seen` is how far it has followed its provider. `sent_at` is its heartbeat that has not come back yet, `confirmed`
-    when the last one that did was sent, `back_at` when one came back after a lease without.
+    when the last one that did was sent, `back_at` when one came back after a lease without. `said` is the state as it
+    stands since `changed_at`; `repeats` is how often this server has asked again since then.
     """
 
     view: Direct
@@ -39,6 +40,9 @@ class Memory:
     sent_at: int | None = None
     confirmed: int | None = None
     back_at: int = 0
+    said: State | None = None
+    changed_at: int = 0
+    repeats: int = 0
     watch: dict[EntryUUID, tuple[int, int]] = field(default_factory=dict)
     verdicts: dict[EntryUUID, Verdict] = field(default_factory=dict)
 

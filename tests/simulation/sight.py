@@ -7,6 +7,7 @@ change of the simulated directory's attributes.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from functools import lru_cache
 from typing import Final
@@ -105,9 +106,10 @@ def _translated(write: Modification | Creation) -> Write:
     if isinstance(write, Creation):
         given = ((name, values[0]) for name, values in write.attributes.items() if name.startswith("reloc"))
         values = tuple((_short(name), _value(name, value)) for name, value in given)
-        return Write((("created", None),), (("created", True), *values))
+        return Write((("created", None),), (("created", True), *values), swapped=frozenset(("created",)))
     compared: dict[str, Value] = {}
     changed: dict[str, Value] = {}
+    swapped: set[str] = set()
     if write.dn == _STATE:
         compared["created"] = True  # a modification of an entry that is not there is lost
     for change in write.changes:
@@ -116,11 +118,18 @@ def _translated(write: Modification | Creation) -> Write:
         value = _value(change.attribute, change.values[0]) if change.values else None
         if not isinstance(change, Replace):
             compared.setdefault(name, value if isinstance(change, Delete) else None)
+            swapped.add(name)
         changed[name] = None if isinstance(change, Delete) else value
-    if write.assertion:
-        generation = write.assertion.strip("()").partition("=")[2]
-        compared["generation"] = None if generation == "*" else int(generation)
-    return Write(tuple(compared.items()), tuple(changed.items()))
+    if write.dn != _STATE:
+        swapped.clear()
+    compared |= _asserted(write.assertion or "")
+    return Write(tuple(compared.items()), tuple(changed.items()), swapped=frozenset(swapped))
+
+
+def _asserted(assertion: str) -> dict[str, Value]:
+    """What a filter compares: `(name=value)`, `(!(name=*))`, or `(&...)` of such."""
+    parts: list[tuple[str, str]] = re.findall(r"\((reloc\w+)=([^()]*)\)", assertion)
+    return {_short(name): None if value == "*" else _value(name, value.encode()) for name, value in parts}
 
 
 def _attribute(dn: DN, name: str) -> str:

@@ -14,7 +14,7 @@ from random import Random
 from relocd.model.entries import EntryUUID, Isolation
 from relocd.plan.handover import watched
 from relocd.plan.sight import GivesWay, Here, Life, Sight, State
-from relocd.plan.steps import BecomeCandidate, Keep, Step, SwapIn
+from relocd.plan.steps import BecomeCandidate, ClearCandidate, Keep, Step, SwapIn
 from tests.simulation.directory import NAMES, Content, Provider, Write, fence, replicate
 from tests.simulation.server import Memory, Server, Verdict
 from tests.simulation.sight import Direct, Seeing, written
@@ -49,6 +49,7 @@ class Care:
     rules_out: bool = True
     compares: bool = True
     extends_only: bool = True
+    asks_again: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,10 +295,20 @@ class World:
         self.steps += 1
         to = getattr(step, "to", None) or getattr(step, "server", "")
         self.note(f"{server.name} {type(step).__name__} {to}: {step.reason}".replace(" :", ":"))
+        if isinstance(step, BecomeCandidate | ClearCandidate):
+            server.memory.changed_at, server.memory.repeats = self.now, server.memory.repeats + 1
         asks = isinstance(step, BecomeCandidate | SwapIn) and step.state.holder != server.name
         if asks and not server.ready:
             self.unready_asked = server.name
         self.amid_step(self, server)
+
+    def _waited(self, server: Server, state: State) -> bool:
+        """Whether the state has stood for a lease, and longer each time that this server has asked again."""
+        memory = server.memory
+        if memory.said != state:
+            memory.said, memory.changed_at, memory.repeats = state, self.now, 0
+        waits = LEASE * min(1 << memory.repeats, 16)
+        return self.care.asks_again and self.kind.providers > 1 and self.now - memory.changed_at >= waits
 
     def _here(self, server: Server, state: State, *, fenced: bool) -> Here:
         memory = server.memory
@@ -312,6 +323,7 @@ class World:
             failed=memory.failed_in == state.generation,
             sulks=memory.sulks,
             settled=memory.settled_at is not None and self.now >= memory.settled_at,
+            waited=self._waited(server, state),
             steady=self.is_steady(server),
             expired=self.kind.isolation is Isolation.RELEASE and self._missing(memory),
             gives_way=server.gives_way(fenced=fenced),

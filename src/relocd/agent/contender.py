@@ -28,7 +28,19 @@ from relocd.plan.desired import Footprint
 from relocd.plan.goals import Goal, in_role
 from relocd.plan.handover import next_step, watched
 from relocd.plan.sight import GivesWay, Here, Sight, State
-from relocd.plan.steps import Activate, GiveBack, HandOver, Keep, LetGo, Step, StepDown, Stop, SwapIn
+from relocd.plan.steps import (
+    Activate,
+    BecomeCandidate,
+    ClearCandidate,
+    GiveBack,
+    HandOver,
+    Keep,
+    LetGo,
+    Step,
+    StepDown,
+    Stop,
+    SwapIn,
+)
 from relocd.plan.swaps import again, renaming, unlinking, write_of
 
 __all__ = ["Contender"]
@@ -37,6 +49,7 @@ _log = logging.getLogger(__name__)
 _SOON_S: Final = 0.02
 _WAY_S: Final = 0.005  # how often it is looked whether what is displaced here has given way
 _READY_FOR_S: Final = 15.0
+_REPEATED_WITHIN: Final = 16  # leases, at most, until what waits is said again
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +66,7 @@ class _Ready:
 class _Memory:
     """What lies between two steps. Times are of the monotonic clock, numbers are generations.
 
+    `changed_at` is since when the state says what it says, `repeats` how often this server has asked again since then.
     `taken`: this server swapped itself in. `unasked`: who had the address before is known to have let go, so that the
     wire need not be asked. `sulks_about`: what the last failed activation was about; `failure`: what was wrong.
     """
@@ -60,6 +74,8 @@ class _Memory:
     state: State | None = None
     seen_at: float = 0.0
     candidate_since: float | None = None
+    changed_at: float = 0.0
+    repeats: int = 0
     failed_in: int | None = None
     taken: int | None = None
     unasked: int | None = None
@@ -129,6 +145,8 @@ class Contender:
             memory.seen_at = time.monotonic()
         if not contest.holds and not self._stops:
             self.withdrawn = ""
+        if state != before:
+            memory.changed_at, memory.repeats = time.monotonic(), 0
         if state.candidate != contest.me:
             memory.candidate_since = None
         elif memory.candidate_since is None:
@@ -153,6 +171,7 @@ class Contender:
             failed=contest.state is not None and memory.failed_in == contest.state.generation,
             sulks=memory.sulks_about is not None,
             settled=self._settles_s(now) <= 0,
+            waited=self._waits_s(now) <= 0,
             expired=contest.isolation is Isolation.RELEASE and pulse.has_begun and self._lease_left_s(now) <= 0,
             gives_way=self._gives_way(contest),
         )
@@ -183,6 +202,13 @@ class Contender:
             return 0.0
         settle_s = self._agreed.settings.settle_ms / 1000 if self._agreed.providers() > 1 else 0.0
         return self._memory.candidate_since + settle_s - now
+
+    def _waits_s(self, now: float) -> float:
+        """How long this server waits yet before it says again what another provider may not have been told."""
+        if self._agreed.providers() < 2:
+            return float("inf")
+        patience_s = self._agreed.settings.lease_s * min(1 << self._memory.repeats, _REPEATED_WITHIN)
+        return self._memory.changed_at + patience_s - now
 
     def _gives_way(self, contest: Contest) -> GivesWay | None:
         if contest.me in contest.fenced:
@@ -271,6 +297,8 @@ class Contender:
         write = write_of(step, contest)
         if write is None:
             return ""
+        if isinstance(step, BecomeCandidate | ClearCandidate):
+            self._memory.changed_at, self._memory.repeats = time.monotonic(), self._memory.repeats + 1
         if isinstance(step, SwapIn):
             self._memory.taken = step.state.generation + 1
             if step.state.holder in contest.fenced:
@@ -283,6 +311,8 @@ class Contender:
         times = [report.again_s, testimony.again_s]
         if self._settles_s(now) > 0:
             times.append(self._settles_s(now))
+        if not turn.contest.holds and 0 < self._waits_s(now) < float("inf"):
+            times.append(self._waits_s(now))
         if turn.contest.holds and not self._is_steady(turn):
             times.append(self._agreed.settings.hesitation_s / 4)
         if turn.contest.isolation is Isolation.RELEASE and self._lease_left_s(now) > 0:

@@ -155,3 +155,8 @@ class ServiceState:
     candidate: DN | None
     previous: DN | None
     generation: int | None
+
+    @property
+    def asking(self) -> DN | None:
+        """The candidate, unless it is the holder already: see `relocd.plan.sight.State.asking`."""
+        return None if self.candidate == self.holder else self.candidate

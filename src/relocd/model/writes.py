@@ -61,7 +61,10 @@ class Delete:
 
 @dataclass(frozen=True, slots=True)
 class Replace:
-    """Set the values whatever was there; with none, clear the attribute. Never lost, so never for what is agreed on."""
+    """Set the values whatever was there; with none, clear the attribute.
+
+    Never lost, so never for what is agreed on without an assertion that says what was there.
+    """
 
     attribute: str
     values: tuple[bytes, ...] = ()

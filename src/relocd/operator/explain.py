@@ -65,7 +65,7 @@ def explanation(scene: Scene) -> Explanation:
     known = contested and world.state is not None
     state = world.state if world.state is not None and contested else State()
     holder, candidate, previous = (
-        "" if each is None else scene.name(each) for each in (state.holder, state.candidate, state.previous)
+        "" if each is None else scene.name(each) for each in (state.holder, state.asking, state.previous)
     )
     return Explanation(
         scene,

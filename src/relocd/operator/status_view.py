@@ -99,7 +99,7 @@ def _service(service: Service, facts: _Facts) -> ServiceView:
     )
     state = facts.known.get(f"{STATE_RDN},{key}")
     state = state if isinstance(state, ServiceState) else None
-    named = (None, None, None) if state is None else (state.holder, state.candidate, state.previous)
+    named = (None, None, None) if state is None else (state.holder, state.asking, state.previous)
     names = {dn.key: facts.names.get(dn.key, str(dn)) for dn in named if dn is not None}
     names |= {each: facts.names[each] for each in chosen | standby | external}
     holder, candidate, previous = ("" if dn is None else names[dn.key] for dn in named)

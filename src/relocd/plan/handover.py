@@ -30,6 +30,11 @@ own, meet while the candidacy settles. And a holder that was silent for a lease 
 others may have found it dead, and be taking the service at another provider. A holder that is fenced counts as dead
 although it is up: it steps down as they take over, as a candidate that has settled.
 
+Two providers that take writes within the same milliseconds may keep different values for good, also under one change
+number (seen with OpenLDAP 2.5). So a candidate that is the holder is none, for everybody but a fenced holder; and who
+waits for somebody else for a lease (`waited`) says again that it is candidate: that write comes alone, and replaces
+what is there at every provider.
+
 Who is dead is decided by witnesses (`relocd.agent.witnesses`), and only about the servers of `watched`. The rules run
 in `tests/simulation`; `relocd.agent.contender` carries them out.
 """
@@ -168,17 +173,21 @@ def _clean_up(sight: Sight, previous: EntryUUID) -> Step:
 def _as_other(sight: Sight, state: State, here: Here) -> Step:
     if here.up and state.holder is not None:  # R7
         return Stop("another server is the holder")
+    if _is_left_over(sight, state) and here.waited and not here.ready:
+        return ClearCandidate("the holder needs no candidacy")
     if sight.me not in sight.choice.all or not here.ready:
         return _unfit(sight, state, here)
     free = state.holder is None or sight.life(state.holder) is Life.DEAD
-    if not free and state.previous == sight.me:
+    if not free and state.previous == sight.me and not here.waited:
         return Keep("the previous holder waits for the new one")
     if not free and here.sulks:
         return Withdraw("failed here") if state.candidate == sight.me else Keep("failed here, and nothing has changed")
     if state.candidate == sight.me:
         return _as_candidate(sight, state, here, free=free)
-    if not _is_ready(sight, state.candidate) or _outranks(sight, sight.me, state.candidate):  # R2
+    if not _is_ready(sight, state.asking) or _outranks(sight, sight.me, state.asking):  # R2
         return BecomeCandidate(state, _vacancy(state) if free else "ready to take over")
+    if free and here.waited:
+        return BecomeCandidate(state, f"{_vacancy(state)}, and the candidate does not take it")
     return Keep("another candidate waits")
 
 
@@ -193,6 +202,8 @@ def _unfit(sight: Sight, state: State, here: Here) -> Step:
 
 
 def _as_candidate(sight: Sight, state: State, here: Here, *, free: bool) -> Step:
+    if not free and here.waited:
+        return BecomeCandidate(state, "still ready to take over: the holder's provider may not have been told")
     if not free:
         return Keep("candidate: the holder will let go")
     if not here.settled:
@@ -210,7 +221,13 @@ def _vacancy(state: State) -> str:
 def _successor(sight: Sight, state: State) -> EntryUUID | None:
     """The candidate that the holder may hand over to: a ready one, while no previous holder could take it back."""
     waiting = state.previous in sight.choice.all and sight.life(_given(state.previous)) is not Life.DEAD
-    return None if waiting or not _is_ready(sight, state.candidate) else state.candidate
+    return None if waiting or not _is_ready(sight, state.asking) else state.asking
+
+
+def _is_left_over(sight: Sight, state: State) -> bool:
+    """Whether a holder that is alive, and so not fenced, is called a candidate; who is chosen may write that."""
+    held = state.holder is not None and state.candidate == state.holder
+    return held and sight.me in sight.choice.all and sight.life(_given(state.holder)) is Life.ALIVE
 
 
 def _is_ready(sight: Sight, candidate: EntryUUID | None) -> bool:

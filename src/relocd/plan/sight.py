@@ -36,6 +36,14 @@ class State:
     previous: EntryUUID | None = None
     generation: int = 0
 
+    @property
+    def asking(self) -> EntryUUID | None:
+        """The candidate, unless that is the holder: then nobody asks for the service.
+
+        Two providers that took writes at the same moment may leave both names (see `relocd.plan.handover`).
+        """
+        return None if self.candidate == self.holder else self.candidate
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -75,7 +83,8 @@ class Here:
     `active`: the service was brought up whole and runs. `up`: something of it may be up here. `ready`: everything that
     the service needs is here and passes its checks. `failed`: an activation in this generation has failed. `sulks`: one
     has failed, and nothing has changed since. `settled`: the candidacy stands for as long as two providers may
-    disagree. `steady`: my own heartbeat has stood in the directory, since it was last missing for a lease, for longer
+    disagree. `waited`: what the state says has stood for a lease, so that another provider may say something else.
+    `steady`: my own heartbeat has stood in the directory, since it was last missing for a lease, for longer
     than another server takes from finding me dead to acting on it, or since before I became holder. Without that a
     server that hung could read that it is the holder, and activate just when another one swaps itself in. `expired`: my
     heartbeat has been missing for a lease, and the service is one that is released then.
@@ -88,5 +97,6 @@ class Here:
     failed: bool = False
     sulks: bool = False
     settled: bool = False
+    waited: bool = False
     expired: bool = False
     gives_way: GivesWay | None = None

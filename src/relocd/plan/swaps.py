@@ -3,18 +3,24 @@
 A change of holder takes away the generation that it went by and adds the next one, so it is lost when somebody was
 faster, and it may be sent again without harm when nobody knows whether it was written (`again`). Changes that keep the
 holder assert the generation instead (RFC 4528).
+
+Candidate and previous holder are replaced where an assertion says what they were. That compares as well at the
+provider that takes the write, and it fits at any other: a deletion of a value that is not there, or a second value of
+an attribute that has one, makes a consumer of delta-syncrepl give up the modification and take the whole entry from its
+peer, which may undo what was written here meanwhile.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import string
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
 from relocd.model.dn import DN
 from relocd.model.entries import Attributes, EntryUUID
 from relocd.model.parse import STATE_RDN
-from relocd.model.writes import Add, Change, Delete, Modification, Replace, swap
+from relocd.model.writes import Delete, Modification, Replace, swap
 from relocd.plan.contest import Contest
 from relocd.plan.steps import (
     BecomeCandidate,
@@ -36,6 +42,7 @@ _HOLDER: Final = "relocHolder"
 _CANDIDATE: Final = "relocCandidate"
 _PREVIOUS: Final = "relocPrevious"
 _GENERATION: Final = "relocGeneration"
+_PLAIN: Final = frozenset(string.ascii_letters + string.digits + " =,.-_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +67,15 @@ def write_of(step: Step, contest: Contest) -> Write | None:
         case BecomeCandidate() if contest.entry is None:
             return _creation(contest)
         case BecomeCandidate():
-            return _keeping_holder(contest, swap(_CANDIDATE, _old(contest, _CANDIDATE), _name(contest, contest.me)))
+            return _keeping_holder(contest, _CANDIDATE, contest.me)
         case Withdraw() | ClearCandidate():
             return _withdrawing(contest)
         case ClearPrevious():
-            return _keeping_holder(contest, swap(_PREVIOUS, _old(contest, _PREVIOUS), None))
+            return _keeping_holder(contest, _PREVIOUS, None)
         case HandOver(_, to):
-            cleared = swap(_CANDIDATE, _old(contest, _CANDIDATE), None)
-            previous = swap(_PREVIOUS, _old(contest, _PREVIOUS), _name(contest, contest.me))
-            return _changing_holder(contest, to, (*cleared, *previous))
+            return _changing_holder(contest, to, {_CANDIDATE: None, _PREVIOUS: contest.me})
         case GiveBack(_, to):
-            return _changing_holder(contest, to, swap(_PREVIOUS, _old(contest, _PREVIOUS), None))
+            return _changing_holder(contest, to, {_PREVIOUS: None})
         case LetGo() | StepDown():
             return _changing_holder(contest, None, _own_candidacy(contest))
         case DeleteLink(server):
@@ -96,19 +101,7 @@ def again(write: Write, contest: Contest) -> Write:
         return write
     if _is_candidate(contest):
         return _withdrawing(contest)
-    return _by_generation(write) if contest.holds else write
-
-
-def _by_generation(write: Modification) -> Modification:
-    swapped = (_HOLDER, _GENERATION)
-    compared = tuple(change for change in write.changes if change.attribute in swapped)
-    others = dict.fromkeys(change.attribute for change in write.changes if change.attribute not in swapped)
-    return replace(write, changes=(*compared, *(_replacing(name, write.changes) for name in others)))
-
-
-def _replacing(attribute: str, changes: Iterable[Change]) -> Replace:
-    added = (each for each in changes if isinstance(each, Add) and each.attribute == attribute)
-    return Replace(attribute, next((each.values for each in added), ()))
+    return replace(write, assertion=None) if contest.holds else write
 
 
 def unlinking(contest: Contest, server: EntryUUID) -> Modification | None:
@@ -121,7 +114,8 @@ def unlinking(contest: Contest, server: EntryUUID) -> Modification | None:
 
 def renaming(contest: Contest) -> Modification:
     """The write that calls the holder, which is `me`, by the name it has now; nothing else changes."""
-    return _keeping_holder(contest, swap(_HOLDER, _old(contest, _HOLDER), _name(contest, contest.me)))
+    changes = swap(_HOLDER, _old(contest, _HOLDER), _name(contest, contest.me))
+    return Modification(_state_dn(contest), changes, _assertion(contest, _GENERATION))
 
 
 def _creation(contest: Contest) -> Creation:
@@ -134,35 +128,54 @@ def _creation(contest: Contest) -> Creation:
 
 
 def _swapping_in(contest: Contest) -> Modification:
-    more = (*_own_candidacy(contest), *swap(_PREVIOUS, _old(contest, _PREVIOUS), None))
-    return _changing_holder(contest, contest.me, more)
+    return _changing_holder(contest, contest.me, {**_own_candidacy(contest), _PREVIOUS: None})
 
 
-def _own_candidacy(contest: Contest) -> tuple[Change, ...]:
+def _own_candidacy(contest: Contest) -> dict[str, EntryUUID | None]:
     """Who acts as candidate is none any more, and has to be one until then."""
-    return swap(_CANDIDATE, _old(contest, _CANDIDATE), None) if _is_candidate(contest) else ()
+    return {_CANDIDATE: None} if _is_candidate(contest) else {}
 
 
 def _is_candidate(contest: Contest) -> bool:
     return contest.state is not None and contest.state.candidate == contest.me
 
 
-def _changing_holder(contest: Contest, to: EntryUUID | None, more: Iterable[Change]) -> Modification:
+def _changing_holder(contest: Contest, to: EntryUUID | None, more: Mapping[str, EntryUUID | None]) -> Modification:
     generation = None if contest.entry is None else contest.entry.generation
     holder = swap(_HOLDER, _old(contest, _HOLDER), None if to is None else _name(contest, to))
     before = None if generation is None else str(generation).encode()
     after = str((generation or 0) + 1).encode()
-    return Modification(_state_dn(contest), (*holder, *more, *swap(_GENERATION, before, after)))
+    changes = (*holder, *_replacing(contest, more), *swap(_GENERATION, before, after))
+    return Modification(_state_dn(contest), changes, _assertion(contest, *more) if more else None)
 
 
 def _withdrawing(contest: Contest) -> Modification:
-    return _keeping_holder(contest, swap(_CANDIDATE, _old(contest, _CANDIDATE), None))
+    return _keeping_holder(contest, _CANDIDATE, None)
 
 
-def _keeping_holder(contest: Contest, changes: tuple[Change, ...]) -> Modification:
-    generation = None if contest.entry is None else contest.entry.generation
-    so_far = f"(!({_GENERATION}=*))" if generation is None else f"({_GENERATION}={generation})"
-    return Modification(_state_dn(contest), changes, so_far)
+def _keeping_holder(contest: Contest, attribute: str, to: EntryUUID | None) -> Modification:
+    changes = tuple(_replacing(contest, {attribute: to}))
+    return Modification(_state_dn(contest), changes, _assertion(contest, _GENERATION, attribute))
+
+
+def _replacing(contest: Contest, named: Mapping[str, EntryUUID | None]) -> Iterator[Replace]:
+    for attribute, server in named.items():
+        yield Replace(attribute, () if server is None else (_name(contest, server),))
+
+
+def _assertion(contest: Contest, *attributes: str) -> str:
+    """The filter that holds while these attributes are as they were seen."""
+    compared = "".join(_compared(attribute, _old(contest, attribute)) for attribute in attributes)
+    return compared if len(attributes) == 1 else f"(&{compared})"
+
+
+def _compared(attribute: str, value: bytes | None) -> str:
+    return f"(!({attribute}=*))" if value is None else f"({attribute}={_escaped(value)})"
+
+
+def _escaped(value: bytes) -> str:
+    """A value in a filter (RFC 4515, section 3): all but plain letters and signs by their numbers."""
+    return "".join(chr(each) if chr(each) in _PLAIN else f"\\{each:02x}" for each in value)
 
 
 def _state_dn(contest: Contest) -> DN:
@@ -178,6 +191,11 @@ def _old(contest: Contest, attribute: str) -> bytes | None:
     entry = contest.entry
     if entry is None:
         return None
-    values = {_HOLDER: entry.holder, _CANDIDATE: entry.candidate, _PREVIOUS: entry.previous}
+    values = {
+        _HOLDER: entry.holder,
+        _CANDIDATE: entry.candidate,
+        _PREVIOUS: entry.previous,
+        _GENERATION: entry.generation,
+    }
     found = values[attribute]
-    return None if found is None else found.text.encode()
+    return None if found is None else str(found).encode()

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from relocd.model.dn import DN
 from relocd.model.entries import EntryUUID, ServiceState
-from relocd.model.writes import Add, Change, Delete
+from relocd.model.writes import Add, Change, Delete, Replace
 from relocd.plan.contest import Contest, contest, displacing
 from relocd.plan.sight import Choice, State
 from tests.directory import snapshot
@@ -65,9 +65,8 @@ def short(name: DN) -> str:
 
 def shown(changes: Iterable[Change]) -> list[str]:
     """Changes as text: `delete relocHolder: me`; names by their short names."""
-    return [
-        f"{change}: {', '.join(map(_shown, change.values))}" for change in changes if isinstance(change, Add | Delete)
-    ]
+    given = (change for change in changes if isinstance(change, Add | Delete | Replace))
+    return [f"{change}: {', '.join(map(_shown, change.values))}".removesuffix(": ") for change in given]
 
 
 def _shown(value: bytes) -> str:

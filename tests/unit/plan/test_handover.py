@@ -26,6 +26,7 @@ IDLE = Here(active=False, up=False, ready=False, steady=True)
 SHAKY = replace(IDLE, steady=False)
 FAILED = replace(IDLE, failed=True, sulks=True)
 SULKING = replace(READY, sulks=True)
+WAITED = replace(SETTLED, waited=True)
 DRAINED, DISPLACED, FENCED = (replace(SERVING, gives_way=way) for way in GivesWay)
 GONE = replace(FENCED, active=False, up=False)
 
@@ -76,6 +77,10 @@ TABLE = {
     "R1 settling": (Case(state(None, ME), READY, "me"), "Keep: candidate: settling before the takeover"),
     "R1 settled: swap in": (Case(state(None, ME), SETTLED, "me"), "SwapIn: no holder"),
     "R1 has failed here before": (Case(state(None, ME), replace(SETTLED, sulks=True), "me"), "SwapIn: no holder"),
+    "R1 another asks for a lease and does not act": (
+        Case(state(None, TWIN), WAITED, "me twin"),
+        "BecomeCandidate: no holder, and the candidate does not take it",
+    ),
     "R1 not ready": (Case(VACANT, UNREADY, "me"), "Keep: not ready"),
     "R1 not chosen": (Case(VACANT, READY, "twin"), "Keep: not chosen"),
     "R1 standing by": (Case(VACANT, READY, standby="me twin"), "Keep: not chosen"),
@@ -113,6 +118,26 @@ TABLE = {
     "R2 failed here": (Case(THEIRS, SULKING, "me twin"), "Keep: failed here, and nothing has changed"),
     "R2 failed here, and candidate": (Case(state(TWIN, ME), SULKING, "me twin"), "Withdraw: failed here"),
     "R2 withdraws where there is no holder either": (Case(state(None, ME), UNREADY, "me"), "Withdraw: not ready"),
+    "R2 a candidate that is the holder is none": (
+        Case(state(TWIN, TWIN), READY, "me twin"),
+        "BecomeCandidate: ready to take over",
+    ),
+    "R2 a cluster's, and a candidate that is the holder": (
+        Case(state(TWIN, TWIN), READY, "twin", by_cluster="me"),
+        "BecomeCandidate: ready to take over",
+    ),
+    "R2 waiting for a lease: the holder's provider may not know": (
+        Case(state(TWIN, ME), WAITED, "me twin"),
+        "BecomeCandidate: still ready to take over: the holder's provider may not have been told",
+    ),
+    "R2 previous for a lease: the holder's provider may know otherwise": (
+        Case(state(TWIN, None, ME), WAITED, "me twin"),
+        "BecomeCandidate: ready to take over",
+    ),
+    "R2 another candidate waits for a lease": (
+        Case(state(TWIN, THIRD), WAITED, "me twin third"),
+        "Keep: another candidate waits",
+    ),
     "R3 hand over": (Case(ASKED, SERVING, "me twin"), "HandOver twin: a candidate is ready"),
     "R3 the candidate is silent": (Case(ASKED, SERVING, "me twin", silent="twin"), "Keep: holds and serves"),
     "R3 the candidate is not chosen": (Case(ASKED, SERVING, "me"), "Keep: holds and serves"),
@@ -282,12 +307,25 @@ TABLE = {
         Case(state(TWIN, THIRD), READY, "me third", dead="twin"),
         "Keep: another candidate waits",
     ),
+    "R8 another candidate is alive and does not act": (
+        Case(state(TWIN, THIRD), WAITED, "me third", dead="twin"),
+        "BecomeCandidate: the holder is dead, and the candidate does not take it",
+    ),
     "R8 also the previous one": (
         Case(state(TWIN, None, ME), READY, "me twin", dead="twin"),
         "BecomeCandidate: the holder is dead",
     ),
     "R8 also one that failed": (Case(THEIRS, SULKING, "me", dead="twin"), "BecomeCandidate: the holder is dead"),
     "R9 the candidate is me": (Case(state(ME, ME), SERVING, "me"), "ClearCandidate: the holder needs no candidacy"),
+    "R9 another one's, seen by one that is not ready": (
+        Case(state(TWIN, TWIN), replace(UNREADY, waited=True), "me twin"),
+        "ClearCandidate: the holder needs no candidacy",
+    ),
+    "R9 another one's: first it has time itself": (Case(state(TWIN, TWIN), UNREADY, "me twin"), "Keep: not ready"),
+    "R9 a fenced holder's": (
+        Case(state(TWIN, TWIN), replace(UNREADY, waited=True), "me twin", dead="twin"),
+        "Keep: not ready",
+    ),
     "R9 also when I am not chosen": (Case(state(ME, ME), SERVING), "ClearCandidate: the holder needs no candidacy"),
 }
 
@@ -331,7 +369,7 @@ _sights = st.builds(
 _flag = st.booleans()
 _heres = st.builds(
     Here,
-    *[_flag] * 8,
+    *[_flag] * 9,
     gives_way=st.none() | st.sampled_from(GivesWay),
 )
 

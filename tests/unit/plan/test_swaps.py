@@ -52,7 +52,7 @@ LED = written(ME, TWIN, THIRD)
         pytest.param(
             NOBODY,
             SwapIn(NOBODY, ""),
-            ["add relocHolder: me", "delete relocGeneration: 7", "add relocGeneration: 8"],
+            ["add relocHolder: me", "replace relocPrevious", "delete relocGeneration: 7", "add relocGeneration: 8"],
             id="swap in where there is no holder",
         ),
         pytest.param(
@@ -61,8 +61,8 @@ LED = written(ME, TWIN, THIRD)
             [
                 "delete relocHolder: twin",
                 "add relocHolder: me",
-                "delete relocCandidate: me",
-                "delete relocPrevious: third",
+                "replace relocCandidate",
+                "replace relocPrevious",
                 "delete relocGeneration: 7",
                 "add relocGeneration: 8",
             ],
@@ -71,30 +71,32 @@ LED = written(ME, TWIN, THIRD)
         pytest.param(
             written(None, TWIN),
             SwapIn(written(None, TWIN), ""),
-            ["add relocHolder: me", "delete relocGeneration: 7", "add relocGeneration: 8"],
+            ["add relocHolder: me", "replace relocPrevious", "delete relocGeneration: 7", "add relocGeneration: 8"],
             id="swap in leaves another candidate as it is",
         ),
         pytest.param(
-            THEIRS, BecomeCandidate(THEIRS, ""), ["add relocCandidate: me"], id="become candidate where there is none"
+            THEIRS,
+            BecomeCandidate(THEIRS, ""),
+            ["replace relocCandidate: me"],
+            id="become candidate where there is none",
         ),
         pytest.param(
             written(TWIN, THIRD),
             BecomeCandidate(written(TWIN, THIRD), ""),
-            ["delete relocCandidate: third", "add relocCandidate: me"],
+            ["replace relocCandidate: me"],
             id="become candidate in place of another",
         ),
-        pytest.param(written(TWIN, ME), Withdraw(""), ["delete relocCandidate: me"], id="withdraw"),
-        pytest.param(written(ME, ME), ClearCandidate(""), ["delete relocCandidate: me"], id="clear candidate"),
-        pytest.param(LED, ClearPrevious(THIRD, ""), ["delete relocPrevious: third"], id="clear previous"),
+        pytest.param(written(TWIN, ME), Withdraw(""), ["replace relocCandidate"], id="withdraw"),
+        pytest.param(written(ME, ME), ClearCandidate(""), ["replace relocCandidate"], id="clear candidate"),
+        pytest.param(LED, ClearPrevious(THIRD, ""), ["replace relocPrevious"], id="clear previous"),
         pytest.param(
             LED,
             HandOver(LED, TWIN, ""),
             [
                 "delete relocHolder: me",
                 "add relocHolder: twin",
-                "delete relocCandidate: twin",
-                "delete relocPrevious: third",
-                "add relocPrevious: me",
+                "replace relocCandidate",
+                "replace relocPrevious: me",
                 "delete relocGeneration: 7",
                 "add relocGeneration: 8",
             ],
@@ -106,7 +108,7 @@ LED = written(ME, TWIN, THIRD)
             [
                 "delete relocHolder: me",
                 "add relocHolder: third",
-                "delete relocPrevious: third",
+                "replace relocPrevious",
                 "delete relocGeneration: 7",
                 "add relocGeneration: 8",
             ],
@@ -131,8 +133,36 @@ def test_a_step_changes_the_state_and_nothing_else(before, step, changes):
     assert isinstance(write, Modification)
     assert short(write.dn) == "state of web"
     assert shown(write.changes) == changes
-    keeps_holder = not any("relocGeneration" in change for change in changes)
-    assert write.assertion == ("(relocGeneration=7)" if keeps_holder else None)
+
+
+@pytest.mark.parametrize(
+    ("before", "step", "assertion"),
+    [
+        (THEIRS, BecomeCandidate(THEIRS, ""), "(&(relocGeneration=7)(!(relocCandidate=*)))"),
+        (written(TWIN, ME), Withdraw(""), f"(&(relocGeneration=7)(relocCandidate={dn('me')}))"),
+        (LED, ClearPrevious(THIRD, ""), f"(&(relocGeneration=7)(relocPrevious={dn('third')}))"),
+        (LED, HandOver(LED, TWIN, ""), f"(&(relocCandidate={dn('twin')})(relocPrevious={dn('third')}))"),
+        (LED, GiveBack(LED, THIRD, ""), f"(relocPrevious={dn('third')})"),
+        (NOBODY, SwapIn(NOBODY, ""), "(!(relocPrevious=*))"),
+        (written(None, ME), SwapIn(written(None, ME), ""), f"(&(relocCandidate={dn('me')})(!(relocPrevious=*)))"),
+        (LED, LetGo(LED, ""), None),
+    ],
+)
+def test_what_a_write_replaces_it_compares_first(before, step, assertion):
+    """A deletion of what is not there, or a second value, would undo more at a provider that has heard otherwise."""
+    write = write_of(step, contest_about(before))
+    assert isinstance(write, Modification)
+    assert write.assertion == assertion
+
+
+def test_a_name_with_signs_of_a_filter_is_escaped_in_it():
+    odd = DN.parse("cn=a*(b)ü,dc=org")
+    contest = contest_about(written(TWIN, THIRD))
+    assert contest.entry is not None
+    odd_named = replace(contest, entry=replace(contest.entry, candidate=odd))
+    write = write_of(BecomeCandidate(THEIRS, ""), odd_named)
+    assert isinstance(write, Modification)
+    assert write.assertion == r"(&(relocGeneration=7)(relocCandidate=cn=a\2a\28b\29\c3\bc,dc=org))"
 
 
 @pytest.mark.parametrize("step", [Keep(""), Stop(""), Activate(7, "")], ids=lambda step: type(step).__name__)
@@ -156,11 +186,11 @@ class TestFirst:
 
     def test_swapping_in_adds_the_first_generation(self):
         write = write_of(SwapIn(State(), ""), contest_about(State(), generation=False))
-        assert shown(write.changes) == ["add relocHolder: me", "add relocGeneration: 1"]
+        assert shown(write.changes) == ["add relocHolder: me", "replace relocPrevious", "add relocGeneration: 1"]
 
     def test_what_keeps_the_holder_asserts_that_there_is_no_generation_yet(self):
         contest = contest_about(written(candidate=ME, generation=0), generation=False)
-        assert write_of(Withdraw(""), contest).assertion == "(!(relocGeneration=*))"
+        assert write_of(Withdraw(""), contest).assertion == f"(&(!(relocGeneration=*))(relocCandidate={dn('me')}))"
 
 
 class TestLinks:
