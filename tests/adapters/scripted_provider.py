@@ -50,6 +50,21 @@ def entry(dn, uuid, state=1, cookie=None):
     return element(0x64, text(dn), attributes), controls
 
 
+def raw_entry(dn, attributes=b"", value=None, oid=SYNC_STATE):
+    """A SearchResultEntry of any name, attributes and control; `value` None leaves the control without one."""
+    filled = b"" if value is None else text(value)
+    return element(0x64, text(dn), element(0x30, attributes)), element(0xA0, element(0x30, text(oid), filled))
+
+
+def attribute(name, *values):
+    return element(0x30, text(name), element(0x31, *map(text, values)))
+
+
+def state_value(uuid, state=1, cookie=None):
+    """The value of a Sync State control; `uuid` as octets."""
+    return element(0x30, element(0x0A, bytes([state])), text(uuid), text(cookie) if cookie is not None else b"")
+
+
 def malformed_entry(dn):
     return element(0x64, text(dn), element(0x30)), control(SYNC_STATE, b"\x30\x7f")
 

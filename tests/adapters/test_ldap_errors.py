@@ -4,8 +4,9 @@ import inspect
 
 import ldap
 import pytest
+from pyasn1.error import PyAsn1Error, SubstrateUnderrunError
 
-from relocd.adapters.ldap_errors import ERRORS, NotFound, Refused, StaleCookie, translated
+from relocd.adapters.ldap_errors import ERRORS, Malformed, NotFound, Refused, StaleCookie, translated
 from relocd.errors import Failed, Invalid, RelocdError, Unavailable
 
 CLASSES = {value for _, value in inspect.getmembers(ldap, inspect.isclass) if issubclass(value, ldap.LDAPError)}
@@ -51,6 +52,35 @@ def test_the_message_says_what_to_do(error, kind, words):
     assert type(translation) is kind
     assert words in str(translation)
     assert "unknown error code" not in str(translation)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        UnicodeDecodeError("utf-8", b"cn=\xff", 3, 4, "invalid start byte"),
+        UnicodeEncodeError("utf-8", "\udcff", 0, 1, "surrogates not allowed"),
+        ValueError("embedded null byte"),
+        TypeError("a bytes-like object is required"),
+        KeyError("msgid"),
+        IndexError("tuple index out of range"),
+        AttributeError("'NoneType' object has no attribute"),
+        OSError(9, "Bad file descriptor"),
+        PyAsn1Error("tag mismatch"),
+        SubstrateUnderrunError("4-octet short"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_the_library_raises_for_malformed_data_is_translated(error):
+    translation = raised(error)
+    assert type(translation) is Malformed
+    assert type(error).__name__ in str(translation)
+
+
+def test_a_class_that_is_derived_from_a_known_one_is_translated_as_that():
+    class Later(ldap.SERVER_DOWN):
+        pass
+
+    assert type(raised(Later())) is Unavailable
 
 
 def test_other_errors_pass():

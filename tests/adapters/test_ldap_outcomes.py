@@ -87,3 +87,10 @@ def test_a_result_code_without_a_class_is_unknown():
 def test_a_refusal_says_what_to_do(kind, words):
     with pytest.raises(Failed, match=words):
         outcome_of("doing", kind(SAID))
+
+
+@pytest.mark.parametrize(
+    "error", [UnicodeDecodeError("utf-8", b"\xff", 0, 1, "no"), TypeError("no"), KeyError("no")], ids=repr
+)
+def test_an_answer_that_cannot_be_understood_leaves_the_outcome_unknown(error):
+    assert isinstance(outcome_of("server: doing", error), Unknown)

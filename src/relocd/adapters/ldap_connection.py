@@ -18,7 +18,7 @@ from typing import Any, Final, Self
 
 import ldap
 
-from relocd.adapters.ldap_errors import translated
+from relocd.adapters.ldap_errors import UNREADABLE, translated
 from relocd.adapters.ldap_handshake import handshake_within
 from relocd.errors import Invalid, Unavailable
 from relocd.model.settings import DirectorySettings
@@ -53,7 +53,7 @@ class Connection:
 
     def close(self) -> None:
         """Say goodbye without waiting for anything."""
-        with contextlib.suppress(ldap.LDAPError):  # it is gone already
+        with contextlib.suppress(ldap.LDAPError, *UNREADABLE):  # it is gone already
             self.handle.unbind_ext()
 
     def __enter__(self) -> Self:
@@ -74,7 +74,7 @@ def connect(uri: str, settings: DirectorySettings) -> Connection:
     _require_resolved(uri, where)
     try:
         handle = ldap.initialize(where.written())
-    except ldap.LDAPError as error:
+    except (ldap.LDAPError, *UNREADABLE) as error:
         raise Invalid(f"{uri!r} is not the URI of a directory to libldap; write another for the same") from error
     connection = Connection(uri, handle, settings.operation_timeout_s)
     try:
@@ -197,7 +197,10 @@ def password(settings: DirectorySettings) -> str:
     _require_readable(name)
     if Path(name).stat().st_mode & stat.S_IRWXO:
         raise Invalid(f"{name} is open to everyone; run: chmod o-rwx {name}")
-    first = Path(name).read_text(encoding="utf-8").partition("\n")[0]
+    try:
+        first = Path(name).read_text(encoding="utf-8").partition("\n")[0]
+    except ValueError as error:
+        raise Invalid(f"{name} is not UTF-8 text; write the password in UTF-8") from error
     if not first:
         raise Invalid(f"the first line of {name} is empty; it must hold the password")
     return first

@@ -11,10 +11,22 @@ from contextlib import contextmanager
 from typing import Final
 
 import ldap
+from pyasn1.error import PyAsn1Error
 
 from relocd.errors import Failed, Invalid, RelocdError, Unavailable
 
-__all__ = ["ADVICE", "ERRORS", "NotFound", "Refused", "StaleCookie", "described", "translated"]
+__all__ = [
+    "ADVICE",
+    "ERRORS",
+    "UNREADABLE",
+    "Malformed",
+    "NotFound",
+    "Refused",
+    "StaleCookie",
+    "described",
+    "translated",
+    "unreadable",
+]
 
 _SYNC_REFRESH_REQUIRED: Final = 4096
 """e-syncRefreshRequired (RFC 4533, section 2.6), for which python-ldap has no class."""
@@ -30,6 +42,14 @@ class Refused(Failed):
 
 class StaleCookie(Failed):
     """The provider cannot continue from this cookie: start again without one."""
+
+
+class Malformed(Failed):
+    """The server sent something that makes no sense: nothing that it says on this connection is believed any more."""
+
+
+UNREADABLE: Final = (PyAsn1Error, ValueError, TypeError, LookupError, AttributeError, OSError)
+"""What python-ldap raises besides its own exceptions, for example for a name that is not UTF-8."""
 
 
 ERRORS: Final[Mapping[type[ldap.LDAPError], type[RelocdError]]] = {
@@ -135,6 +155,13 @@ def translated(doing: str) -> Iterator[None]:
         yield
     except ldap.LDAPError as error:
         raise _kind(error)(described(doing, error)) from error
+    except UNREADABLE as error:
+        raise Malformed(unreadable(doing, error)) from error
+
+
+def unreadable(doing: str, error: Exception) -> str:
+    """What was done, and that what came back, or was to be sent, is malformed."""
+    return f"{doing}: malformed data ({type(error).__name__}: {error}); check the server and its proxies"
 
 
 def described(doing: str, error: ldap.LDAPError, advice: Mapping[type[ldap.LDAPError], str] = ADVICE) -> str:
@@ -150,7 +177,7 @@ def described(doing: str, error: ldap.LDAPError, advice: Mapping[type[ldap.LDAPE
 def _kind(error: ldap.LDAPError) -> type[RelocdError]:
     if _details(error).get("result") == _SYNC_REFRESH_REQUIRED:
         return StaleCookie
-    return ERRORS[type(error)]
+    return next(ERRORS[kind] for kind in type(error).__mro__ if kind in ERRORS)
 
 
 def _details(error: ldap.LDAPError) -> Mapping[str, object]:

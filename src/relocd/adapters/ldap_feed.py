@@ -27,7 +27,7 @@ import ldap
 from relocd.adapters.handover import Inbox, StopSignal
 from relocd.adapters.ldap_connection import Connection, connect
 from relocd.adapters.ldap_errors import Refused, StaleCookie
-from relocd.adapters.ldap_search import Emit, PersistentSearch, Plan
+from relocd.adapters.ldap_search import Emit, PersistentSearch, Plan, Restarted
 from relocd.errors import Invalid, RelocdError
 from relocd.model.settings import DirectorySettings
 from relocd.sync.cookie import SyncCookie
@@ -143,20 +143,27 @@ class _Follower:
         self.uri: str | None = None
         self.plan = plan
         self.forgets = False
+        self._restarted = False  # the last search ended since the agent wanted another
         self._cookie = cookie
         self._stop = stop
         self._lagging_since: float | None = None
 
     def run(self, emit: Emit) -> None:
         """Follow until asked to stop."""
-        delays = _delays(self.plan.settings)
+        delays, delay_s = _delays(self.plan.settings), 0.0
         while not self._stop.is_set():
-            if self._round(emit):
+            began = time.monotonic()
+            if self._round(emit) and (self._restarted or time.monotonic() - began > delay_s):
                 delays = _delays(self.plan.settings)
-            self._stop.wait(next(delays))
+            delay_s = next(delays)
+            self._stop.wait(delay_s)
 
     def _round(self, emit: Emit) -> bool:
-        """Try the servers until one has carried a search, and wait for its end; whether there was one."""
+        """Try the servers until one has carried a search, and wait for its end; whether there was one.
+
+        One that ends sooner than the pause before it makes the next pause longer all the same: a server that spoils
+        every search is not asked without end.
+        """
         reasons: list[str] = []
         for uri in self.plan.settings.uris:
             session = self._session()
@@ -179,6 +186,7 @@ class _Follower:
 
     def _attempt(self, uri: str, session: Session, emit: Emit) -> str:
         """Follow one server's search to its end; the reason of the end."""
+        self._restarted = False
         try:
             with connect(uri, self.plan.settings) as connection:
                 self._refuse_lagging(connection)
@@ -186,7 +194,12 @@ class _Follower:
             reason = "the agent ends it"
         except RelocdError as error:
             reason = str(error) if uri in str(error) else f"{uri}: {error}"
+            self._restarted = isinstance(error, Restarted)
             self._cookie = self._cookie_after(error, session)
+        except Exception as error:  # noqa: BLE001 - a defect met in one message must not end the feed
+            _log.exception("this is a defect of relocd")
+            reason = f"{uri}: {type(error).__name__}: {error}"
+            self._cookie = None  # what was lost with it is not known
         else:
             self._cookie = session.cookie
         finally:

@@ -13,7 +13,7 @@ from typing import Final
 
 import ldap
 
-from relocd.adapters.ldap_errors import ADVICE, described
+from relocd.adapters.ldap_errors import ADVICE, described, unreadable
 from relocd.errors import Failed, Unavailable
 from relocd.model.writes import Conflict, Exists, Lost, Outcome, Unknown
 
@@ -123,12 +123,14 @@ _ADVICE: Final = {
 }
 
 
-def outcome_of(doing: str, error: ldap.LDAPError) -> Outcome:
+def outcome_of(doing: str, error: Exception) -> Outcome:
     """The outcome of a write that was sent; raises `Failed` where the server refused, `Unavailable` where it is busy.
 
-    `doing` names server and write.
+    `doing` names server and write. An answer that cannot be understood leaves the outcome unknown.
     """
-    verdict = VERDICTS[type(error)]
+    if not isinstance(error, ldap.LDAPError):
+        return Unknown(unreadable(doing, error))
+    verdict = next(VERDICTS[kind] for kind in type(error).__mro__ if kind in VERDICTS)
     reason = described(doing, error, _ADVICE)
     if isinstance(verdict, Conflict):
         return Lost(verdict, reason)

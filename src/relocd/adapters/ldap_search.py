@@ -36,7 +36,7 @@ from relocd.sync.messages import (
 )
 from relocd.sync.session import Session
 
-__all__ = ["PersistentSearch", "Plan"]
+__all__ = ["PersistentSearch", "Plan", "Restarted"]
 
 _log = logging.getLogger(__name__)
 
@@ -47,6 +47,10 @@ _NO_TIME_S: Final = 1e-6
 """To poll; with a true zero python-ldap 3.4 stumbles over its own empty answer when controls are wanted."""
 
 Emit = Callable[[Sequence[SyncEvent]], None]
+
+
+class Restarted(Unavailable):
+    """The agent itself asked for another search."""
 
 
 class _StateControl(ResponseControl):  # type: ignore[misc]  # the library has no types
@@ -96,7 +100,7 @@ class PersistentSearch:
         try:
             while not self._stop.is_set():
                 if self._stop.take_interrupt():
-                    raise Unavailable(f"{self._doing}: begun anew, since it did not tell what it should")
+                    raise Restarted(f"{self._doing}: begun anew, since it did not tell what it should")
                 idle = self._drain(held)
                 if held and (not self._session.refreshing or len(held) >= _CHUNK):
                     emit(held)
@@ -115,13 +119,13 @@ class PersistentSearch:
         for _ in range(_CHUNK):
             with translated(self._doing):
                 kind, data, message = self._receive()
-            if kind is None:
-                return True
-            self._heard_at = time.monotonic()
-            if message == self._probe:
-                self._probe = None if kind == ldap.RES_SEARCH_RESULT else self._probe
-            else:
-                held += self._events(kind, data)
+                if kind is None:
+                    return True
+                self._heard_at = time.monotonic()
+                if message == self._probe:
+                    self._probe = None if kind == ldap.RES_SEARCH_RESULT else self._probe
+                else:
+                    held += self._events(kind, data)
         return False
 
     def _receive(self) -> tuple[int | None, Any, int]:

@@ -21,7 +21,7 @@ from ldap.controls import RequestControl
 from ldap.controls.libldap import AssertionControl
 
 from relocd.adapters.ldap_connection import Connection
-from relocd.adapters.ldap_errors import translated
+from relocd.adapters.ldap_errors import UNREADABLE, translated
 from relocd.adapters.ldap_kept import KeptConnection
 from relocd.adapters.ldap_outcomes import outcome_of
 from relocd.errors import Invalid
@@ -99,7 +99,7 @@ class LdapWriter:
             message = request.send(connection.handle)
         try:
             connection.handle.result3(message, timeout=self._timeout_s)
-        except ldap.LDAPError as error:
+        except (ldap.LDAPError, *UNREADABLE) as error:
             return outcome_of(doing, error)
         return Done()
 
