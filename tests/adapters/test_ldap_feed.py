@@ -168,8 +168,8 @@ class TestThread:
         assert "ldap-feed" not in {thread.name for thread in threading.enumerate()}
 
     async def test_a_bug_in_the_thread_is_raised_in_the_loop(self, slapd):
-        feed = LdapFeed(settings_for(slapd.uri), 5)
-        with pytest.raises(TypeError):
+        feed = LdapFeed(settings_for(slapd.uri), "(objectClass=*)", begin=lambda: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
             async for _ in feed.batches():
                 pass
         await feed.aclose()

@@ -61,11 +61,14 @@ def beats(followed):
     ]
 
 
+ALL = {"relocd", "servers", "services", "clusters", "node1", "node2", "status"}
+
+
 class TestFilter:
     async def test_of_all_statuses_only_the_own_is_followed(self, slapd):
         async with following(settings_for(slapd.uri), search_filter(NODE1)) as followed:
             await followed.refreshed()
-            assert set(followed.names) == {"node1", "node2", "status"}
+            assert set(followed.names) == ALL
             await change(slapd, beat(NODE2, 1), beat(NODE1, 1))
             await followed.until(lambda: ("node1", "1") in beats(followed))
         assert beats(followed) == [("node1", "0"), ("node1", "1")]
@@ -110,7 +113,7 @@ class TestRestart:
             await followed.refreshed(2)
             assert time.monotonic() - started < 1.0
         assert [event.fresh for event in followed.of(Started)] == [True, False]
-        assert followed.present == {"node1", "node2", "status"}
+        assert followed.present == ALL
         assert "begun anew" in followed.losses
 
     async def test_fresh_it_reads_everything_again_and_only_that_time(self, slapd):

@@ -3,13 +3,14 @@
 import asyncio
 import contextlib
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from relocd.adapters import ldap_feed
 from relocd.sync.cookie import SyncCookie
 from relocd.sync.events import Cookie, Deleted, Lost, Present, PresentPhaseEnd, Started, Upsert
-from tests.adapters.ldap_lab import UNLIMITED, deleted, following, replaced, settings_for
+from tests.adapters.ldap_lab import UNLIMITED, change, deleted, following, replaced, settings_for
 from tests.lab.slapd import SUFFIX, Slapd, base_ldif, service_dn, service_ldif
 
 pytestmark = pytest.mark.timeout(60)
@@ -138,14 +139,15 @@ class TestResume:
             assert followed.names == ["web"]
 
     @pytest.mark.parametrize(
-        "csn",
+        ("stamped", "provider"),
         [
-            pytest.param("20990101000000.000000Z#000000#000#000000", id="restored from an old backup"),
-            pytest.param("20010101000000.000000Z#000000#007#000000", id="has never heard of a provider"),
+            pytest.param(datetime.now, "000", id="restored from an old backup"),
+            pytest.param(lambda _: datetime(2001, 1, 1, tzinfo=UTC), "007", id="has never heard of a provider"),
         ],
     )
     @pytest.mark.usefixtures("impatient")
-    async def test_a_provider_that_knows_less_is_believed_after_a_while(self, slapd, csn):
+    async def test_a_provider_that_knows_less_is_believed_after_a_while(self, slapd, stamped, provider):
+        csn = csn_of(stamped(UTC), provider)
         started = time.monotonic()
         async with following(settings_for(slapd.uri), cookie=f"rid=000,csn={csn}") as followed:
             await followed.refreshed()
@@ -167,6 +169,73 @@ class TestResume:
             assert not any(isinstance(event, Cookie) for event in followed.events[:3000])
             assert {started.fresh for started in followed.of(Started)} == {True}
             assert len([event for event in followed.since(Started) if isinstance(event, Upsert)]) == 3000
+
+
+class TestNumbersOfTheFuture:
+    """The provider's clock was two hours ahead when an entry was written, and has been set right."""
+
+    @pytest.fixture
+    def ahead(self, slapd, tmp_path):
+        slapd.stop()
+        slapd.slapcat(tmp_path / "content.ldif")
+        lines = (tmp_path / "content.ldif").read_text().replace("\n ", "").splitlines()
+        later = csn_of(datetime.now(UTC) + timedelta(hours=2))
+        begun = lines.index(f"dn: {service_dn('ntp')}")
+        number = next(at for at, line in enumerate(lines) if at > begun and line.startswith("entryCSN:"))
+        lines[number] = f"entryCSN: {later}"
+        loaded = [line for line in lines if not line.startswith("contextCSN:")]
+        (tmp_path / "content.ldif").write_text("\n".join(loaded) + "\n")
+        slapd.wipe()
+        slapd.slapadd(tmp_path / "content.ldif")
+        slapd.start()
+        return later
+
+    async def test_a_cookie_of_the_future_is_not_sent(self, slapd, ahead):
+        async with following(settings_for(slapd.uri)) as followed:
+            await followed.refreshed()
+        assert ahead in followed.cookie
+        slapd.modify(replaced(service_dn("web"), "description", "changed meanwhile"))
+        async with following(settings_for(slapd.uri), cookie=followed.cookie) as again:
+            await again.refreshed()
+        changed = [event.entry for event in again.of(Upsert) if event.entry.dn.name == "web"]
+        assert [entry.attributes.get("description") for entry in changed] == [(b"changed meanwhile",)]
+
+    async def test_a_change_with_an_older_number_makes_the_cookie_no_point_to_resume_from(self, slapd, ahead):
+        """Also where this server's own clock does not show it."""
+        async with following(settings_for(slapd.uri)) as followed:
+            await followed.refreshed()
+            assert followed.of(Cookie)[-1].resumable
+            await change(slapd, replaced(service_dn("web"), "description", "now"))
+            await followed.until(lambda: not followed.of(Cookie)[-1].resumable)
+        assert ahead in followed.cookie
+
+    @pytest.mark.usefixtures("ahead")
+    async def test_what_was_written_while_the_provider_was_restarted_arrives(self, slapd):
+        async with following(settings_for(slapd.uri, retry_min_s=600.0, retry_max_s=600.0)) as followed:
+            await followed.refreshed()
+            slapd.stop()
+            await followed.until(lambda: followed.of(Lost))
+            slapd.start()
+            await change(slapd, replaced(service_dn("web"), "description", "meanwhile"))
+            followed.feed.hurry()
+            await followed.refreshed(2)
+        assert any(event.entry.attributes.get("description") == (b"meanwhile",) for event in followed.of(Upsert))
+
+
+class TestBaseBelowTheSuffix:
+    """The provider says how far it is at the top of its database only."""
+
+    @pytest.mark.usefixtures("impatient")
+    async def test_one_that_lags_is_passed_over(self, slapd):
+        settings = settings_for(slapd.uri, base=f"ou=services,{SUFFIX}")
+        async with following(settings, cookie=f"rid=000,csn={csn_of(datetime.now(UTC))}") as followed:
+            await followed.refreshed()
+        assert "lags behind" in followed.losses
+        assert followed.of(Started) == [Started(slapd.uri, fresh=True)]
+
+
+def csn_of(at, provider="000"):
+    return f"{at:%Y%m%d%H%M%S.%f}Z#000000#{provider}#000000"
 
 
 class TestTwoProviders:

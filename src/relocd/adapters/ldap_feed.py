@@ -26,9 +26,10 @@ import ldap
 
 from relocd.adapters.handover import Inbox, StopSignal
 from relocd.adapters.ldap_connection import Connection, connect
-from relocd.adapters.ldap_errors import Refused, StaleCookie
+from relocd.adapters.ldap_errors import NotFound, Refused, StaleCookie
 from relocd.adapters.ldap_search import Emit, PersistentSearch, Plan, Restarted
 from relocd.errors import Invalid, RelocdError
+from relocd.model.dn import DN
 from relocd.model.settings import DirectorySettings
 from relocd.sync.cookie import SyncCookie
 from relocd.sync.events import Lost, Started, SyncEvent
@@ -40,6 +41,9 @@ _log = logging.getLogger(__name__)
 
 _LAG_S: Final = 2.0
 """How long a provider may know less than the cookie before what it knows is taken for the truth."""
+
+_AHEAD_S: Final = 1.0
+"""How far a cookie may be ahead of this server's clock and still be sent: so much clocks may differ."""
 
 _FIRST_AGAIN_S: Final = 30.0
 """How often the first server is tried while another one carries the search."""
@@ -182,6 +186,10 @@ class _Follower:
         self._stop.take_interrupt()  # it was about an earlier one: this search begins anew anyway
         if self.forgets:
             self.forgets, self._cookie = False, None
+        if self._cookie is not None and self._cookie.newest_s > time.time() + _AHEAD_S:
+            # Changes that were made after that clock was set right have older numbers: a search would pass over them.
+            _log.warning("reading anew", extra={"fields": {"reason": f"{self._cookie} is of the future"}})
+            self._cookie = None
         return Session(self._cookie)
 
     def _attempt(self, uri: str, session: Session, emit: Emit) -> str:
@@ -217,8 +225,7 @@ class _Follower:
         """Raise `Refused` when the provider says that it knows less than the cookie; many do not say anything."""
         if self._cookie is None:
             return
-        found = connection.search(self.plan.settings.base, ldap.SCOPE_BASE, "(objectClass=*)", ["contextCSN"])
-        csns = [value.decode("ascii", "replace") for _, values in found for value in values.get("contextCSN", ())]
+        csns = _context_csns(connection, DN.parse(self.plan.settings.base))
         if csns and self._cookie.is_ahead_of(SyncCookie.of(csns)):
             raise Refused(f"{connection.uri}: the server lags behind what was read before; it must catch up")
 
@@ -236,6 +243,22 @@ class _Follower:
         self._lagging_since = None
         _log.warning("reading anew", extra={"fields": {"reason": str(error)}})
         return None
+
+
+def _context_csns(connection: Connection, base: DN) -> list[str]:
+    """How far the provider is (contextCSN): it says so at the top of the database that holds the base."""
+    dn = base
+    while True:
+        try:
+            found = connection.search(dn.text, ldap.SCOPE_BASE, "(objectClass=*)", ["contextCSN"])
+        except NotFound:
+            if dn is base:
+                raise
+            found = []  # above the top
+        csns = [value.decode("ascii", "replace") for _, values in found for value in values.get("contextCSN", ())]
+        if csns or not dn.parent.key:
+            return csns
+        dn = dn.parent
 
 
 def _answers(uri: str, settings: DirectorySettings) -> bool:

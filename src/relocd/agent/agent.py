@@ -24,6 +24,7 @@ from relocd.agent.pulse import Pulse
 from relocd.agent.status import Connection, one_line, standing, status, status_entry
 from relocd.agent.tenure import Agreement
 from relocd.agent.vitals import Vitals
+from relocd.agent.watched_writer import WatchedWriter
 from relocd.agent.witnesses import Witnesses
 from relocd.errors import RelocdError, Unavailable
 from relocd.model.dn import DN
@@ -77,11 +78,12 @@ class Agent:
         self._net = Net(self._changed)
         self._orders = orders
         self._mode = orders.mode()
-        self._pulse = Pulse(directory.writer, settings.handover)
+        writer = WatchedWriter(directory.writer, self._name_missed)
+        self._pulse = Pulse(writer, settings.handover)
         self._completion = Completion(
             self._mirror, directory.reader, settings.directory, self._consider, self._read_anew
         )
-        self._agreement = self._agreed(settings, host, directory)
+        self._agreement = self._agreed(settings, host, directory.reader, writer)
         self._crew = Crew(host, settings, self._agreement, self._changed)
         self._clusters = Clusters(self._agreement, self._crew)
         self._conflicts = AddressConflicts(host, self._agreement, lambda: self._crew.workers, self._changed)
@@ -197,7 +199,7 @@ class Agent:
     def _give_wishes(self) -> None:
         snapshot = self._mirror.snapshot
         self._completion.look()
-        if snapshot is None or snapshot is self._considered:
+        if snapshot is None or snapshot is self._considered or self._completion.must_read(snapshot):
             return
         self._take_name(snapshot)
         self._completion.take_links(snapshot)
@@ -222,6 +224,10 @@ class Agent:
     def _search_anew(self) -> None:
         self._directory.feed.restart(search_filter(self._name))
 
+    def _name_missed(self) -> None:
+        """A write met a name that does not exist: it may be outdated."""
+        self._completion.check_names()
+
     def _try_directory(self) -> None:
         """An interface changed: a server that was cut off has to hear at once what has become of its services."""
         if self._connection.state == "lost":
@@ -239,11 +245,11 @@ class Agent:
         problems = (*self._problems, *own)
         return status_entry(self._crew.workers, problems, self._mode)
 
-    def _agreed(self, settings: Settings, host: Host, directory: Directory) -> Agreement:
-        vitals = Vitals(directory.reader, settings.handover.lease_s)
+    def _agreed(self, settings: Settings, host: Host, reader: DirectoryReader, writer: DirectoryWriter) -> Agreement:
+        vitals = Vitals(reader, settings.handover.lease_s)
         return Agreement(
-            reader=directory.reader,
-            writer=directory.writer,
+            reader=reader,
+            writer=writer,
             pulse=self._pulse,
             witnesses=Witnesses(host, vitals, self._pulse, settings.handover),
             settings=settings.handover,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
-from contextlib import suppress
 
-from relocd.agent.confirmation import fill, is_put_back
+from relocd.agent.confirmation import PUT_BACK, contradiction, fill
+from relocd.agent.dangling import Dangling
 from relocd.errors import RelocdError
+from relocd.model.dn import DN
 from relocd.model.entries import EntryUUID
 from relocd.model.settings import DirectorySettings
 from relocd.model.snapshot import Snapshot
@@ -18,15 +20,15 @@ from relocd.sync.mirror import Mirror
 __all__ = ["Completion"]
 
 _log = logging.getLogger(__name__)
-_PUT_BACK = "it was put back to an earlier time"
 
 
 class Completion:
     """Completes a mirror by direct reads; calls `changed` after them, `read_anew` with a reason where they do not do.
 
-    Three things no search tells of: entries that came to be of concern after they were sent; the secrets of a service
+    Four things no search tells of: entries that came to be of concern after they were sent; the secrets of a service
     that was linked just now, since access rules show them to linked servers only and a link sends nobody the service
-    anew; and that a backup was restored, which a search that goes on from its cookie passes over.
+    anew; that a backup was restored, which a search that goes on from its cookie passes over; and the names of entries
+    below one that was renamed. Everything is read anew at once, but with growing pauses where that happens again.
     """
 
     def __init__(
@@ -48,6 +50,9 @@ class Completion:
         self._untried: set[EntryUUID] = set()  # of those
         self._resumed = False
         self._unproved = False  # the search was resumed, and it is not known yet from where the directory goes on
+        self._dangling = Dangling(mirror, reader, DN.parse(pace.base))
+        self._anew = ""  # why everything is to be read anew
+        self._anew_at = self._pause_s = 0.0
         self._due = asyncio.Event()
 
     def search_started(self, *, fresh: bool) -> None:
@@ -56,14 +61,25 @@ class Completion:
 
     def refreshed(self) -> None:
         """Its refresh is complete."""
-        if self._mirror.is_mixed_up:
-            self._read_anew("names were given to others meanwhile")
-            return
-        self._unproved = self._resumed
+        if self._resumed:
+            self.check_names()
+
+    def check_names(self) -> None:
+        """Something speaks against what is known: look whether the directory says the same."""
+        self._unproved = True
         self._due.set()
 
+    def must_read(self, snapshot: Snapshot) -> bool:
+        """Whether a name of a snapshot leads to nothing and has not been read yet: so long the one before it counts."""
+        unread = self._dangling.is_unread(snapshot)
+        if unread:
+            self._due.set()
+        return unread
+
     def look(self) -> None:
-        """The mirror has taken events: it may miss something now."""
+        """The mirror has taken events: it may miss something now, or be in doubt."""
+        if self._mirror.doubt:
+            self._want_anew(self._mirror.doubt)
         missing = frozenset(record.uuid for record in self._mirror.missing)
         if missing - self._missing:
             self._due.set()
@@ -89,29 +105,55 @@ class Completion:
         """Read what is due; what is not found, or cannot be read, is asked for again."""
         delay_s = None
         while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(delay_s):
-                    await self._due.wait()
-            self._due.clear()
+            woken = await self._woken(delay_s)
             await self._prove()
+            self._want_anew(await self._dangling.read())
             filled = await self._fill()
             await self._read_again()
+            self._begin_anew()
             self._tell_changed()
-            if not (self._missing or self._to_read or self._unproved):
+            if not (self._missing or self._to_read or self._unproved or self._anew or self._dangling.names):
                 delay_s = None
-            elif filled or not delay_s:
+            elif woken or filled or not delay_s:
                 delay_s = self._pace.retry_min_s
             else:
                 delay_s = min(delay_s * 2, self._pace.retry_max_s)
 
+    async def _woken(self, delay_s: float | None) -> bool:
+        """Wait until something is due, or so long; whether something is due."""
+        if self._anew:
+            delay_s = max(0.0, self._anew_at - time.monotonic())
+        try:
+            async with asyncio.timeout(delay_s):
+                await self._due.wait()
+        except TimeoutError:
+            return False
+        self._due.clear()
+        return True
+
+    def _want_anew(self, reason: str) -> None:
+        if reason and not self._anew:
+            self._anew = reason
+            self._due.set()
+
+    def _begin_anew(self) -> None:
+        """Read everything anew, unless that has just been done."""
+        now = time.monotonic()
+        if not self._anew or now < self._anew_at:
+            return
+        quiet = now > self._anew_at + self._pace.retry_max_s
+        self._pause_s = self._pace.retry_min_s if quiet else min(self._pause_s * 2, self._pace.retry_max_s)
+        self._anew_at = now + self._pause_s
+        self._read_anew(self._anew)
+        self._anew = ""
+
     async def _prove(self) -> None:
-        """Whether a search that was resumed goes on from where the directory is."""
+        """Whether the directory says what the search has told."""
         if not self._unproved:
             return
         self._unproved = False
         try:
-            if await is_put_back(self._mirror, self._reader):
-                self._read_anew(_PUT_BACK)
+            self._want_anew(await contradiction(self._mirror, self._reader))
         except RelocdError as error:
             self._unproved = True
             _log.warning("cannot read", extra={"fields": {"problem": str(error)}})
@@ -130,7 +172,7 @@ class Completion:
                 known = self._mirror.csn(uuid)
                 entry = await self._reader.by_uuid(uuid)
                 if entry is not None and entry.csn < known:
-                    self._read_anew(_PUT_BACK)
+                    self._want_anew(PUT_BACK)
                 elif entry is not None:
                     self._mirror.fill(entry)
                     self._tell_changed()

@@ -19,7 +19,7 @@ from relocd.agent.tenure import RELEASE_MARGIN_S, Agreement, Turn, brought_up, n
 from relocd.agent.witnesses import Testimony
 from relocd.agent.writes import Writes
 from relocd.errors import RelocdError
-from relocd.model.entries import Isolation
+from relocd.model.entries import EntryUUID, Isolation
 from relocd.model.masking import told
 from relocd.model.mode import Mode
 from relocd.model.template_set import Role
@@ -236,7 +236,7 @@ class Contender:
                 return await self._stopped(step, turn)
             case Activate():
                 return await self._activated(step, turn)
-            case LetGo() if not await nobody_is_chosen(self._agreed, turn.contest):
+            case LetGo() if not await nobody_is_chosen(self._agreed, turn.contest, EntryUUID(turn.goal.id)):
                 return Report(turn.footprint, again_s=self._agreed.settings.beat_s)
             case HandOver() | GiveBack() | LetGo() | StepDown():
                 return await self._given_away(step, turn, view)

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
+from relocd.agent.confirmation import is_unlinked
 from relocd.agent.converge import Files, Report, Terms, converged
 from relocd.agent.execution import Warrant
 from relocd.agent.host import Host
@@ -162,11 +163,16 @@ def lifetime_s(left_s: float) -> int:
     return int(left_s - RELEASE_MARGIN_S)
 
 
-async def nobody_is_chosen(agreed: Agreement, contest: Contest) -> bool:
+async def nobody_is_chosen(agreed: Agreement, contest: Contest, service: EntryUUID) -> bool:
     """Whether a direct read finds nobody who shall run the service; raises `Unavailable` when nothing is known.
 
-    An active server of a cluster counts, whether or not it is a member: what is doubtful is kept.
+    An active server of a cluster counts, whether or not it is a member: what is doubtful is kept. So does a link by the
+    name that the service has now, where the search has not told that yet.
     """
-    values = [parsed(entry)[0] for entry in await agreed.reader.linking_to(contest.service)]
+    if not await is_unlinked(agreed.reader, contest.me, service):
+        return False
+    entry = await agreed.reader.by_uuid(service)
+    names = {contest.service, contest.service if entry is None else entry.dn}
+    values = [parsed(found)[0] for name in names for found in await agreed.reader.linking_to(name)]
     idle = (isinstance(value, Cluster) and value.active is None for value in values)
     return all(idle) and not any(isinstance(value, Server) for value in values)

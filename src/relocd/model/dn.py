@@ -80,6 +80,15 @@ class DN:
         """The name of a child by its written RDN: `state_dn = service.dn.below("cn=state")`."""
         return DN.parse(f"{rdn},{self.text}" if self.text.strip() else rdn)
 
+    def moved(self, former: str, now: DN) -> DN:
+        """The name of an entry below the one of the normalised name `former`, when that one is called `now`."""
+        reader = _Reader(self.text)
+        reader.rdn()
+        for _ in range(self.key.removesuffix("," + former).count(",")):
+            reader.expect(",;")
+            reader.rdn()
+        return now.below(reader.read().strip())
+
     def is_within(self, base: DN) -> bool:
         """Whether this is `base` itself or lies below it."""
         return self.key == base.key or not base.key or self.key.endswith("," + base.key)
@@ -141,6 +150,10 @@ class _Reader:
         if self.at_end() or self._text[self._at] not in characters:
             raise self._error(f"expected one of {characters!r}")
         self._at += 1
+
+    def read(self) -> str:
+        """What stands before this place."""
+        return self._text[: self._at]
 
     def rest(self) -> str:
         """What follows the separator here; empty at the end."""

@@ -188,13 +188,17 @@ CLASSES: Final[Mapping[str, Callable[[Entry, _Attributes], Model]]] = {
 SEARCH_FILTER: Final = "(|" + "".join(f"(objectClass={name})" for name in CLASSES) + ")"
 """What the operator searches for; the status of servers, which changes all the time, is left out."""
 
+_ABOVE: Final = ("organizationalUnit", "organization", "domain", "dcObject", "locality", "country")
+"""What the entries above ours are: when one is renamed, a server tells of that one only (RFC 4533, section 1.3)."""
+
 _SPECIAL: Final = re.compile(r"[\\*()\0]")
 
 
 def search_filter(me: DN) -> str:
-    """What the agent of that server searches for: the same, and its own status, to see that it comes back."""
+    """What the agent of that server searches for: the same, what is above it, and its own status."""
     own = _SPECIAL.sub(lambda match: f"\\{ord(match[0]):02x}", me.below(STATUS_RDN).text)
-    return f"(|{SEARCH_FILTER}(&(objectClass={STATUS_CLASS})(entryDN={own})))"
+    above = "".join(f"(objectClass={name})" for name in _ABOVE)
+    return f"(|{SEARCH_FILTER}{above}(&(objectClass={STATUS_CLASS})(entryDN={own})))"
 
 
 def _address(text: str) -> ServiceAddress:

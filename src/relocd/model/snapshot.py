@@ -18,7 +18,8 @@ class Snapshot:
     `me` is None when the directory has no readable entry for this server. `names` resolves the names that the links
     above use; one that is not in it points to nothing, or to nothing that concerns this server. `states` are by
     service; one that has no state yet is not in it, one whose state cannot be understood has None. `unknown` are
-    entries that exist but could not be read or understood: nothing may be concluded about them.
+    entries that exist but could not be read or understood: nothing may be concluded about them. `dangling` are names
+    that the links and states above use and that the search has told no entry of.
     """
 
     me: Server | None
@@ -28,6 +29,7 @@ class Snapshot:
     states: Mapping[EntryUUID, ServiceState | None] = field(default_factory=dict)
     names: Mapping[DN, EntryUUID] = field(default_factory=dict)
     unknown: frozenset[EntryUUID] = frozenset()
+    dangling: frozenset[DN] = frozenset()
     problems: tuple[Problem, ...] = ()
 
     def targets(self, links: Iterable[DN]) -> frozenset[EntryUUID]:

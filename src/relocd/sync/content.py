@@ -76,6 +76,12 @@ def _names_in(entry: Entry, attributes: Iterable[str]) -> Iterator[str]:
                 continue  # parsing the whole entry reports it
 
 
+def _above(key: str) -> Iterator[str]:
+    """The normalised names of all entries above the one of this name."""
+    while key := key.partition(",")[2]:
+        yield key
+
+
 class _Users:
     """Which entries use a name."""
 
@@ -100,11 +106,12 @@ class _Users:
 
 
 class Content:
-    """Records by identity, by name, and by what they link to; the three are always consistent."""
+    """Records by identity, by name, by what is above them and by what they link to; all are always consistent."""
 
     def __init__(self, records: Iterable[Record] = (), former: Mapping[str, EntryUUID] | None = None) -> None:
         self._records: dict[EntryUUID, Record] = {}
         self._named: dict[str, EntryUUID] = {}
+        self._below = _Users()
         self._linking = _Users()
         self._naming = _Users()
         self._former: dict[str, EntryUUID] = {}
@@ -134,6 +141,14 @@ class Content:
         """The record of the entry that has this normalised name, or had it and nothing has taken it since."""
         uuid = self._named.get(key) or self._former.get(key)
         return None if uuid is None else self._records[uuid]
+
+    def holder_of(self, key: str) -> EntryUUID | None:
+        """The identity of the entry that has this normalised name now."""
+        return self._named.get(key)
+
+    def below(self, key: str) -> frozenset[EntryUUID]:
+        """The entries below the one of this normalised name."""
+        return self._below.of(key)
 
     def linking_to(self, key: str) -> frozenset[EntryUUID]:
         """The entries with a link to this normalised name."""
@@ -172,6 +187,7 @@ class Content:
         self._records[record.uuid] = record
         self._named[record.key] = record.uuid
         self._former.pop(record.key, None)
+        self._below.add(_above(record.key), record.uuid)
         self._linking.add(record.links, record.uuid)
         self._naming.add(record.servers, record.uuid)
 
@@ -179,6 +195,7 @@ class Content:
         if record is None:
             return
         del self._records[record.uuid], self._named[record.key]
+        self._below.discard(_above(record.key), record.uuid)
         self._linking.discard(record.links, record.uuid)
         self._naming.discard(record.servers, record.uuid)
 

@@ -1,12 +1,14 @@
 """The cookie of OpenLDAP's content synchronisation: how far each provider's changes are known.
 
 To RFC 4533 a cookie is opaque; OpenLDAP's is `rid=000,sid=001,csn=A;B`, with one change sequence number (CSN) for
-each provider that ever took a write. Three things follow, and only a client that reads cookies gets them right:
+each provider that ever took a write. Four things follow, and only a client that reads cookies gets them right:
 
 - While a search persists, a cookie may carry the CSN of the one provider that took the change. Whoever stores it as
   it came forgets all the others: merge, the newest of each provider.
 - slapd does not refuse a cookie that it cannot read. It sends everything, and ends as if it had also sent all
   deletions. So a cookie that is not understood here must never be sent.
+- The numbers are times. Where a provider's clock was ahead once, its changes of today have older numbers than one that
+  is known, and a search from that cookie would pass over them.
 - `sid` names the provider that wrote the cookie. Sent on to another one it says that this *is* the first, who need not
   be told its own changes; and so slapd 2.5 does not tell them. It is left out.
 """
@@ -19,6 +21,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from relocd.errors import Invalid
+from relocd.model.csn import csn_time_s
 
 __all__ = ["SyncCookie"]
 
@@ -62,6 +65,22 @@ class SyncCookie:
         """Whether this knows of a change that the other does not know of."""
         theirs = {_provider(csn): csn for csn in other.csns}
         return any(csn > theirs.get(_provider(csn), "") for csn in self.csns)
+
+    def ahead_s(self, csn: str) -> float:
+        """How far the number known of the same provider is ahead of that of a change, in seconds; 0 when it is not."""
+        theirs = _CSN.fullmatch(csn)
+        times = [csn_time_s(each) or 0.0 for each in self.csns if theirs and _provider(each) == theirs[1]]
+        return max([0.0, *(each - (csn_time_s(csn) or each) for each in times)])
+
+    def passes_over(self, csn: str) -> bool:
+        """Whether a search from here would not bring a change of that number."""
+        theirs = _CSN.fullmatch(csn)
+        return theirs is not None and any(each > csn for each in self.csns if _provider(each) == theirs[1])
+
+    @property
+    def newest_s(self) -> float:
+        """The time of the newest number, in seconds since 1970."""
+        return max(csn_time_s(each) or 0.0 for each in self.csns)
 
     def __str__(self) -> str:
         return "rid=000,csn=" + ";".join(self.csns)

@@ -60,9 +60,14 @@ class RefreshDone:
 
 @dataclass(frozen=True, slots=True)
 class Cookie:
-    """The state of the content so far, all providers merged; store it only with the content it belongs to."""
+    """The state of the content so far, all providers merged; store it only with the content it belongs to.
+
+    It is not `resumable` while a provider stamps changes with older numbers than this one holds: a search from it would
+    pass over them.
+    """
 
     value: str
+    resumable: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ Invariants.
 - The end of a refresh is always followed by its cookie, an empty one where it cannot be understood.
 - A refresh from nothing that ends without any cookie does not count. slapd ends so when it has no state: a replica
   that is not loaded yet has nothing to name, and everything would look deleted.
+- After a change with an older number than the cookie holds of its provider, that cookie is no point to resume from:
+  such changes may go on, and a search from it would pass over them. A newer change makes it one again.
 - A search without a cookie starts the merging of cookies anew: what a former database knew does not count.
 """
 
@@ -32,6 +34,7 @@ class Session:
         self.cookie = cookie
         self.refreshing = True
         self._known = cookie  # also what the refresh has promised so far
+        self._passed_over: set[str] = set()  # providers whose last change was older than what is known of them
         self._stateless = cookie is None
 
     def entry(self, state: SyncState, entry: Entry | None) -> list[SyncEvent]:
@@ -46,6 +49,9 @@ class Session:
             event = Present((state.uuid,))
         else:
             event = Upsert(entry)
+            if self._watch_number(entry.csn):
+                self._take(state.cookie)
+                return [event, self._given()]
         return [event, *self._took(state.cookie)]
 
     def info(self, info: SyncInfo) -> list[SyncEvent]:
@@ -57,6 +63,21 @@ class Session:
                 return [Deleted(uuids) if deletes else Present(uuids), *self._took(cookie)]
             case PhaseEnd():
                 return self._phase_end(info)
+
+    def _watch_number(self, csn: str) -> bool:
+        """Look at the number of a change that was made now; whether the cookie has become one to resume from, or none.
+
+        A refresh sends changes of any time.
+        """
+        provider = csn.split("#")[2:3]
+        if self.refreshing or self._known is None or not provider:
+            return False
+        before = bool(self._passed_over)
+        if self._known.passes_over(csn):
+            self._passed_over.update(provider)
+        else:
+            self._passed_over.difference_update(provider)
+        return before != bool(self._passed_over)
 
     def _phase_end(self, end: PhaseEnd) -> list[SyncEvent]:
         events: list[SyncEvent] = [] if end.deletes else [PresentPhaseEnd()]
@@ -85,5 +106,5 @@ class Session:
         return True
 
     def _given(self) -> Cookie:
-        self.cookie = self._known
-        return Cookie(str(self.cookie or ""))
+        self.cookie = None if self._passed_over else self._known
+        return Cookie(str(self._known or ""), resumable=not self._passed_over)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
+
 import pytest
 
-from relocd.agent.confirmation import fill, is_put_back, is_unlinked
+from relocd.agent.confirmation import ELSEWHERE, PUT_BACK, contradiction, fill, is_unlinked, leads_elsewhere
 from relocd.errors import Failed, Unavailable
 from relocd.model.dn import DN
 from relocd.sync.events import RefreshDone, Started, Upsert
 from relocd.sync.mirror import Mirror
 from tests.directory import ModelDirectory
-from tests.entries import ME, cluster, dn, server, service, state, uuid_of
+from tests.entries import BASE, ME, cluster, dn, entry, server, service, state, uuid_of
 from tests.fake_directory import FakeReader
 
 WEB = service("web")
@@ -40,7 +43,6 @@ async def unlinked(*entries):
             [server("me", clusters=["pair"]), cluster("pair", services=["web"]), WEB], False, id="through a cluster"
         ),
         pytest.param([server("me", clusters=["pair"]), cluster("pair"), WEB], True, id="not through the cluster"),
-        pytest.param([server("me", clusters=["gone"]), WEB], True, id="a cluster that is gone"),
         pytest.param([server("me"), cluster("pair", services=["web"]), WEB], True, id="a cluster of others"),
         pytest.param([server("me", relocServiceLink="CN = WEB , " + ME.partition(",")[2]), WEB], False, id="spelling"),
         pytest.param([server("myself", uuid=uuid_of("me")), WEB], True, id="my entry renamed"),
@@ -76,9 +78,13 @@ async def test_on_doubt_nothing_is_known(entries):
     [
         pytest.param([server("me", services=["web"])], id="a direct link"),
         pytest.param([server("me", clusters=["pair"]), cluster("pair", services=["web"])], id="through a cluster"),
+        pytest.param([server("me", clusters=["gone"]), WEB], id="a cluster that cannot be seen may link to it"),
+        pytest.param(
+            [server("me", relocServiceLink=f"cn=web,ou=former,{BASE}"), WEB], id="a link to what is called so elsewhere"
+        ),
     ],
 )
-async def test_a_service_that_cannot_be_seen_is_not_gone_while_a_link_leads_to_nothing(entries):
+async def test_a_link_that_leads_to_nothing_may_be_that_to_the_service(entries):
     with pytest.raises(Unavailable, match="remove the link"):
         await unlinked(*entries)
 
@@ -161,24 +167,67 @@ class TestPutBack:
     @pytest.mark.parametrize(
         ("me", "web", "ntp", "expected"),
         [
-            pytest.param(5, 4, 4, False, id="as it was"),
-            pytest.param(9, 9, 9, False, id="newer"),
-            pytest.param(3, 4, 4, True, id="my entry is older"),
-            pytest.param(9, 3, 9, True, id="the service is older, my entry newer"),
-            pytest.param(5, 4, 1, False, id="of no concern"),
+            pytest.param(5, 4, 4, "", id="as it was"),
+            pytest.param(9, 9, 9, "", id="newer"),
+            pytest.param(3, 4, 4, PUT_BACK, id="my entry is older"),
+            pytest.param(9, 3, 9, PUT_BACK, id="the service is older, my entry newer"),
+            pytest.param(5, 4, 1, "", id="of no concern"),
         ],
     )
     async def test_what_is_older_than_it_was_known_tells(self, mirror, me, web, ntp, expected):
         there = [server("me", at=me), service("web", at=web), service("ntp", at=ntp)]
-        assert await is_put_back(mirror, self.reader(*there)) is expected
+        assert await contradiction(mirror, self.reader(*there)) is expected
 
-    async def test_what_is_gone_tells_nothing(self, mirror):
-        assert not await is_put_back(mirror, reader_of())
+    async def test_what_is_gone_and_was_not_told_of_tells(self, mirror):
+        there = self.reader(server("me", at=5))
+        assert await contradiction(mirror, there) == ELSEWHERE
+
+    async def test_a_name_that_was_not_told_of_tells(self, mirror):
+        """What is below an entry that is renamed has the same change number as before."""
+        moved = replace(service("web", at=4), dn=DN.parse(f"cn=web,ou=elsewhere,{BASE}"))
+        assert await contradiction(mirror, self.reader(server("me", at=5), moved)) == ELSEWHERE
+
+    async def test_what_is_told_within_a_moment_tells_nothing(self, mirror):
+        moved = replace(service("web", at=6), dn=DN.parse(f"cn=web,ou=elsewhere,{BASE}"))
+        asking = asyncio.create_task(contradiction(mirror, self.reader(server("me", at=5), moved)))
+        await asyncio.sleep(0)
+        mirror.apply([Upsert(moved)])
+        assert await asking == ""
 
     async def test_what_cannot_be_read_tells_nothing_unless_another_does(self, mirror):
         reader = self.reader(server("me", at=5), service("web", at=4))
         reader.refused = {uuid_of("web"): Failed("insufficient access")}
         with pytest.raises(Failed):
-            await is_put_back(mirror, reader)
+            await contradiction(mirror, reader)
         reader.directory.entries[uuid_of("me")] = server("me", at=1)
-        assert await is_put_back(mirror, reader)
+        assert await contradiction(mirror, reader) == PUT_BACK
+
+
+class TestLeadsElsewhere:
+    """A name that leads to nothing by what the search has told."""
+
+    @pytest.fixture
+    def mirror(self):
+        mirror = Mirror(DN.parse(ME))
+        mirror.apply(ModelDirectory([server("me", services=["web"])]).refresh())
+        return mirror
+
+    @pytest.mark.parametrize(
+        ("there", "expected"),
+        [
+            pytest.param([], False, id="nothing has that name"),
+            pytest.param([WEB], True, id="an entry that the search does not tell of"),
+            pytest.param([entry("web", "device")], False, id="an entry of another kind"),
+        ],
+    )
+    async def test_what_the_directory_has_at_that_name(self, mirror, there, expected):
+        assert await leads_elsewhere(mirror, reader_of(*there), DN.parse(dn("web")), DN.parse(BASE)) is expected
+
+    async def test_what_is_outside_the_base_is_of_no_concern(self, mirror):
+        assert not await leads_elsewhere(mirror, reader_of(WEB), DN.parse(dn("web")), DN.parse("ou=other"))
+
+    async def test_what_the_search_tells_within_a_moment(self, mirror):
+        asking = asyncio.create_task(leads_elsewhere(mirror, reader_of(WEB), DN.parse(dn("web")), DN.parse(BASE)))
+        await asyncio.sleep(0)
+        mirror.apply([Upsert(WEB)])
+        assert not await asking
