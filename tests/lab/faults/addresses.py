@@ -105,7 +105,10 @@ class NameTwice(Kind):
 
 
 class _UnfitTaker(Kind):
-    """The server that is linked cannot take over: the healthy holder serves on until it can."""
+    """The server that is linked cannot take over: the healthy holder serves on until it can.
+
+    One that can all the same, for it does not need what it lacks, takes over once and for good.
+    """
 
     def disturb(self) -> None:
         scene = self.scene
@@ -113,9 +116,11 @@ class _UnfitTaker(Kind):
         self.generation, self.began_ns = scene.state(self.old).generation, time.monotonic_ns()
         scene.order(self.new)
         scene.watch_for(_LOOK_S)
-        self.found = [scene.stays(self.old, self.began_ns)]
-        now = scene.state(self.old).generation
-        self.found.append(Claim("it is not handed over", now == self.generation, f"{now - self.generation} handovers"))
+        handed = scene.state(self.old).generation - self.generation
+        took = scene.stage.holders() == [self.new] and handed == 1
+        self.found = [Claim("it is handed over for good or not at all", took or not handed, f"{handed} handovers")]
+        if not took:
+            self.found.append(scene.stays(self.old, self.began_ns))
 
     def spoil(self) -> None:
         raise NotImplementedError

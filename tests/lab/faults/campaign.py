@@ -23,8 +23,8 @@ from tests.lab.timeline import Claim
 
 __all__ = ["Campaign", "Case", "cases"]
 
-_REST_S: Final = 30.0
-"""How long servers may take to come to rest beyond a lease: providers ask each other again after some seconds."""
+_REST_S: Final = {1: 10.0, 2: 40.0}
+"""How long servers may take to come to rest beyond a lease: two providers ask each other again after some seconds."""
 _QUIET_S: Final = 0.3
 _WORDS: Final = 1500
 _LINES, _WIDTH = 6, 240
@@ -167,7 +167,7 @@ def _play(kind: Kind, notes: _Notes) -> None:
 
 def _rest(scene: Scene, wanted: Sequence[str]) -> str:
     try:
-        return until(lambda: scene.settled_at(wanted), scene.lease_s + _REST_S)
+        return until(lambda: scene.settled_at(wanted), scene.lease_s + _REST_S[scene.stage.providers])
     except AssertionError:
         return ""
 

@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from tests.adapters.scripted_provider import NTP, WEB, entry, refresh_done, scripted
-from tests.lab.deadline import until
 from tests.lab.faults.kind import Kind
 from tests.lab.faults.scene import SERVICE, Scene
 from tests.lab.hosts import entered
@@ -63,13 +62,15 @@ class ClockAhead(Kind):
     def disturb(self) -> None:
         slapd, backup = self.scene.slapd, self.scene.stage.folder / "ahead.ldif"
         if self.number == 1:
+            before = {name: len(list(node.lines())) for name, node in self.scene.stage.nodes.items()}
             slapd.slapcat(backup)
             backup.write_text(_ahead(backup.read_text()))
             slapd.stop()
             slapd.wipe()
             slapd.slapadd(backup)
             slapd.start()
-        until(self._all_current, self.scene.lease_s + 5)
+            for name, skip in before.items():
+                self.scene.node(name).wait_for(lambda line: line.message == "refresh complete", skip=skip)
         slapd.stop()
         listen, slapd.listen = slapd.listen, ()
         slapd.start()
@@ -77,9 +78,6 @@ class ClockAhead(Kind):
         slapd.stop()
         slapd.listen = listen
         self.scene.watch_for(_AWAY_S)
-
-    def _all_current(self) -> bool:
-        return all(self.scene.stage.status(name)["directory"]["state"] == "current" for name in self.scene.names)
 
     def heal(self) -> None:
         self.scene.slapd.start()

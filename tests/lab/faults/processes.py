@@ -104,6 +104,10 @@ class AgentsHung(_Strikes):
     what = "SIGSTOP of agents at random, for up to two leases, while the service moves all the time"
     longest_leases = 2.0
 
+    def ends_at(self) -> Sequence[str]:
+        """An order to a server that then hangs for a lease is given back to the one before."""
+        return self.scene.names
+
     def strike(self, server: str) -> None:
         self.scene.node(server).pause()
 

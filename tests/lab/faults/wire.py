@@ -20,10 +20,14 @@ class CutHeals(Kind):
 
     @staticmethod
     def double_ms(isolation: str, providers: int) -> float | None:
-        """One that keeps serving (`keep`) answers until it has heard of its successor; with two providers: shown."""
-        if isolation == "release":
-            return 0.0
-        return HEALED_CUT_MS if providers == 1 else None
+        """One that keeps serving answers until it has heard of its successor.
+
+        With two providers it is only shown, also with `release`: a server that is cut off together with its own
+        provider hears its own heartbeats from there.
+        """
+        if providers > 1:
+            return None
+        return HEALED_CUT_MS if isolation == "keep" else 0.0
 
     def disturb(self) -> None:
         scene = self.scene
