@@ -259,12 +259,14 @@ class FakeDirectory:
 
 
 class FakeOutlets:
-    """The status as others read it, and the service manager's view."""
+    """The status as others read it, and the service manager's view; while it `is_full` each write is `refused`."""
 
     def __init__(self) -> None:
         self.status: Mapping[str, object] = {}
         self.line = ""
         self.is_ready = False
+        self.is_full = False
+        self.refused = 0
 
     @property
     def outlets(self) -> Outlets:
@@ -275,8 +277,12 @@ class _StatusFile:
     def __init__(self, outlets: FakeOutlets) -> None:
         self._outlets = outlets
 
-    async def write(self, status: Mapping[str, object]) -> None:
+    async def write(self, status: Mapping[str, object]) -> bool:
+        if self._outlets.is_full:
+            self._outlets.refused += 1
+            return False
         self._outlets.status = status
+        return True
 
 
 class _Notifier:

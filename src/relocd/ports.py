@@ -351,6 +351,6 @@ class Orders(Protocol):
 class StatusFile(Protocol):
     """Where the agent's status is left for others to read."""
 
-    async def write(self, status: Mapping[str, object]) -> None:
-        """Replace the status; a failure is logged, since a status is never worth stopping for."""
+    async def write(self, status: Mapping[str, object]) -> bool:
+        """Replace the status; whether that was possible. A failure is logged: a status is never worth stopping for."""
         ...

@@ -21,11 +21,20 @@ class JsonStatusFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._complained = ""
 
-    async def write(self, status: Mapping[str, object]) -> None:
-        """Replace the file; a failure is logged."""
+    async def write(self, status: Mapping[str, object]) -> bool:
+        """Replace the file; whether that was possible. A failure is logged once, however often it is tried again."""
         content = json.dumps(status, indent=1).encode() + b"\n"
         try:
             await asyncio.to_thread(replace_file, self._path, content, mode=0o644, durable=False)
         except Failed as error:
-            _log.warning("cannot write the status", extra={"fields": {"problem": str(error)}})
+            self._complain(str(error))
+            return False
+        self._complained = ""
+        return True
+
+    def _complain(self, problem: str) -> None:
+        if problem != self._complained:
+            self._complained = problem
+            _log.warning("cannot write the status", extra={"fields": {"problem": problem}})

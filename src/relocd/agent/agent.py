@@ -329,7 +329,9 @@ class Agent:
             me = self._settings.server.dn
             own = (*self._crew.problems, *self._conflicts.problems, *self._pulse.problems, *self._net.problems)
             problems = (*self._problems, *own)
-            await self._outlets.file.write(status(me, __version__, self._connection, workers, problems, self._mode))
+            told = status(me, __version__, self._connection, workers, problems, self._mode)
+            if not await self._outlets.file.write(told):
+                asyncio.get_running_loop().call_later(self._settings.agent.retry_min_s, self._changed)
             self._host.meter.stand(standing(self._connection, workers, problems, self._mode))
             said = self._my_status()
             if said != self._said:

@@ -268,6 +268,18 @@ class TestNothingActsOnDoubt:
             await self.remains(lab)
 
 
+async def test_a_status_that_could_not_be_written_is_written_when_it_can_be():
+    lab = Lab(server("me", services=["web"]), web())
+    lab.said.is_full = True
+    async with lab.agent():
+        lab.directory.refresh()
+        await until(
+            lambda: lab.server.addresses.ours == {HELD} and lab.said.refused > 50
+        )  # more than there are changes
+        lab.said.is_full = False
+        await lab.serving()
+
+
 async def test_a_set_of_the_whole_server_outlives_a_service_that_only_seems_gone():
     lab = Lab(server("me", services=["web"]), web())
     lab.server.sets.sets["web"] = _of_scope_server(lab.server.sets.sets["web"])
