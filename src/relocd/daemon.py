@@ -20,7 +20,7 @@ from relocd.agent.logs import begin_logging
 from relocd.errors import Fatal, RelocdError
 from relocd.model.settings import DEFAULT_CONFIG, LogFormat, Settings
 from relocd.printable import say
-from relocd.wiring import log_handler, running_agent, service_manager, sole_actor
+from relocd.wiring import log_handler, running_agent, service_manager, sole_actor, unusable_files
 
 __all__ = ["main"]
 
@@ -60,6 +60,13 @@ class _Configuration:
     def read(self) -> Settings:
         return read_settings(self.path)
 
+    def read_again(self, former: Settings) -> Settings:
+        """What replaces settings that work: it has to be usable, and to leave lock and mode where they are."""
+        found = read_settings(self.path, unusable_files)
+        if found.paths.run != former.paths.run:
+            raise Fatal(f"{self.path}: [paths] run was {former.paths.run}; restart the agent to use another folder")
+        return found
+
     def begin_logging(self, settings: Settings) -> None:
         begin_logging(settings.agent.log_level, log_handler(self.log_format or settings.agent.log_format))
 
@@ -72,11 +79,21 @@ async def _serve(configuration: _Configuration, settings: Settings) -> None:
         loop.add_signal_handler(number, ending.set)
     loop.add_signal_handler(signal.SIGHUP, reloading.set)
     notifier = service_manager()
+    former: Settings | None = None
     while not ending.is_set():
         reloading.clear()
         _log.info("agent starts", extra={"fields": {"server": settings.server.dn}})
-        async with running_agent(settings, notifier) as task:
-            settings = await _until_changed(configuration, settings, task, ending, reloading)
+        try:
+            async with running_agent(settings, notifier) as task:
+                former = None
+                found = await _until_changed(configuration, settings, task, ending, reloading)
+                former, settings = settings, found
+        except RelocdError as error:
+            if former is None:
+                raise
+            _refuse(error)
+            settings, former = former, None
+            continue
         if not ending.is_set():
             notifier.reloading()
     notifier.stopping()
@@ -105,12 +122,16 @@ async def _until_changed(
             return settings
         reloading.clear()
         try:
-            found = configuration.read()
+            found = configuration.read_again(settings)
         except Fatal as error:
-            _log.error("the new configuration is not used", extra={"fields": {"problem": str(error)}})
+            _refuse(error)
             continue
         configuration.begin_logging(found)
         return found
+
+
+def _refuse(error: RelocdError) -> None:
+    _log.error("the new configuration is not used", extra={"fields": {"problem": str(error)}})
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ from relocd.model.template_set import TemplateSet
 from relocd.plan.guards import Guards, guards
 from relocd.wiring import (
     FolderTemplateSets,
-    check_password,
     check_template,
     connected,
     interfaces,
@@ -25,6 +24,7 @@ from relocd.wiring import (
     service_manager_problem,
     sole_actor,
     template_sets,
+    unusable_files,
 )
 
 __all__ = ["Finding", "apply_now", "checked", "equipment", "plan_now"]
@@ -63,8 +63,9 @@ def checked(config: Path) -> tuple[Finding, ...]:
     settings = read_settings(config)
     sets, allowed = template_sets(settings), guards(settings.guards)
     findings = [Finding(str(config), "valid"), *(_checked_set(sets, name, allowed) for name in sets.names())]
+    findings += _checked_files(settings)
     if settings.directory.bind == "simple":
-        findings += [_checked_password(settings), *_exposed(settings)]
+        findings += _exposed(settings)
     return tuple(findings)
 
 
@@ -105,12 +106,12 @@ def _beyond(found: TemplateSet, allowed: Guards) -> Iterator[str]:
             yield name
 
 
-def _checked_password(settings: Settings) -> Finding:
-    try:
-        check_password(settings)
-    except RelocdError as error:
-        return Finding("password", problem=str(error))
-    return Finding("password", "can be read")
+def _checked_files(settings: Settings) -> Iterator[Finding]:
+    """What a connection to the directory needs; the agent goes on trying, and takes no new configuration without."""
+    problems = dict(unusable_files(settings))
+    yield from (Finding(f"[{table}] {key}", problem=problem) for (table, key), problem in problems.items())
+    if settings.directory.bind == "simple" and ("directory", "password_file") not in problems:
+        yield Finding("[directory] password_file", "can be read")
 
 
 def _exposed(settings: Settings) -> Iterator[Finding]:

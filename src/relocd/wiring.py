@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,7 +15,7 @@ from relocd.adapters.cache import FileCache
 from relocd.adapters.commands import ProcessCommands
 from relocd.adapters.files import DiskFiles
 from relocd.adapters.journal import JournalHandler, is_journal
-from relocd.adapters.ldap_connection import password
+from relocd.adapters.ldap_connection import check_files
 from relocd.adapters.ldap_feed import LdapFeed
 from relocd.adapters.ldap_reader import LdapReader
 from relocd.adapters.ldap_writer import LdapWriter
@@ -45,11 +45,11 @@ from relocd.model.template_set import TemplateSet
 from relocd.plan.guards import guards
 from relocd.ports import Meter, Units
 from relocd.shipped import shipped_template_sets
+from relocd.toml_lines import KeyPath
 
 __all__ = [
     "FolderTemplateSets",
     "Parts",
-    "check_password",
     "check_template",
     "connected",
     "interfaces",
@@ -60,6 +60,7 @@ __all__ = [
     "service_manager_problem",
     "sole_actor",
     "template_sets",
+    "unusable_files",
 ]
 
 
@@ -83,9 +84,10 @@ def check_template(template_set: TemplateSet, source: str) -> None:
         raise Invalid(problem)
 
 
-def check_password(settings: Settings) -> None:
-    """Raise `Invalid` when the password of a simple bind cannot be used."""
-    password(settings.directory)
+def unusable_files(settings: Settings) -> Iterator[tuple[KeyPath, str]]:
+    """Why the files that a connection to the directory needs cannot be used, by the places of their keys."""
+    for key, problem in check_files(settings.directory):
+        yield ("directory", key), problem
 
 
 def service_manager() -> SystemdNotifier:

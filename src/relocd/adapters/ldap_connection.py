@@ -14,7 +14,7 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, BinaryIO, Final, Self
 
 import ldap
 
@@ -24,12 +24,13 @@ from relocd.errors import Invalid, Unavailable
 from relocd.model.settings import DirectorySettings
 from relocd.model.uri import DirectoryUri
 
-__all__ = ["Connection", "Found", "connect"]
+__all__ = ["Connection", "Found", "check_files", "connect", "password"]
 
 Found = tuple[str, dict[str, list[bytes]]]
 """One entry of a search: its name and the values of its attributes."""
 
 _KEEPALIVE_PROBES: Final = 3
+_LONGEST_PASSWORD: Final = 4096
 _SYSTEM_AUTHORITIES: Final = "/etc/ssl/certs/ca-certificates.crt"
 
 
@@ -190,26 +191,47 @@ def _bind(uri: str, handle: Any, settings: DirectorySettings) -> None:
 
 
 def password(settings: DirectorySettings) -> str:
-    """The first line of the password file; raises `Invalid` when it is missing, empty or open to everyone."""
+    """The first line of the password file; raises `Invalid` when it is missing, empty, no text or open to everyone."""
     name = settings.password_file
     if not name:
         raise Invalid("bind = 'simple' needs `password_file`")
-    _require_readable(name)
-    if Path(name).stat().st_mode & stat.S_IRWXO:
-        raise Invalid(f"{name} is open to everyone; run: chmod o-rwx {name}")
-    try:
-        first = Path(name).read_text(encoding="utf-8").partition("\n")[0]
-    except ValueError as error:
-        raise Invalid(f"{name} is not UTF-8 text; write the password in UTF-8") from error
-    if not first:
+    with _opened(name) as file:
+        if os.fstat(file.fileno()).st_mode & stat.S_IRWXO:
+            raise Invalid(f"{name} is open to everyone; run: chmod o-rwx {name}")
+        line = file.readline(_LONGEST_PASSWORD).rstrip(b"\n")
+    if not line:
         raise Invalid(f"the first line of {name} is empty; it must hold the password")
-    return first
+    try:
+        return line.decode()
+    except UnicodeDecodeError as error:  # RFC 4513, section 5.1.3: the directory gets it as UTF-8
+        raise Invalid(f"the first line of {name} is not UTF-8; convert it, for example with iconv -f latin1") from error
+
+
+def check_files(settings: DirectorySettings) -> Iterator[tuple[str, str]]:
+    """What is wrong with the files that the settings name, by their keys."""
+    for key in ("ca_file", "cert_file", "key_file"):
+        try:
+            _require_readable(getattr(settings, key) or os.devnull)
+        except Invalid as error:
+            yield key, str(error)
+    try:
+        if settings.bind == "simple":
+            password(settings)
+    except Invalid as error:
+        yield "password_file", str(error)
 
 
 def _require_readable(name: str) -> None:
+    with _opened(name):
+        pass
+
+
+@contextlib.contextmanager
+def _opened(name: str) -> Iterator[BinaryIO]:
+    """A file that was opened without waiting for anything, as for the writer of a pipe."""
     try:
-        with Path(name).open("rb"):
-            pass
+        with os.fdopen(os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            yield file
     except OSError as error:
         raise Invalid(f"{name} cannot be read: {error.strerror}") from error
 

@@ -2,33 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import fields, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
+from relocd.agent.setting_limits import unusable
 from relocd.errors import Fatal, Invalid
 from relocd.model.dn import DN
-from relocd.model.settings import LONGEST_LEASE_S, DirectorySettings, GuardSettings, Settings
+from relocd.model.settings import DirectorySettings, GuardSettings, Settings
 from relocd.model.uri import DirectoryUri
 from relocd.plan.guards import guards
+from relocd.toml_lines import KeyPath
 from relocd.toml_values import TomlText
 
-__all__ = ["read_settings"]
-
-_SHORTEST_LEASE_S = 2.0
+__all__ = ["Problems", "read_settings"]
 
 
-def read_settings(path: Path) -> Settings:
-    """The settings in a file; raises `Fatal` naming file, line and key for anything that is wrong."""
+Problems = Iterable[tuple[KeyPath, str]]
+"""What is wrong, by the place of its key."""
+
+
+def read_settings(path: Path, look: Callable[[Settings], Problems] | None = None) -> Settings:
+    """The settings in a file; raises `Fatal` naming file, line and key for anything that is wrong.
+
+    `look` also looks at what the settings name on this server.
+    """
     try:
         text = TomlText(str(path), path.read_text(encoding="utf-8"))
     except OSError as error:
         raise Fatal(f"{path}: cannot be read ({error.strerror}); name another with --config") from error
-    except UnicodeDecodeError as error:
+    except ValueError as error:
         raise Fatal(f"{path}: is not UTF-8 text") from error
     try:
         settings = text.decoded(Settings)
-        _check(text, settings)
+        for place, problem in chain(_problems(settings), look(settings) if look else ()):
+            raise text.error(place, problem)
     except Invalid as error:
         raise Fatal(str(error)) from error
     return _as_sent(settings)
@@ -45,52 +54,32 @@ def _as_sent(settings: Settings) -> Settings:
     )
 
 
-def _names(settings: Settings) -> tuple[tuple[tuple[str, str], str], ...]:
-    return (
-        (("server", "dn"), settings.server.dn),
-        (("directory", "base"), settings.directory.base),
-        (("directory", "bind_dn"), settings.directory.bind_dn),
-    )
-
-
-def _check(text: TomlText, settings: Settings) -> None:
-    for path, name in _names(settings):
-        _parsed(text, path, name)
+def _problems(settings: Settings) -> Iterator[tuple[KeyPath, str]]:
+    yield from unusable(settings)
+    yield from _unparsed(settings)
     if not DN.parse(settings.server.dn).is_within(DN.parse(settings.directory.base)):
-        raise text.error(("server", "dn"), "is not below [directory] base; the agent would never see its own entry")
-    _check_guards(text, settings.guards)
+        yield ("server", "dn"), "is not below [directory] base; the agent would never see its own entry"
     for key, problem in _directory_problems(settings.directory):
-        raise text.error(("directory", key), problem)
-    if not 0 <= settings.agent.realtime_priority <= 99:
-        raise text.error(("agent", "realtime_priority"), "must be from 1 to 99, or 0 for ordinary scheduling")
+        yield ("directory", key), problem
     if settings.metrics.listen and not _is_endpoint(settings.metrics.listen):
-        raise text.error(("metrics", "listen"), 'must be HOST:PORT, as in "127.0.0.1:9815" or "[::1]:9815"')
-    if not _SHORTEST_LEASE_S <= settings.handover.lease_s <= LONGEST_LEASE_S:
-        limits = f"{_SHORTEST_LEASE_S:g} or more: kernels count whole seconds; and {LONGEST_LEASE_S:g}, a day, or less"
-        raise text.error(("handover", "lease_s"), f"must be {limits}")
-    for place, number in _durations(settings):
-        if number < 0:
-            raise text.error(place, "is negative; write 0 or more")
-        if number == 0 and _is_pause_or_limit(place[-1]):
-            raise text.error(place, "is 0, which would leave no time at all; write more")
+        yield ("metrics", "listen"), 'must be HOST:PORT, as in "127.0.0.1:9815" or "[::1]:9815"'
 
 
-def _check_guards(text: TomlText, asked: GuardSettings) -> None:
-    for key, part in (
-        ("networks", GuardSettings(networks=asked.networks)),
-        ("folders", GuardSettings(folders=asked.folders)),
-    ):
+def _unparsed(settings: Settings) -> Iterator[tuple[KeyPath, str]]:
+    """What is neither a name, a network nor a folder. Whoever reads on has nothing to fear from these."""
+    asked = settings.guards
+    parsing: dict[KeyPath, Callable[[], object]] = {
+        ("server", "dn"): lambda: DN.parse(settings.server.dn),
+        ("directory", "base"): lambda: DN.parse(settings.directory.base),
+        ("directory", "bind_dn"): lambda: DN.parse(settings.directory.bind_dn),
+        ("guards", "networks"): lambda: guards(GuardSettings(networks=asked.networks)),
+        ("guards", "folders"): lambda: guards(GuardSettings(folders=asked.folders)),
+    }
+    for place, parse in parsing.items():
         try:
-            guards(part)
+            parse()
         except Invalid as error:
-            raise text.error(("guards", key), f"cannot be used: {error}") from error
-
-
-def _parsed(text: TomlText, path: tuple[str, str], value: str) -> None:
-    try:
-        DN.parse(value)
-    except Invalid as error:
-        raise text.error(path, f"cannot be used: {error}") from error
+            yield place, f"cannot be used: {error}"
 
 
 def _directory_problems(directory: DirectorySettings) -> Iterator[tuple[str, str]]:
@@ -109,17 +98,6 @@ def _directory_problems(directory: DirectorySettings) -> Iterator[tuple[str, str
 
 def _is_endpoint(text: str) -> bool:
     host, _, port = text.rpartition(":")
-    return bool(host) and (":" not in host or host[0] + host[-1] == "[]") and port.isdecimal() and int(port) < 2**16
-
-
-def _is_pause_or_limit(key: str) -> bool:
-    return key.startswith("retry_") or key.endswith("timeout_s") or key == "poll_s"
-
-
-def _durations(settings: Settings) -> Iterator[tuple[tuple[str, ...], float]]:
-    for table in ("directory", "wire", "units", "handover", "agent"):
-        section = getattr(settings, table)
-        for each in fields(section):
-            value = getattr(section, each.name)
-            if isinstance(value, int | float):
-                yield (table, each.name), value
+    labels = all(0 < len(label) < 64 for label in host.split("."))
+    is_port = port.isascii() and port.isdecimal() and len(port) < 6 and int(port) < 2**16
+    return labels and (":" not in host or host[0] + host[-1] == "[]") and is_port

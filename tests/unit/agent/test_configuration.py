@@ -100,14 +100,28 @@ def test_every_table(read):
             """[agent] log_format is 'xml'; write one of "auto", "text", "json", "journal\"""",
             id="another word",
         ),
-        pytest.param(SMALLEST + "[agent]\nsettle_ms = -1\n", 7, "[agent] settle_ms is negative", id="negative"),
+        pytest.param(
+            SMALLEST + "[agent]\nsettle_ms = -1\n", 7, "[agent] settle_ms is -1; write a number from 0", id="negative"
+        ),
         *(
             pytest.param(f'{SMALLEST}[metrics]\nlisten = "{text}"\n', 7, "[metrics] listen must be HOST:PORT", id=text)
             for text in ("9815", ":9815", "host:", "host:99999", "::1:9815")
         ),
-        pytest.param(SMALLEST + "[wire]\nprobes = -1\n", 7, "[wire] probes is negative", id="negative count"),
-        pytest.param(SMALLEST + "[agent]\nretry_min_s = 0\n", 7, "[agent] retry_min_s is 0, which", id="no pause"),
-        pytest.param(SMALLEST + "operation_timeout_s = 0\n", 6, "operation_timeout_s is 0, which", id="no time"),
+        pytest.param(
+            SMALLEST + "[wire]\nprobes = -1\n", 7, "[wire] probes is -1; write a number from 0", id="negative count"
+        ),
+        pytest.param(
+            SMALLEST + "[agent]\nretry_min_s = 0\n",
+            7,
+            "[agent] retry_min_s is 0; write a number from 0.001",
+            id="no pause",
+        ),
+        pytest.param(
+            SMALLEST + "operation_timeout_s = 0\n",
+            6,
+            "operation_timeout_s is 0; write a number from 0.001",
+            id="no time",
+        ),
         pytest.param(SMALLEST.replace("cn=me,", "me,"), 2, "[server] dn cannot be used: 'me,", id="dn"),
         pytest.param(SMALLEST.replace('"ou=relocd', '"relocd'), 5, "[directory] base cannot be used", id="base"),
         pytest.param(SMALLEST.replace("me,ou=relocd", "me,ou=x"), 2, "[server] dn is not below", id="dn elsewhere"),
@@ -131,6 +145,38 @@ def test_every_table(read):
             7,
             "[guards] folders cannot be used: etc is not",
             id="guarded folder",
+        ),
+        *(
+            pytest.param(f"{SMALLEST}[{table}]\n{key} = {value}\n", 7, f"[{table}] {key} is ", id=f"{key} {value}")
+            for table, key in (
+                ("agent", "spare_mib"),
+                ("agent", "render_timeout_s"),
+                ("handover", "settle_ms"),
+                ("handover", "lease_s"),
+                ("units", "poll_s"),
+                ("wire", "announce_refresh_s"),
+                ("wire", "probe_interval_ms"),
+            )
+            for value in ("nan", "inf", "-1e-9", "1e300")
+        ),
+        pytest.param(SMALLEST + "operation_timeout_s = nan\n", 6, "[directory] operation_timeout_s is nan", id="nan"),
+        pytest.param(SMALLEST + "[wire]\nprobes = 1000000000\n", 7, "[wire] probes is 1e+09; write", id="many probes"),
+        pytest.param(SMALLEST + '[paths]\nrun = "run"\n', 7, "[paths] run has 'run'; write an absolute", id="relative"),
+        pytest.param(SMALLEST + '[paths]\nstate = "/a\\u0000b"\n', 7, "[paths] state has '/a\\x00b'", id="NUL"),
+        pytest.param(
+            f'{SMALLEST}[metrics]\nlisten = "localhost:{"9" * 5000}"\n',
+            7,
+            "must be HOST:PORT",
+            id="a port of 5,000 digits",
+        ),
+        pytest.param(
+            f'{SMALLEST}[metrics]\nlisten = "{"x" * 64}:1"\n', 7, "must be HOST:PORT", id="a host that no name can be"
+        ),
+        pytest.param(
+            SMALLEST + '[units.script.web]\nstart = []\nstop = ["a"]\n',
+            7,
+            "[units.script.web] start names no program",
+            id="no program",
         ),
         pytest.param(SMALLEST + '[units.script.web]\nstart = ["a"]\n', 6, "'stop' is missing", id="script unit"),
     ],
