@@ -91,8 +91,14 @@ class Pulse:
         return self.is_current(now) and (now - self._back_at > self._settings.steady_s or self.stood_before(csn))
 
     def stood_before(self, csn: str) -> bool:
-        """Whether the heartbeat was back, since it was last missing for a lease, when this change was made."""
-        return self._confirmed_at is not None and self._back_csn < csn
+        """Whether the heartbeat was back, since it was last missing for a lease, when this change was made.
+
+        A change of the future was stamped by another clock, which says nothing about that.
+        """
+        made_s, now_s = csn_time_s(csn), self.provider_now_s(time.monotonic())
+        if made_s is None or now_s is None or made_s > now_s + self._settings.prompt_s:
+            return False
+        return self._back_csn < csn
 
     def provider_now_s(self, now: float) -> float | None:
         """The time by the clock of the provider that stamps this server's heartbeats; None while it is not known."""

@@ -30,8 +30,9 @@ class Sign:
 
     `heartbeat` tells one from another, `provider_s` is when its provider stamped it (None where there was none ever).
     `read_at` and `since` are of this host's monotonic clock: the last read, and the first of an unbroken row of reads
-    that found the same heartbeat. `lease_s` is the lease that the server itself declares, `takes` whether it may be
-    given anything: it is neither paused nor drained.
+    that found the same heartbeat. `moved_at` is the last read before one that found another heartbeat, so that this one
+    was left after it; None where none was seen to change. `lease_s` is the lease that the server itself declares,
+    `takes` whether it may be given anything: it is neither paused nor drained.
     """
 
     heartbeat: bytes
@@ -40,6 +41,7 @@ class Sign:
     since: float
     lease_s: float
     takes: bool
+    moved_at: float | None = None
 
 
 class Vitals:
@@ -67,7 +69,8 @@ class Vitals:
 
     def _found(self, entry: Entry | None, known: Sign | None, asked_at: float) -> Sign:
         heartbeat = _value(entry, HEARTBEAT)
-        unbroken = known is not None and known.heartbeat == heartbeat and asked_at - known.read_at < self._lease_s
+        same = known is not None and known.heartbeat == heartbeat
+        unbroken = known is not None and same and asked_at - known.read_at < self._lease_s
         return Sign(
             heartbeat,
             None if entry is None else csn_time_s(entry.csn),
@@ -75,6 +78,7 @@ class Vitals:
             known.since if known is not None and unbroken else time.monotonic(),
             max(self._lease_s, lease_of(_value(entry, LEASE)) or 0.0),
             _value(entry, MODE) == Mode.NORMAL.encode(),
+            None if known is None else known.moved_at if same else known.read_at,
         )
 
 

@@ -96,9 +96,16 @@ class Witnesses:
         return await self._on_the_wire(goal, dn.name) if holds and wire else _silent(dn.name)
 
     def _age_s(self, sign: Sign) -> float:
-        """How old a heartbeat is by the clock of the providers; endless where there is none to compare."""
-        now_s = self._pulse.provider_now_s(time.monotonic())
-        return float("inf") if sign.provider_s is None or now_s is None else now_s - sign.provider_s
+        """How old a heartbeat is by the clock of the providers; endless where there is none to compare.
+
+        Their clocks may differ, or jump. By this server's own clock, it is as old at least as it was seen to stand
+        still, and as old at most as the read that found an earlier one.
+        """
+        now = time.monotonic()
+        now_s = self._pulse.provider_now_s(now)
+        stamped_s = float("inf") if sign.provider_s is None or now_s is None else now_s - sign.provider_s
+        moved_s = float("inf") if sign.moved_at is None else now - sign.moved_at
+        return min(max(stamped_s, sign.read_at - sign.since), moved_s)
 
     async def _on_the_wire(self, goal: Goal, name: str) -> _Finding:
         """The second witness."""

@@ -142,6 +142,12 @@ class TestSteady:
         heart.heard(await heart.beat(), NOON)
         assert not heart.pulse.is_steady(clock.now + 10, self.AFTER)
 
+    async def test_a_state_of_the_future_proves_nothing(self, heart, clock):
+        """It was stamped at a provider whose clock is ahead, perhaps before this server was back."""
+        heart.heard(await heart.beat(), NOON)
+        assert not heart.pulse.is_steady(clock.now, stamped(NOON + 7200))
+        assert heart.pulse.is_steady(clock.now + SETTINGS.steady_s + 0.1, stamped(NOON + 7200))
+
     async def test_renewed_in_time_it_stays_steady(self, heart, clock):
         heart.heard(await heart.beat(), NOON)
         clock.now += 9

@@ -50,9 +50,9 @@ class Court:
         """My own heartbeat comes back: from now on the provider's clock is known."""
         self.heart.heard(await self.heart.beat(), self.now_s)
 
-    def beats(self, name="twin", **attributes):
-        """Another server's heartbeat is written now."""
-        found = replace(status(name, heartbeat=stamped(self.now_s), **attributes), csn=stamped(self.now_s))
+    def beats(self, name="twin", *, ahead_s=0.0, **attributes):
+        """Another server's heartbeat is written now, at a provider whose clock is ahead by so much."""
+        found = replace(status(name, heartbeat=stamped(self.now_s), **attributes), csn=stamped(self.now_s + ahead_s))
         self.heart.directory.model.entries[found.uuid] = found
 
     async def asked(self, name="twin", *, seen_at=0.0, wire=True):
@@ -313,3 +313,39 @@ class TestReleased:
     async def test_fenced_it_is_dead_at_once(self, court):
         is_fenced(court)
         assert await court.life() is Life.DEAD
+
+
+class TestClocks:
+    """The clocks of two providers differ, or one jumps: what this server sees itself outweighs what they stamp."""
+
+    @pytest.mark.parametrize("ahead_s", [-7200, -11, 11, 7200])
+    async def test_a_heartbeat_that_moves_is_alive_whatever_it_is_stamped(self, court, clock, ahead_s):
+        court.beats(ahead_s=ahead_s)
+        await court.life()
+        for _ in range(12):
+            clock.now += 2.5
+            court.beats(ahead_s=ahead_s)
+            assert await court.life() is Life.ALIVE
+
+    @pytest.mark.parametrize("ahead_s", [11, 7200])
+    async def test_one_that_stands_still_for_a_lease_is_silent_whatever_it_is_stamped(self, court, clock, ahead_s):
+        court.beats(ahead_s=ahead_s)
+        lives = []
+        for _ in range(4):
+            lives.append(await court.life())
+            clock.now += 2.5
+        assert set(lives) == {Life.ALIVE}
+        assert await court.life() is Life.DEAD
+
+    async def test_a_clock_alone_takes_nobody_for_dead(self, court):
+        court.beats(ahead_s=-7200)
+        answers(court)
+        assert await court.life() is Life.SILENT
+
+    async def test_one_that_begins_to_move_is_alive(self, court, clock):
+        """Somebody asked to hand over to a candidate that is stamped by a clock that is behind does it."""
+        court.beats("third", ahead_s=-7200)
+        assert await court.life("third") is Life.SILENT
+        clock.now += 2.5
+        court.beats("third", ahead_s=-7200)
+        assert await court.life("third") is Life.ALIVE
