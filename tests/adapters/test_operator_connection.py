@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 
 import pytest
+from ldap3.utils import tls_backport
 
 from relocd.errors import Failed, Invalid, RelocdError, Unavailable
 from relocd.model.dn import DN
@@ -14,7 +19,7 @@ from relocd.operator.access import Access
 from relocd.operator.connection import first_answer
 from relocd.operator.directory import on_directory
 from tests.adapters.orders_lab import access, password_file
-from tests.lab.certificates import issued
+from tests.lab.certificates import Certificates, issued
 from tests.lab.slapd import ROOT_DN, Slapd, server_dn
 
 pytestmark = pytest.mark.filterwarnings("ignore:ssl.match_hostname:DeprecationWarning:ldap3")
@@ -66,6 +71,51 @@ def test_a_base_and_names_are_sent_as_rfc_4514_writes_them(root: Access) -> None
 def test_a_host_name_that_does_not_resolve_is_named_as_such(root: Access) -> None:
     with pytest.raises(Unavailable, match="does not resolve"):
         who(replace(root, uris=("ldap://no-such-host.invalid",)))
+
+
+@pytest.fixture(params=["of Python before 3.12", "of ldap3 since then"])
+def matching(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The function by which ldap3 compares names: Python's own, which is gone since 3.12, and ldap3's."""
+    if request.param == "of ldap3 since then":
+        monkeypatch.setattr("ldap3.core.tls.match_hostname", tls_backport.match_hostname)
+        monkeypatch.setattr("ldap3.core.tls.CertificateError", tls_backport.CertificateError)
+
+
+@pytest.mark.usefixtures("matching")
+def test_a_server_is_trusted_by_its_name_and_by_its_address(slapd: Slapd, root: Access) -> None:
+    port = slapd.ldaps_uri.rpartition(":")[2].rstrip("/")
+    for host in ("127.0.0.1", "localhost"):
+        assert who(replace(root, uris=(f"ldaps://{host}:{port}",))) == f"dn:{ROOT_DN}"
+
+
+@pytest.mark.usefixtures("matching")
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_certificate_of_another_host_is_refused_and_both_are_named(root: Access, tmp_path: Path, host: str) -> None:
+    other = issued(tmp_path / "other", ["192.0.2.1", "ldap.example.org"], server_dn("node1"))
+    with _greeting(other) as port, pytest.raises(Unavailable) as refused:
+        who(replace(root, uris=(f"ldaps://{host}:{port}",), ca_file=other.ca))
+    assert f"its certificate is for 192.0.2.1, ldap.example.org, not for {host!r}" in str(refused.value)
+
+
+@contextmanager
+def _greeting(certificates: Certificates) -> Iterator[int]:
+    """A port at which somebody completes one TLS handshake and says nothing more."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificates.server)
+
+    def greet() -> None:
+        with (
+            suppress(OSError),
+            listening.accept()[0] as accepted,
+            context.wrap_socket(accepted, server_side=True) as one,
+        ):
+            one.recv(1)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        greeter = Thread(target=greet)
+        greeter.start()
+        yield listening.getsockname()[1]
+        greeter.join(timeout=20)
 
 
 REFUSALS = [

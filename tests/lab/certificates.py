@@ -35,7 +35,9 @@ class Certificates:
 def issued(folder: Path, hosts: Iterable[str], client_dn: str) -> Certificates:
     """New certificates in a folder: the server's is good for the hosts (names or addresses), the client is named."""
     folder.mkdir(parents=True, exist_ok=True)
-    _openssl(folder, "ca", "/CN=laboratory authority", "-addext", "basicConstraints=critical,CA:TRUE")
+    # Python 3.13 asks an authority for its key usage (RFC 5280, section 4.2.1.3).
+    authority = ("basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign,cRLSign")
+    _openssl(folder, "ca", "/CN=laboratory authority", *(word for each in authority for word in ("-addext", each)))
     names = ",".join(f"{'IP' if _is_address(host) else 'DNS'}:{host}" for host in hosts)
     signed = ("-CA", "ca.crt", "-CAkey", "ca.key", "-addext", "basicConstraints=critical,CA:FALSE")
     _openssl(folder, "server", "/CN=laboratory server", *signed, "-addext", f"subjectAltName={names}")

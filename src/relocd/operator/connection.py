@@ -21,6 +21,7 @@ from relocd.operator.access import Access
 from relocd.slapd.connection import close
 from relocd.slapd.distrust import UNRESOLVED, distrust, is_unresolved
 from relocd.slapd.ldapi import SOCKET
+from relocd.slapd.tls import Tls
 
 __all__ = ["first_answer", "first_line"]
 
@@ -73,7 +74,7 @@ def _bound(uri: str, access: Access) -> Iterator[ldap3.Connection]:
 
 
 def _server(uri: DirectoryUri, access: Access) -> ldap3.Server:
-    tls = ldap3.Tls(
+    tls = Tls(
         validate=ssl.CERT_REQUIRED,
         ca_certs_file=_path(access.ca_file),
         local_certificate_file=_path(access.cert_file),

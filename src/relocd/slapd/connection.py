@@ -19,6 +19,7 @@ from relocd.errors import Failed, Unavailable
 from relocd.slapd.changes import Add, Change
 from relocd.slapd.config import Config, ConfigEntry
 from relocd.slapd.distrust import UNRESOLVED, distrust, is_unresolved
+from relocd.slapd.tls import Tls
 
 __all__ = ["Directory", "Identity", "Version", "bound_locally", "close", "local", "remote", "translated"]
 
@@ -138,7 +139,7 @@ def remote(uri: str, identity: Identity) -> Iterator[Directory]:
 @contextmanager
 def _connected(uri: str, identity: Mapping[str, str], *, starttls: bool, ca_file: str) -> Iterator[Directory]:
     with translated(uri, "binding"):
-        tls = ldap3.Tls(validate=ssl.CERT_REQUIRED, ca_certs_file=ca_file or None)
+        tls = Tls(validate=ssl.CERT_REQUIRED, ca_certs_file=ca_file or None)
         server = ldap3.Server(uri, connect_timeout=_CONNECT_TIMEOUT_S, get_info=ldap3.NONE, tls=tls)
     connection = ldap3.Connection(
         server, raise_exceptions=True, receive_timeout=_TIMEOUT_S, auto_bind=ldap3.AUTO_BIND_NONE, **identity
