@@ -16,11 +16,22 @@ from pathlib import Path
 
 import pytest
 
+from relocd.model.dn import DN
 from relocd.operator.triggers import TRIGGERS, install, targets
-from tests.adapters.orders_lab import TWIN, access, active, environment, everything, fenced, guarded_directory, links
+from tests.adapters.orders_lab import (
+    TWIN,
+    access,
+    active,
+    environment,
+    everything,
+    fenced,
+    guarded_directory,
+    links,
+    seen,
+)
 from tests.lab.folders import with_folders
-from tests.lab.ldif import server_dn, service_dn
-from tests.lab.slapd import Slapd
+from tests.lab.ldif import record, server_dn, service_dn
+from tests.lab.slapd import SUFFIX, Slapd
 
 SYSTEM = "/usr/sbin:/usr/bin:/sbin:/bin"
 OCF_ROOT = "/usr/lib/ocf"
@@ -84,6 +95,42 @@ def machine(request: pytest.FixtureRequest, slapd: Slapd, tmp_path: Path) -> Ite
     slapd.wipe()
     slapd.start()
     slapd.add(slapd.content)
+
+
+ODD = f"cn=odd\\2C \\5Cname,ou=services,{SUFFIX}"
+FAR = f"cn=far,ou=Büros,{SUFFIX}"
+
+
+class TestNames:
+    """A name is what it is in the directory, whatever a shell or LDIF would make of its characters."""
+
+    def test_a_service_by_a_dn_with_backslashes(self, machine: Machine) -> None:
+        machine.slapd.add(record(ODD, {"objectClass": "relocService"}))
+        assert machine.ocf("start", service=ODD, monitor="directory") == 0
+        assert {DN.parse(each) for each in seen(machine.slapd, server_dn("node2"), "relocServiceLink")} >= {
+            DN.parse(ODD)
+        }
+        assert machine.ocf("monitor", service=ODD, monitor="directory") == 0
+        machine.agent_says(**{"odd, \\name": "active"})
+        assert machine.ocf("monitor", service=ODD) == 0
+
+    def test_a_server_whose_dn_is_written_in_base64(self, machine: Machine) -> None:
+        unit = record(f"ou=Büros,{SUFFIX}", {"objectClass": "organizationalUnit"})
+        machine.slapd.add(unit + record(FAR, {"objectClass": ["applicationProcess", "relocServer"]}))
+        machine.set(RELOCD_SERVER="far")
+        assert machine.run(NOTIFY, "web").returncode == 0
+        assert seen(machine.slapd, FAR, "relocServiceLink") == [service_dn("web")]
+
+    def test_a_line_break_in_a_name_changes_nothing_else(self, machine: Machine) -> None:
+        before = everything(machine.slapd)
+        evil = f"cn=web,ou=services,{SUFFIX}\n\ndn: {server_dn('node1')}\nchangetype: delete"
+        assert machine.ocf("start", service=evil, monitor="directory") != 0
+        assert everything(machine.slapd) == before
+
+    def test_a_name_that_looks_like_an_option_is_a_name(self, machine: Machine) -> None:
+        done = machine.run(NOTIFY, "--help")
+        assert done.returncode != 0
+        assert "Usage" not in done.stderr
 
 
 class TestHeartbeat:

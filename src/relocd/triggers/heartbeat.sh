@@ -14,13 +14,13 @@
 
 relocd_settings
 usage="usage: $(basename "$0") SERVICE... start|stop|status"
-[ $# -ge 2 ] || { echo "$usage" >&2 && exit 2; }
+[ $# -ge 2 ] || { printf '%s\n' "$usage" >&2 && exit 2; }
 services=
 while [ $# -gt 1 ]; do
     services="$services $1"
     shift
 done
-claim=/run/resource-agents/relocd$(echo "$services" | tr ' /' '-_')
+claim=/run/resource-agents/relocd$(printf '%s\n' "$services" | tr ' /' '-_')
 
 linked() { # nothing acts on doubt: what is not known to be gone stands
     for service in $services; do
@@ -46,5 +46,5 @@ case $1 in
     status)
         if [ -e "$claim" ] && linked; then echo running; else echo stopped && exit 3; fi
         ;;
-    *) echo "$usage" >&2 && exit 2 ;;
+    *) printf '%s\n' "$usage" >&2 && exit 2 ;;
 esac

@@ -183,7 +183,7 @@ directory_says() { # SERVICE; nothing acts on doubt: what is not known to be gon
 usage="usage: $(basename "$0") start|stop|monitor|validate-all|meta-data"
 case ${1:-} in
     meta-data) service_meta_data && exit "$OCF_SUCCESS" ;;
-    usage | help) echo "$usage" && exit "$OCF_SUCCESS" ;;
+    usage | help) printf '%s\n' "$usage" && exit "$OCF_SUCCESS" ;;
 esac
 service_settings
 case ${1:-} in
@@ -195,5 +195,5 @@ case ${1:-} in
         esac
         ;;
     stop) service_stop ;;
-    *) echo "$usage" >&2 && exit "$OCF_ERR_UNIMPLEMENTED" ;;
+    *) printf '%s\n' "$usage" >&2 && exit "$OCF_ERR_UNIMPLEMENTED" ;;
 esac

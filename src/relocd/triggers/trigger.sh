@@ -19,23 +19,26 @@ relocd_settings() { # [FILE]: read the settings; from here on nothing is a patte
 }
 
 relocd_say() { # MESSAGE
-    echo "relocd: $*" >&2
-    logger -t relocd-trigger -- "$*" 2>/dev/null || :
+    relocd_line=$(printf '%s' "$*" | LC_ALL=C tr '\001-\011\013-\037\177' '?') # what drives a terminal is shown as ?
+    printf 'relocd: %s\n' "$relocd_line" >&2
+    logger -t relocd-trigger -- "$relocd_line" 2>/dev/null || :
 }
 
 relocd_order() { # link|unlink|fence ARGUMENT...: 0 it is so, 3 no directory answered in time, else it was refused
+    relocd_verb=$1
+    shift
     relocd_end=$(($(relocd_now) + RELOCD_TIMEOUT))
     relocd_before=
     while :; do
         relocd_left=$((relocd_end - $(relocd_now)))
         [ "$relocd_left" -gt 0 ] || return 3
         if command -v relocd >/dev/null; then
-            relocd_said=$(timeout -k 1 "$relocd_left" relocd "$@" 2>&1)
+            relocd_said=$(timeout -k 1 "$relocd_left" relocd "$relocd_verb" -- "$@" 2>&1)
         else
-            relocd_said=$(relocd_plain "$@" 2>&1)
+            relocd_said=$(relocd_plain "$relocd_verb" "$@" 2>&1)
         fi
         relocd_code=$?
-        [ "$relocd_said" = "$relocd_before" ] || relocd_say "$* ($relocd_code): $relocd_said"
+        [ "$relocd_said" = "$relocd_before" ] || relocd_say "$relocd_verb $* ($relocd_code): $relocd_said"
         relocd_before=$relocd_said
         case $relocd_code in 3 | 124 | 137) sleep 1 ;; *) return $relocd_code ;; esac
     done
@@ -43,26 +46,29 @@ relocd_order() { # link|unlink|fence ARGUMENT...: 0 it is so, 3 no directory ans
 
 relocd_linked() { # SERVICE: 0 this server is linked to it, 1 it is not, else unknown
     if command -v relocd >/dev/null; then
-        relocd_said=$(timeout -k 1 "$RELOCD_TIMEOUT" relocd link --dry-run "$1" "$RELOCD_SERVER" 2>&1) || return 3
+        relocd_said=$(timeout -k 1 "$RELOCD_TIMEOUT" relocd link --dry-run -- "$1" "$RELOCD_SERVER" 2>&1) || return 3
         case $relocd_said in *changetype*) return 1 ;; *) return 0 ;; esac
     fi
     for relocd_at in $RELOCD_URI; do
         relocd_service=$(relocd_dn relocService "$1") || continue
         relocd_me=$(relocd_dn relocServer "$RELOCD_SERVER") || continue
-        relocd_client ldapcompare "$relocd_me" "relocServiceLink:$relocd_service" >/dev/null
+        relocd_client ldapcompare "$relocd_me" "relocServiceLink::$(relocd_base64 "$relocd_service")" >/dev/null
         case $? in 6) return 0 ;; 5 | 16) return 1 ;; esac
     done
     return 3
 }
 
 relocd_agent_state() { # SERVICE: what the agent of this server last said of it (active, standby, failed, ...), or none
-    case $1 in *=*) relocd_name=${1#*=} relocd_name=${relocd_name%%,*} ;; *) relocd_name=$1 ;; esac
     python3 -c '
-import json, sys
-with open(sys.argv[1]) as status:
+import json, re, sys
+name = sys.argv[2].encode()
+if b"=" in name:  # a DN: the value of its first RDN without escapes (RFC 4514)
+    value = re.match(rb"[^=]*= *((?:[^\\,+;]|\\.)*)", name)[1].rstrip(b" ")
+    name = re.sub(rb"\\([0-9A-Fa-f]{2})|\\(.)", lambda found: found[2] or bytes.fromhex(found[1].decode()), value)
+with open(sys.argv[1], encoding="utf-8") as status:
     services = json.load(status)["services"]
-print(next((each["state"] for each in services if each["name"].lower() == sys.argv[2].lower()), "none"))
-' "$RELOCD_STATUS" "$relocd_name" 2>/dev/null || echo none
+print(next((each["state"] for each in services if each["name"].lower() == name.decode().lower()), "none"))
+' "$RELOCD_STATUS" "$1" 2>/dev/null || echo none
 }
 
 relocd_now() { # seconds since the machine came up, which nobody sets back
@@ -90,7 +96,7 @@ relocd_plainly() { # at the directory $relocd_at; 20 and 16 mean that it is so a
         link) relocd_change_link "$2" "$3" add 20 ;;
         unlink) relocd_change_link "$2" "$3" delete 16 ;;
         fence) relocd_change "$2" replace relocFenced TRUE ;;
-        *) echo "$1 needs the command relocd, which is not installed" && return 2 ;;
+        *) printf '%s needs the command relocd, which is not installed\n' "$1" && return 2 ;;
     esac
 }
 
@@ -104,22 +110,32 @@ relocd_change_link() { # SERVICE SERVER add|delete CODE
 relocd_change() { # SERVER add|delete|replace ATTRIBUTE VALUE
     relocd_me=$(relocd_dn relocServer "$1") || return
     relocd_client ldapmodify -f /dev/fd/3 3<<LDIF
-dn: $relocd_me
+dn:: $(relocd_base64 "$relocd_me")
 changetype: modify
 $2: $3
-$3: $4
+$3:: $(relocd_base64 "$4")
 LDIF
+}
+
+relocd_base64() { # TEXT: as LDIF takes any text
+    printf '%s' "$1" | base64 | tr -d '\n'
 }
 
 relocd_dn() { # CLASS NAME: the DN of the one entry of that class and name; a DN stays what it is
     case $2 in
-        *=*) echo "$2" && return ;;
-        "" | *[!A-Za-z0-9._-]*) echo "'$2' can only be looked up by the command relocd; give its DN" >&2 && return 2 ;;
+        *[[:cntrl:]]*) printf 'a name with a line break or another control character is none\n' >&2 && return 2 ;;
+        *=*) printf '%s\n' "$2" && return ;;
+        "" | *[!A-Za-z0-9._-]*) printf "'%s' can only be looked up by the command relocd; give its DN\n" "$2" >&2 && return 2 ;;
     esac
     relocd_found=$(relocd_client ldapsearch -LLL -o ldif-wrap=no -b "$RELOCD_BASE" "(&(objectClass=$1)(cn=$2))" 1.1) || return
-    case $(printf '%s\n' "$relocd_found" | grep -c '^dn: ') in
-        1) printf '%s\n' "$relocd_found" | sed -n 's/^dn: //p' ;;
-        *) echo "there is not exactly one $1 '$2'; give its DN" >&2 && return 2 ;;
+    case $(printf '%s\n' "$relocd_found" | grep -c '^dn:') in
+        1)
+            case $relocd_found in
+                "dn:: "*) printf '%s\n' "$relocd_found" | sed -n 's/^dn:: //p' | base64 -d && echo ;;
+                *) printf '%s\n' "$relocd_found" | sed -n 's/^dn: //p' ;;
+            esac
+            ;;
+        *) printf "there is not exactly one %s '%s'; give its DN\n" "$1" "$2" >&2 && return 2 ;;
     esac
 }
 
