@@ -21,7 +21,7 @@ from relocd.model.settings import DirectorySettings
 from relocd.operator.access import Access
 from tests.adapters.acl_lab import account_ldif, bound, everything, server_ldif
 from tests.adapters.orders_lab import READER, RULES, access, environment, password_file
-from tests.lab.ldif import record, state_dn
+from tests.lab.ldif import ABOVE, above_ldif, record, state_dn
 from tests.lab.slapd import SCHEMA, SUFFIX, Slapd, base_ldif, server_dn, service_dn, service_ldif
 
 RELOCD = str(Path(sys.executable).with_name("relocd"))
@@ -120,6 +120,13 @@ def test_a_suffix_without_syncprov_is_found(tmp_path):
         (found,) = trouble(beating(slapd), tmp_path)
         assert found[:2] == ("syncprov", Level.ERROR)
         assert "add the overlay syncprov" in found[3]
+
+
+def test_a_base_below_the_suffix_is_judged_by_the_change_numbers_of_its_database(tmp_path):
+    readable = [*RULES, "access to * by * read"]
+    with Other(content=above_ldif() + content(), suffix=ABOVE, database_lines=readable, replaced={}) as slapd:
+        found = seen(beating(slapd), tmp_path)
+    assert [level for check, level, *_ in found if check == "syncprov"] == [Level.OK], found
 
 
 def test_who_is_shown_nothing_is_not_told_to_repair_what_he_cannot_see(tmp_path):

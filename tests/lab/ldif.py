@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 __all__ = [
+    "ABOVE",
     "SUFFIX",
+    "above_ldif",
     "activate_ldif",
     "base_ldif",
     "cluster_dn",
@@ -22,6 +24,7 @@ __all__ = [
 ]
 
 SUFFIX: Final = "ou=relocd,dc=example,dc=org"
+ABOVE: Final = "dc=example,dc=org"
 
 
 def server_dn(name: str) -> str:
@@ -51,6 +54,11 @@ def base_ldif() -> str:
     """The suffix and the folders below it."""
     folders = (f"ou={name},{SUFFIX}" for name in ("servers", "services", "clusters"))
     return "".join(record(dn, {"objectClass": "organizationalUnit"}) for dn in (SUFFIX, *folders))
+
+
+def above_ldif() -> str:
+    """The suffix of a database that holds all of an organization, above relocd's entries."""
+    return record(ABOVE, {"objectClass": ("dcObject", "organization"), "o": "example"})
 
 
 def server_ldif(name: str, *, services: Iterable[str] = (), clusters: Iterable[str] = (), **more: str) -> str:

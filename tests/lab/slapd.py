@@ -70,6 +70,7 @@ class Slapd:
     `schema` is how it gets relocd's schema: `include` in slapd.conf, or `config`: a slapd.d to which `ldapadd`
     adds the LDIF form. `listen` defaults to a free port of the loopback, or to port 389 of all addresses of `host`.
     `global_lines` and `database_lines` are slapd.conf lines (ACLs, limits, a second provider).
+    `suffix` is the database's, which may be above relocd's entries.
     """
 
     schema: Literal["include", "config"] = "include"
@@ -78,6 +79,7 @@ class Slapd:
     tls: bool = False
     content: str = field(default_factory=base_ldif)
     server_id: int | None = None
+    suffix: str = SUFFIX
     max_size: int = 67_108_864
     durable: bool = True
     session_log: int = 10_000
@@ -243,7 +245,7 @@ class Slapd:
             "database config",
             f'rootdn "{ROOT_DN}"',
             "database mdb",
-            f'suffix "{SUFFIX}"',
+            f'suffix "{self.suffix}"',
             f'rootdn "{ROOT_DN}"',
             f"rootpw {PASSWORD}",
             f"directory {self.folder}/db",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -15,6 +16,7 @@ from relocd.model.csn import csn_time_s
 
 __all__ = ["CHECKS", "between", "directory_findings"]
 
+_PROVIDER: Final = re.compile(r"[^#]*#[^#]*#([0-9a-fA-F]{1,4})#[^#]*")
 _TOLERANCE_S: Final = 0.5
 _LATE_S: Final = 5.0
 _LIMITS: Final = 'olcLimits: dn.onelevel="ou=servers,..." size=unlimited time=unlimited (see relocd schema --acl)'
@@ -56,7 +58,9 @@ def syncprov(facts: DirectoryFacts) -> Iterator[Finding]:
         advice = "add the overlay syncprov to that database, see docs/install.md"
         yield error("syncprov", f"{facts.base} answers no persistent search (RFC 4533)", advice)
     elif facts.refresh.by_log is None:
-        yield not_checked("syncprov", f"{facts.base} shows no contextCSN, so a session log could not be tried")
+        yield not_checked(
+            "syncprov", f"{facts.context} shows this identity no contextCSN, so a session log was not tried"
+        )
     elif facts.refresh.by_log:
         yield ok("syncprov", "answers persistent searches, and resumes them from its session log")
     elif has_session_log(facts):
@@ -141,4 +145,5 @@ def _behind(directories: Sequence[DirectoryFacts | Peer], newest: dict[str, tupl
 
 def _provider(csn: str) -> str:
     """The number of the provider that took a change, in hexadecimal."""
-    return csn.split("#")[2] if csn.count("#") == 3 else "0"
+    found = _PROVIDER.fullmatch(csn)
+    return found[1] if found else "0"

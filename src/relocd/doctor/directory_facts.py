@@ -91,12 +91,14 @@ class Peer:
 class DirectoryFacts:
     """One directory as one identity sees it; `identity` is empty for nobody, `limit` is why not all entries came.
 
-    `server` is the server whose rights are judged, None where none was named. `open_entries` and `open_secrets` count
-    what somebody without an identity is shown. `now_s` is this host's clock. `config` is None where it cannot be read.
+    `context` is the naming context that the base lies in. `server` is the server whose rights are judged, None where
+    none was named. `open_entries` and `open_secrets` count what somebody without an identity is shown. `now_s` is this
+    host's clock. `config` is None where it cannot be read.
     """
 
     uri: str
     base: DN
+    context: DN
     identity: str
     server: DN | None
     definitions: tuple[str, ...]

@@ -56,16 +56,18 @@ def _seen(connection: ldap3.Connection, access: Access, server: DN | None) -> Di
     content, limit = _content(connection, access.base)
     if server is None and identity and content.server(DN.parse(identity)) is not None:
         server = DN.parse(identity)
-    csns = _values(connection, access.base, "contextCSN")
+    context = DN.parse(access.base).context(_values(connection, "", "namingContexts"))
+    csns = _values(connection, context.written, "contextCSN")
     return DirectoryFacts(
         uri=access.uris[0],
         base=DN.parse(access.base),
+        context=context,
         identity=identity,
         server=server,
         definitions=_definitions(connection),
         content=content,
         limit=limit,
-        refresh=_refresh(connection, access.base, csns),
+        refresh=_refresh(connection, access.base, _readable(csns)),
         context_csns=csns,
         tried=_tried(Directory(connection, access.base), content, server, identity),
         open_entries=0,
@@ -125,6 +127,11 @@ def _cookie(csns: tuple[str, ...]) -> str:
     rest = last.partition("#")[2]
     before = datetime.fromtimestamp((csn_time_s(last) or 1.0) - 1e-6, UTC).strftime("%Y%m%d%H%M%S.%fZ")
     return "rid=000,csn=" + ";".join(f"{before}#{rest}" if each == last else each for each in csns)
+
+
+def _readable(csns: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of the values that are change numbers: a directory may show anything."""
+    return tuple(each for each in csns if csn_time_s(each) is not None)
 
 
 def _refreshed(connection: ldap3.Connection, base: str, cookie: str) -> bytes | None:

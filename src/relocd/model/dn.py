@@ -8,6 +8,7 @@ and lower case letter by letter: "ß" is not "ss", since two entries may differ 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
@@ -93,9 +94,24 @@ class DN:
         """Whether this is `base` itself or lies below it."""
         return self.key == base.key or not base.key or self.key.endswith("," + base.key)
 
+    def context(self, contexts: Iterable[str]) -> DN:
+        """The naming context of a directory that this lies in (RFC 4512, section 5.1), where contextCSN stands.
+
+        It is this name itself where none of them holds it; what is no name counts as not there.
+        """
+        found = (each for each in map(_parsed_or_none, contexts) if each is not None and self.is_within(each))
+        return max(found, key=lambda each: len(each.key), default=self)
+
     def __str__(self) -> str:
         """The name for people: what does not print is escaped, so that it is one line and still the same name."""
         return self.text if self.text.isprintable() else _printable(self.text)
+
+
+def _parsed_or_none(text: str) -> DN | None:
+    try:
+        return DN.parse(text)
+    except Invalid:
+        return None
 
 
 def _rdn_key(pairs: tuple[tuple[str, str], ...]) -> str:

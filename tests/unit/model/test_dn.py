@@ -258,3 +258,16 @@ def test_a_name_is_shown_on_one_line_and_is_still_the_same(text):
 def test_what_is_no_character_is_no_name():
     with pytest.raises(Invalid, match="not UTF-8"):
         DN.parse("cn=\udcff")
+
+
+@pytest.mark.parametrize(
+    ("contexts", "found"),
+    [
+        (["dc=org", "DC=example, dc=org", "dc=com"], "dc=example,dc=org"),
+        (["ou=relocd,dc=example,dc=org", "dc=example,dc=org"], "ou=relocd,dc=example,dc=org"),
+        (["dc=com", "example"], BASE),
+        ([], BASE),
+    ],
+)
+def test_the_naming_context_that_holds_a_name(contexts, found):
+    assert DN.parse(BASE).context(contexts) == DN.parse(found)
