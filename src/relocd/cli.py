@@ -27,13 +27,13 @@ from relocd.model.settings import DEFAULT_CONFIG, STATUS_NAME, PathSettings
 from relocd.model.uri import DirectoryUri
 from relocd.operator.access import Access
 from relocd.operator.agent_mode import drain_agent, give_order
-from relocd.operator.connection import first_line
 from relocd.operator.directory import entries
 from relocd.operator.overview import Overview, overview
 from relocd.operator.pair import init_pair, planned
 from relocd.operator.pair_plan import Pair
 from relocd.operator.show import is_troubled, overview_json, show_overview, show_status
 from relocd.operator.status_file import agent_runs, read_status
+from relocd.password_file import first_line
 from relocd.printable import say
 from relocd.schema import FORMS, Form, text
 from relocd.slapd.changes import ldif

@@ -99,7 +99,7 @@ class TestBind:
     def test_a_missing_password_file_is_named(self, slapd, tmp_path):
         error = refusal(slapd.uri, bind="simple", bind_dn=ROOT_DN, password_file=str(tmp_path / "none"))
         assert isinstance(error, Invalid)
-        assert f"{tmp_path}/none cannot be read: No such file" in str(error)
+        assert f"{tmp_path}/none: the password cannot be read (No such file" in str(error)
 
     @pytest.mark.parametrize("content", ["", f"\n{PASSWORD}\n"])
     def test_an_empty_password_does_not_become_an_anonymous_bind(self, slapd, password_file, content):

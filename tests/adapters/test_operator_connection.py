@@ -118,9 +118,18 @@ def _greeting(certificates: Certificates) -> Iterator[int]:
         greeter.join(timeout=20)
 
 
+FILES = [
+    ("wrong", b"wrong\n", 0o600),
+    ("empty", b"\n", 0o600),
+    ("latin", b"k\xf6nig\n", 0o600),
+    ("open", b"secret\n", 0o644),
+]
 REFUSALS = [
     pytest.param(Failed, {"password_file": "wrong"}, "check the DN and the password", id="wrong password"),
     pytest.param(Invalid, {"password_file": "empty"}, "its first line is empty; write", id="empty password"),
+    pytest.param(Invalid, {"password_file": "latin"}, "is not UTF-8; convert it", id="password in Latin-1"),
+    pytest.param(Invalid, {"password_file": "open"}, "open to everyone; run: chmod o-rwx", id="open password"),
+    pytest.param(Invalid, {"password_file": "."}, "name a file", id="a folder"),
     pytest.param(Invalid, {"password_file": "none"}, r"\(No such file or directory\); name a file", id="no password"),
     pytest.param(Invalid, {"ca_file": "none"}, "check --ca-file", id="no authorities"),
 ]
@@ -130,8 +139,9 @@ REFUSALS = [
 def test_an_error_says_what_to_check(
     root: Access, tmp_path: Path, kind: type[RelocdError], files: dict[str, str], advice: str
 ) -> None:
-    (tmp_path / "wrong").write_text("wrong\n")
-    (tmp_path / "empty").write_text("\n")
+    for name, content, mode in FILES:
+        (tmp_path / name).write_bytes(content)
+        (tmp_path / name).chmod(mode)
     wrong = replace(root, starttls=True, **{option: tmp_path / name for option, name in files.items()})
     with pytest.raises(kind, match=advice):
         who(wrong)

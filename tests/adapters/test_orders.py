@@ -232,7 +232,7 @@ class TestUri:
     @pytest.mark.parametrize("wrong", ["", "localhost", "http://localhost", "ldap://a:b", "ldap://a/b"])
     def test_what_is_none_is_a_wrong_option(self, tmp_path: Path, wrong: str) -> None:
         password_file(tmp_path)
-        with pytest.raises(Invalid, match="names no directory"):
+        with pytest.raises(Invalid, match="is not the URI of a directory"):
             planned(access(tmp_path, wrong), orders.link("web", "node2"))
 
     @pytest.mark.parametrize("uri", ["ldapi:///", "ldapi://", "LDAPI:///"])

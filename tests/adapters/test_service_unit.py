@@ -51,6 +51,10 @@ def test_its_exposure_is_the_one_in_the_pages(unit: Path) -> None:
     assert score[1] == said[1]
 
 
+def test_a_crash_leaves_no_image_of_its_memory(unit: Path) -> None:
+    assert "LimitCORE=0" in unit.read_text().splitlines()
+
+
 def test_it_is_written_once(unit: Path) -> None:
     target = unit_target(unit.parents[3])
     assert target.path == unit

@@ -27,6 +27,7 @@ from tests.adapters.orders_lab import (
     fenced,
     guarded_directory,
     links,
+    password_file,
     seen,
 )
 from tests.lab.folders import with_folders
@@ -89,7 +90,7 @@ def slapd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slapd]:
 def machine(request: pytest.FixtureRequest, slapd: Slapd, tmp_path: Path) -> Iterator[Machine]:
     """A machine on which relocd's command is, and one on which only OpenLDAP's clients are."""
     own = [str(Path(sys.executable).parent)] * (request.param == "relocd")
-    (tmp_path / "password").write_text("secret\n")
+    password_file(tmp_path)
     yield Machine(tmp_path, slapd, path=":".join([*own, SYSTEM]))
     slapd.stop()
     slapd.wipe()

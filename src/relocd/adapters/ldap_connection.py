@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import stat
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +22,7 @@ from relocd.adapters.ldap_handshake import handshake_within
 from relocd.errors import Invalid, Unavailable
 from relocd.model.settings import DirectorySettings
 from relocd.model.uri import DirectoryUri
+from relocd.password_file import first_line
 
 __all__ = ["Connection", "Found", "check_files", "connect", "password"]
 
@@ -30,7 +30,6 @@ Found = tuple[str, dict[str, list[bytes]]]
 """One entry of a search: its name and the values of its attributes."""
 
 _KEEPALIVE_PROBES: Final = 3
-_LONGEST_PASSWORD: Final = 4096
 _SYSTEM_AUTHORITIES: Final = "/etc/ssl/certs/ca-certificates.crt"
 
 
@@ -192,19 +191,9 @@ def _bind(uri: str, handle: Any, settings: DirectorySettings) -> None:
 
 def password(settings: DirectorySettings) -> str:
     """The first line of the password file; raises `Invalid` when it is missing, empty, no text or open to everyone."""
-    name = settings.password_file
-    if not name:
+    if not settings.password_file:
         raise Invalid("bind = 'simple' needs `password_file`")
-    with _opened(name) as file:
-        if os.fstat(file.fileno()).st_mode & stat.S_IRWXO:
-            raise Invalid(f"{name} is open to everyone; run: chmod o-rwx {name}")
-        line = file.readline(_LONGEST_PASSWORD).rstrip(b"\n")
-    if not line:
-        raise Invalid(f"the first line of {name} is empty; it must hold the password")
-    try:
-        return line.decode()
-    except UnicodeDecodeError as error:  # RFC 4513, section 5.1.3: the directory gets it as UTF-8
-        raise Invalid(f"the first line of {name} is not UTF-8; convert it, for example with iconv -f latin1") from error
+    return first_line(Path(settings.password_file))
 
 
 def check_files(settings: DirectorySettings) -> Iterator[tuple[str, str]]:

@@ -18,12 +18,13 @@ from ldap3.core import exceptions, results
 from relocd.errors import Failed, Invalid, Unavailable
 from relocd.model.uri import DirectoryUri
 from relocd.operator.access import Access
+from relocd.password_file import first_line
 from relocd.slapd.connection import close
 from relocd.slapd.distrust import UNRESOLVED, distrust, is_unresolved
 from relocd.slapd.ldapi import SOCKET
 from relocd.slapd.tls import Tls
 
-__all__ = ["first_answer", "first_line"]
+__all__ = ["first_answer"]
 
 _T = TypeVar("_T")
 # Where libldap looks when a URI names no host or socket; ldap3 does not know it. Debian's slapd has its socket there.
@@ -93,23 +94,8 @@ def _identity(access: Access) -> dict[str, Any]:
     if access.bind_dn:
         if access.password_file is None:
             raise Invalid("--bind-dn needs --password-file, a file whose first line is the password")
-        password = first_line(access.password_file)
-        if not password:
-            raise Invalid(f"{access.password_file}: its first line is empty; write the password there")
-        return {"user": access.bind_dn, "password": password}
+        return {"user": access.bind_dn, "password": first_line(access.password_file)}
     return {}
-
-
-def first_line(path: Path) -> str:
-    """The password that a file holds; raises `Invalid` when it cannot be read."""
-    try:
-        return path.read_text().partition("\n")[0]
-    except OSError as error:
-        what = f"{path}: the password cannot be read ({error.strerror})"
-        todo = "name a file that this user may read by --password-file or RELOCD_PASSWORD_FILE"
-        raise Invalid(f"{what}; {todo}") from error
-    except UnicodeDecodeError as error:
-        raise Invalid(f"{path}: the password is no text in UTF-8; write it anew") from error
 
 
 @contextmanager
