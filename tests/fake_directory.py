@@ -30,7 +30,7 @@ class FakeFeed:
     """The persistent search: what it is told, in order; with a `filter_` no other server's status.
 
     `found` is what a search that begins anew finds; nothing, unless a test tells it. `forgot` counts how often that was
-    to be everything.
+    to be everything. While it is not `on_time` nothing arrives.
     """
 
     def __init__(self, filter_: str = "", found: Callable[[], Sequence[SyncEvent]] = list) -> None:
@@ -38,6 +38,8 @@ class FakeFeed:
         self._found = found
         self._told: asyncio.Queue[Sequence[SyncEvent]] = asyncio.Queue()
         self.forgot = 0
+        self.on_time = asyncio.Event()
+        self.on_time.set()
 
     def tell(self, events: Sequence[SyncEvent]) -> None:
         """Events that arrive together."""
@@ -56,7 +58,9 @@ class FakeFeed:
 
     async def batches(self) -> AsyncIterator[Sequence[SyncEvent]]:
         while True:
-            yield await self._told.get()
+            batch = await self._told.get()
+            await self.on_time.wait()
+            yield batch
 
     def _matches(self, entry: Entry) -> bool:
         of_a_server = b"relocServerStatus" in entry.attributes.get("objectclass", ())
@@ -107,6 +111,8 @@ class FakeWriter:
     What is agreed on is an effect of the `world` of the server that writes it; its status, written again and again, is
     none.
 
+    It is `unreachable` for whoever asks before it writes.
+
     While `lost_answers` is set a write is carried out and nobody hears of it; while `lost_requests` is set, it is not.
     """
 
@@ -114,6 +120,7 @@ class FakeWriter:
         self._directory = directory
         self._world = world or World()
         self.refusal: RelocdError | None = None
+        self.unreachable: RelocdError | None = None
         self.lost_answers = False
         self.lost_requests = False
         self.written: list[str] = []
@@ -140,6 +147,11 @@ class FakeWriter:
             return Lost(Conflict.NO_SUCH_OBJECT, f"{dn.parent} does not exist")
         content = {name.lower(): values for name, values in attributes.items()}
         return self._done(f"create {dn}", Entry(uuid_of(f"{dn.name} of {dn.parent.name}"), dn, "", content))
+
+    async def reach(self) -> None:
+        await asyncio.sleep(0)
+        if self.unreachable is not None:
+            raise self.unreachable
 
     def _done(self, what: str, entry: Entry) -> Outcome:
         if self.lost_requests:

@@ -143,6 +143,8 @@ class FakeFiles:
 class FakeAddresses(Watched):
     """Addresses on interfaces, each ours or not; those in `refused` the kernel neither takes nor gives.
 
+    While it is `unrecorded` there is no room for the record.
+
     `lifetimes` are those of our addresses; none runs out by itself here: a test removes the address.
     """
 
@@ -152,6 +154,7 @@ class FakeAddresses(Watched):
         self.there: dict[Placed, bool] = {}
         self.lifetimes: dict[Placed, int | None] = {}
         self.refused: set[Placed] = set()
+        self.unrecorded = False
         self._world = world
 
     @property
@@ -177,6 +180,10 @@ class FakeAddresses(Watched):
         if not self.there.get(placed) or placed in self.refused:
             raise Failed(f"extend {placed}: it is not there, not ours, or the kernel refuses")
         self._world.happen(f"extend {placed}", lambda: self._put(placed, lifetime_s))
+
+    async def check(self, interface: str, address: ServiceAddress) -> None:
+        if self.unrecorded:
+            raise Failed(f"raise {address} on {interface}: the record cannot be written")
 
     async def drop(self, interface: str, address: ServiceAddress) -> None:
         placed = Placed(interface, address)
@@ -235,7 +242,8 @@ class FakeWire:
 
 
 class FakeUnits(Watched):
-    """Units and their states; `broken` ones do not start or reload, `stuck` ones do not stop, `mute` ones do not say.
+    """Units and their states; `broken` ones do not start or reload, `stuck` ones do not stop, `mute` ones do not say,
+    `unrecorded` ones have no room for their record. What fails to stop or reload is `fail_to` afterwards.
     What a start or stop that fails has `said` goes with its error.
 
     While `slow` is not set a start waits for it.
@@ -248,6 +256,8 @@ class FakeUnits(Watched):
         self.stuck: set[str] = set()
         self.said: dict[str, str] = {}
         self.mute: set[str] = set()
+        self.unrecorded: set[str] = set()
+        self.fail_to = UnitState.ACTIVE
         self.slow = asyncio.Event()
         self.slow.set()
         self._world = world
@@ -256,6 +266,10 @@ class FakeUnits(Watched):
         if name in self.mute:
             raise Unavailable(f"{name}: the manager does not answer")
         return self.states.get(name, UnitState.INACTIVE)
+
+    async def check(self, name: str) -> None:
+        if name in self.unrecorded:
+            raise Failed(f"{name}: its record cannot be written")
 
     async def start(self, name: str) -> None:
         self._turn(name, UnitState.ACTIVATING)
@@ -277,7 +291,7 @@ class FakeUnits(Watched):
 
     def _use(self, word: str, name: str, state: UnitState) -> None:
         if name in (self.stuck if word == "stop" else self.broken):
-            state = UnitState.FAILED if word == "start" else UnitState.ACTIVE
+            state = UnitState.FAILED if word == "start" else self.fail_to
             self._world.happen(f"{name} fails", lambda: self._turn(name, state))
             raise Failed(f"{name} does not {word}: look at its log", self.said.get(name, ""))
         self._world.happen(f"{word} {name}", lambda: self._turn(name, state))

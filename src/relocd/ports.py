@@ -91,6 +91,10 @@ class DirectoryWriter(Protocol):
         """Add an entry; `Exists` when there is one of that name, `Lost` when there is none above it."""
         ...
 
+    async def reach(self) -> None:
+        """Return once the directory has answered on the connection that writes; raises `Unavailable` or `Failed`."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
@@ -189,6 +193,10 @@ class Addresses(Protocol):
         """
         ...
 
+    async def check(self, interface: str, address: ServiceAddress) -> None:
+        """Raise `Failed` when an address could not be raised now, for whatever this host can tell without trying."""
+        ...
+
     async def drop(self, interface: str, address: ServiceAddress) -> None:
         """Drop an address of ours; nothing happens when it is gone. Raises `Failed` for a foreign one."""
         ...
@@ -215,6 +223,10 @@ class Units(Protocol):
 
     async def state(self, name: str) -> UnitState:
         """The state now; UNKNOWN for a unit that the manager does not know."""
+        ...
+
+    async def check(self, name: str) -> None:
+        """Raise `Failed` when a unit could not be started now, whatever the unit is: its record could not be kept."""
         ...
 
     async def start(self, name: str) -> None:

@@ -2,15 +2,27 @@
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from relocd.adapters.ldap_writer import LdapWriter
-from relocd.errors import Failed, Invalid
+from relocd.errors import Failed, Invalid, Unavailable
 from relocd.model.dn import DN
 from relocd.model.writes import Add, Conflict, Delete, Done, Exists, Increment, Lost, Modification, Replace, swap
 from tests.adapters.ldap_lab import settings_for
-from tests.adapters.writer_lab import DEAD, NODES, STATE, directory, port_of, read, state, take, writer_for
+from tests.adapters.writer_lab import (
+    DEAD,
+    NODES,
+    STATE,
+    directory,
+    port_of,
+    read,
+    state,
+    take,
+    writer_for,
+    writer_settings,
+)
 from tests.lab.slapd import ROOT_DN, SUFFIX, server_dn, service_dn
 
 pytestmark = pytest.mark.timeout(30)
@@ -24,6 +36,36 @@ NONE = DN.parse(f"cn=state,{service_dn('none')}")
 def slapd():
     with directory() as slapd:
         yield slapd
+
+
+class TestReach:
+    async def test_it_answers_and_changes_nothing(self, slapd):
+        async with writer_for(slapd) as writer:
+            before = await read(slapd)
+            await writer.reach()
+            assert await read(slapd) == before
+            assert await writer.apply(take(NODES[0], NODES[1])) == Done()
+
+    async def test_one_that_hangs_is_unavailable_and_the_next_connection_is_another(self, slapd):
+        async with writer_for(slapd, operation_timeout_s=0.3) as writer:
+            await writer.reach()
+            port = port_of(writer)
+            slapd.pause()
+            with pytest.raises(Unavailable, match="before letting go"):
+                await writer.reach()
+            slapd.resume()
+            await writer.reach()
+            assert port_of(writer) != port
+
+    async def test_without_a_server_it_is_unavailable(self, slapd):
+        async with writer_for(slapd, DEAD) as writer:
+            with pytest.raises(Unavailable):
+                await writer.reach()
+
+    async def test_a_base_that_is_not_there_is_refused(self, slapd):
+        async with LdapWriter(replace(writer_settings(slapd), base=f"ou=none,{SUFFIX}"), lambda: None) as writer:
+            with pytest.raises(Failed):
+                await writer.reach()
 
 
 class TestModify:

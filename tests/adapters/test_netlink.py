@@ -270,7 +270,7 @@ async def test_addresses_are_adopted_after_a_restart(host, tmp_path):
         assert not any(each.ours for each in after.held() if each.address in host.own)
         await after.drop("eth0", IPV4)
         assert shown(host, IPV4) is None
-    assert list(tmp_path.iterdir()) == []
+        assert (tmp_path / "addresses").read_text() == f"eth0 {IPV6}\n"
 
 
 @pytest.fixture
@@ -289,11 +289,51 @@ def old_kernel(bare, monkeypatch):
 
 
 @BOTH
-async def test_the_record_is_struck_out_once_the_kernel_shows_protocols(bare, tmp_path, address):
+async def test_an_address_whose_mark_was_taken_away_is_relocds_still(host, tmp_path, address):
+    """`ip address replace` does that, and so it is with the addresses of other programs that repair them."""
+    async with NetlinkAddresses(tmp_path) as before:
+        await before.add("eth0", address)
+        ip(host, "address", "replace", str(address), "dev", "eth0")
+        assert await protocol(address) != PROTOCOL
+        assert held(before, address).ours
+        await before.extend("eth0", address, None)
+        assert await protocol(address) == PROTOCOL
+        ip(host, "address", "replace", str(address), "dev", "eth0")
+    async with NetlinkAddresses(tmp_path) as after:
+        assert held(after, address).ours
+        await after.drop("eth0", address)
+        assert shown(host, address) is None
+
+
+@BOTH
+async def test_an_address_that_somebody_removed_and_added_again_is_theirs(addresses, host, address):
+    await addresses.add("eth0", address)
+    ip(host, "address", "del", str(address), "dev", "eth0")
+    await until(lambda: held(addresses, address) is None)
+    ip(host, "address", "add", str(address), "dev", "eth0", *(["nodad"] if address.version == 6 else []))
+    await until(lambda: held(addresses, address))
+    assert not held(addresses, address).ours
+
+
+@BOTH
+async def test_an_address_that_went_while_no_agent_looked_is_nobodys(host, tmp_path, address):
+    (tmp_path / "addresses").write_text(f"eth0 {address}\n")
     async with NetlinkAddresses(tmp_path) as addresses:
+        ip(host, "address", "add", str(address), "dev", "eth0", *(["nodad"] if address.version == 6 else []))
+        await until(lambda: held(addresses, address))
+        assert not held(addresses, address).ours
+
+
+@BOTH
+async def test_where_nothing_can_be_recorded_the_mark_does(host, tmp_path, address):
+    """The record is a second proof only: a full run folder keeps no service down, and no address up."""
+    async with NetlinkAddresses(tmp_path) as addresses:
+        (tmp_path / "addresses").mkdir()
+        await addresses.check("eth0", address)
         await addresses.add("eth0", address)
-        assert (tmp_path / "addresses").read_text() == ""
         assert held(addresses, address).ours
+        await addresses.drop("eth0", address)
+        assert held(addresses, address) is None
 
 
 @BOTH
@@ -309,13 +349,6 @@ async def test_a_kernel_without_protocols_is_helped_by_the_record(old_kernel, tm
         await after.drop("eth0", address)
         assert shown(old_kernel, address) is None
     assert (tmp_path / "addresses").read_text() == ""
-
-
-async def test_the_record_does_not_claim_what_a_newer_kernel_shows_as_foreign(host, tmp_path):
-    ip(host, "address", "add", str(IPV4), "dev", "eth0")
-    (tmp_path / "addresses").write_text(f"eth0 {IPV4}\n")
-    async with NetlinkAddresses(tmp_path) as addresses:
-        assert not held(addresses, IPV4).ours
 
 
 @BOTH
@@ -344,6 +377,8 @@ async def test_a_damaged_record_claims_nothing(old_kernel, tmp_path):
 async def test_without_its_record_an_old_kernel_raises_nothing(old_kernel, tmp_path):
     async with NetlinkAddresses(tmp_path) as addresses:
         (tmp_path / "addresses").mkdir()
+        with pytest.raises(Failed, match="addresses: cannot be written"):
+            await addresses.check("eth0", IPV4)
         with pytest.raises(Failed, match="addresses: cannot be written"):
             await addresses.add("eth0", IPV4)
     assert shown(old_kernel, IPV4) is None

@@ -127,6 +127,15 @@ class TestWithoutStatus:
             await getattr(states(start="false", stop="false"), word)(NAME)
         assert await states().state(NAME) is UnitState.DEACTIVATING
 
+    async def test_a_folder_that_cannot_be_written_is_found_before_a_start(self, states, tmp_path):
+        units = states()
+        await units.check(NAME)
+        assert await units.state(NAME) is UnitState.INACTIVE
+        (tmp_path / "units").rmdir()
+        (tmp_path / "units").write_text("")
+        with pytest.raises(Failed, match="cannot be written"):
+            await units.check(NAME)
+
     async def test_a_folder_that_cannot_be_written_is_no_start(self, states, tmp_path):
         (tmp_path / "units").touch()
         with pytest.raises(Failed, match="correct that folder"):

@@ -1,13 +1,15 @@
-"""The record of the addresses relocd has raised, for kernels that cannot mark an address as ours (before 5.18).
+"""The record of the addresses that relocd has raised and that have not gone since.
 
-It lies in the run folder, a tmpfs: as the addresses themselves it survives a restart of the agent and not of the
-machine, so nothing is fsynced. A line that cannot be read names no address: then an address is nobody's of ours.
+It says whose an address is where the mark on it does not: on a kernel without marks (before 5.18), and after somebody
+took the mark away (`ip address replace` does). It lies in the run folder, a tmpfs: as the addresses themselves it
+survives a restart of the agent and not of the machine, so nothing is fsynced. A line that cannot be read names no
+address.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from ipaddress import ip_interface
 from pathlib import Path
 
@@ -20,12 +22,16 @@ __all__ = ["AddressRecord"]
 _log = logging.getLogger(__name__)
 
 
+_Name = tuple[str, ServiceAddress]
+
+
 class AddressRecord:
-    """`INTERFACE ADDRESS` a line, replaced whole with each change."""
+    """`INTERFACE ADDRESS` a line, replaced whole when relocd raises or drops an address."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._names: set[tuple[str, ServiceAddress]] = set()
+        self._names: frozenset[_Name] = frozenset()
+        self._written: frozenset[_Name] = frozenset()
 
     def load(self) -> None:
         """Read what an agent before this one has written; a file that is not there names nothing."""
@@ -35,29 +41,44 @@ class AddressRecord:
             text = ""
         except OSError as error:
             raise Failed(f"{self._path}: cannot be read ({error.strerror}); correct that folder") from error
-        self._names = set(_entries(text))
+        self._names = self._written = frozenset(_entries(text))
 
     def names(self, interface: str, address: ServiceAddress) -> bool:
         """Whether relocd has raised that address there."""
         return (interface, address) in self._names
 
     def add(self, interface: str, address: ServiceAddress) -> None:
-        """Write down an address, before it is raised. Raises `Failed` when that is not possible."""
-        self._replace(self._names | {(interface, address)})
+        """Write down an address, before it is raised. Raises `Failed` when only memory has it."""
+        self._names |= {(interface, address)}
+        self._write()
 
     def forget(self, interface: str, address: ServiceAddress) -> None:
-        """Strike out an address, after it was dropped. Raises `Failed` when that is not possible."""
-        self._replace(self._names - {(interface, address)})
+        """Strike out an address, after it was dropped. Raises `Failed` when that cannot be written."""
+        self._names -= {(interface, address)}
+        self._write()
 
-    def _replace(self, names: set[tuple[str, ServiceAddress]]) -> None:
-        if names == self._names:
-            return
-        lines = sorted(f"{interface} {address}\n" for interface, address in names)
-        replace_file(self._path, "".join(lines).encode(), durable=False)
-        self._names = names
+    def has_gone(self, interface: str, address: ServiceAddress) -> None:
+        """An address went by itself or by somebody else's hand: whoever adds it again, it is not relocd's then."""
+        self._names -= {(interface, address)}
+
+    def keep_only(self, present: Collection[_Name]) -> None:
+        """All that have gone while nobody looked are relocd's no more."""
+        self._names &= frozenset(present)
+
+    def check(self) -> None:
+        """Raise `Failed` when nothing could be written down now."""
+        replace_file(self._path, self._content(), durable=False)
+
+    def _write(self) -> None:
+        if self._names != self._written:
+            replace_file(self._path, self._content(), durable=False)
+            self._written = self._names
+
+    def _content(self) -> bytes:
+        return "".join(sorted(f"{interface} {address}\n" for interface, address in self._names)).encode()
 
 
-def _entries(text: str) -> Iterator[tuple[str, ServiceAddress]]:
+def _entries(text: str) -> Iterator[_Name]:
     for line in text.splitlines():
         interface, _, address = line.partition(" ")
         try:

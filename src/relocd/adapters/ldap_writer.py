@@ -53,6 +53,7 @@ class LdapWriter:
         self, settings: DirectorySettings, current_uri: Callable[[], str | None], begin: Callable[[], object] = bool
     ) -> None:
         self._timeout_s = settings.operation_timeout_s
+        self._base = settings.base
         self._kept = KeptConnection(settings, current_uri, "ldap-writer", begin)
 
     async def __aenter__(self) -> Self:
@@ -78,6 +79,20 @@ class LdapWriter:
         """Add an entry; `Exists` when there is one of that name, `Lost` when there is none above it."""
         content = [(name, list(values)) for name, values in attributes.items()]
         return await self._write(_Request(f"create {dn}", lambda handle: handle.add_ext(dn.text, content)))
+
+    async def reach(self) -> None:
+        """Return once the server has shown the base entry on this connection; raises `Unavailable` or `Failed`."""
+        await self._kept.run(self._reached)
+
+    def _reached(self) -> None:
+        connection = self._living()
+        try:
+            with translated(f"{connection.uri}: look at {self._base} before letting go"):
+                message = connection.handle.search_ext(self._base, ldap.SCOPE_BASE, "(objectClass=*)", ["1.1"])
+                connection.handle.result3(message, timeout=self._timeout_s)
+        except BaseException:
+            self._kept.drop()
+            raise
 
     async def _write(self, request: _Request) -> Outcome:
         return await self._kept.run(lambda: self._written(request))

@@ -4,9 +4,9 @@ A picture is read once and follows the events from then on; when the kernel coul
 beside the old one, which stays in use meanwhile. `add` and `drop` return when the kernel has acknowledged and the
 picture shows it.
 
-Ours is an address that carries our protocol number (IFA_PROTO, Linux 5.18). On a kernel that tells no protocol
-numbers, it is one that the record in the run folder names; it is written before an address is raised. So an agent
-that starts again knows its addresses. A foreign address is never touched.
+Ours is an address that carries our protocol number (IFA_PROTO, Linux 5.18), or that the record in the run folder
+names: it is written before an address is raised, and an address that goes is struck out. So an agent that starts again
+knows its addresses, also where somebody took the mark away. A foreign address is never touched.
 
 An address with a lifetime goes by itself, also when the agent hangs or is dead: mostly 0.1 s after it has run out, but
 up to 1.5 s, because the kernel looks at most once a second. What else is on the interface must not go with it. The
@@ -129,6 +129,15 @@ class NetlinkAddresses:
             link = self._extensible(interface, address)
             await self._socket.extend(link, address, self._terms(link, address, lifetime_s))
 
+    async def check(self, interface: str, address: ServiceAddress) -> None:
+        """Raise `Failed` when an address could not be raised now: the interface, an address in the way, the record.
+
+        A kernel with marks needs no record, so one that cannot be written stands against nothing there.
+        """
+        self._has_ours(self._usable(interface, address), address)
+        if not self._picture.shows_protocols:
+            self._record.check()
+
     async def drop(self, interface: str, address: ServiceAddress) -> None:
         """Drop an address of ours, and no other; nothing happens when it is gone. Raises `Failed` for a foreign one."""
         async with self._one_change:
@@ -138,23 +147,40 @@ class NetlinkAddresses:
                 if not self._is_ours(link, found):
                     raise Failed(f"drop {address} on {interface}: relocd has not raised it, so it stays")
                 await self._remove(link, found)
-            self._record.forget(interface, address)
+            self._forget(interface, address)
 
     async def _raise(self, link: Link, address: ServiceAddress, lifetime_s: int | None) -> None:
-        if not self._picture.shows_protocols:
-            self._record.add(link.name, address)
+        self._write_down(link.name, address)
         try:
             await self._outlived(link, address, lifetime_s)
             await self._socket.assign(link, address, self._terms(link, address, lifetime_s))
             await self._shown(f"raise {address} on {link.name}", lambda: self._picture.find(link, address) is not None)
+            self._write_down(link.name, address)  # again: a picture that was read meanwhile may not have shown it
         except Failed:
-            self._record.forget(link.name, address)
+            self._forget(link.name, address)
             # Refused because somebody was faster? Their event may be later than our refusal, so ask.
             await self._socket.dump()
             if not self._has_ours(link, address):
                 raise
-        if self._picture.shows_protocols:
-            self._record.forget(link.name, address)
+
+    def _write_down(self, interface: str, address: ServiceAddress) -> None:
+        """Name an address in the record. Without one the kernel's mark has to do; without both nothing is raised."""
+        try:
+            self._record.add(interface, address)
+        except Failed as error:
+            if not self._picture.shows_protocols:
+                self._record.has_gone(interface, address)
+                raise
+            fields = {"address": str(address), "interface": interface, "problem": str(error)}
+            _log.warning("the address is marked as relocd's, but cannot be recorded", extra={"fields": fields})
+
+    def _forget(self, interface: str, address: ServiceAddress) -> None:
+        """Strike an address that is gone out of the record; what cannot be written does not bring it back."""
+        try:
+            self._record.forget(interface, address)
+        except Failed as error:
+            fields = {"address": str(address), "interface": interface, "problem": str(error)}
+            _log.warning("the address is gone, but the record still names it", extra={"fields": fields})
 
     async def _remove(self, link: Link, found: Assigned) -> None:
         address = found.address
@@ -244,9 +270,7 @@ class NetlinkAddresses:
         return self._picture.find(link, address) is not None
 
     def _is_ours(self, link: Link, assigned: Assigned) -> bool:
-        if self._picture.shows_protocols:
-            return assigned.protocol == PROTOCOL
-        return self._record.names(link.name, assigned.address)
+        return assigned.protocol == PROTOCOL or self._record.names(link.name, assigned.address)
 
     def _interface(self, link: Link) -> Interface:
         own = tuple(each.address for each in self._picture.on(link) if not self._is_ours(link, each))
@@ -254,12 +278,19 @@ class NetlinkAddresses:
 
     def _hear(self, changes: Sequence[Change]) -> None:
         """Take in what the kernel told, also into the picture that is being read."""
+        for change in changes:
+            self._note_gone(change)
         news = [self._picture.apply(change) for change in changes]
         if self._next_picture is not None:
             for change in changes:
                 self._next_picture.apply(change)
         if any(news):
             self._tell()
+
+    def _note_gone(self, change: Change) -> None:
+        link = self._picture.links.get(change.fact.index) if change.gone else None
+        if link is not None and isinstance(change.fact, Assigned):
+            self._record.has_gone(link.name, change.fact.address)
 
     def _tell(self) -> None:
         self._news.set()
@@ -292,6 +323,7 @@ class NetlinkAddresses:
             if not self._lost_events:
                 break
         self._picture = fresh
+        self._record.keep_only({(each.interface, each.address) for each in self.held()})
         self._tell()
 
     def _reread(self) -> None:

@@ -103,6 +103,11 @@ class ScriptUnits:
                 self._states[name] = await self._seen(name)
             return self._states[name]
 
+    async def check(self, name: str) -> None:
+        """Raise `Failed` when a unit without a status command could not be started, for nothing can be recorded."""
+        if not self._unit(name).status:
+            self._records.check(name)
+
     async def start(self, name: str) -> None:
         """Start and wait until it runs; raises `Failed`, also after the time limit."""
         unit = self._unit(name)

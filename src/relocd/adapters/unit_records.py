@@ -30,6 +30,16 @@ class UnitRecords:
         except OSError as error:
             raise Failed(f"{self._path(name)} cannot be read ({error.strerror}); correct that folder") from error
 
+    def check(self, name: str) -> None:
+        """Raise `Failed` when nothing could be recorded of a unit now; its record stays as it is."""
+        trial = self._path(name).with_name(f".{self._path(name).name}.trial")
+        try:
+            self._folder.mkdir(exist_ok=True, parents=True)
+            trial.write_text(UnitState.DEACTIVATING)
+            trial.unlink()
+        except OSError as error:
+            raise _unwritable(self._path(name), error) from error
+
     def begin(self, name: str) -> None:
         """A start or a stop begins."""
         self._write(name, UnitState.DEACTIVATING)
@@ -46,7 +56,11 @@ class UnitRecords:
             self._folder.mkdir(exist_ok=True, parents=True)
             self._path(name).write_text(state)
         except OSError as error:
-            raise Failed(f"{self._path(name)} cannot be written ({error.strerror}); correct that folder") from error
+            raise _unwritable(self._path(name), error) from error
 
     def _path(self, name: str) -> Path:
         return self._folder / quote(name, safe="@")
+
+
+def _unwritable(path: Path, error: OSError) -> Failed:
+    return Failed(f"{path} cannot be written ({error.strerror}); free or correct that folder")

@@ -9,12 +9,25 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
-from relocd.agent.converge import Files, Report, adopted, converged, is_up, let_go, prepared
+from relocd.agent.converge import (
+    Report,
+    Terms,
+    adopted,
+    converged,
+    is_up,
+    let_go,
+    obstacles_to,
+    prepared,
+    still_here,
+)
+from relocd.agent.efforts import cause_of, effort_of, matter_of, substance_of
 from relocd.agent.host import Host
+from relocd.agent.memory import WAY_S, Memory, Ready
+from relocd.agent.pauses import Effort, Pauses
 from relocd.agent.tenure import RELEASE_MARGIN_S, Agreement, Turn, brought_up, nobody_is_chosen, served
 from relocd.agent.witnesses import Testimony
 from relocd.agent.writes import Writes
@@ -22,7 +35,7 @@ from relocd.errors import RelocdError
 from relocd.model.entries import EntryUUID, Isolation
 from relocd.model.masking import told
 from relocd.model.mode import Mode
-from relocd.model.template_set import Role
+from relocd.model.template_set import First, Role
 from relocd.plan.contest import Contest
 from relocd.plan.desired import Footprint
 from relocd.plan.goals import Goal, in_role
@@ -47,42 +60,9 @@ __all__ = ["Contender"]
 
 _log = logging.getLogger(__name__)
 _SOON_S: Final = 0.02
-_WAY_S: Final = 0.005  # how often it is looked whether what is displaced here has given way
+_WAY_MAX_S: Final = 1.0
 _READY_FOR_S: Final = 15.0
 _REPEATED_WITHIN: Final = 16  # leases, at most, until what waits is said again
-
-
-@dataclass(frozen=True, slots=True)
-class _Ready:
-    """That this server could take over: what was looked at, when, and the files of the active role."""
-
-    substance: Goal
-    footprint: Footprint
-    at: float
-    files: Files
-
-
-@dataclass(slots=True)
-class _Memory:
-    """What lies between two steps. Times are of the monotonic clock, numbers are generations.
-
-    `changed_at` is since when the state says what it says, `repeats` how often this server has asked again since then.
-    `taken`: this server swapped itself in. `unasked`: who had the address before is known to have let go, so that the
-    wire need not be asked. `sulks_about`: what the last failed activation was about; `failure`: what was wrong.
-    """
-
-    state: State | None = None
-    seen_at: float = 0.0
-    candidate_since: float | None = None
-    changed_at: float = 0.0
-    repeats: int = 0
-    failed_in: int | None = None
-    taken: int | None = None
-    unasked: int | None = None
-    sulks_about: object = None
-    failure: str = ""
-    ready: _Ready | None = None
-    problems: tuple[str, ...] = ()
 
 
 class Contender:
@@ -91,11 +71,12 @@ class Contender:
     `withdrawn` says why its addresses had to go, until it is served again here or another server is the holder.
     """
 
-    def __init__(self, host: Host, agreement: Agreement) -> None:
+    def __init__(self, host: Host, agreement: Agreement, pauses: Pauses) -> None:
         self._host = host
         self._agreed = agreement
+        self._pauses = pauses
         self._writes = Writes(agreement.writer, agreement.settings.prompt_s)
-        self._memory = _Memory()
+        self._memory = Memory()
         self.given_back = ""
         self.withdrawn = ""
         self._stops = False
@@ -112,10 +93,10 @@ class Contender:
 
     async def act(self, turn: Turn) -> Report:
         """Do what is due now; the report says how this server stands to the service."""
-        turn = replace(turn, footprint=adopted(self._host, turn.goal, turn.footprint))
+        turn = replace(turn, footprint=adopted(self._host, turn.goal.addresses, turn.footprint))
         self._note(turn.goal, turn.contest)
         if self._stops:
-            report = await self._stopped(Stop(self.withdrawn), turn)
+            report = await self._paced(Stop(self.withdrawn), turn, None)
             self._stops = bool(report.problems)
             return report
         doubt = await self._writes.settle(steady=self._is_steady(turn))
@@ -130,7 +111,7 @@ class Contender:
         testimony = await self._agreed.witnesses.heard(
             turn.goal, watched(sight, here), self._memory.seen_at, wire=here.ready
         )
-        step = next_step(replace(sight, lives=testimony.lives), here)
+        step = self._unless_kept(next_step(replace(sight, lives=testimony.lives), here), here)
         report = await self._carried_out(step, turn, asked_at)
         return self._with_words(report, step, testimony, turn)
 
@@ -154,7 +135,7 @@ class Contender:
         handed = before is not None and before.holder not in {None, contest.me}
         if contest.holds and handed and memory.taken != state.generation:
             memory.unasked = state.generation
-        if contest.me not in contest.choice.all or _matter(goal, contest) != memory.sulks_about:
+        if contest.me not in contest.choice.all or cause_of(goal, contest) != memory.sulks_about:
             memory.sulks_about = None
         memory.state = state
 
@@ -178,7 +159,11 @@ class Contender:
 
     async def _unready(self, goal: Goal, footprint: Footprint) -> tuple[str, ...]:
         """Why this server could not take over now; looked at again when something changed here, or after a while."""
-        substance, ready, now = _substance(goal), self._memory.ready, time.monotonic()
+        substance, ready, now = substance_of(goal), self._memory.ready, time.monotonic()
+        obstacles = obstacles_to(self._host, goal)
+        if obstacles:
+            self._memory.ready = None
+            return ("; ".join(obstacles),)
         if ready and (ready.substance, ready.footprint) == (substance, footprint) and now - ready.at < _READY_FOR_S:
             return ()
         self._memory.ready = None
@@ -186,7 +171,7 @@ class Contender:
             files = await prepared(self._host, in_role(goal, Role.ACTIVE), footprint)
         except RelocdError as error:
             return (told(error, goal.secrets),)
-        self._memory.ready = _Ready(substance, footprint, now, files)
+        self._memory.ready = Ready(substance, footprint, now, files)
         return ()
 
     def _is_steady(self, turn: Turn) -> bool:
@@ -219,17 +204,33 @@ class Contender:
 
     async def _carried_out(self, step: Step, turn: Turn, asked_at: float) -> Report:
         if isinstance(step, Keep):
-            return await self._kept(turn)
+            return await self._paced(step, turn, None)
         view = (turn.contest.state, turn.contest.choice)
-        if not isinstance(step, Stop | Activate):
-            awaited_s = self._writes.awaited_s(view)
+        if not isinstance(step, Stop):
+            awaited_s = self._writes.moves_s(view) if isinstance(step, Activate) else self._writes.awaited_s(view)
             if awaited_s:
                 return Report(turn.footprint, again_s=awaited_s)
         if isinstance(step, Activate) and await self._is_in_the_way(turn.contest):
             waits = "waits until what it displaces has given way"
-            return Report(turn.footprint, busy=True, standing=waits, again_s=_WAY_S)
+            return Report(turn.footprint, busy=True, standing=waits, again_s=self._memory.way_s)
         if isinstance(step, SwapIn) and time.monotonic() - asked_at > self._agreed.settings.prompt_s:
             return Report(turn.footprint, standing="the witnesses took too long; asking them again", again_s=_SOON_S)
+        return await self._paced(step, turn, view)
+
+    async def _paced(self, step: Step, turn: Turn, view: object) -> Report:
+        """Do what is due, unless the same failed just now."""
+        effort, matter = effort_of(step), matter_of(step, turn)
+        failure, begun = self._pauses.waiting(effort, matter), time.monotonic()
+        if failure is not None:
+            return Report(turn.footprint, failure.problems, broken=failure.broken, again_s=failure.left_s)
+        report = await self._done(step, turn, view)
+        if not report.busy:
+            self._pauses.note(effort, matter, report, begun)
+        return report
+
+    async def _done(self, step: Step, turn: Turn, view: object) -> Report:
+        if isinstance(step, Keep):
+            return await self._kept(turn)
         self._log(step, turn)
         match step:
             case Stop():
@@ -251,39 +252,64 @@ class Contender:
             return Report(footprint)
         if await is_up(self._host, footprint):
             return Report(footprint)
-        return await converged(self._host, in_role(turn.goal, Role.STANDBY), footprint)
+        report = await converged(self._host, in_role(turn.goal, Role.STANDBY), footprint)
+        return self._with_copies(report, turn)
+
+    def _with_copies(self, report: Report, turn: Turn) -> Report:
+        """The report of a server that does not hold the service, with the copies of its addresses that answer here."""
+        state = turn.contest.state
+        elsewhere = state is not None and state.holder not in {None, turn.contest.me}
+        found = still_here(self._host, turn.goal) if elsewhere else ()
+        return replace(report, problems=(*report.problems, *found))
+
+    def _unless_kept(self, step: Step, here: Here) -> Step:
+        """The step, or to serve on where it gives the service away and that has failed just now."""
+        if not isinstance(step, HandOver | GiveBack | LetGo | StepDown):
+            return step
+        failure = self._pauses.waiting(Effort.RELEASE, None)
+        if failure is None:
+            return step
+        why = "could not be let go, so it stays for now"
+        return Keep(why) if here.active or not here.steady else Activate(step.state.generation, why)
 
     async def _stopped(self, step: Stop, turn: Turn) -> Report:
         goal = replace(in_role(turn.goal, Role.STANDBY), reason=step.reason)
-        report = await converged(self._host, goal, turn.footprint)
+        terms = Terms(first=First.ADDRESSES)  # another server may have them by now
+        report = self._with_copies(await converged(self._host, goal, turn.footprint, terms), turn)
         return report if report.problems else replace(report, again_s=0.0)
 
     async def _is_in_the_way(self, contest: Contest) -> bool:
-        return any([await self._agreed.is_up(service) for service in contest.displaces])
+        found = any([await self._agreed.is_up(service) for service in contest.displaces])
+        self._memory.way_s = min(self._memory.way_s * 2, _WAY_MAX_S) if found else WAY_S
+        return found
 
     async def _activated(self, step: Activate, turn: Turn) -> Report:
         probe = turn.goal.probe and self._memory.unasked != step.generation
         turn = replace(turn, goal=replace(turn.goal, reason=step.reason))
         ready = self._memory.ready
-        files = ready.files if ready and ready.substance == _substance(turn.goal) else None
+        files = ready.files if ready and ready.substance == substance_of(turn.goal) else None
         report = await brought_up(self._host, self._agreed, turn, probe=probe, files=files)
         if report.busy or turn.revoked.is_set():
             return report
+        again = bool(report.problems) and self._memory.failed_in == step.generation
         if report.problems:
             self._memory.failed_in = step.generation
-            self._memory.sulks_about = _matter(turn.goal, turn.contest)
+            self._memory.sulks_about = cause_of(turn.goal, turn.contest)
             self._memory.failure = "; ".join(report.problems)
         else:
             self.given_back = self.withdrawn = ""
-        return replace(report, again_s=0.0)
+        return report if again else replace(report, again_s=0.0)
 
     async def _given_away(self, step: HandOver | GiveBack | LetGo | StepDown, turn: Turn, view: object) -> Report:
         """Let go here, and only then say so in the directory."""
         goal = replace(in_role(turn.goal, Role.STANDBY), reason=step.reason)
-        report = await let_go(self._host, goal, turn.footprint)
+        try:
+            report = await let_go(self._host, goal, turn.footprint, self._writes.reach)
+        except RelocdError as error:
+            return Report(turn.footprint, (f"not let go, since the directory could not be told: {error}",))
         own = unlinking(turn.contest, turn.contest.me) if isinstance(step, GiveBack) else None
         if report.problems:
-            return report
+            return replace(report, again_s=0.0)  # what was stopped runs again at once
         if isinstance(step, GiveBack) and self._memory.failed_in == step.state.generation:
             self.given_back = _given_back(self._memory.failure)
         problem = "" if own is None else await self._writes.send(own, view)
@@ -307,21 +333,26 @@ class Contender:
 
     def _with_words(self, report: Report, step: Step, testimony: Testimony, turn: Turn) -> Report:
         """The report with what this server waits for, and when that may change by time alone."""
-        now = time.monotonic()
+        now, failure = time.monotonic(), self._pauses.last(Effort.RELEASE)
         times = [report.again_s, testimony.again_s]
         if self._settles_s(now) > 0:
             times.append(self._settles_s(now))
         if not turn.contest.holds and 0 < self._waits_s(now) < float("inf"):
             times.append(self._waits_s(now))
+        if failure is not None and failure.left_s > 0:
+            times.append(failure.left_s)
         if turn.contest.holds and not self._is_steady(turn):
             times.append(self._agreed.settings.hesitation_s / 4)
         if turn.contest.isolation is Isolation.RELEASE and self._lease_left_s(now) > 0:
             times.append(self._lease_left_s(now) + _SOON_S)
         resting = turn.contest.displaced_by
         rests = () if resting is None else (f"rests while {resting} is here",)
-        standing = report.standing or "; ".join((step.reason, *rests, *testimony.words))
+        reason = "failed here, see its problems" if report.broken and turn.contest.holds else step.reason
+        standing = report.standing or "; ".join((reason, *rests, *testimony.words))
         unready = self._memory.problems  # all in one sentence, which says again what stands against the standby role
-        problems = (*(each for each in report.problems if not any(each in whole for whole in unready)), *unready)
+        kept = failure.problems if failure is not None and turn.contest.holds else ()
+        said = dict.fromkeys((*report.problems, *kept))
+        problems = (*(each for each in said if not any(each in whole for whole in unready)), *unready)
         again_s = min((each for each in times if each is not None), default=None)
         return replace(report, problems=problems, standing=standing, again_s=again_s)
 
@@ -329,16 +360,6 @@ class Contender:
         generation = None if turn.contest.state is None else turn.contest.state.generation
         fields = {"service": turn.goal.name, "step": type(step).__name__, "reason": step.reason}
         _log.info("handover", extra={"fields": fields | {"generation": generation}})
-
-
-def _substance(goal: Goal) -> Goal:
-    """A goal without what changes while it moves: who runs it, and why."""
-    return replace(in_role(goal, Role.ACTIVE), contest=None, reason="")
-
-
-def _matter(goal: Goal, contest: Contest) -> object:
-    """What a failed activation was about: once it is another, it may be tried again."""
-    return goal.addresses, goal.interface, goal.sets, goal.context["parameters"], contest.choice
 
 
 def _known_state(contest: Contest, here: Here) -> State | None:

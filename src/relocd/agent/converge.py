@@ -1,5 +1,8 @@
 """One convergence of one goal: outline, render, observe, plan, act, and the footprint that is left.
 
+Letting go is all or nothing: `let_go` begins only when every address of the service can leave this host, and succeeds
+only when none is left here.
+
 The order of writing keeps every crash recoverable: what the actions may leave behind is in the ledger before the first
 of them, and what they have reached only after the last. Only the last waits for the disk: the intent has to survive a
 crash of the agent, and after one of the whole server a new start finds no address and no unit of before.
@@ -13,19 +16,22 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from relocd.agent.execution import Mandate, Outcome, Warrant, carried_out
+from relocd.agent.execution import Assured, Mandate, Outcome, Warrant, carried_out
 from relocd.agent.host import Host
 from relocd.errors import Failed, RelocdError, Unavailable
+from relocd.model.entries import ServiceAddress
 from relocd.model.host import NewFile, UnitState
-from relocd.model.template_set import Role, TemplateSet, UnitAction
+from relocd.model.template_set import First, Role, TemplateSet, UnitAction
 from relocd.plan.actions import Action, AddAddress, DropAddress, InstallFiles, RunCommand, UseUnit
 from relocd.plan.declarations import misnamed
 from relocd.plan.desired import Desired, Footprint, Observed, Placed
 from relocd.plan.diff import STOPPED, actions, after, before, foreign, leaving
 from relocd.plan.goals import Goal, GoalId
 from relocd.plan.outline import Outline, PlannedFile, desired, fallback, outline, rendered_file
+from relocd.plan.presence import copies, foreign_copies, in_the_way, kept_here
 
 __all__ = [
+    "Assured",
     "Files",
     "Permit",
     "Plan",
@@ -37,8 +43,10 @@ __all__ = [
     "departure",
     "is_up",
     "let_go",
+    "obstacles_to",
     "planned",
     "prepared",
+    "still_here",
 ]
 
 Permit = Callable[[], Awaitable[Warrant]]
@@ -61,11 +69,15 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """On what terms a goal is brought about: the word that it is over, who is asked first, files rendered already."""
+    """On what terms a goal is brought about: the word that it is over, who is asked first, files rendered already.
+
+    `first` is what goes first on leaving, whatever the template sets say.
+    """
 
     revoked: asyncio.Event = field(default_factory=asyncio.Event)
     permit: Permit | None = None
     files: Files | None = None
+    first: First | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,17 +98,18 @@ class Report:
     again_s: float | None = field(default=None, compare=False)
 
 
-async def planned(host: Host, goal: Goal, footprint: Footprint, known: Files | None = None) -> Plan:
-    """The plan for a goal; nothing is changed by making it. `known` are its files where they are rendered already."""
+async def planned(host: Host, goal: Goal, footprint: Footprint, terms: Terms | None = None) -> Plan:
+    """The plan for a goal; nothing is changed by making it."""
+    terms = terms or Terms()
     sketch, problems = _sketch(host, goal, footprint.name)
     (files, unrendered), observed = await asyncio.gather(
-        _rendered(host, goal, () if sketch is None else sketch.files, known), _observed(host, sketch, footprint)
+        _rendered(host, goal, () if sketch is None else sketch.files, terms.files), _observed(host, sketch, footprint)
     )
-    problems = (*problems, *unrendered)
+    problems = (*problems, *unrendered, *_obstructed(host, sketch, observed))
     chosen = fallback(goal, footprint) if sketch is None or problems else desired(sketch, files)
     if chosen is None:
         return Plan(None, (), problems, footprint)
-    chosen = replace(chosen, probe=chosen.probe and host.probing)
+    chosen = replace(chosen, probe=chosen.probe and host.probing, first=terms.first or chosen.first)
     targets = {file.target for file in chosen.files or ()} - foreign(chosen, observed, footprint)
     return Plan(chosen, actions(chosen, observed, footprint), problems, before(chosen, targets, footprint))
 
@@ -107,7 +120,7 @@ async def converged(host: Host, goal: Goal, footprint: Footprint, terms: Terms |
     Raises what the permit raises, before anything is done, when something is to be raised.
     """
     terms, begun = terms or Terms(), time.monotonic()
-    plan = await planned(host, goal, footprint, terms.files)
+    plan = await planned(host, goal, footprint, terms)
     if plan.desired is None:
         return Report(footprint, plan.problems)
     warrant, _ = await asyncio.gather(_permitted(terms, plan), _intended(host, goal.id, plan))
@@ -129,25 +142,47 @@ async def prepared(host: Host, goal: Goal, footprint: Footprint) -> Files:
     missing = [unit.name for unit in plan.desired.units if await _unit_state(host, unit.name) is UnitState.UNKNOWN]
     if missing:
         raise Failed("; ".join(f"there is no unit {name} here; install it" for name in missing))
+    await _check_means(host, plan)
     await host.files.prepare([file for each in plan.actions if isinstance(each, InstallFiles) for file in each.files])
     return plan.desired.files
 
 
-async def let_go(host: Host, goal: Goal, footprint: Footprint) -> Report:
-    """Stop what another server is about to start, units and addresses; the rest is left to the next convergence."""
-    plan = await planned(host, goal, footprint)
+async def let_go(host: Host, goal: Goal, footprint: Footprint, assured: Assured) -> Report:
+    """Stop what another server is about to start, units and addresses; the rest is left to the next convergence.
+
+    Nothing is done while a copy of an address cannot leave with it, or `assured` raises. A unit that does not stop
+    keeps the addresses here. Without a problem in the report none is left on this host, whatever it looks like.
+    """
+    foreign = foreign_copies(goal.addresses, host.addresses.held())
+    if foreign:
+        return Report(footprint, kept_here(foreign))
+    plan, _ = await asyncio.gather(planned(host, goal, footprint), assured())
     if plan.desired is None:
         return Report(footprint, plan.problems)
     urgent = [action for action in plan.actions if _stops(action)]
     if urgent:
         await _intend(host, goal.id, plan.intent)
-    outcomes = await carried_out(host, urgent, Mandate(goal.name, goal.reason, secrets=goal.secrets))
-    return Report(plan.intent if urgent else footprint, _problems(outcomes), actions=_done(outcomes))
+    mandate = Mandate(goal.name, goal.reason, secrets=goal.secrets, assured=assured)
+    outcomes = await carried_out(host, urgent, mandate)
+    left = () if _problems(outcomes) else kept_here(copies(goal.addresses, host.addresses.held()))
+    problems = (*_problems(outcomes), *left)
+    return Report(plan.intent if urgent else footprint, problems, actions=_done(outcomes), broken=bool(problems))
+
+
+def obstacles_to(host: Host, goal: Goal) -> tuple[str, ...]:
+    """What stands on this host against raising a service's addresses here, and what to do."""
+    return in_the_way(foreign_copies(goal.addresses, host.addresses.held()))
+
+
+def still_here(host: Host, goal: Goal) -> tuple[str, ...]:
+    """What of a service's addresses another server would answer for at the same time, and what to do."""
+    return kept_here(foreign_copies(goal.addresses, host.addresses.held()))
 
 
 async def departure(host: Host, footprint: Footprint) -> tuple[Action, ...]:
-    """The actions after which nothing of a goal is left here."""
-    return leaving(await _observed(host, None, footprint), footprint)
+    """The actions after which nothing of a goal is left here: addresses first, since another server may have them."""
+    all_here = adopted(host, (placed.address for placed in footprint.addresses), footprint)
+    return leaving(await _observed(host, None, all_here), replace(all_here, first=First.ADDRESSES))
 
 
 async def departed(
@@ -167,11 +202,10 @@ async def departed(
     return Report(None, actions=_done(outcomes))
 
 
-def adopted(host: Host, goal: Goal, footprint: Footprint) -> Footprint:
+def adopted(host: Host, addresses: Iterable[ServiceAddress], footprint: Footprint) -> Footprint:
     """The footprint with what it should name: addresses of the service that are ours here, whatever the ledger says."""
-    wanted = {each.ip for each in goal.addresses}
-    held = (Placed(each.interface, each.address) for each in host.addresses.held() if each.ours)
-    found = frozenset(placed for placed in held if placed.address.ip in wanted)
+    ours = (each for each in copies(addresses, host.addresses.held()) if each.ours)
+    found = frozenset(Placed(each.interface, each.address) for each in ours)
     return footprint if found <= footprint.addresses else replace(footprint, addresses=footprint.addresses | found)
 
 
@@ -199,6 +233,21 @@ def _raises(plan: Plan) -> bool:
 
 def _stops(action: Action) -> bool:
     return isinstance(action, DropAddress) or (isinstance(action, UseUnit) and action.action is UnitAction.STOP)
+
+
+def _obstructed(host: Host, sketch: Outline | None, observed: Observed) -> tuple[str, ...]:
+    """What stands against raising the addresses that are not here yet."""
+    missing = () if sketch is None else set(sketch.rest.addresses) - observed.addresses
+    return in_the_way(foreign_copies((placed.address for placed in missing), host.addresses.held()))
+
+
+async def _check_means(host: Host, plan: Plan) -> None:
+    """Raise `Failed` when an address could not be raised, or a unit not be started, whatever their own state."""
+    for action in plan.actions:
+        if isinstance(action, AddAddress):
+            await host.addresses.check(action.placed.interface, action.placed.address)
+        elif isinstance(action, UseUnit) and not _stops(action):
+            await host.units.check(action.name)
 
 
 def _sketch(host: Host, goal: Goal, name: str) -> tuple[Outline | None, tuple[str, ...]]:

@@ -171,7 +171,9 @@ class Crew:
     def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         if self._group is None:
             raise RuntimeError("begin comes first")
-        return self._group.create_task(self._ended(work))
+        task = self._group.create_task(self._ended(work))
+        task.add_done_callback(lambda _: work.close())  # one that is cancelled before it begins would complain
+        return task
 
     async def _ended(self, work: Coroutine[None, None, None]) -> None:
         with self._net.under("agent"):

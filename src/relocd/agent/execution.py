@@ -9,14 +9,14 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from relocd.agent.host import Host
 from relocd.errors import Busy, Failed, RelocdError
 from relocd.model.entries import ServiceAddress
-from relocd.model.host import Interface, Probe
+from relocd.model.host import Interface, Probe, UnitState
 from relocd.model.masking import told
 from relocd.model.template_set import UnitAction
 from relocd.plan.actions import (
@@ -33,7 +33,7 @@ from relocd.plan.actions import (
 )
 from relocd.plan.desired import Placed
 
-__all__ = ["Mandate", "Outcome", "Warrant", "announce", "carried_out", "contested", "dropped", "probe"]
+__all__ = ["Assured", "Mandate", "Outcome", "Warrant", "announce", "carried_out", "contested", "dropped", "probe"]
 
 _log = logging.getLogger(__name__)
 _STEPS: Final[Mapping[type, str]] = {
@@ -48,6 +48,8 @@ _STEPS: Final[Mapping[type, str]] = {
     Announce: "announce",
 }
 """What the actions are called in figures."""
+Assured = Callable[[], Awaitable[None]]
+"""Asked before a service is let go; raises when the directory could not be told of it now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,8 @@ class Mandate:
 
     `secrets` are in the files that programs read, so in what a program says about them; no outcome shows them. None:
     they are not known here, and no outcome shows what a program said.
+    With `assured` the service is given away: its first failure ends that, and it is asked again before an address is
+    dropped, for a unit may have taken long to stop.
     """
 
     service: str
@@ -88,6 +92,7 @@ class Mandate:
     revoked: asyncio.Event = field(default_factory=asyncio.Event)
     warrant: Warrant = Warrant()
     secrets: tuple[str, ...] | None = field(default=(), repr=False)
+    assured: Assured | None = None
 
 
 async def carried_out(host: Host, actions: Sequence[Action], mandate: Mandate) -> list[Outcome]:
@@ -97,7 +102,7 @@ async def carried_out(host: Host, actions: Sequence[Action], mandate: Mandate) -
     """
     outcomes: list[Outcome] = []
     for action in actions:
-        if _is_blocked(action, outcomes, entering=mandate.entering):
+        if _is_blocked(action, outcomes, mandate):
             fields = {"service": mandate.service, "action": str(action)}
             _log.debug("action skipped", extra={"fields": fields})
             continue
@@ -108,23 +113,29 @@ async def carried_out(host: Host, actions: Sequence[Action], mandate: Mandate) -
     return outcomes
 
 
-def _is_blocked(action: Action, outcomes: Sequence[Outcome], *, entering: bool) -> bool:
+def _is_blocked(action: Action, outcomes: Sequence[Outcome], mandate: Mandate) -> bool:
     """Whether an earlier failure forbids an action.
 
     Nothing is raised or started on files that did not pass, while another host has an address, or once that is not
     allowed any more; no unit and no address after a unit that did not start: they are ordered because they need each
-    other. Letting go is never blocked.
+    other. Letting go is blocked only where the service goes on here instead. What is not raised is not announced again.
     """
     failed = [outcome.action for outcome in outcomes if outcome.problem]
     if _lets_go(action):
-        return False
+        return bool(failed) and mandate.assured is not None
+    if isinstance(action, Announce):
+        return bool(failed) and not _has_raised(outcomes)
     files_failed = any(isinstance(each, InstallFiles | KeepFile | RemoveFile) for each in failed)
-    if files_failed and (entering or _refreshes(action) or isinstance(action, InstallFiles)):
+    if files_failed and (mandate.entering or _refreshes(action) or isinstance(action, InstallFiles)):
         return True
     if any(isinstance(each, ProbeAddresses) for each in failed) or any(outcome.busy for outcome in outcomes):
         return True
     dependent = isinstance(action, UseUnit | RunCommand | AddAddress)
     return dependent and any(isinstance(each, UseUnit | RunCommand) and not _lets_go(each) for each in failed)
+
+
+def _has_raised(outcomes: Iterable[Outcome]) -> bool:
+    return any(isinstance(outcome.action, AddAddress) and not outcome.problem for outcome in outcomes)
 
 
 def _lets_go(action: Action) -> bool:
@@ -144,6 +155,8 @@ async def _outcome(host: Host, action: Action, mandate: Mandate) -> Outcome:
         if isinstance(action, UseUnit | RunCommand) and not _lets_go(action):
             await _unless(mandate.revoked, _carry_out(host, action, mandate.warrant))
         else:
+            if isinstance(action, DropAddress) and mandate.assured is not None:
+                await mandate.assured()
             await _carry_out(host, action, mandate.warrant)
     except RelocdError as error:
         problem, busy = told(error, mandate.secrets), isinstance(error, Busy)
@@ -201,13 +214,30 @@ async def _use_unit(host: Host, name: str, word: UnitAction) -> None:
         case UnitAction.START:
             await host.units.start(name)
         case UnitAction.STOP:
-            await host.units.stop(name)
+            await _stop(host, name)
         case UnitAction.RELOAD:
             await host.units.reload(name)
         case UnitAction.RESTART:
             await host.units.restart(name)
         case UnitAction.NONE:
             pass
+
+
+async def _stop(host: Host, name: str) -> None:
+    """Stop a unit. One that did so badly has stopped all the same, when its manager says that nothing of it runs."""
+    try:
+        await host.units.stop(name)
+    except Failed as error:
+        if not await _has_stopped(host, name):
+            raise
+        _log.warning("unit stopped badly", extra={"fields": {"unit": name, "problem": told(error, None)}})
+
+
+async def _has_stopped(host: Host, name: str) -> bool:
+    try:
+        return await host.units.state(name) in {UnitState.INACTIVE, UnitState.FAILED}
+    except RelocdError:
+        return False
 
 
 async def probe(host: Host, addresses: Iterable[Placed]) -> None:

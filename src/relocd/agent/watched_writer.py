@@ -27,6 +27,10 @@ class WatchedWriter:
         """Add an entry."""
         return self._seen(await self._writer.create(dn, attributes))
 
+    async def reach(self) -> None:
+        """Return once the directory has answered."""
+        await self._writer.reach()
+
     def _seen(self, outcome: Outcome) -> Outcome:
         if isinstance(outcome, Lost) and outcome.conflict is Conflict.NO_SUCH_OBJECT:
             self._missed()

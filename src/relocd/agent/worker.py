@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -17,6 +17,7 @@ from relocd.agent.converge import Report, Terms, converged, departed, is_up, pre
 from relocd.agent.execution import announce, dropped
 from relocd.agent.host import Host
 from relocd.agent.net import defect
+from relocd.agent.pauses import Effort, Pauses, growing_s
 from relocd.agent.tenure import Agreement, Turn, lifetime_s
 from relocd.errors import RelocdError
 from relocd.model.entries import Isolation, ServiceAddress
@@ -28,11 +29,12 @@ from relocd.model.template_set import Role
 from relocd.plan.contest import Contest
 from relocd.plan.desired import Footprint, Placed
 from relocd.plan.goals import Goal, GoalId, in_role, service_of
+from relocd.plan.presence import copies
 
 __all__ = ["Leave", "Pace", "Worker"]
 
 _log = logging.getLogger(__name__)
-_BUSY_MIN_S, _BUSY_MAX_S = 0.01, 1.0
+_BUSY_MIN_S, _BUSY_MAX_S = 0.01, 5.0
 _SECRETS_S = 0.05
 _KEPT_SECRETS = 100
 _BUSY_ATTEMPTS = 16  # at the distance of probes: what stops over there does so within moments, as a rule
@@ -58,9 +60,9 @@ class Pace:
             return report.again_s
         if report.busy:
             first_s = max(self.wire.probe_interval_ms / 1000, _BUSY_MIN_S)
-            retry_s = min(first_s * 2.0 ** min(max(attempt - _BUSY_ATTEMPTS, 0), 16), _BUSY_MAX_S)
+            retry_s = growing_s(first_s, _BUSY_MAX_S, max(attempt - _BUSY_ATTEMPTS, 0) + 1)
         else:
-            retry_s = min(self.agent.retry_min_s * 2.0 ** min(attempt - 1, 16), self.agent.retry_max_s)
+            retry_s = growing_s(self.agent.retry_min_s, self.agent.retry_max_s, attempt)
         return retry_s if report.again_s is None else min(retry_s, report.again_s)
 
 
@@ -87,7 +89,9 @@ class Worker:
         self._host = host
         self._pace = pace
         self._agreement = agreement
-        self._contender = Contender(host, agreement)
+        self._pauses = Pauses(pace.agent)
+        self._contender = Contender(host, agreement, self._pauses)
+        self._seen: object = None
         self._reported = reported
         self._wake = asyncio.Event()
         self._new_wish = False
@@ -159,6 +163,8 @@ class Worker:
     def nudge(self, *, at_all: bool = False) -> None:
         """Something on this server changed: look again, `at_all` also at what has failed for good."""
         self._contender.look_again(at_all=at_all)
+        if at_all:
+            self._pauses.end()
         if self.wish is not None:
             self._wake.set()
 
@@ -167,15 +173,30 @@ class Worker:
         just_now = self.acting or time.monotonic() - self._acted_at < self._pace.agent.retry_min_s
         if self.report.problems and just_now:
             return
+        self._pauses.end(Effort.KEEP)
         if self.acting or (self.footprint is not None and self.footprint.units):
             self.nudge()
 
     def nudge_if_drifted(self) -> None:
-        """Look again when an address is missing here, or when something could not be done before."""
+        """Look again when an address is missing here, or where the network is another than at the last look.
+
+        What failed is tried again at once then, since it may work now. What this service does to its own addresses
+        itself is no news.
+        """
         held = {Placed(each.interface, each.address) for each in self._host.addresses.held() if each.ours}
         wanted = self.footprint.addresses if self.footprint else frozenset()
-        if self.report.problems or not wanted <= held:
+        changed = not self.acting and self._network() != self._seen
+        if changed and self.report.problems:
+            self._pauses.end()
+        if changed or not wanted <= held:
             self.nudge()
+
+    def _network(self) -> object:
+        """What matters of this host's network: its interfaces, and every copy of this service's addresses."""
+        placed = self.footprint.addresses if self.footprint else ()
+        wished = self.wish.addresses if isinstance(self.wish, Goal) else ()
+        found = copies((*wished, *(each.address for each in placed)), self._host.addresses.held())
+        return self._host.addresses.interfaces(), found
 
     async def could_serve(self) -> bool:
         """Whether nothing here stands against entering the active role."""
@@ -273,6 +294,7 @@ class Worker:
             self.acting, self._acted_at = False, time.monotonic()
         report = self._with_patience(wish, report)
         self.footprint, self.report = report.footprint, report
+        self._seen = self._network()
         self._announce(self._to_announce())
         if report != before:
             self.since = time.time()
@@ -290,11 +312,22 @@ class Worker:
             footprint = self.footprint or Footprint(wish.name)
             if wish.contest is not None:
                 return await self._contender.act(Turn(wish, wish.contest, footprint, self._revoked))
-            return await converged(self._host, wish, footprint, Terms(self._revoked))
-        if isinstance(wish, Leave) and self.footprint is not None:
+            return await self._paced(wish, lambda: converged(self._host, wish, footprint, Terms(self._revoked)))
+        here = self.footprint
+        if isinstance(wish, Leave) and here is not None:
             self._announce(frozenset())
-            return await departed(self._host, self.goal, self.footprint, wish.reason, self._secrets)
+            return await self._paced(wish, lambda: departed(self._host, self.goal, here, wish.reason, self._secrets))
         return Report(self.footprint)
+
+    async def _paced(self, wish: Goal | Leave, work: Callable[[], Awaitable[Report]]) -> Report:
+        """Do what a wish takes, unless the same failed just now."""
+        failure, begun = self._pauses.waiting(Effort.KEEP, wish), time.monotonic()
+        if failure is not None:
+            return replace(self.report, again_s=failure.left_s)
+        report = await work()
+        if not report.busy:
+            self._pauses.note(Effort.KEEP, wish, report, begun)
+        return report
 
     def _with_patience(self, wish: Goal | Leave | None, report: Report) -> Report:
         """What is wrong with a service that was linked just now may be that its secrets had yet to be read."""

@@ -20,6 +20,8 @@ __all__ = ["Writes"]
 
 _log = logging.getLogger(__name__)
 _SEEN_WITHIN_S: Final = 1.0
+_LONGEST_WAIT_S: Final = 60.0
+_REACHED_WITHIN_S: Final = 0.05
 
 
 class Writes:
@@ -34,7 +36,10 @@ class Writes:
         self._on_its_way_until = 0.0
         self._doubtful: Write | None = None
         self._view: object = None
+        self._repeats = 0
+        self._moved = False
         self._written_at = 0.0
+        self._reached_at = float("-inf")
 
     async def settle(self, *, steady: bool) -> str:
         """Send a write of unknown outcome again; what is still unknown about it, empty when nothing is.
@@ -53,15 +58,31 @@ class Writes:
 
     def awaited_s(self, view: object) -> float:
         """How long to wait for what was written by that view to be seen; 0 when it is time to act again."""
-        left_s = self._written_at + _SEEN_WITHIN_S - time.monotonic()
+        wait_s = min(_SEEN_WITHIN_S * 2.0 ** min(self._repeats, 16), _LONGEST_WAIT_S)
+        left_s = self._written_at + wait_s - time.monotonic()
         return max(0.0, left_s) if view == self._view else 0.0
+
+    def moves_s(self, view: object) -> float:
+        """As `awaited_s`, for a write by that view that gave the service away: it may be another server's by now."""
+        return self.awaited_s(view) if self._moved else 0.0
+
+    async def reach(self) -> None:
+        """Return when the directory has answered within the last moment; raises `Unavailable` or `Failed`.
+
+        Asked before a service is let go: what cannot be written afterwards would leave it without a server.
+        """
+        asked_at = time.monotonic()
+        if asked_at - self._reached_at > _REACHED_WITHIN_S:
+            await self._writer.reach()
+            self._reached_at = asked_at
 
     async def send(self, write: Write, view: object, again: Write | None = None) -> str:
         """Write once by a view; what is wrong, empty when it is done or somebody was faster.
 
         While nobody knows whether it is written, the same is sent again, or what is given as `again`.
         """
-        self._view = view
+        self._repeats = self._repeats + 1 if view == self._view else 0
+        self._view, self._moved = view, changes_holder(write)
         return await self._send(write, again or write)
 
     async def _send(self, write: Write, again: Write) -> str:

@@ -71,7 +71,7 @@ async def test_all_is_done_in_order(server):
 async def test_nothing_is_raised_after_an_early_unit_that_did_not_start(server):
     server.units.broken.add("db")
     outcomes = await outcomes_of(server, [INSTALL, PROBE, START_DB, RAISE, START, DROP_OTHER, ANNOUNCE])
-    assert done(outcomes) == [INSTALL, PROBE, DROP_OTHER, ANNOUNCE]
+    assert done(outcomes) == [INSTALL, PROBE, DROP_OTHER]
     assert not server.addresses.there.get(V4)
 
 

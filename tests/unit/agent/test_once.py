@@ -65,7 +65,7 @@ async def test_what_is_not_linked_any_more_is_left(host):
     await cycle(host, server("me", services=["web"]), web())
     found = await cycle(host, server("me"), web(), how=plan_once, held=False)
     assert [(step.name, step.wish) for step in found.steps] == [("web", "no longer linked")]
-    assert [str(action).split()[0] for action in found.steps[0].actions] == ["stop", "drop", "remove"]
+    assert [str(action).split()[0] for action in found.steps[0].actions] == ["drop", "stop", "remove"]
     await cycle(host, server("me"), web(), held=False)
     assert host.state() == ({}, set(), set(), {})
 

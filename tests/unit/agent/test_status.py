@@ -64,10 +64,12 @@ class TestAddresses:
             await self.said(lab, [], ["192.0.2.10/24"])
 
     async def test_one_that_somebody_else_has_raised_here_is_there(self, lab):
-        lab.server.addresses.there[placed("192.0.2.10/32")] = False
         async with lab.agent():
             lab.directory.refresh()
+            await lab.serving()
+            lab.server.addresses.there[placed("192.0.2.10/32")] = False
             lab.server.addresses.refused.add(placed())
+            lab.server.addresses.remove_by_hand(placed())
             await self.said(lab, ["192.0.2.10/32 on eth0"], [])
 
     async def test_a_server_that_does_not_hold_the_service_misses_none(self, lab):

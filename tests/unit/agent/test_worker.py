@@ -148,7 +148,7 @@ class TestRetry:
             pytest.param(Report(None, ("x",)), 10_000, 60.0, id="for ever"),
             pytest.param(Report(None, ("x",), busy=True), 1, 0.02, id="busy"),
             pytest.param(Report(None, ("x",), busy=True), 18, 0.08, id="still busy"),
-            pytest.param(Report(None, ("x",), busy=True), 10_000, 1.0, id="busy for long"),
+            pytest.param(Report(None, ("x",), busy=True), 10_000, 5.0, id="busy for long"),
         ],
     )
     def test_the_pace(self, report, attempt, expected):

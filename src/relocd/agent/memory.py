@@ -1,0 +1,50 @@
+"""What this server remembers of an exclusive service from one step to the next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from relocd.agent.converge import Files
+from relocd.plan.desired import Footprint
+from relocd.plan.goals import Goal
+from relocd.plan.sight import State
+
+__all__ = ["WAY_S", "Memory", "Ready"]
+
+WAY_S: Final = 0.005
+"""How soon it is looked again first whether what is displaced here has given way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """That this server could take over: what was looked at, when, and the files of the active role."""
+
+    substance: Goal
+    footprint: Footprint
+    at: float
+    files: Files
+
+
+@dataclass(slots=True)
+class Memory:
+    """What lies between two steps. Times are of the monotonic clock, numbers are generations.
+
+    `changed_at` is since when the state says what it says, `repeats` how often this server has asked again since then.
+    `taken`: this server swapped itself in. `unasked`: who had the address before is known to have let go, so that the
+    wire need not be asked. `sulks_about`: what the last failed activation was about; `failure`: what was wrong.
+    """
+
+    state: State | None = None
+    seen_at: float = 0.0
+    candidate_since: float | None = None
+    changed_at: float = 0.0
+    repeats: int = 0
+    failed_in: int | None = None
+    taken: int | None = None
+    unasked: int | None = None
+    sulks_about: object = None
+    failure: str = ""
+    ready: Ready | None = None
+    problems: tuple[str, ...] = ()
+    way_s: float = WAY_S
