@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import socket
+import struct
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,9 +23,9 @@ from relocd.model.template_set import TemplateSet
 from relocd.plan.expand import expanded
 from relocd.plan.outline import PlannedFile, rendered_file
 from relocd.shipped import shipped_template_sets
-from tests.lab.hosts import Host
+from tests.lab.hosts import Host, entered
 
-__all__ = ["PATIENCE_S", "context", "installed", "on_node", "refused", "shipped", "verified_unit"]
+__all__ = ["PATIENCE_S", "context", "installed", "on_node", "raised", "refused", "resolved", "shipped", "verified_unit"]
 
 PATIENCE_S = 10.0
 
@@ -93,3 +95,28 @@ def verified_unit(folder: Path, name: str, unit: str, program: str = "") -> tupl
     verify = ["systemd-analyze", "verify", "--man=no", str(folder / f"{unit}@web.service")]
     done = subprocess.run(verify, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     return done.returncode, done.stderr
+
+
+@contextmanager
+def raised(host: Host, *addresses: str) -> Iterator[None]:
+    """The addresses on a host, for the block."""
+    for address in addresses:
+        host.run(["ip", "address", "add", address, "dev", host.interface, *(["nodad"] if ":" in address else [])])
+    try:
+        yield
+    finally:
+        for address in addresses:
+            host.run(["ip", "address", "delete", address, "dev", host.interface])
+
+
+def resolved(host: Host, server: str, name: str) -> str | None:
+    """The first IPv4 address that a name server (RFC 1035) gives to a client, None for no answer."""
+    labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
+    question = struct.pack(">6H", 1, 0x0100, 1, 0, 0, 0) + labels + b"\0" + struct.pack(">2H", 1, 1)
+    with entered(host), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(1.0)
+        client.sendto(question, (server, 53))
+        try:
+            return socket.inet_ntoa(client.recv(512)[-4:])
+        except OSError:
+            return None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import socket
-import struct
 import subprocess
 import tomllib
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from relocd.adapters.script_units import ScriptUnits
 from relocd.errors import Invalid
 from relocd.model.settings import ScriptUnit, UnitSettings
 from relocd.shipped import shipped_template_sets
-from tests.adapters.shipped_lab import PATIENCE_S, context, installed, on_node, refused, verified_unit
+from tests.adapters.shipped_lab import PATIENCE_S, context, installed, on_node, raised, refused, resolved, verified_unit
 from tests.lab.deadline import until
 from tests.lab.hosts import Lan, entered
 
@@ -53,17 +52,6 @@ def folders(tmp_path):
     for folder in found:
         folder.mkdir()
     return found
-
-
-@contextmanager
-def raised(host, *addresses: str):
-    for address in addresses:
-        host.run(["ip", "address", "add", address, "dev", host.interface, *(["nodad"] if ":" in address else [])])
-    try:
-        yield
-    finally:
-        for address in addresses:
-            host.run(["ip", "address", "delete", address, "dev", host.interface])
 
 
 @contextmanager
@@ -283,19 +271,6 @@ def as_in_readme(node, folder: Path) -> UnitSettings:
     (commands,) = tomllib.loads(block)["units"]["script"].values()
     script = {"names": ScriptUnit(**{word: tuple(node.command(argv)) for word, argv in commands.items()})}
     return UnitSettings("script", timeout_s=PATIENCE_S, script=script)
-
-
-def resolved(host, server: str, name: str) -> str | None:
-    """The first IPv4 address that a name server (RFC 1035) gives to a client, None for no answer."""
-    labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
-    question = struct.pack(">6H", 1, 0x0100, 1, 0, 0, 0) + labels + b"\0" + struct.pack(">2H", 1, 1)
-    with entered(host), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-        client.settimeout(1.0)
-        client.sendto(question, (server, 53))
-        try:
-            return socket.inet_ntoa(client.recv(512)[-4:])
-        except OSError:
-            return None
 
 
 def test_systemd_accepts_the_unit_of_dnsmasq(tmp_path):

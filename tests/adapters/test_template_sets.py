@@ -8,6 +8,7 @@ import pytest
 
 from relocd.adapters.template_sets import FolderTemplateSets
 from relocd.errors import Invalid
+from relocd.model.declared import Declared
 from relocd.model.template_set import (
     Command,
     FileSpec,
@@ -44,6 +45,20 @@ def sets(folder, shipped):
     sets = FolderTemplateSets([folder], shipped)
     yield sets
     sets.close()
+
+
+PORT = 'pattern = "{port}"\nmax_length = 5\nhelp = "where it listens"\n'
+DECLARATIONS = [
+    (PORT.replace("{port}", "(a"), 2, "pattern is no regular expression: missing )"),
+    (PORT.replace("{port}", "{prot}"), 2, "pattern has {prot}; what can stand there is {ipv4}"),
+    (PORT.replace("{port}", ""), 2, "pattern is empty"),
+    (PORT.replace("= 5", "= 0"), 3, "max_length is 0; write a number of bytes from 1"),
+    (PORT.replace("= 5", "= 65537"), 3, "max_length is 65537"),
+    (PORT.replace("where it listens", ""), 4, "help is empty"),
+    (PORT + 'default = "0"', 5, "default is '0', which does not match {port}"),
+    (PORT + 'default = "80"\nrequired = true', 5, 'default is given, but "required" says'),
+    (PORT + "default = 80", 5, "default is 80; write a string"),
+]
 
 
 class TestManifest:
@@ -87,6 +102,14 @@ class TestManifest:
         assert found.files == (FileSpec("a.j2", "/etc/a/{name}.conf"),)
         assert found.units == (UnitSpec("a.service"),)
 
+    def test_what_is_declared_closes_the_set_for_all_else(self, sets, folder):
+        write_set(folder / "a", MANIFEST + "[parameters.port]\n" + PORT + 'default = "80"\n[secrets.a]\n' + PORT)
+        write_set(folder / "b", MANIFEST + "[parameters]\n")
+        write_set(folder / "c", MANIFEST)
+        assert sets.get("a").parameters == (Declared("port", "{port}", 5, "where it listens", default="80"),)
+        assert sets.get("a").secrets == (Declared("a", "{port}", 5, "where it listens"),)
+        assert [sets.get(name).closed for name in "abc"] == [True, True, False]
+
     def test_one_target_may_have_a_source_for_each_role(self, sets, folder):
         standby = '[[file]]\nsource = "b.j2"\ntarget = "/etc/a/{name}.conf"\nroles = ["standby"]\n'
         write_set(folder / "a", MANIFEST + standby, b="y")
@@ -96,6 +119,15 @@ class TestManifest:
         ("manifest", "message"),
         [
             pytest.param("x = ", "manifest.toml line 1: this is not TOML", id="syntax"),
+            *(
+                pytest.param(
+                    "[parameters.a]\n" + table, f"manifest.toml line {line}: [parameters.a] {message}", id=message
+                )
+                for table, line, message in DECLARATIONS
+            ),
+            pytest.param("[parameters.'a b']\n" + PORT, "is no name of a parameter", id="name of a parameter"),
+            pytest.param('[secrets.a]\ndefault = "1"\n' + PORT, "[secrets.a] default is given; a secret", id="secret"),
+            pytest.param(MANIFEST + "max_line = 0", "[[file]] 1: max_line is 0; write a number", id="no line"),
             pytest.param(
                 MANIFEST + '[[file]]\nsorce = "a.j2"\n',
                 "manifest.toml line 6: [[file]] 2: unknown key 'sorce'; known are checks, group, max_line,",

@@ -299,6 +299,34 @@ class TestBrokenTemplate:
         assert report.footprint == footprint
 
 
+class TestParameters:
+    """A set that declares what it takes, and a service that gives something else."""
+
+    MISSPELT = replace(ACTIVE, context=ACTIVE.context | {"parameters": {"prot": "80"}})
+
+    async def test_what_serves_goes_on_with_its_last_good_files(self, serving):
+        server, footprint = serving
+        server.install_set(template_set(closed=True), "another text")
+        report = await converged(server.host, self.MISSPELT, footprint)
+        assert [problem.split()[0] for problem in report.problems] == ["parameters.prot"]
+        assert server.take_effects() == []
+        assert (report.footprint, report.broken) == (footprint, False)
+
+    async def test_it_is_not_begun_elsewhere(self, server):
+        server.install_set(template_set(closed=True), "another text")
+        report = await converged(server.host, self.MISSPELT, NOTHING)
+        assert report.problems
+        assert server.take_effects() == []
+
+    async def test_a_line_that_would_be_cut_is_no_part_of_a_new_file(self, serving):
+        server, footprint = serving
+        file = FileSpec("conf.j2", "/etc/app/{name}.conf", max_line=40)
+        server.install_set(template_set(files=(file,)), "a" * 41)
+        report = await converged(server.host, ACTIVE, footprint)
+        assert "line 1 would have 41 bytes" in report.problems[0]
+        assert server.files.text(CONF) == "conf of one, active"
+
+
 async def test_what_the_guards_refuse_is_not_begun(server):
     report = await converged(server.host, goal("one", Role.ACTIVE, "203.0.113.1/24"), NOTHING)
     assert "[guards] networks" in report.problems[0]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from relocd.errors import Invalid
 from relocd.model.template_set import Command, FileSpec, First, Moment, Role, UnitAction, UnitSpec
 from relocd.plan.desired import Desired, DesiredUnit, Footprint
-from relocd.plan.outline import desired, fallback, outline
+from relocd.plan.outline import PlannedFile, desired, fallback, outline, rendered_file
 from tests.plans import ETH0, GUARDS, goal, interface, new_file, placed, template_set, unit
 
 BOTH = frozenset(Role)
@@ -164,3 +165,22 @@ class TestFallback:
     def test_what_was_not_reached_is_not_begun_again(self):
         half = Footprint("web", None, addresses=frozenset({placed()}), units=(unit("web"),))
         assert fallback(goal("web", Role.ACTIVE), half) is None
+
+
+class TestLines:
+    """What a program cuts off a line it may read as a line of its own."""
+
+    FILE = PlannedFile(SET, FileSpec("a.j2", "/etc/app/one.conf", max_line=10))
+
+    @pytest.mark.parametrize("text", ["", "0123456789\n0123456789", "\n\n", "ääääÄ"])
+    def test_lines_up_to_the_limit_are_written(self, text):
+        assert rendered_file(self.FILE, text, secret=False).content == text.encode()
+
+    @pytest.mark.parametrize("text", ["0123456789a", "a\nb\n0123456789a\n", "äääääx", "a" * 10 + "\r"])
+    def test_a_longer_one_is_refused_with_its_number(self, text):
+        number = 3 if text.startswith("a\nb") else 1
+        with pytest.raises(Invalid, match=rf"/etc/app/one\.conf line {number} would have 11 bytes"):
+            rendered_file(self.FILE, text, secret=True)
+
+    def test_a_file_without_a_limit_has_none(self):
+        assert rendered_file(PlannedFile(SET, FileSpec("a.j2", "/etc/a")), "a" * 99999, secret=False)

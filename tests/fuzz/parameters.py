@@ -1,0 +1,123 @@
+"""Parameters of the shipped template sets, allowed and odd: each comes out in its own directive, in its own line."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from random import Random
+from typing import Any
+
+import msgspec
+
+from relocd.adapters.render_process import Request
+from relocd.adapters.render_worker import Worker
+from relocd.errors import Invalid
+from relocd.model.declared import Declared, refusal
+from relocd.model.template_set import TemplateSet
+from relocd.plan.expand import expanded
+from relocd.plan.outline import PlannedFile, rendered_file
+from tests.adapters.shipped_lab import context, shipped
+from tests.fuzz.frame import given
+from tests.fuzz.odd import odd_text, one_in
+from tests.shipped_values import RANDOM
+
+NAME = "parameters"
+CASES = 300
+
+_WORKER = Worker()
+_NAMES = ("web", "a.b-c_D", "a" * 128, "a" * 129, "a\nenable-tftp", "", "-x", "ä")
+_ADDRESSES = (
+    {"ip": "192.0.2.80", "prefix": 24, "version": 4},
+    {"ip": "2001:db8::80", "prefix": 64, "version": 6},
+)
+_LINES = {
+    "chrony": r"#.*|(server|peer) \S+( iburst)?( maxpoll 6)?|local stratum \d+|(allow|bindaddress) \S+|",
+    "dnsmasq": (
+        r"#.*|bind-interfaces|no-resolv|no-hosts|domain-needed|bogus-priv|dhcp-authoritative|local=/[\w.-]+/|"
+        r"(port|listen-address|server|domain|host-record|dhcp-leasefile|dhcp-range|dhcp-option|dhcp-host)=\S+|"
+    ),
+    "ldap-client": r"#.*|URI \S+( \S+)*|BASE [^\"]+|TLS_CACERT /etc/ssl/\S+|NETWORK_TIMEOUT 2|TIMEOUT 10|",
+    "nginx": (
+        r'#.*| *(worker_processes|pid|\w+_temp_path|listen|proxy_pass|root|include|default_type) [^\s;{}"$]+;|'
+        r' *(access_log off|server_tokens off|proxy_\w+( [\w$.-]+)+);| *return 200 "[\w. -]+\\n";|'
+        r" *(events|http|server|location /) \{| *\}|"
+    ),
+}
+"""What a line of a rendered file may be, in the sets that others than relocd read."""
+
+
+def case(random: Random) -> None:
+    """One service of one set, rendered in one role by the real worker in this process."""
+    template_set = shipped(random.choice(sorted(RANDOM)))
+    parameters = {each.name: _value(random, template_set.name, each) for each in template_set.parameters}
+    parameters = {key: value for key, value in parameters.items() if one_in(random, 2)}
+    secret = f"geheim{odd_text(random) if one_in(random, 3) else ''}"
+    name = random.choice(_NAMES) if one_in(random, 4) else "web"
+    role = random.choice(["active", "standby"])
+    with given(set=template_set.name, name=name, role=role, parameters=parameters, secret=secret):
+        values = _context(template_set, name, parameters, secret) | {"role": role}
+        refused = {each.name for each in template_set.parameters if refusal(parameters.get(each.name, "x"), each)}
+        for file in _files(template_set, name):
+            answer = _answer(template_set, file, values)
+            assert "text" not in answer or not refused & parameters.keys()
+            assert "geheim" not in answer.get("error", "")
+            if "text" in answer:
+                _check(template_set.name, file, answer["text"], parameters, secret)
+
+
+def _value(random: Random, name: str, declared: Declared) -> str:
+    make = RANDOM[name][declared.name]
+    value = " ".join(make(random) for _ in range(random.choice([1, 1, 2, 20]))) if declared.several else make(random)
+    if not one_in(random, 8):
+        return value
+    at = random.randrange(len(value) + 1)
+    return value[:at] + odd_text(random) + value[at:]
+
+
+def _context(template_set: TemplateSet, name: str, parameters: dict[str, str], secret: str) -> dict[str, Any]:
+    values = context(name, **parameters) | {"secrets": {"password": secret} if template_set.secrets else {}}
+    if template_set.name == "ldap-client":
+        service = {"name": name, "parameters": parameters, "secrets": {}}
+        return values | {"service": None, "parameters": {}, "services": [service]}
+    values["service"]["addresses"] = list(_ADDRESSES)
+    return values
+
+
+def _files(template_set: TemplateSet, name: str) -> list[PlannedFile]:
+    try:
+        return [PlannedFile(template_set, spec) for spec in expanded(template_set, name).files]
+    except Invalid:
+        return []  # no name for a file: nothing of the service is rendered
+
+
+def _answer(template_set: TemplateSet, file: PlannedFile, values: dict[str, Any]) -> dict[str, Any]:
+    request = Request(
+        str(template_set.folder),
+        template_set.digest,
+        file.spec.source,
+        values,
+        5.0,
+        template_set.parameters,
+        template_set.secrets,
+    )
+    answer: dict[str, Any] = json.loads(_WORKER.answer(msgspec.to_builtins(request))[4:])
+    return answer
+
+
+def _check(name: str, file: PlannedFile, text: str, parameters: dict[str, str], secret: str) -> None:
+    """Every line is short enough for its reader, and one that the template has."""
+    assert file.spec.max_line is not None
+    try:
+        rendered_file(file, text, secret=True)
+    except Invalid:
+        assert name == "dnsmasq", "a set whose values are bounded has no line that is too long"
+    if name in _LINES:
+        for line in re.split("[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029\0]", text):
+            assert re.fullmatch(_LINES[name], line), line
+        return
+    found = tomllib.loads(text)
+    assert found["password"] == secret
+    assert {key: found[key] for key in ("suffix", "bind_dn")} == {key: parameters[key] for key in ("suffix", "bind_dn")}
+    assert found["primary"] == parameters.get("primary", "ldap://192.0.2.80")
+    assert len(found) == 8
