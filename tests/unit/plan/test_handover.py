@@ -387,6 +387,9 @@ def test_every_step_has_a_reason_and_fits_who_the_server_is(sight, here):
     holds = state is not None and state.holder == ME
     assert step.reason
     match type(step).__name__:
+        case "ClearCandidate" if not holds:  # left over from two providers, and whoever is not ready takes it away
+            assert state.candidate == state.holder
+            assert not here.ready
         case "HandOver" | "GiveBack" | "LetGo" | "StepDown" | "ClearPrevious" | "ClearCandidate":
             assert holds
         case "Activate":
