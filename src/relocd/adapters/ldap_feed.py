@@ -250,7 +250,7 @@ def _context_csns(connection: Connection, base: DN) -> list[str]:
     dn = base
     while True:
         try:
-            found = connection.search(dn.text, ldap.SCOPE_BASE, "(objectClass=*)", ["contextCSN"])
+            found = connection.search(dn.written, ldap.SCOPE_BASE, "(objectClass=*)", ["contextCSN"])
         except NotFound:
             if dn is base:
                 raise

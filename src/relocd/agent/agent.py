@@ -170,7 +170,7 @@ class Agent:
                     _log.info("search started", extra={"fields": {"uri": uri, "fresh": fresh}})
                 case RefreshDone():
                     self._completion.refreshed()
-                    self._connected("current", self._connection.detail)
+                    self._connected("refreshing" if self._mirror.doubt else "current", self._connection.detail)
                     _log.info("refresh complete", extra={"fields": {"entries": len(self._mirror)}})
                 case Lost(reason):
                     if self._connected("lost", reason):

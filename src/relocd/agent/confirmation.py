@@ -21,7 +21,7 @@ from relocd.sync.mirror import Mirror
 __all__ = ["ELSEWHERE", "PUT_BACK", "contradiction", "fill", "is_unlinked", "leads_elsewhere"]
 
 PUT_BACK: Final = "it was put back to an earlier time"
-ELSEWHERE: Final = "entries have other names than the search told, or are gone"
+ELSEWHERE: Final = "entries have other names or contents than the search told, or are gone"
 _ON_ITS_WAY_S: Final = 0.1
 """What a direct read finds first, the search tells within this time."""
 
@@ -41,18 +41,17 @@ async def contradiction(mirror: Mirror, reader: DirectoryReader) -> str:
 
     A restored backup is older than what was known. Once anything was written to it, it is newer than the cookie of
     before, so a search goes on from there and says nothing of what is older. Neither does it tell of an entry below one
-    that was renamed, nor of entries that another database has not. Raises what failed when nothing was found.
+    that was renamed, of entries that another database has not, nor of a change that was stamped by a wrong clock.
+    Raises what failed when nothing was found.
     """
     answers = await _read_by_identity(reader, mirror.concerned)
     if any(isinstance(each, Entry) and each.csn < mirror.csn(uuid) for uuid, each in answers.items()):
         return PUT_BACK
-    moved = [
-        uuid for uuid, each in answers.items() if not isinstance(each, BaseException) and _differs(mirror, uuid, each)
-    ]
-    if moved:
+    untold = {uuid: each for uuid, each in answers.items() if _differs(mirror, uuid, each)}
+    if untold:
         await asyncio.sleep(_ON_ITS_WAY_S)
-        again = await _read_by_identity(reader, moved)
-        if any(not isinstance(each, BaseException) and _differs(mirror, uuid, each) for uuid, each in again.items()):
+        again = await _read_by_identity(reader, untold)
+        if any(each == untold[uuid] and _differs(mirror, uuid, each) for uuid, each in again.items()):
             return ELSEWHERE
     _raise_what_failed(answers.values())
     return ""
@@ -65,9 +64,12 @@ async def _read_by_identity(
     return dict(zip(wanted, await asyncio.gather(*map(reader.by_uuid, wanted), return_exceptions=True), strict=True))
 
 
-def _differs(mirror: Mirror, uuid: EntryUUID, found: Entry | None) -> bool:
-    """Whether an entry has another name than the search told, or is gone and that was not told."""
-    return mirror.key(uuid) not in {"", found.dn.key if found else ""}
+def _differs(mirror: Mirror, uuid: EntryUUID, found: Entry | BaseException | None) -> bool:
+    """Whether an entry has another name than the search told, has changed since, or is gone."""
+    known = mirror.key(uuid), mirror.csn(uuid)
+    if isinstance(found, BaseException) or not known[0]:
+        return False
+    return found is None or known != (found.dn.key, found.csn)
 
 
 async def leads_elsewhere(mirror: Mirror, reader: DirectoryReader, name: DN, base: DN) -> bool:

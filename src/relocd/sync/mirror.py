@@ -65,6 +65,7 @@ class Saved:
 
 _UNKNOWN: Final = "entries exist that a search from its cookie does not bring"
 _MIXED_UP: Final = "names were given to other entries meanwhile"
+_PASSED_OVER: Final = "changes have older numbers than the cookie, so that a search from it may have passed over some"
 _EMPTIED: Final = "an entry is gone, and what was below it is not"
 
 
@@ -83,6 +84,7 @@ class Mirror:
         self._content = Content(saved.records, saved.former) if saved else Content()
         self._spare = Spare(spare_bytes)
         self._refresh: Refresh | None = None
+        self._resumed = False  # the search goes on from a cookie
         self._refreshed = False  # at least one refresh is complete
         self._concern = concern_of(self._content, self._my_record(), my_dn.key)
         self._changed = True  # something of concern, since the last snapshot
@@ -198,14 +200,16 @@ class Mirror:
             case Deleted(uuids):
                 self._delete(uuids)
             case Started(_, fresh):
-                self._refresh = Refresh(fresh)
+                self._refresh, self._resumed = Refresh(fresh), not fresh
                 self._doubt = "" if fresh else self._doubt
             case PresentPhaseEnd():
                 self._remove(self._unnamed())
             case RefreshDone():
                 self._finish_refresh()
-            case Cookie():
+            case Cookie(_, resumable):
                 self._cookie = event
+                if self._resumed and not resumable:
+                    self.distrust(_PASSED_OVER)
             case Lost():
                 pass  # what was named is true; a refresh that was cut short ends with the next one
 
@@ -275,6 +279,8 @@ class Mirror:
         before, record = self._content.get(entry.uuid), reduced(entry)
         if kinds(entry.attributes):
             self._spare.keep(entry)
+        else:
+            self._spare.drop(entry.uuid)
         if not (self._concern.touches(before) or self._concern.touches(record)):
             self._take(record)
             return False
@@ -316,10 +322,10 @@ class Mirror:
         if replaced is None:
             return
         self._spare.drop(replaced)
-        if self._refresh is None:
-            self.distrust(_MIXED_UP)
-        else:
+        if self._refresh is not None:
             self._refresh.displaced.add(replaced)
+        if self._refresh is None or (self._content.below(record.key) and not self._refresh.fresh):
+            self.distrust(_MIXED_UP)
 
     def _remove(self, uuids: Iterable[EntryUUID]) -> None:
         touched, keys = False, set[str]()

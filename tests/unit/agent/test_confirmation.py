@@ -168,7 +168,7 @@ class TestPutBack:
         ("me", "web", "ntp", "expected"),
         [
             pytest.param(5, 4, 4, "", id="as it was"),
-            pytest.param(9, 9, 9, "", id="newer"),
+            pytest.param(9, 9, 9, ELSEWHERE, id="newer, and the search does not tell"),
             pytest.param(3, 4, 4, PUT_BACK, id="my entry is older"),
             pytest.param(9, 3, 9, PUT_BACK, id="the service is older, my entry newer"),
             pytest.param(5, 4, 1, "", id="of no concern"),

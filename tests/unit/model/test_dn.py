@@ -271,3 +271,15 @@ def test_what_is_no_character_is_no_name():
 )
 def test_the_naming_context_that_holds_a_name(contexts, found):
     assert DN.parse(BASE).context(contexts) == DN.parse(found)
+
+
+@pytest.mark.parametrize(
+    ("name", "former", "now", "expected"),
+    [
+        ("cn=web,ou=a,dc=x", "ou=a,dc=x", "ou=b,dc=x", "cn=web,ou=b,dc=x"),
+        ("cn=state, CN=Web , OU=a,dc=x", "ou=a,dc=x", "ou=c,ou=b,dc=x", "cn=state, CN=Web,ou=c,ou=b,dc=x"),
+        ("cn=a\\,b+uid=x,ou=a,dc=x", "ou=a,dc=x", "dc=y", "cn=a\\,b+uid=x,dc=y"),
+    ],
+)
+def test_a_name_follows_the_one_above_it(name, former, now, expected):
+    assert str(DN.parse(name).moved(former, DN.parse(now))) == expected

@@ -121,3 +121,19 @@ def test_a_merged_cookie_is_behind_neither(a, b):
     assert not a.is_ahead_of(a.merged(b))
     assert not b.is_ahead_of(a.merged(b))
     assert a.merged(b).is_ahead_of(a) == b.is_ahead_of(a)
+
+
+@pytest.mark.parametrize(
+    ("csn", "ahead_s", "passes_over"),
+    [
+        ("20260101115958.000001Z#000000#001#000000", 2.0, True),
+        (A1, 0.0, False),
+        ("20260101120002.000001Z#000000#001#000000", 0.0, False),
+        ("20260101115958.000001Z#000000#002#000000", 0.0, False),
+        ("nonsense", 0.0, False),
+        ("", 0.0, False),
+    ],
+)
+def test_a_cookie_may_be_ahead_of_a_change_that_is_made_now(csn, ahead_s, passes_over):
+    cookie = SyncCookie.of((A1,))
+    assert (cookie.ahead_s(csn), cookie.passes_over(csn)) == (ahead_s, passes_over)

@@ -1,5 +1,7 @@
 """Messages become events in order, and a cookie is given out only with the content it belongs to."""
 
+from dataclasses import replace
+
 import pytest
 
 from relocd.errors import Unavailable
@@ -97,3 +99,34 @@ def test_a_state_that_is_not_understood_leaves_an_empty_cookie():
     session = Session(None)
     assert session.info(PhaseEnd(True, True, "another server's")) == [RefreshDone(), Cookie("")]
     assert session.cookie is None
+
+
+class TestNumbersThatRunBehind:
+    """A provider whose clock was ahead once stamps changes with older numbers than it has said before."""
+
+    OLD = "20260101110000.000001Z#000000#001#000000"
+    NEW = "20260101130000.000001Z#000000#001#000000"
+
+    @staticmethod
+    def changed(session, csn):
+        return session.entry(SyncState(State.MODIFY, UUID, None), replace(ENTRY, csn=csn))
+
+    def test_the_cookie_is_no_point_to_resume_from(self):
+        session = persisting(A2)
+        assert self.changed(session, self.OLD) == [Upsert(replace(ENTRY, csn=self.OLD)), Cookie(A2, resumable=False)]
+        assert session.cookie is None
+
+    def test_it_is_one_again_after_a_newer_number(self):
+        session = persisting(A2)
+        self.changed(session, self.OLD)
+        assert self.changed(session, self.NEW)[-1] == Cookie(A2)
+        assert str(session.cookie) == A2
+
+    def test_the_number_of_another_provider_says_nothing(self):
+        session = persisting(A2)
+        other = self.OLD.replace("#001#", "#002#")
+        assert self.changed(session, other) == [Upsert(replace(ENTRY, csn=other))]
+
+    def test_a_refresh_brings_changes_of_any_time(self):
+        session = Session(SyncCookie.parse(A2))
+        assert self.changed(session, self.OLD) == [Upsert(replace(ENTRY, csn=self.OLD))]
