@@ -205,6 +205,7 @@ class FakeOrders:
 
     def __init__(self) -> None:
         self.word = Mode.NORMAL
+        self.problem = ""
 
     def mode(self) -> Mode:
         return self.word

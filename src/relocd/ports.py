@@ -353,7 +353,9 @@ class Notifier(Protocol):
 
 
 class Orders(Protocol):
-    """What a person has told the agent of this server."""
+    """What a person has told the agent of this server; `problem` is why that is not known, empty while it is."""
+
+    problem: str
 
     def mode(self) -> Mode:
         """The mode now; cheap enough to be asked again and again."""

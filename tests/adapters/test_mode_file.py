@@ -1,4 +1,4 @@
-"""The word in the run folder: a mode, or `normal` and one warning for what cannot be understood."""
+"""The word in the run folder: a mode; while it cannot be read or understood, the last one, and at first `paused`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 
 from relocd.adapters.mode_file import ModeFile
 from relocd.model.mode import Mode
+from tests.adapters.set_writing import no_descriptors
 
 
 @pytest.fixture
@@ -45,16 +46,33 @@ def test_the_word_is_the_mode(path, warnings, mode, form):
         pytest.param(b"x" * 10_000, "'" + "x" * 40 + "'", id="a whole page"),
     ],
 )
-def test_what_is_no_mode_is_normal_and_says_so(path, warnings, content, shown):
-    path.write_bytes(content)
-    assert ModeFile(path).mode() is Mode.NORMAL
-    assert warnings() == [f"says {shown}, not one of normal, paused, drained; run `relocd resume`"]
+def test_what_is_no_mode_leaves_the_last_one_and_says_so(path, warnings, content, shown):
+    file = ModeFile(path)
+    for mode in (Mode.DRAINED, Mode.NORMAL):
+        path.write_text(mode)
+        file.mode()
+        path.write_bytes(content)
+        assert (file.mode(), f"says {shown}, not one of" in file.problem) == (mode, True)
+        assert file.problem in warnings()
 
 
-def test_what_cannot_be_read_is_normal_and_says_so(path, warnings):
-    path.mkdir()
-    assert ModeFile(path).mode() is Mode.NORMAL
-    assert warnings() == ["cannot be read (Is a directory)"]
+@pytest.mark.parametrize("spoil", [lambda path: path.write_text("off"), lambda path: path.mkdir()])
+def test_an_agent_that_begins_and_cannot_tell_is_paused_and_says_so(path, warnings, spoil):
+    spoil(path)
+    file = ModeFile(path)
+    assert file.mode() is Mode.PAUSED
+    assert [file.problem] == warnings()
+
+
+def test_a_paused_agent_stays_so_while_descriptors_are_short(path, warnings):
+    path.write_text("paused")
+    file = ModeFile(path)
+    assert file.mode() is Mode.PAUSED
+    with no_descriptors():
+        assert file.mode() is Mode.PAUSED
+        assert "Too many open files" in file.problem
+    path.unlink()
+    assert (file.mode(), file.problem) == (Mode.NORMAL, "")
 
 
 def test_one_problem_is_logged_once_and_another_one_anew(path, warnings):
@@ -62,7 +80,7 @@ def test_one_problem_is_logged_once_and_another_one_anew(path, warnings):
     for word in ("off", "off", "drained", "off", "of"):
         path.write_text(word)
         file.mode()
-    assert [each.split(",")[0] for each in warnings()] == ["says 'off'", "says 'of'"]
+    assert ["'off'" in each for each in warnings()] == [True, True, False]
 
 
 def test_the_file_is_looked_at_each_time(path):

@@ -10,14 +10,14 @@ import logging
 import time
 from collections import Counter as Counted
 from collections.abc import Iterator, Mapping
-from threading import Thread
-from typing import Any, Final, Self
+from typing import Final, Self
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, make_wsgi_app
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from relocd import __version__
+from relocd.adapters.metrics_server import MetricsServer
 from relocd.model.mode import Mode
 from relocd.ports import Standing
 
@@ -37,7 +37,7 @@ class PrometheusMeter(Collector):
 
     def __init__(self, listen: str, lease_s: float) -> None:
         self._listen = listen
-        self._server: tuple[Any, Thread] | None = None
+        self._server: MetricsServer | None = None
         self._standing = Standing()
         self._registry = CollectorRegistry()
         self._steps = Histogram(
@@ -70,18 +70,15 @@ class PrometheusMeter(Collector):
     async def __aenter__(self) -> Self:
         host, _, port = self._listen.rpartition(":")
         try:
-            self._server = start_http_server(int(port), host.strip("[]"), self._registry)
-        except OSError as error:
+            self._server = MetricsServer(host.strip("[]"), int(port), make_wsgi_app(self._registry))
+        except (OSError, ValueError) as error:  # the latter for what can be no host's name
             fields = {"listen": self._listen, "problem": str(error)}
             _log.warning("no metrics, their port cannot be used", extra={"fields": fields})
         return self
 
     async def __aexit__(self, *_: object) -> None:
         if self._server is not None:
-            server, thread = self._server
-            await asyncio.to_thread(server.shutdown)
-            server.server_close()
-            await asyncio.to_thread(thread.join)
+            await asyncio.to_thread(self._server.end)
 
     def acted(self, step: str, took_s: float, outcome: str) -> None:
         """Count a step in its histogram."""

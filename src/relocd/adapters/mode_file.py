@@ -17,22 +17,33 @@ class ModeFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._complained = ""
+        self._known: Mode | None = None
+        self.problem = ""
 
     def mode(self) -> Mode:
-        """The word in the file; `normal` where there is none or it cannot be understood, which is logged once."""
+        """The word in the file; `normal` where there is no file.
+
+        While that cannot be read or understood, the mode that was read last stays, and `problem` says why. Where none
+        was read yet it is `paused`: a person has said something, and whatever it was, it was not to go on as usual.
+        """
         try:
             word = self._path.read_text(encoding="utf-8", errors="replace").strip()
         except FileNotFoundError:
-            return Mode.NORMAL
+            return self._read(Mode.NORMAL)
         except OSError as error:
             return self._unusable(f"cannot be read ({error.strerror})")
         if word not in set(Mode):
-            return self._unusable(f"says {word[:40]!r}, not one of {', '.join(Mode)}; run `relocd resume`")
-        return Mode(word)
+            return self._unusable(f"says {word[:40]!r}, not one of {', '.join(Mode)}")
+        return self._read(Mode(word))
 
-    def _unusable(self, problem: str) -> Mode:
-        if problem != self._complained:
-            self._complained = problem
-            _log.warning("the mode is not used", extra={"fields": {"file": str(self._path), "problem": problem}})
-        return Mode.NORMAL
+    def _read(self, mode: Mode) -> Mode:
+        self._known, self.problem = mode, ""
+        return mode
+
+    def _unusable(self, why: str) -> Mode:
+        mode = self._known or Mode.PAUSED
+        problem = f"{self._path} {why}; the agent stays {mode} until `relocd resume`, pause or drain"
+        if problem != self.problem:
+            self.problem = problem
+            _log.warning("the mode is not known", extra={"fields": {"file": str(self._path), "problem": problem}})
+        return mode

@@ -77,7 +77,7 @@ class Agent:
         self._mirror = Mirror(DN.parse(settings.server.dn), directory.saved, int(settings.agent.spare_mib * 2**20))
         self._net = Net(self._changed)
         self._orders = orders
-        self._mode = orders.mode()
+        self._mode, self._mode_problem = orders.mode(), orders.problem
         writer = WatchedWriter(directory.writer, self._name_missed)
         self._pulse = Pulse(writer, settings.handover)
         self._completion = Completion(
@@ -242,9 +242,12 @@ class Agent:
         self._changed()
 
     def _my_status(self) -> dict[str, list[str]]:
-        own = (*self._crew.problems, *self._conflicts.problems, *self._net.problems)
-        problems = (*self._problems, *own)
-        return status_entry(self._crew.workers, problems, self._mode)
+        return status_entry(self._crew.workers, self._all_problems(), self._mode)
+
+    def _all_problems(self) -> tuple[Problem, ...]:
+        """What somebody should look at, but for services that say so themselves."""
+        mode = (Problem("mode", self._mode_problem),) if self._mode_problem else ()
+        return *self._problems, *self._crew.problems, *self._conflicts.problems, *self._net.problems, *mode
 
     def _agreed(self, settings: Settings, host: Host, reader: DirectoryReader, writer: DirectoryWriter) -> Agreement:
         vitals = Vitals(reader, settings.handover.lease_s)
@@ -277,6 +280,9 @@ class Agent:
         """Follow what a person tells this agent."""
         while True:
             mode = self._orders.mode()
+            if self._orders.problem != self._mode_problem:
+                self._mode_problem = self._orders.problem
+                self._changed()
             if mode is not self._mode:
                 _log.info("mode", extra={"fields": {"was": self._mode, "now": mode}})
                 self._mode = mode
@@ -328,8 +334,7 @@ class Agent:
             workers = self._crew.workers
             self._outlets.notifier.status(one_line(self._connection, workers))
             me = self._settings.server.dn
-            own = (*self._crew.problems, *self._conflicts.problems, *self._pulse.problems, *self._net.problems)
-            problems = (*self._problems, *own)
+            problems = (*self._all_problems(), *self._pulse.problems)
             told = status(me, __version__, self._connection, workers, problems, self._mode)
             if not await self._outlets.file.write(told):
                 asyncio.get_running_loop().call_later(self._settings.agent.retry_min_s, self._changed)

@@ -31,7 +31,9 @@ def give_order(status: Path, mode: Mode, timeout_s: float, progress: Callable[[s
             f"no agent runs on this server (nobody holds the lock beside {status}); start it: systemctl start relocd"
         )
     try:
-        status.with_name(MODE_NAME).write_text(f"{mode}\n")
+        aside = status.with_name(f".{MODE_NAME}.new")
+        aside.write_text(f"{mode}\n")
+        aside.rename(status.with_name(MODE_NAME))  # so that the agent reads one word or the other
     except OSError as error:
         raise Failed(
             f"{status.with_name(MODE_NAME)}: cannot be written ({error.strerror}); run this as root"

@@ -106,3 +106,12 @@ async def test_a_part_that_meets_a_defect_is_run_again(lab):
         await lab.says("ZeroDivisionError")
         lab.orders.mode = lambda: Mode.PAUSED
         await until(lambda: lab.said.status["mode"] == "paused", 10)
+
+
+async def test_a_mode_that_is_not_known_is_a_problem(lab):
+    async with lab.agent():
+        lab.directory.refresh()
+        await lab.serving()
+        lab.orders.problem = "the mode cannot be read"
+        await lab.says("the mode cannot be read")
+        assert names(lab) == {"mode"}
