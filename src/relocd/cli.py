@@ -16,7 +16,7 @@ from typer.main import get_command
 from relocd import __version__, acl, cli_completion, cli_doctor, cli_install, cli_orders, cli_status
 from relocd.acl import EXAMPLE
 from relocd.acl_rules import Roles
-from relocd.cli_access import PATH, Seconds, dn_given, with_access
+from relocd.cli_access import PATH, Seconds, dn_given, with_given_access
 from relocd.cli_groups import HERE, SEE, SET_UP, Grouped
 from relocd.cli_run import EXIT_PROBLEMS, outcome
 from relocd.cli_screen import Screen, print_json
@@ -118,7 +118,7 @@ def schema(
 
 
 @app.command(rich_help_panel=SEE)
-@with_access
+@with_given_access
 def show(
     access: Access,
     status: StatusFile = _DEFAULT_STATUS,

@@ -5,6 +5,7 @@ A command takes a parameter `access` and is decorated; in its place typer sees t
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import wraps
@@ -18,10 +19,12 @@ import typer
 
 from relocd.errors import Invalid
 from relocd.model.dn import DN
+from relocd.model.settings import DEFAULT_CONFIG
 from relocd.model.uri import DirectoryUri
 from relocd.operator.access import Access
+from relocd.operator.agent_access import with_agents_way
 
-__all__ = ["OPTIONS", "PATH", "Seconds", "access_so_far", "dn_given", "with_access"]
+__all__ = ["OPTIONS", "PATH", "Seconds", "access_so_far", "dn_given", "with_access", "with_given_access"]
 
 _T = TypeVar("_T")
 
@@ -105,7 +108,24 @@ OPTIONS: Final = tuple(signature(_access).parameters)
 
 
 def with_access(command: Callable[..., None]) -> Callable[..., None]:
-    """The command with the options of the access instead of its parameter `access`."""
+    """The command with the options of the access instead of its parameter `access`.
+
+    Where they and the environment name no directory it is that of the agent's configuration on this machine.
+    """
+
+    @wraps(command)
+    def reaching(access: Access, **given: Any) -> None:
+        command(access=with_agents_way(access, _configuration()), **given)
+
+    return with_given_access(reaching)
+
+
+def _configuration() -> Path:
+    return Path(os.environ.get("RELOCD_CONFIG") or DEFAULT_CONFIG)
+
+
+def with_given_access(command: Callable[..., None]) -> Callable[..., None]:
+    """The same, but it is left to the command what happens where no directory is named."""
     own = signature(command, eval_str=True).parameters
     options = signature(_access, eval_str=True).parameters
 
@@ -123,7 +143,7 @@ def with_access(command: Callable[..., None]) -> Callable[..., None]:
 def access_so_far(given: Mapping[str, Any], patience_s: int) -> Access:
     """The access of a line that is not complete yet: `given` has what click made of its options and the environment."""
     values: dict[str, Any] = {name: given.get(name) for name in OPTIONS}
-    return replace(_access(**values), timeout_s=patience_s)
+    return replace(with_agents_way(_access(**values), _configuration()), timeout_s=patience_s)
 
 
 def _required(parameters: list[Parameter]) -> list[Parameter]:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from relocd.cli_access import PATH, with_access
+from relocd.cli_access import PATH, with_given_access
 from relocd.cli_groups import SEE
 from relocd.cli_run import EXIT_PROBLEMS, EXIT_UNAVAILABLE
 from relocd.cli_screen import Screen, print_json
@@ -35,7 +35,7 @@ app = typer.Typer()
 
 
 @app.command(rich_help_panel=SEE)
-@with_access
+@with_given_access
 def doctor(
     access: Access,
     config: Annotated[
@@ -50,7 +50,7 @@ def doctor(
 
     The directory is that of --uri, or else that of the agent's configuration, looked at as the agent's identity unless
     --base and another identity are given. Nothing is changed.
-    Exits with 1 for a warning or an error, with 3 when no directory answers.
+    Exits with 1 for a warning or an error, with 3 when no directory answers or none is named.
     """
     if directory and host:
         raise Invalid("--directory and --host exclude each other; without either both are looked at")
@@ -95,7 +95,7 @@ def _directory(
         options = {"--uri": access.uris, "--base": access.base}
         advice = f"name it by {' and '.join(option for option, value in options.items() if not value)}"
         found["directory"] = [not_checked("directory", f"none is named in full; {problem.what}", advice)]
-        return True, None
+        return False, None
     looked = look(access, agent)
     found.update({uri: list(some) for uri, some in looked.findings.items()})
     return bool(looked.directories), None if server is None else looked.services_of(server)

@@ -133,6 +133,22 @@ def test_a_link_to_what_is_gone_is_unlinked_by_the_name_in_it(slapd: Slapd, trig
 
 
 class TestWhoIsMeant:
+    @pytest.mark.parametrize(
+        ("order", "meant"),
+        [
+            (orders.link("wbe", "node1"), "'web'"),
+            (orders.link(service_dn("wbe"), "node1"), "'web'"),
+            (orders.fence("nodee1"), "'node1'"),
+            (orders.activate("piar", "node1"), "'pair'"),
+        ],
+    )
+    def test_a_name_that_is_misspelt_has_the_nearest_one_told(
+        self, trigger: Access, order: orders.Order, meant: str
+    ) -> None:
+        with pytest.raises(Invalid, match="there is no") as refused:
+            planned(trigger, order)
+        assert meant in str(refused.value)
+
     def test_a_name_of_several_lists_them(self, trigger: Access) -> None:
         with pytest.raises(Invalid) as refused:
             planned(trigger, orders.link("twin", "node1"))

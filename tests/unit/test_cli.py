@@ -107,6 +107,11 @@ def test_a_status_of_another_shape_is_named(tmp_path: Path, content: str, capsys
     assert str(status) in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("line", [[], ["--directory"], ["--uri", "ldap://127.0.0.1:1"]])
+def test_doctor_without_a_directory_exits_with_3(line: list[str], tmp_path: Path) -> None:
+    assert run(["doctor", "--config", str(tmp_path / "none"), *line]) == 3
+
+
 def test_a_status_with_an_odd_time_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status = tmp_path / "status.json"
     status.write_text(json.dumps(AGENT | {"directory": {"state": "current", "since": "[/x]", "detail": "[/x]"}}))

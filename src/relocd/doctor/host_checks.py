@@ -20,6 +20,10 @@ _NEEDED: Final = {
     "CAP_NET_ADMIN": "raise addresses",
     "CAP_NET_RAW": "ask for and announce addresses (ARP, ND)",
 }
+_FILES: Final = "it may fail to write files as a template set names them"
+_LESSER: Final = {
+    "CAP_SYS_NICE": "its threads have no real-time priority, so that a busy machine may delay heartbeats and handovers",
+}
 
 
 def host_findings(facts: HostFacts) -> Iterator[Finding]:
@@ -76,9 +80,12 @@ def capabilities(facts: HostFacts) -> Iterator[Finding]:
         if name in _NEEDED:
             what = f"{facts.process} lacks {name}: it cannot {_NEEDED[name]}"
             yield error("capabilities", what, "run the agent by its unit (relocd install systemd) or as root")
-    lesser = [name for name in missing if name not in _NEEDED]
-    if lesser:
-        what = f"{facts.process} lacks {', '.join(lesser)}: it may fail to write files as a template set names them"
+    lesser: dict[str, list[str]] = {}
+    for name in missing:
+        if name not in _NEEDED:
+            lesser.setdefault(_LESSER.get(name, _FILES), []).append(name)
+    for why, names in lesser.items():
+        what = f"{facts.process} lacks {', '.join(names)}: {why}"
         yield warning("capabilities", what, "compare the unit with that of relocd install systemd")
     if not missing:
         yield ok("capabilities", f"{facts.process} has all {len(CAPABILITIES)}")

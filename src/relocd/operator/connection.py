@@ -41,7 +41,10 @@ def first_answer(access: Access, work: Callable[[ldap3.Connection], _T]) -> _T:
     Raises `Unavailable` when none does, `Failed` when one refuses, `Invalid` for a wrong option.
     """
     if not access.uris or not access.base:
-        raise Invalid("name the directory by --uri and --base, or by RELOCD_URI and RELOCD_BASE")
+        raise Invalid(
+            "name the directory by --uri and --base, or by RELOCD_URI and RELOCD_BASE; on a server with relocd.toml "
+            "it is the agent's"
+        )
     silent: list[str] = []
     for uri in access.uris:
         try:

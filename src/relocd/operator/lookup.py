@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from contextlib import suppress
+from difflib import get_close_matches
 from typing import Final, TypeVar
 
-from relocd.errors import Invalid
+from ldap3.core.exceptions import LDAPException
+
+from relocd.errors import Failed, Invalid
 from relocd.model.dn import DN
 from relocd.model.entries import Cluster, Entry, Server, Service, ServiceState
 from relocd.model.parse import STATE_RDN, STATUS_CLASS, STATUS_RDN, kinds, parsed
@@ -47,7 +51,9 @@ def one(directory: Directory, kind: str, text: str) -> Entry:
     if len(found) == 1:
         return found[0]
     if not found:
-        raise Invalid(f"there is no {kind} {text!r} below {directory.base}, or this identity may not read it")
+        near = _nearest(directory, kind, text)
+        hint = f"; is {near!r} meant?" if near else ""
+        raise Invalid(f"there is no {kind} {text!r} below {directory.base}, or this identity may not read it{hint}")
     raise Invalid(f"{text!r} is the name of several: {_listed(found)}; give the DN of the one you mean")
 
 
@@ -143,6 +149,16 @@ def _found(directory: Directory, kind: str, text: str) -> tuple[Entry, ...]:
     dn = DN.parse(text)
     found = directory.named(dn, matching(kind)) if dn.is_within(directory.base) else None
     return (found,) if found else ()
+
+
+def _nearest(directory: Directory, kind: str, text: str) -> str:
+    """The name of an entry of that class which is spelled almost so, empty where there is none."""
+    with suppress(Failed, LDAPException):
+        names = {each.dn.name for each in directory.entries(matching(kind), ("cn",))}
+        meant = DN.parse(text).name if "=" in text else text
+        close = get_close_matches(meant.lower(), sorted(each.lower() for each in names), n=1)
+        return next((each for each in sorted(names) if [each.lower()] == close), "")
+    return ""
 
 
 def _listed(entries: Iterable[Entry]) -> str:

@@ -61,6 +61,7 @@ def test_a_host_on_which_all_is_well_has_nothing_else_to_say():
         (replace(WELL, unit=("a", "b")), "unit", Level.WARNING, "relocd install systemd"),
         (replace(WELL, capabilities=WELL.capabilities - {"CAP_NET_RAW"}), "capabilities", Level.ERROR, "as root"),
         (replace(WELL, capabilities=WELL.capabilities - {"CAP_CHOWN"}), "capabilities", Level.WARNING, "the unit"),
+        (replace(WELL, capabilities=WELL.capabilities - {"CAP_SYS_NICE"}), "capabilities", Level.WARNING, "the unit"),
         (replace(WELL, process=""), "capabilities", Level.NOT_CHECKED, "run this as root"),
         (replace(WELL, booted=False), "systemd", Level.ERROR, 'manager = "script"'),
         (replace(WELL, equipment=replace(WELL.equipment, systemd="silent")), "systemd", Level.ERROR, "D-Bus"),
@@ -92,3 +93,13 @@ def test_each_thing_that_is_not_well_is_exactly_one_finding(facts, check, level,
 def test_a_manager_of_an_interface_that_carries_no_service_is_nobodys_business():
     facts = replace(WELL, network=network(managers={"wlan0": Manager("NetworkManager")}))
     assert {each.level for each in host_findings(facts)} == {Level.OK}
+
+
+def test_each_capability_that_is_missing_has_its_own_reason():
+    found = list(host_findings(replace(WELL, capabilities=WELL.capabilities - {"CAP_SYS_NICE", "CAP_CHOWN"})))
+    told = {
+        each.what.partition(": ")[0].rpartition(" ")[2]: each.what for each in found if each.check == "capabilities"
+    }
+    assert told.keys() == {"CAP_SYS_NICE", "CAP_CHOWN"}
+    assert "priority" in told["CAP_SYS_NICE"]
+    assert "write files" in told["CAP_CHOWN"]

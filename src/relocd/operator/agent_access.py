@@ -1,0 +1,83 @@
+"""The way of this server's own agent to the directory, for commands that are told no other.
+
+Read by Python's own TOML, since the commands do without the agent's libraries: `relocd check` is what judges the file,
+and here counts only how the directory is reached.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from relocd.errors import Invalid
+from relocd.model.dn import DN
+from relocd.model.uri import DirectoryUri
+from relocd.operator.access import Access
+
+__all__ = ["with_agents_way"]
+
+_HINT: Final = "relocd check says more; or name the directory by --uri and --base"
+
+
+def with_agents_way(access: Access, config: Path) -> Access:
+    """The access, where it names no directory that of the agent's configuration; as it is where there is none.
+
+    An identity that was given stays. The agent's own is taken where this user may read its password or key; without
+    any the bind is anonymous. Raises `Invalid` for a configuration that names no directory.
+    """
+    if access.uris or access.base:
+        return access
+    try:
+        table = tomllib.loads(config.read_text(encoding="utf-8"))["directory"]
+        found = _reached(table, access)
+    except FileNotFoundError:
+        return access
+    except OSError as error:
+        raise Invalid(f"{config}: cannot be read ({error.strerror}); name the directory by --uri and --base") from error
+    except (Invalid, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise Invalid(f"{config}: names no directory that can be used ({error}); {_HINT}") from error
+    own = access.bind_dn or access.external
+    return found if own else _as_agent(found, table)
+
+
+def _reached(table: Mapping[str, object], access: Access) -> Access:
+    uris = table["uris"]
+    if not isinstance(uris, list) or not uris:
+        raise Invalid("uris is no list of URIs")
+    for each in uris:
+        DirectoryUri.parse(_text(each))
+    base = DN.parse(_text(table["base"]))
+    return replace(
+        access,
+        uris=tuple(map(_text, uris)),
+        base=base.written,
+        starttls=access.starttls or table.get("starttls") is True,
+        ca_file=access.ca_file or _file(table, "ca_file"),
+    )
+
+
+def _as_agent(access: Access, table: Mapping[str, object]) -> Access:
+    """The same as the agent, as far as this user may be it."""
+    password, certificate, key = (_file(table, name) for name in ("password_file", "cert_file", "key_file"))
+    match table.get("bind"):
+        case "simple" if password is not None and os.access(password, os.R_OK):
+            dn = DN.parse(_text(table.get("bind_dn", "")))
+            return replace(access, bind_dn=dn.written, password_file=password)
+        case "external" if key is None or os.access(key, os.R_OK):
+            return replace(access, external=True, cert_file=certificate, key_file=key)
+    return access
+
+
+def _file(table: Mapping[str, object], name: str) -> Path | None:
+    text = _text(table.get(name, ""))
+    return Path(text) if text else None
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or "\0" in value:
+        raise Invalid(f"{value!r} is no text")
+    return value
