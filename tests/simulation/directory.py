@@ -35,7 +35,7 @@ _STATE = ("holder", "candidate", "previous", "generation")
 
 NAMES = tuple(map(EntryUUID, "abc"))
 
-Value = str | int | bool | None
+Value = str | int | bool | tuple[int, int] | None
 Values = tuple[tuple[str, Value], ...]
 
 
@@ -107,6 +107,7 @@ class Provider:
         self.number = number
         self.up = True
         self.hung = False
+        self.ahead = 0
         self.versions = [Content()]
         self.queue: list[Write] = []
         self.unsent: list[Change] = []
@@ -138,16 +139,21 @@ class Provider:
         self._take(change.values, change.csn)
         return True
 
-    def beat(self, server: str, tick: int) -> None:
-        """A server leaves its heartbeat."""
+    def beat(self, server: str, tick: int, agent: int = 0) -> None:
+        """An agent leaves its heartbeat, stamped by the clock of this provider."""
         self._written += 1
-        change = Change(((_beat(server), tick),), (tick, self.number, self._written), tick)
-        self.unsent.append(change)
-        self._values[_beat(server)] = tick
+        beat = (tick + self.ahead, agent)
+        self.unsent.append(Change(((_beat(server), beat),), (tick, self.number, self._written), tick))
+        self._values[_beat(server)] = beat
 
     def beat_of(self, server: str) -> int:
-        """When a server's newest heartbeat here was left; long ago where there is none."""
-        return int(self._values.get(_beat(server)) or -1000)
+        """By its stamp, when a server's newest heartbeat here was left; long ago where there is none."""
+        return self.last_beat(server)[0]
+
+    def last_beat(self, server: str) -> tuple[int, int]:
+        """The stamp of a server's newest heartbeat, and which agent has left it."""
+        found = self._values.get(_beat(server))
+        return found if isinstance(found, tuple) else (-1000, 0)
 
     def learn(self, change: Change, source: Provider, random: Random) -> None:
         """Take what the other provider tells, where nothing newer is known; see above for how that goes wrong."""

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-from relocd.model.entries import EntryUUID
+from relocd.model.entries import EntryUUID, Isolation
 from tests.simulation.directory import NAMES, Value, Write, fence, link
+from tests.simulation.kind import LEASE
 from tests.simulation.server import Server
 from tests.simulation.world import World
 
@@ -60,12 +61,12 @@ def _duel(random: Random) -> tuple[Event, ...]:
 
 
 def _return(random: Random) -> tuple[Event, ...]:
-    """The holder hangs when it is about to activate, and comes back just when another takes over."""
+    """The holder hangs when it is about to activate, and comes back, or anew, just when another takes over."""
     return (
         Event("trigger links", NAMES[2], tick=2),
         Event("agent hangs", ACTOR, step=3),
         Event("trigger links", NAMES[0], tick=random.randrange(10, 40)),
-        Event("agent resumes", HOLDER, step=random.choice([5, 6, 6])),
+        Event(random.choice(["agent resumes", "agent restarts"]), HOLDER, step=random.choice([5, 6, 6])),
     )
 
 
@@ -89,7 +90,7 @@ def happen(world: World, event: Event, actor: Server | None = None) -> None:
     if name is not None:
         before = len(world.trace)
         world.note(f"* {event.what}: {name}")
-        if not _EVENTS[event.what](world, world.servers[name]):
+        if (world.clones and event.what in _UNNOTICED) or not _EVENTS[event.what](world, world.servers[name]):
             del world.trace[before:]
 
 
@@ -111,6 +112,7 @@ def _fence(world: World, server: Server) -> bool:
     if not any(provider.answers for provider in world.providers):
         return False
     _crash(world, server)
+    _end_clones(world, server)
     return _trigger(world, fence(server.name), True)
 
 
@@ -206,6 +208,73 @@ def _meet(world: World, _server: Server) -> bool:
     return meets
 
 
+def _unplug(world: World, server: Server) -> bool:
+    """A server that has no provider of its own is heard by nobody any more."""
+    can = server.up and server.plugged and not (1 < world.kind.providers > NAMES.index(server.name))
+    if can:
+        server.plugged, server.cut, server.was_cut = False, True, server.address
+    return can
+
+
+def _plug(world: World, server: Server) -> bool:
+    can = server.acts and not server.plugged
+    if can:
+        world.plug(server)
+    return can
+
+
+def _reach_again(_world: World, server: Server) -> bool:
+    can = server.up and server.plugged and server.cut
+    if can:
+        server.cut = False
+    return can
+
+
+def _put_copy(world: World, server: Server) -> bool:
+    """Somebody puts the address there, or in place of the one that the agent has raised, which loses its mark by that.
+
+    Where the kernel is to drop the address, only the first: the second takes its lifetime away, too.
+    """
+    can = server.up and not server.copy and not (server.address and world.kind.isolation is Isolation.RELEASE)
+    server.copy = server.copy or can
+    return can
+
+
+def _remove_copy(_world: World, server: Server) -> bool:
+    can = server.copy
+    server.remove_copy()
+    return can
+
+
+def _stop_again(_world: World, server: Server) -> bool:
+    can, server.sticks = server.sticks, False
+    server.memory.kept_until = server.memory.pause = 0
+    return can
+
+
+def _shift_clock(world: World, server: Server) -> bool:
+    world.provider(server).ahead = world.random.choice([-5 * LEASE, LEASE + 2, 5 * LEASE])
+    return True
+
+
+def _set_clock(world: World, server: Server) -> bool:
+    shifted, world.provider(server).ahead = world.provider(server).ahead != 0, 0
+    return shifted
+
+
+def _clone(world: World, server: Server) -> bool:
+    can = server.acts and world.reaches(server) and world.kind.providers == 1 and not world.clones
+    if can:
+        world.clone(server)
+    return can
+
+
+def _end_clones(world: World, _server: Server) -> bool:
+    can = bool(world.clones)
+    world.clones.clear()
+    return can
+
+
 _CALM: Final = (
     *("trigger links", "trigger links everybody", "trigger unlinks"),
     *("trigger activates in the cluster", "trigger deactivates the cluster"),
@@ -221,8 +290,16 @@ _FAULTS: Final = (
     ("is drained", "is undrained"),
     ("is displaced", "is not displaced"),
     ("slapd hangs", "slapd resumes"),
+    ("cable comes out", "cable is in again"),
+    ("somebody adds the address", "somebody removes the address"),
+    ("units do not stop", "units stop again"),
+    ("a provider's clock is wrong", "a provider's clock is right"),
+    ("is cloned", "clone ends"),
 )
 _FAULTS_OF_TWO: Final = (("slapd dies", "slapd starts"), ("providers part", "providers meet"))
+
+_UNNOTICED: Final = {"agent hangs", "loses the directory", "cable comes out"}
+"""What does not happen while there are two agents of one name: the other one could not notice it."""
 
 _EVENTS: Final[dict[str, Callable[[World, Server], bool]]] = {
     "trigger links": lambda world, server: _trigger(world, link(server.name), True),
@@ -237,7 +314,7 @@ _EVENTS: Final[dict[str, Callable[[World, Server], bool]]] = {
     "agent resumes": _set("hung", False),
     "agent restarts": _restart_agent,
     "loses the directory": _set("cut", True),
-    "has the directory again": _set("cut", False),
+    "has the directory again": _reach_again,
     "is not ready": _set("ready", False),
     "is ready": _mends("ready", True),
     "will fail to activate": _set("failing", True),
@@ -250,6 +327,16 @@ _EVENTS: Final[dict[str, Callable[[World, Server], bool]]] = {
     "slapd resumes": _wake_provider,
     "slapd dies": _kill_provider,
     "slapd starts": _start_provider,
+    "cable comes out": _unplug,
+    "cable is in again": _plug,
+    "somebody adds the address": _put_copy,
+    "somebody removes the address": _remove_copy,
+    "units do not stop": _set("sticks", True),
+    "units stop again": _stop_again,
+    "a provider's clock is wrong": _shift_clock,
+    "a provider's clock is right": _set_clock,
+    "is cloned": _clone,
+    "clone ends": _end_clones,
     "providers part": _part,
     "providers meet": _meet,
 }

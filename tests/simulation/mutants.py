@@ -23,8 +23,9 @@ from relocd.plan.steps import (
     SwapIn,
     Withdraw,
 )
+from tests.simulation.kind import Care, Kind, Rules
 from tests.simulation.schedule import Make
-from tests.simulation.world import Care, Kind, Rules, World
+from tests.simulation.world import World
 
 __all__ = ["CAUGHT", "UNSEEN", "right"]
 
@@ -140,6 +141,13 @@ CAUGHT: dict[str, Make | tuple[Make, int]] = {
     "a write does not compare": _careless(Care(compares=False)),
     "a write of unknown outcome is not sent again": _careless(Care(repeats=False)),
     "extending an address raises one that the kernel has dropped": _careless(Care(extends_only=False)),
+    "what has lost its mark counts as gone": _careless(Care(drops_all=False)),
+    "units that do not stop lose their address": _careless(Care(keeps_what_sticks=False)),
+    "what could not be let go is tried again at once": _careless(Care(pauses=False)),
+    "R2 asks without trying whether the address can be raised": _careless(Care(tries_first=False)),
+    "the providers' clocks are believed": _careless(Care(has_own_clock=False)),
+    "another agent of the same name is not noticed": _careless(Care(notices_others=False)),
+    "a healed holder does not ask the wire": _careless(Care(asks_when_healed=False)),
     "R7 who is not the holder does not stop": (_left_out(Stop), 2),
     "R1 without a candidacy": (_deciding(_takes_at_once), 2),
     "R8 without settling": (_with(settled=True), 2),
@@ -156,6 +164,10 @@ UNSEEN: dict[str, tuple[Make, str]] = {
     "the lease counts from when the heartbeat came back": (
         _careless(Care(counts_from_sending=False)),
         "a takeover takes longer than a heartbeat is on its way; only a very slow way back could tell",
+    ),
+    "an agent that begins was never silent": (
+        _careless(Care(former_counts_for_a_lease=False)),
+        "it waits for as long as a write may be on its way; only a takeover as late as it is allowed could meet it",
     ),
     "what the witnesses have said is not asked anew": (
         _careless(Care(judges_anew=False)),

@@ -1,12 +1,13 @@
 """Random schedules for the world, and what must hold in each of them.
 
 - *Never two*: the address of an exclusive service is never up on two servers, also when servers crash, agents hang for
-  longer than the lease, providers hang, and writes are carried out late. The probe before an address is raised is not
-  counted on.
+  longer than the lease, providers hang, and writes are carried out late. The probe before an address is raised is
+  counted on only against a server whose cable was out.
 - *Never nobody*: once nothing fails or changes any more, the service is active somewhere if a chosen server is there
   that is up, ready and can be activated. It is active nowhere if nobody is chosen. It is active on the holder, if that
   one can serve and anybody is chosen, even where the chosen are not ready.
 - *Nothing taken by the unready*: who asks for the service is ready for it.
+- *Nothing is dropped in vain*: a holder that cannot let go of all serves on with its address.
 - *Way is given*: a displaced server and a fenced one serve nothing; a drained one serves only until another can.
 - *No bouncing*: it comes to rest, with nobody left waiting: no ready candidate that the holder should have served, and
   no previous holder behind one that serves.
@@ -14,8 +15,12 @@
 
 The conditions:
 
-- Who is silent in the directory and on the wire for a lease does not come back with the address; who sets
-  `relocFenced` has powered the server off.
+- Who is silent in the directory and on the wire for a lease comes back with the address only as a cable does that is in
+  again: it asks the wire at once, and what it is late by is not counted. Who sets `relocFenced` has powered the server
+  off, with all clones of it.
+- Two agents of one name (a cloned machine) both act and reach the directory; one that hangs is not noticed.
+- Somebody may add the address to a server, or take the agent's mark away from it, but not the lifetime of one that is
+  released.
 - An agent that hangs does so between its acts, not between its last look at the clock and the act itself.
 - A write that the directory carries out at all, it carries out within an eighth of the lease (the kernel sends none for
   longer), or when it wakes up, before it answers anybody. The kernel drops the address of a service that is released
@@ -38,9 +43,10 @@ from random import Random
 from relocd.model.entries import Isolation
 from tests.simulation.directory import Content
 from tests.simulation.events import Event, happen, planned
+from tests.simulation.kind import LEASE, Kind
 from tests.simulation.server import Server
 from tests.simulation.sight import Direct, Seeing
-from tests.simulation.world import LEASE, Kind, World
+from tests.simulation.world import World
 
 __all__ = ["Make", "Schedule", "Violation", "run", "schedule", "shrunk"]
 
@@ -124,7 +130,7 @@ def _violation_of(planned: Schedule, make: Make) -> Violation | None:
 
 def _progress(world: World) -> None:
     """Some agents do something; now and then one does in no time all that it has to."""
-    draw, servers = world.random.random, [*world.servers.values()]
+    draw, servers = world.random.random, world.machines
     for _ in range(1 + int(draw() * 5)):
         server = servers[int(draw() * len(servers))]
         kind = draw()
@@ -142,8 +148,12 @@ def _rest(world: World) -> None:
     world.note("--- rest")
     world.amid_step = lambda _world, _server: None
     world.apart = False
+    world.clones.clear()
     for server in world.servers.values():
         server.hung = server.cut = False
+        server.remove_copy()
+        if not server.plugged:
+            world.plug(server)
     for provider in world.providers:
         provider.up = True
         if provider.hung:
@@ -172,7 +182,7 @@ def _done(world: World) -> tuple[int, ...]:
 
 def _round(world: World) -> None:
     world.tick()
-    for server in world.servers.values():
+    for server in world.machines:
         for _ in range(3):
             world.deliver(server)
         for _ in range(2):
@@ -189,11 +199,13 @@ def _retries(world: World) -> bool:
 
 
 def _check(world: World) -> None:
-    active = [server.name for server in world.servers.values() if server.address]
+    active = [server.name for server in world.machines if server.answers and not server.heals]
     if len(active) > 1 and not world.doubtful:
         raise _violation(world, f"active on {' and '.join(active)}")
     if world.unready_asked:
         raise _violation(world, f"{world.unready_asked} asked for the service and was not ready")
+    if world.bared:
+        raise _violation(world, f"{world.bared} dropped the address of a service that it could not give away")
     for provider in world.providers:
         if len(provider.versions) > 1 and not world.doubted:
             _check_growth(world, *provider.versions[-2:])
@@ -211,13 +223,13 @@ def _check_served(world: World, content: Content) -> None:
     serving = [server for server in servers.values() if server.serves]
     holder = servers[state.holder] if state.holder else None
     others = [servers[name] for name in content.chosen if not _gives_way(servers[name], content)]
-    if not others and any(server is not holder or not content.chosen for server in serving):
+    if not others and any((server is not holder or not content.chosen) and not server.sticks for server in serving):
         raise _violation(world, "it runs, and nobody is chosen")
     if not serving and any(server.able for server in others):
         raise _violation(world, "nobody serves")
     if not serving and others and holder and holder.able and holder.name not in content.fenced:
         raise _violation(world, "the holder could serve")
-    for server in serving:
+    for server in (each for each in serving if not each.sticks):
         _check_way_given(world, server, content, others)
         _check_nobody_waits(world, content)
 

@@ -9,7 +9,7 @@ from relocd.model.entries import EntryUUID
 from relocd.plan.sight import GivesWay, Life, State
 from tests.simulation.sight import Direct
 
-__all__ = ["Memory", "Server", "Verdict"]
+__all__ = ["Memory", "Server", "Sign", "Verdict"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,18 +20,33 @@ class Verdict:
     judged_at: int
 
 
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """What an agent has seen of another's heartbeat: its stamp, when it was read last, since when it stands still, and
+    the last read before it was seen to change."""
+
+    stamp: int
+    read_at: int
+    since: int
+    moved_at: int | None = None
+
+
 @dataclass(slots=True)
 class Memory:
     """What is gone when the agent ends.
 
     `seen` is how far it has followed its provider. `sent_at` is its heartbeat that has not come back yet, `confirmed`
     when the last one that did was sent, `back_at` when one came back after a lease without. `said` is the state as it
-    stands since `changed_at`; `repeats` is how often this server has asked again since then.
+    stands since `changed_at`; `repeats` is how often this server has asked again since then. `resumed_at` is when it
+    went on from the heartbeats of an agent before it, `other_at` when it last heard of another agent of its name.
+    Until `kept_until` nothing is let go that could not be, and then again after a longer `pause`.
     """
 
     view: Direct
     seen: int
     began_at: int
+    agent: int = 0
+    found: tuple[int, int] = (0, 0)
     believes: bool = False
     parts: Iterator[None] | None = None
     failed_in: int | None = None
@@ -43,13 +58,22 @@ class Memory:
     said: State | None = None
     changed_at: int = 0
     repeats: int = 0
+    resumed_at: int | None = None
+    other_at: int | None = None
+    signs: dict[EntryUUID, Sign] = field(default_factory=dict)
+    pause: int = 0
+    kept_until: int = 0
     watch: dict[EntryUUID, tuple[int, int]] = field(default_factory=dict)
     verdicts: dict[EntryUUID, Verdict] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class Server:
-    """The machine; `address` is what the wire answers, whatever its agent believes.
+    """The machine; `address` is what it has, whatever its agent believes; the wire hears it while it is `plugged`.
+
+    `copy`: somebody has put the address there, or it does not look any more as the agent has made it. `sticks`: its
+    units do not stop. `was_cut`: its cable was out since it raised the address; `heals`: it asks the wire about that.
+    `former` is what an agent before this one knew of its heartbeats, `agents` are all that have run here.
 
     `expires` is when the kernel drops the address of a service that is released.
     """
@@ -64,6 +88,13 @@ class Server:
     failing: bool = False
     drained: bool = False
     displaced: bool = False
+    copy: bool = False
+    sticks: bool = False
+    plugged: bool = True
+    was_cut: bool = False
+    heals: bool = False
+    former: tuple[int, int] | None = None
+    agents: set[int] = field(default_factory=set)
     address: bool = False
     units: bool = False
     expires: int = 0
@@ -74,6 +105,16 @@ class Server:
         return self.up and not self.hung
 
     @property
+    def answers(self) -> bool:
+        """Whether the address answers here that its agent has raised."""
+        return self.address and self.plugged
+
+    @property
+    def fit(self) -> bool:
+        """Whether it can raise the address, and all else that it needs is there."""
+        return self.ready and not (self.copy and not self.address)
+
+    @property
     def serves(self) -> bool:
         """Whether clients are served here."""
         return self.address and self.units
@@ -81,7 +122,7 @@ class Server:
     @property
     def able(self) -> bool:
         """Whether the service could be activated here."""
-        return self.up and self.ready and not self.failing and not self.displaced
+        return self.up and self.fit and not self.failing and not self.displaced
 
     def gives_way(self, *, fenced: bool) -> GivesWay | None:
         """Why it lets the service go although it is linked."""
@@ -91,7 +132,14 @@ class Server:
             return GivesWay.DISPLACED
         return GivesWay.DRAINED if self.drained else None
 
+    def remove_copy(self) -> None:
+        """Somebody removes an address that the agent has not raised, or that has no mark of it any more."""
+        if self.copy:
+            self.copy = self.address = self.was_cut = False
+            self.memory.kept_until = self.memory.pause = 0  # a change here is a reason to try again
+
     def power_off(self) -> None:
         """The address is gone with the machine, and all that the agent knew."""
-        self.up = self.hung = self.address = self.units = False
+        self.up = self.hung = self.address = self.units = self.copy = self.was_cut = self.heals = False
+        self.former = None
         self.memory.parts = None

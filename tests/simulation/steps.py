@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from tests.simulation.server import Server
     from tests.simulation.world import World
 
-__all__ = ["CARRIED_OUT", "HESITATION", "PROMPT", "STEADY"]
+__all__ = ["CARRIED_OUT", "HESITATION", "PROMPT", "STEADY", "Giving"]
+
+Giving = HandOver | GiveBack | LetGo | StepDown
+"""The steps by which a holder gives the service away."""
 
 HESITATION = 4
 """What was allowed by a read is only carried out within so many ticks; fewer than the lease has."""
@@ -40,6 +43,8 @@ STEADY = 2 * PROMPT + DELAY
 
 def _activate(world: World, server: Server, step: Activate, _write: Write | None) -> Iterator[None]:
     read_at = world.now
+    if not world.is_alone(server):
+        return
     if world.care.reads_first:
         if not world.reaches(server):
             return
@@ -51,7 +56,7 @@ def _activate(world: World, server: Server, step: Activate, _write: Write | None
         if not world.is_steady(server):
             return
         yield
-    if world.care.asks_wire and world.answers(server):
+    if world.answers(server):
         world.note(f"{server.name} waits: the address answers elsewhere")
         return
     yield
@@ -74,16 +79,47 @@ def _bring_up(world: World, server: Server, step: Activate) -> Iterator[None]:
 
 
 def _fails(server: Server) -> bool:
-    return server.failing or not server.ready
+    return server.failing or not server.fit
 
 
 def _stop(world: World, server: Server, _step: Step, _write: Write | None) -> Iterator[None]:
-    server.units = False
-    if server.address:
+    """The address first, since another server may have it by now; a unit that does not stop is tried again later."""
+    yield from _drop(world, server)
+    server.memory.believes = False
+    server.units = server.units and server.sticks
+    if server.units or server.address:
+        world.pauses(server)
+    yield
+
+
+def _drop(world: World, server: Server) -> Iterator[None]:
+    if server.address and not server.copy:
         yield
         world.note(f"{server.name} drops the address")
-    server.address = server.memory.believes = False
+        server.address = server.was_cut = False
+
+
+def _let(world: World, server: Server) -> Iterator[None]:
+    """Units, then the address, before the service is given away; what cannot be let go whole serves on."""
+    if world.care.drops_all and server.copy:
+        world.pauses(server)
+        return
+    server.units = server.units and server.sticks
     yield
+    if server.units and world.care.keeps_what_sticks:
+        world.pauses(server)
+        return
+    yield from _drop(world, server)
+    server.memory.believes = False
+    if server.units:
+        world.bared = server.name
+    yield
+
+
+def _is_gone(world: World, server: Server) -> bool:
+    """Whether nothing is left here as far as the agent sees."""
+    left = server.address and (world.care.drops_all or not server.copy)
+    return not (left or server.units)
 
 
 def _send(world: World, server: Server, write: Write | None) -> Iterator[None]:
@@ -125,14 +161,16 @@ def _just_write(world: World, server: Server, _step: Step, write: Write | None) 
     yield from _send(world, server, write)
 
 
-def _stop_and_write(world: World, server: Server, step: Step, write: Write | None) -> Iterator[None]:
-    yield from _stop(world, server, step, write)
-    if _may_give(world, server):
+def _stop_and_write(world: World, server: Server, _step: Step, write: Write | None) -> Iterator[None]:
+    yield from _let(world, server)
+    if _is_gone(world, server) and _may_give(world, server):
         yield from _send(world, server, write)
 
 
-def _give_back(world: World, server: Server, step: GiveBack, write: Write | None) -> Iterator[None]:
-    yield from _stop(world, server, step, write)
+def _give_back(world: World, server: Server, _step: GiveBack, write: Write | None) -> Iterator[None]:
+    yield from _let(world, server)
+    if not _is_gone(world, server):
+        return
     if server.name in server.memory.view.content.direct:
         own = link(server.name)
         yield from _send(world, server, Write(((own, True),), ((own, None),)))

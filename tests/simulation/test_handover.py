@@ -9,10 +9,11 @@ import pytest
 
 from tests.simulation import schedule as schedules
 from tests.simulation.directory import Content, Write
+from tests.simulation.kind import Kind
 from tests.simulation.mutants import CAUGHT, UNSEEN, right
 from tests.simulation.schedule import Violation, run, schedule, shrunk
 from tests.simulation.sight import Mirrored
-from tests.simulation.world import Kind, World
+from tests.simulation.world import World
 
 SCHEDULES = {1: 4000, 2: 1500}
 PARTS = 4

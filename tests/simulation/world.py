@@ -13,52 +13,16 @@ from random import Random
 
 from relocd.model.entries import EntryUUID, Isolation
 from relocd.plan.handover import watched
-from relocd.plan.sight import GivesWay, Here, Life, Sight, State
-from relocd.plan.steps import BecomeCandidate, ClearCandidate, Keep, Step, SwapIn
+from relocd.plan.sight import GivesWay, Here, Sight, State
+from relocd.plan.steps import Activate, BecomeCandidate, ClearCandidate, Keep, Step, Stop, SwapIn
 from tests.simulation.directory import NAMES, Content, Provider, Write, fence, replicate
-from tests.simulation.server import Memory, Server, Verdict
-from tests.simulation.sight import Direct, Seeing, written
-from tests.simulation.steps import CARRIED_OUT, HESITATION, PROMPT, STEADY
+from tests.simulation.kind import LEASE, SETTLING, SLOWEST, Care, Kind, Rules
+from tests.simulation.server import Memory, Server
+from tests.simulation.sight import written
+from tests.simulation.steps import CARRIED_OUT, PROMPT, STEADY, Giving
+from tests.simulation.witnesses import lives_of
 
-__all__ = ["HESITATION", "LEASE", "SETTLING", "Care", "Kind", "Rules", "World"]
-
-LEASE = 10
-"""Ticks without a heartbeat after which a server counts as silent."""
-
-SETTLING = 5
-"""How long a candidacy stands before a takeover: longer than a change takes to the other provider and back."""
-
-SLOWEST = 4
-"""The most ticks that a heartbeat takes to come back while the directory answers."""
-
-Rules = Callable[[Sight, Here], Step]
-
-
-@dataclass(frozen=True, slots=True)
-class Care:
-    """What an agent takes care of outside the rules; the mutants leave one out."""
-
-    reads_first: bool = True
-    asks_wire: bool = False
-    acts_in_time: bool = True
-    waits_until_steady: bool = True
-    waits_to_give: bool = True
-    counts_from_sending: bool = True
-    judges_anew: bool = True
-    repeats: bool = True
-    rules_out: bool = True
-    compares: bool = True
-    extends_only: bool = True
-    asks_again: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """What sort of world it is."""
-
-    isolation: Isolation = Isolation.KEEP
-    providers: int = 1
-    seeing: Seeing = Direct
+__all__ = ["World"]
 
 
 @dataclass(slots=True)
@@ -86,10 +50,18 @@ class World:
         self.steps = 0
         self.amid_step: Callable[[World, Server], None] = lambda _world, _server: None
         self.unready_asked: EntryUUID | None = None
+        self.bared: EntryUUID | None = None
         self.doubtful = self.doubted = False
         self._met_since = 0
         self._late: list[_Late] = []
+        self._agents = 0
         self.servers = {name: self._server(name, number) for number, name in enumerate(NAMES)}
+        self.clones: list[Server] = []
+
+    @property
+    def machines(self) -> list[Server]:
+        """All servers, and those that were cloned from them."""
+        return [*self.servers.values(), *self.clones]
 
     def note(self, text: str) -> None:
         """A line of the trace; the same twice is noted once."""
@@ -111,7 +83,9 @@ class World:
         self._carry_late()
         if self.kind.providers > 1:
             self._doubt()
-        for server in self.servers.values():
+        for server in self.machines:
+            if server.heals:
+                self._heal(server)
             if server.acts and self.reaches(server):
                 self._beat(server)
             elif server.acts and not server.cut and self.random.random() < 0.2:
@@ -142,8 +116,38 @@ class World:
     def start_agent(self, server: Server) -> None:
         """An agent begins: it adopts what is up, and waits for its refresh, which shows the directory as it is now."""
         server.hung = False
+        memory = server.memory
+        if memory.confirmed is not None:
+            server.former = (memory.confirmed, memory.back_at)
         server.memory = self._memory(server)
+        server.agents.add(server.memory.agent)
         server.memory.believes = server.serves
+
+    def pauses(self, server: Server) -> None:
+        """Something could not be let go: it stays for now, and each time for longer."""
+        memory = server.memory
+        memory.pause = min(2 * memory.pause or 2, 8 * LEASE) if self.care.pauses else 0
+        memory.kept_until = self.now + memory.pause
+
+    def clone(self, server: Server) -> None:
+        """A copy of the machine is started, with an agent that goes by the same entry."""
+        memory = self._memory(server)
+        self.clones.append(Server(server.name, memory, server.provider, agents={memory.agent}))
+
+    def plug(self, server: Server) -> None:
+        """Its cable is back; until its heartbeat has come back it asks the wire who else answers."""
+        server.plugged, server.cut, server.heals = True, False, True
+        self._heal(server)
+
+    def _heal(self, server: Server) -> None:
+        if not server.acts:
+            return
+        others = any(other.answers for other in self.machines if other is not server)
+        if server.address and others and self.care.asks_when_healed:
+            self.note(f"{server.name} drops the address")
+            server.address = server.was_cut = server.memory.believes = False
+        if server.memory.confirmed is not None and not self._missing(server.memory):
+            server.heals = False
 
     def stop_provider(self, provider: Provider) -> None:
         """It is gone with what waits in its queues; what it has written is on its disk."""
@@ -170,31 +174,42 @@ class World:
         return None if draw < 0.1 else done
 
     def answers(self, asking: Server) -> bool:
-        """Whether the service's address answers somebody on the wire."""
-        return any(server.address for server in self.servers.values() if server is not asking)
+        """Whether the address answers at a server whose cable was out: on others the probe is not counted."""
+        return any(each.answers for each in self.machines if each is not asking and each.was_cut)
 
     def is_steady(self, server: Server) -> bool:
         """Whether nobody can be about to act on the death of a server: see `Here.steady`."""
         memory = server.memory
         if not self.care.waits_until_steady:
             return True
-        if memory.confirmed is None or self._missing(memory):
+        if memory.confirmed is None or self._missing(memory) or not self.is_alone(server):
+            return False
+        if memory.resumed_at is not None and self.now - memory.resumed_at <= PROMPT:
             return False
         return self.now - memory.back_at > STEADY or memory.view.content.written_at > memory.back_at
+
+    def is_alone(self, server: Server) -> bool:
+        """Whether no other agent has gone by its name within a lease."""
+        other_at = server.memory.other_at
+        return other_at is None or self.now - other_at > LEASE or not self.care.notices_others
 
     def raise_address(self, server: Server) -> None:
         """With a lifetime from the last heartbeat on where it is released; nothing when that has run out."""
         server.expires = self._expiry(server)
         if self.kind.isolation is Isolation.KEEP or self.now < server.expires:
-            server.address = True
+            server.address, server.was_cut = True, server.was_cut or not server.plugged
             self.note(f"{server.name} RAISES the address")
 
     def _server(self, name: EntryUUID, number: int) -> Server:
-        return Server(name, Memory(self.kind.seeing(name, Content()), 0, 0), number % self.kind.providers)
+        self._agents += 1
+        memory = Memory(self.kind.seeing(name, Content()), 0, 0, self._agents)
+        return Server(name, memory, number % self.kind.providers, agents={self._agents})
 
     def _memory(self, server: Server) -> Memory:
         versions = self.provider(server).versions
-        return Memory(self.kind.seeing(server.name, versions[-1]), len(versions) - 1, self.now)
+        self._agents += 1
+        found = self.provider(server).last_beat(server.name)
+        return Memory(self.kind.seeing(server.name, versions[-1]), len(versions) - 1, self.now, self._agents, found)
 
     def _move(self, server: Server) -> None:
         """An agent whose provider does not answer turns to another one that does."""
@@ -251,9 +266,10 @@ class World:
     def _beat(self, server: Server) -> None:
         """The heartbeat that comes back proves the directory and the search, from when it was sent."""
         memory = server.memory
+        self._note_other(server)
         if memory.sent_at is not None and (self.random.random() < 0.25 or self.now - memory.sent_at >= SLOWEST):
             if memory.confirmed is None or self.now - memory.confirmed >= LEASE:
-                memory.back_at = self.now
+                memory.back_at = self._back_at(server)
             memory.confirmed = memory.sent_at if self.care.counts_from_sending else self.now
             memory.sent_at = None
             if server.address:
@@ -261,8 +277,25 @@ class World:
             elif memory.believes and not self.care.extends_only:
                 self.raise_address(server)
         if memory.sent_at is None:
-            self.provider(server).beat(server.name, self.now)
+            self.provider(server).beat(server.name, self.now, memory.agent)
             memory.sent_at = self.now
+
+    def _back_at(self, server: Server) -> int:
+        """Since when none was missing for a lease: where the lease of an agent before this one goes on, as it knew."""
+        memory, former = server.memory, server.former
+        fresh = former is not None and self.now - former[0] < LEASE
+        if former is None or memory.confirmed is not None:
+            return self.now
+        if fresh or not self.care.former_counts_for_a_lease:
+            memory.resumed_at = self.now
+            return former[1]
+        return self.now
+
+    def _note_other(self, server: Server) -> None:
+        """A heartbeat by its name that no agent of this machine has sent."""
+        beat = self.provider(server).last_beat(server.name)
+        if beat != server.memory.found and beat[1] not in server.agents:
+            server.memory.other_at = self.now
 
     def _expiry(self, server: Server) -> int:
         confirmed = server.memory.confirmed
@@ -280,8 +313,8 @@ class World:
         memory.sulks = memory.sulks and server.name in contest.choice.all
         here = self._here(server, seen, fenced=server.name in contest.fenced)
         sight = Sight(server.name, seen, contest.choice)
-        lives = self._lives(server, watched(sight, here))
-        step = self.decide(Sight(server.name, seen, contest.choice, lives), here)
+        lives = lives_of(self, server, watched(sight, here))
+        step = self._unless_kept(server, self.decide(Sight(server.name, seen, contest.choice, lives), here), here)
         if isinstance(step, Keep):
             if here.gives_way is GivesWay.FENCED and seen.holder != server.name and not here.up:
                 yield from self._clear_fence(server)
@@ -291,6 +324,15 @@ class World:
         yield
         yield from CARRIED_OUT[type(step)](self, server, step, write)
 
+    def _unless_kept(self, server: Server, step: Step, here: Here) -> Step:
+        """The step, or to serve on where it would let go of what could not be let go just now."""
+        if self.now >= server.memory.kept_until or not isinstance(step, Giving | Stop):
+            return step
+        why = "could not be let go, so it stays for now"
+        if here.active or not here.steady or isinstance(step, Stop):
+            return Keep(why)
+        return Activate(step.state.generation, why)
+
     def _begin(self, server: Server, step: Step) -> None:
         self.steps += 1
         to = getattr(step, "to", None) or getattr(step, "server", "")
@@ -298,7 +340,7 @@ class World:
         if isinstance(step, BecomeCandidate | ClearCandidate):
             server.memory.changed_at, server.memory.repeats = self.now, server.memory.repeats + 1
         asks = isinstance(step, BecomeCandidate | SwapIn) and step.state.holder != server.name
-        if asks and not server.ready:
+        if asks and not server.fit:
             self.unready_asked = server.name
         self.amid_step(self, server)
 
@@ -319,7 +361,7 @@ class World:
         return Here(
             active=memory.believes,
             up=server.address or server.units,
-            ready=server.ready and memory.confirmed is not None and not self._missing(memory),
+            ready=self._is_ready(server),
             failed=memory.failed_in == state.generation,
             sulks=memory.sulks,
             settled=memory.settled_at is not None and self.now >= memory.settled_at,
@@ -329,38 +371,14 @@ class World:
             gives_way=server.gives_way(fenced=fenced),
         )
 
+    def _is_ready(self, server: Server) -> bool:
+        fit = server.fit if self.care.tries_first else server.ready
+        heard_of = server.memory.confirmed is not None and not self._missing(server.memory)
+        return fit and heard_of and self.is_alone(server)
+
     def _missing(self, memory: Memory) -> bool:
         last = memory.began_at if memory.confirmed is None else memory.confirmed
         return self.now - last >= LEASE
-
-    def _lives(self, server: Server, watched: frozenset[EntryUUID]) -> dict[EntryUUID, Life]:
-        """What the witnesses say; only that a server is alive is believed for a while."""
-        verdicts = server.memory.verdicts
-        for name in watched:
-            known = verdicts.get(name)
-            kept = known is not None and (known.life is Life.ALIVE or not self.care.judges_anew)
-            if known is None or not kept or self.now - known.judged_at > HESITATION:
-                verdicts[name] = Verdict(self._life(server, name), self.now)
-        return {name: verdicts[name].life for name in watched}
-
-    def _life(self, viewer: Server, name: EntryUUID) -> Life:
-        if name in viewer.memory.view.content.fenced:
-            return Life.DEAD
-        if not self.reaches(viewer):
-            return Life.SILENT
-        provider = self.provider(viewer)
-        beat = provider.beat_of(name)
-        silent = provider.beat_of(viewer.name) - beat >= LEASE
-        if self.kind.isolation is Isolation.KEEP:
-            dead = silent and not self.servers[name].address
-        else:
-            value, since = viewer.memory.watch.get(name, (None, 0))
-            if value != beat:
-                viewer.memory.watch[name] = (beat, since := self.now)
-            dead = self.now - since >= LEASE
-        if dead:
-            return Life.DEAD
-        return Life.SILENT if silent else Life.ALIVE
 
     def _clear_fence(self, server: Server) -> Iterator[None]:
         """A server that came up fenced and holds nothing is free again, once a direct read has said so."""

@@ -1,0 +1,62 @@
+"""What the witnesses say of another server: its heartbeat by two clocks, and the wire."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from relocd.model.entries import EntryUUID, Isolation
+from relocd.plan.sight import Life
+from tests.simulation.kind import LEASE
+from tests.simulation.server import Sign, Verdict
+from tests.simulation.steps import HESITATION
+
+if TYPE_CHECKING:
+    from tests.simulation.server import Server
+    from tests.simulation.world import World
+
+__all__ = ["lives_of"]
+
+
+def lives_of(world: World, server: Server, watched: frozenset[EntryUUID]) -> dict[EntryUUID, Life]:
+    """What the witnesses say; only that a server is alive is believed for a while."""
+    verdicts = server.memory.verdicts
+    for name in watched:
+        known = verdicts.get(name)
+        kept = known is not None and (known.life is Life.ALIVE or not world.care.judges_anew)
+        if known is None or not kept or world.now - known.judged_at > HESITATION:
+            verdicts[name] = Verdict(_life(world, server, name), world.now)
+    return {name: verdicts[name].life for name in watched}
+
+
+def _life(world: World, viewer: Server, name: EntryUUID) -> Life:
+    if name in viewer.memory.view.content.fenced:
+        return Life.DEAD
+    if not world.reaches(viewer):
+        return Life.SILENT
+    beat, silent = world.provider(viewer).beat_of(name), _age(world, viewer, name) >= LEASE
+    if world.kind.isolation is Isolation.KEEP:
+        dead = silent and not any(each.answers or each.copy for each in world.machines if each is not viewer)
+    else:
+        value, since = viewer.memory.watch.get(name, (None, 0))
+        if value != beat:
+            viewer.memory.watch[name] = (beat, since := world.now)
+        dead = world.now - since >= LEASE
+    if dead:
+        return Life.DEAD
+    return Life.SILENT if silent else Life.ALIVE
+
+
+def _age(world: World, viewer: Server, name: EntryUUID) -> int:
+    """How old a heartbeat is by the providers' stamps, but for what the viewer has seen by its own clock."""
+    provider, known = world.provider(viewer), viewer.memory.signs.get(name)
+    beat = provider.beat_of(name)
+    same = known is not None and known.stamp == beat
+    unbroken = known is not None and same and world.now - known.read_at < LEASE
+    since = known.since if known is not None and unbroken else world.now
+    moved_at = None if known is None else known.moved_at if same else known.read_at
+    viewer.memory.signs[name] = Sign(beat, world.now, since, moved_at)
+    stamped = provider.beat_of(viewer.name) - beat
+    if not world.care.has_own_clock:
+        return stamped
+    age = max(stamped, world.now - since)
+    return age if moved_at is None else min(age, world.now - moved_at)
