@@ -14,7 +14,7 @@ from hashlib import sha256
 from relocd.agent.host import Host
 from relocd.errors import Failed, Invalid, Unavailable
 from relocd.model.entries import ServiceAddress
-from relocd.model.host import FileState, HeldAddress, Interface, NewFile, Probe, UnitState
+from relocd.model.host import FileState, HeldAddress, Interface, NewFile, Probe, UnitState, no_unit
 from relocd.model.template_set import TemplateSet
 from relocd.plan.desired import Footprint, Placed
 from relocd.plan.goals import GoalId
@@ -244,7 +244,7 @@ class FakeWire:
 class FakeUnits(Watched):
     """Units and their states; `broken` ones do not start or reload, `stuck` ones do not stop, `mute` ones do not say,
     `unrecorded` ones have no room for their record. What fails to stop or reload is `fail_to` afterwards.
-    What a start or stop that fails has `said` goes with its error.
+    What a start or stop that fails has `said` goes with its error; `troubled` ones cannot be relied on.
 
     While `slow` is not set a start waits for it.
     """
@@ -255,6 +255,7 @@ class FakeUnits(Watched):
         self.broken: set[str] = set()
         self.stuck: set[str] = set()
         self.said: dict[str, str] = {}
+        self.troubled: dict[str, str] = {}
         self.mute: set[str] = set()
         self.unrecorded: set[str] = set()
         self.fail_to = UnitState.ACTIVE
@@ -270,6 +271,11 @@ class FakeUnits(Watched):
     async def check(self, name: str) -> None:
         if name in self.unrecorded:
             raise Failed(f"{name}: its record cannot be written")
+
+    async def trouble(self, name: str) -> str:
+        if name in self.mute:
+            raise Unavailable(f"{name}: the manager does not answer")
+        return no_unit(name) if self.states.get(name) is UnitState.UNKNOWN else self.troubled.get(name, "")
 
     async def start(self, name: str) -> None:
         self._turn(name, UnitState.ACTIVATING)

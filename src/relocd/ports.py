@@ -229,6 +229,13 @@ class Units(Protocol):
         """Raise `Failed` when a unit could not be started now, whatever the unit is: its record could not be kept."""
         ...
 
+    async def trouble(self, name: str) -> str:
+        """What keeps a unit from being relied on, and what to do; empty where nothing is known against it.
+
+        There is no such unit, it ends as soon as it has started, or it crashes again and again.
+        """
+        ...
+
     async def start(self, name: str) -> None:
         """Start and wait until it runs; raises `Failed` with the manager's reason, also after the time limit."""
         ...

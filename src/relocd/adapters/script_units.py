@@ -23,7 +23,7 @@ from typing import Final, Self
 from relocd.adapters.commands import ended
 from relocd.adapters.unit_records import UnitRecords
 from relocd.errors import Failed, RelocdError
-from relocd.model.host import UnitState
+from relocd.model.host import UnitState, no_unit
 from relocd.model.settings import ScriptUnit, UnitSettings
 
 __all__ = ["ScriptUnits"]
@@ -107,6 +107,10 @@ class ScriptUnits:
         """Raise `Failed` when a unit without a status command could not be started, for nothing can be recorded."""
         if not self._unit(name).status:
             self._records.check(name)
+
+    async def trouble(self, name: str) -> str:
+        """That a unit is not configured; empty where it is."""
+        return "" if name in self._settings.script else no_unit(name)
 
     async def start(self, name: str) -> None:
         """Start and wait until it runs; raises `Failed`, also after the time limit."""

@@ -17,7 +17,7 @@ from typing import Final, Self
 
 from relocd.adapters.systemd_session import SystemdSession
 from relocd.errors import Failed, Invalid
-from relocd.model.host import UnitState
+from relocd.model.host import UnitState, no_unit
 from relocd.model.settings import UnitSettings
 
 __all__ = ["SystemdUnits"]
@@ -81,6 +81,17 @@ class SystemdUnits:
 
     async def check(self, name: str) -> None:
         """Nothing is kept here that could stand against a start."""
+
+    async def trouble(self, name: str) -> str:
+        """What keeps a unit from being relied on; empty where nothing is known against it."""
+        session = await self._connected()
+        if await session.state(name) is UnitState.UNKNOWN:
+            return no_unit(name)
+        if await session.ends_at_once(name):
+            return f"{name} is Type=oneshot and ends as soon as it has started; set RemainAfterExit=yes in it"
+        count = session.restarts(name)
+        crashes = f"{name} crashes: systemd has restarted it {count} times within a minute; see journalctl -u {name}"
+        return crashes if count else ""
 
     async def start(self, name: str) -> None:
         """Start and wait until it runs; raises `Failed` with systemd's reason, also after the time limit."""

@@ -6,14 +6,16 @@ Nothing here outlives the connection, so nothing here can be older than it.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from relocd.adapters.systemd_bus import MANAGER, SystemdBus, unit
+from relocd.adapters.systemd_bus import MANAGER, Remote, SystemdBus, unit
 from relocd.errors import Invalid, RelocdError, Unavailable
 from relocd.model.host import UnitState
+from relocd.model.restarts import Restarts
 
 __all__ = ["SystemdSession"]
 
@@ -27,10 +29,15 @@ _STATES: Final = {
 
 @dataclass(slots=True)
 class _View:
-    """What is known of a unit; None where it is not."""
+    """What is known of a unit; None where it is not.
+
+    `momentary`: it is a oneshot that is inactive once it has run.
+    """
 
     load: str | None = None
     active: str | None = None
+    momentary: bool = False
+    restarts: Restarts = field(default_factory=Restarts)
 
     @property
     def state(self) -> UnitState:
@@ -77,6 +84,16 @@ class SystemdSession:
             view = await self._read(name, await self._path(name))
         return view.state
 
+    async def ends_at_once(self, name: str) -> bool:
+        """Whether a unit has ended as soon as its start is done, so that nobody can say whether it is started."""
+        await self.state(name)
+        return self._views[self._paths[name]].momentary
+
+    def restarts(self, name: str) -> int:
+        """How often systemd has restarted a unit within the last minute; 0 also for once, which may have helped."""
+        view = self._views.get(self._paths.get(name, ""))
+        return 0 if view is None else view.restarts.within_window(time.monotonic())
+
     @asynccontextmanager
     async def held(self, name: str) -> AsyncIterator[None]:
         """Keep systemd from forgetting a unit, and with it how its last job went, as soon as it is inactive."""
@@ -119,16 +136,27 @@ class SystemdSession:
 
     async def _read(self, name: str, path: str) -> _View:
         """Watch first, then read: a signal that comes before the answer is as new as the answer, or newer."""
+        service = unit(path, "Service")
         if path not in self._watched:
-            await self.bus.match(f"path='{path}',member='PropertiesChanged',arg0='{unit(path).interface}'")
+            for interface in (unit(path).interface, *([service.interface] if name.endswith(".service") else ())):
+                await self.bus.match(f"path='{path}',member='PropertiesChanged',arg0='{interface}'")
             self._watched.add(path)
         view = self._views[path] = _View()
         load, active = await asyncio.gather(
             self.bus.property(name, unit(path), "LoadState"), self.bus.property(name, unit(path), "ActiveState")
         )
+        if load == "loaded" and name.endswith(".service"):
+            await self._read_service(name, service, view)
         view.load = load
         view.active = view.active or active
         return view
+
+    async def _read_service(self, name: str, service: Remote, view: _View) -> None:
+        kind, remains, restarts = await asyncio.gather(
+            *(self.bus.property(name, service, each) for each in ("Type", "RemainAfterExit", "NRestarts"))
+        )
+        view.momentary = kind == "oneshot" and not remains
+        view.restarts.note(restarts, time.monotonic())
 
     def _receive(self, path: str, member: str, body: list[Any]) -> None:
         match member, body:
@@ -136,6 +164,8 @@ class SystemdSession:
                 self._jobs.finish(job, result)
             case "PropertiesChanged", [_, changed, _] if "ActiveState" in changed:
                 self._see(path, changed["ActiveState"].value)
+            case "PropertiesChanged", [_, changed, _] if "NRestarts" in changed:
+                self._count(path, changed["NRestarts"].value)
             case "Reloading", [False]:
                 self._paths.clear()
                 self._views.clear()
@@ -145,6 +175,11 @@ class SystemdSession:
         view = self._views.get(path)
         if view is not None and view.active != active:
             view.active = active
+            self._changed()
+
+    def _count(self, path: str, restarts: int) -> None:
+        if path in self._views:
+            self._views[path].restarts.note(restarts, time.monotonic())
             self._changed()
 
     def _end(self, reason: str) -> None:

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from relocd.model.entries import ServiceAddress
 
-__all__ = ["FileState", "HeldAddress", "Interface", "NewFile", "Probe", "UnitState"]
+__all__ = ["FileState", "HeldAddress", "Interface", "NewFile", "Probe", "UnitState", "no_unit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,11 @@ class UnitState(StrEnum):
     INACTIVE = "inactive"
     FAILED = "failed"
     UNKNOWN = "unknown"
+
+
+def no_unit(name: str) -> str:
+    """What to say of a unit that its manager does not know."""
+    return f"there is no unit {name} here; install it"
 
 
 @dataclass(frozen=True, slots=True)
