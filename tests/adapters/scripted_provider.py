@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from uuid import UUID
 
 from relocd.sync.messages import SYNC_INFO, SYNC_REQUEST, SYNC_STATE
@@ -124,8 +124,9 @@ def _talk(connection, messages):
                 answers = messages if SYNC_REQUEST.encode() in request else [done()]
             else:
                 return
-            for body, controls in answers:
-                connection.sendall(element(0x30, number, body, controls))
+            with suppress(BrokenPipeError, ConnectionResetError):  # whoever has had enough of it
+                for body, controls in answers:
+                    connection.sendall(element(0x30, number, body, controls))
 
 
 def _number_and_operation(request):

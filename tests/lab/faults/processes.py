@@ -103,6 +103,7 @@ class AgentsHung(_Strikes):
     name = "agents-hung"
     what = "SIGSTOP of agents at random, for up to two leases, while the service moves all the time"
     longest_leases = 2.0
+    alone = ()  # nobody can stop the units of an agent that hangs; its address is what counts
 
     def ends_at(self) -> Sequence[str]:
         """An order to a server that then hangs for a lease is given back to the one before."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final
 
 from tests.lab.faults.observer import INTERVAL_MS, Sample
@@ -17,6 +16,7 @@ HEALED_CUT_MS: Final = 100.0
 """For how long two may answer after the cable of a holder that kept serving is back, and another has taken over."""
 _NOTICEABLE_NS: Final = 150_000_000
 _JOINED_NS: Final = 20_000_000
+_LOOKS_APART_NS: Final = 30_000_000
 _MS: Final = 1e-6
 
 Excuse = tuple[int, int]
@@ -53,7 +53,10 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The figures of one round; `recovery_ms` is None when it did not recover, `logs` the last words of the agents."""
+    """The figures of one round; `recovery_ms` is None when it did not recover, `logs` the last words of the agents.
+
+    `double_by` is who has seen the longest double: the client's frames, or the kernels.
+    """
 
     outage_ms: float
     double_ms: float
@@ -61,12 +64,13 @@ class Outcome:
     lost: Sequence[str]
     claims: Sequence[Claim]
     logs: str = ""
+    double_by: str = ""
 
     def faults(self, terms: Terms) -> list[str]:
         """Why this round is not good; empty when it is."""
         found = [f"lost: {each}" for each in self.lost]
         if terms.double_ms is not None and self.double_ms > terms.double_ms:
-            found.append(f"two at once for {self.double_ms:.0f} ms")
+            found.append(f"two at once for {self.double_ms:.0f} ms, by {self.double_by}")
         if self.recovery_ms is None:
             found.append("did not recover")
         elif self.recovery_ms > terms.lease_s * 1000:
@@ -113,9 +117,11 @@ class Result:
 
 def judged(seen: Observation) -> Outcome:
     """The figures of a round from what was seen of it."""
+    longest = max(_doubles(seen), key=lambda each: each.end_ns - each.begin_ns, default=_Double(0, 0, ""))
     return Outcome(
         outage_ms=outage_ns(seen.probes, seen.began_ns, seen.ended_ns) * _MS,
-        double_ms=max(end - begin for begin, end in (*_doubles(seen), (0, 0))) * _MS,
+        double_ms=(longest.end_ns - longest.begin_ns) * _MS,
+        double_by=longest.seen_by,
         recovery_ms=_recovery_ms(seen),
         lost=tuple(seen.lost),
         claims=tuple(seen.claims),
@@ -128,40 +134,45 @@ def _recovery_ms(seen: Observation) -> float | None:
     if seen.settled_ns is None:
         return None
     gaps = gaps_ns(seen.probes, seen.healed_ns, seen.settled_ns, _NOTICEABLE_NS)
-    troubles = [end for _, end in (*gaps, *_doubles(seen)) if end > seen.healed_ns]
-    return max((end - seen.healed_ns for end in troubles), default=0) * _MS
+    ends = [*(end for _, end in gaps), *(each.end_ns for each in _doubles(seen))]
+    return max((end - seen.healed_ns for end in ends if end > seen.healed_ns), default=0) * _MS
 
 
-def _doubles(seen: Observation) -> Sequence[tuple[int, int]]:
-    """When two had the address or ran a unit that only one may run."""
+@dataclass(frozen=True, slots=True)
+class _Double:
+    """A time in which two had the address, or ran a unit that only one may run."""
 
+    begin_ns: int
+    end_ns: int
+    seen_by: str
+
+
+def _doubles(seen: Observation) -> Sequence[_Double]:
     def counts(at: int) -> bool:
         return not any(begin <= at <= end for begin, end in seen.excuses)
 
-    answered = [at for at in doubles(seen.probes) if counts(at)]
-    spans = [(begin, end + int(INTERVAL_MS * 1e6)) for begin, end in runs_ns(answered, _JOINED_NS)]
-    spans += _shared(seen.samples, lambda sample: [sample.holders], counts)
-    return [*spans, *_shared(seen.samples, lambda sample: sample.running.values(), counts)]
+    answered = runs_ns([at for at in doubles(seen.probes) if counts(at)], _JOINED_NS)
+    return [
+        *(_Double(begin, end + int(INTERVAL_MS * 1e6), "frames to both") for begin, end in answered),
+        *(_Double(*span, "addresses in both kernels") for span in _shared(seen.samples, _holders, counts)),
+        *(_Double(*span, "units that run on both") for span in _shared(seen.samples, _running, counts)),
+    ]
+
+
+def _holders(sample: Sample) -> Iterable[frozenset[str]]:
+    return [sample.holders]
+
+
+def _running(sample: Sample) -> Iterable[frozenset[str]]:
+    return sample.running.values()
 
 
 def _shared(
     samples: Sequence[Sample], sets: Callable[[Sample], Iterable[frozenset[str]]], counts: Callable[[int], bool]
-) -> list[tuple[int, int]]:
+) -> Sequence[Excuse]:
     """The times between looks into the kernels that follow each other and both show two servers.
 
     One look alone proves nothing: it takes one kernel after the other, and a move is quicker.
     """
-    twice = [any(len(names) > 1 for names in sets(each)) and counts(each.at_ns) for each in samples]
-    moments = zip(samples, twice, strict=True)
-    pairs = [(one.at_ns, other.at_ns) for (one, was), (other, still) in pairwise(moments) if was and still]
-    return _joined(pairs)
-
-
-def _joined(pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    spans: list[tuple[int, int]] = []
-    for begin, end in pairs:
-        if spans and spans[-1][1] == begin:
-            spans[-1] = (spans[-1][0], end)
-        else:
-            spans.append((begin, end))
-    return spans
+    twice = [each.at_ns for each in samples if any(len(names) > 1 for names in sets(each)) and counts(each.at_ns)]
+    return [span for span in runs_ns(twice, _LOOKS_APART_NS) if span[0] != span[1]]
