@@ -8,7 +8,8 @@ stranger and is named; it says otherwise, or nothing within `READ_S`, then the a
 unit is stopped.
 
 With several providers the nearest one may not know yet what the others were told while they were apart. So its word
-counts only where this server was away for less time than a takeover takes.
+counts only where this server was away for less time than a takeover takes. And it confirms the heartbeats of a server
+that was cut off together with it, so that what is to be released (`release`) may be here still, and is asked about.
 
 On a link that is there again, and after a change of its MAC, the addresses that stay are announced again.
 """
@@ -29,7 +30,7 @@ from relocd.agent.link_changes import LinkChanges
 from relocd.agent.tenure import Agreement, is_confirmed
 from relocd.agent.worker import Worker
 from relocd.errors import RelocdError
-from relocd.model.entries import Problem
+from relocd.model.entries import Isolation, Problem
 from relocd.plan.contest import Contest
 from relocd.plan.goals import GoalId
 
@@ -129,7 +130,9 @@ class AddressConflicts:
             self._changed()
 
     async def _look_at(self, worker: Worker, interfaces: frozenset[str], *, asking: bool) -> None:
-        contest = worker.keeps if asking and self._host.probing else None
+        contest = worker.contested if asking and self._host.probing else None
+        if contest is not None and not self._outlives(contest):
+            contest = None
         who = "" if contest is None else await self._rival(worker)
         if contest is not None and who and not await self._is_mine(contest):
             what = "the directory does not confirm at once that this server is still the holder"
@@ -138,6 +141,14 @@ class AddressConflicts:
         else:
             self._note(worker, who)
             await worker.announce_on(interfaces)
+
+    def _outlives(self, contest: Contest) -> bool:
+        """Whether addresses may be here still when others have taken over.
+
+        One provider hears no heartbeats of a server that is cut off, so what is released has gone by then. Of several,
+        one may be cut off together with the server and go on hearing them.
+        """
+        return contest.isolation is Isolation.KEEP or self._agreed.providers() > 1
 
     async def _rival(self, worker: Worker) -> str:
         """What other host has an address of the service, in words; empty for none, and where it cannot be asked."""

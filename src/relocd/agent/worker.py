@@ -138,10 +138,9 @@ class Worker:
         return tuple(Placed(each.interface, each.address) for each in self._held() if each.ours)
 
     @property
-    def keeps(self) -> Contest | None:
-        """Who may run the service, while addresses are here that a server keeps which is cut off."""
-        contest = _contest(self.wish)
-        return contest if contest is not None and contest.isolation is Isolation.KEEP and self.raised else None
+    def contested(self) -> Contest | None:
+        """Who may run the service, while addresses of it are here that one server only may have."""
+        return _contest(self.wish) if self.raised else None
 
     def _held(self) -> Iterator[HeldAddress]:
         left = self.footprint.addresses if self.footprint else ()

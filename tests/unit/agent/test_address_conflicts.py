@@ -152,6 +152,13 @@ class TestSeveralProviders:
             lab.heal()
             assert DROP in await lab.effects(STOP)
 
+    async def test_what_is_to_be_released_is_asked_about_for_its_own_provider_has_gone_on_hearing_it(self):
+        async with serving(PATIENT, web(relocIsolation="release"), stamp=of_several) as lab:
+            lab.answers()
+            lab.is_succeeded()
+            await lab.back()
+            assert DROP in await lab.effects(STOP)
+
     async def test_after_a_short_one_it_does(self):
         async with serving(PATIENT, stamp=of_several) as lab:
             lab.answers()
