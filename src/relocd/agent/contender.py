@@ -101,7 +101,7 @@ class Contender:
             return report
         doubt = await self._writes.settle(steady=self._is_steady(turn))
         if doubt:
-            again_s = self._agreed.settings.hesitation_s / 4
+            again_s = self._writes.resent_s(self._agreed.settings.hesitation_s / 4)
             return Report(turn.footprint, (doubt,), standing="waits for the outcome of a write", again_s=again_s)
         if turn.contest.is_misnamed:
             return _told(Report(turn.footprint), await self._writes.send(renaming(turn.contest), turn.contest))
@@ -359,7 +359,10 @@ class Contender:
     def _log(self, step: Step, turn: Turn) -> None:
         generation = None if turn.contest.state is None else turn.contest.state.generation
         fields = {"service": turn.goal.name, "step": type(step).__name__, "reason": step.reason}
-        _log.info("handover", extra={"fields": fields | {"generation": generation}})
+        fields |= {"generation": str(generation)}
+        level = logging.DEBUG if fields == self._memory.logged else logging.INFO
+        _log.log(level, "handover", extra={"fields": fields})
+        self._memory.logged = fields
 
 
 def _known_state(contest: Contest, here: Here) -> State | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from relocd.agent.converge import Files
@@ -33,6 +34,7 @@ class Memory:
     `changed_at` is since when the state says what it says, `repeats` how often this server has asked again since then.
     `taken`: this server swapped itself in. `unasked`: who had the address before is known to have let go, so that the
     wire need not be asked. `sulks_about`: what the last failed activation was about; `failure`: what was wrong.
+    `logged`: the last step that was logged, for one that is repeated is logged for debugging only.
     """
 
     state: State | None = None
@@ -48,3 +50,4 @@ class Memory:
     ready: Ready | None = None
     problems: tuple[str, ...] = ()
     way_s: float = WAY_S
+    logged: Mapping[str, object] = field(default_factory=dict)

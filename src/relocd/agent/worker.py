@@ -182,12 +182,11 @@ class Worker:
         What failed is tried again at once then, since it may work now. What this service does to its own addresses
         itself is no news.
         """
-        held = {Placed(each.interface, each.address) for each in self._host.addresses.held() if each.ours}
         wanted = self.footprint.addresses if self.footprint else frozenset()
         changed = not self.acting and self._network() != self._seen
         if changed and self.report.problems:
             self._pauses.end()
-        if changed or not wanted <= held:
+        if changed or not wanted <= frozenset(self.raised):
             self.nudge()
 
     def _network(self) -> object:
@@ -294,7 +293,7 @@ class Worker:
         report = self._with_patience(wish, report)
         self.footprint, self.report = report.footprint, report
         self._seen = self._network()
-        self._announce(self._to_announce())
+        self._announce(self._to_announce() or self._announced & frozenset(self.raised))
         if report != before:
             self.since = time.time()
             self._log_problems(before, report)

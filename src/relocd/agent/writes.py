@@ -11,6 +11,7 @@ import logging
 import time
 from typing import Final
 
+from relocd.agent.pauses import growing_s
 from relocd.errors import RelocdError
 from relocd.model.writes import Done, Lost, Outcome, Unknown
 from relocd.plan.swaps import Creation, Write, changes_holder
@@ -21,6 +22,7 @@ __all__ = ["Writes"]
 _log = logging.getLogger(__name__)
 _SEEN_WITHIN_S: Final = 1.0
 _LONGEST_WAIT_S: Final = 60.0
+_LONGEST_PROMPTS: Final = 4
 _REACHED_WITHIN_S: Final = 0.05
 
 
@@ -35,6 +37,8 @@ class Writes:
         self._prompt_s = prompt_s
         self._on_its_way_until = 0.0
         self._doubtful: Write | None = None
+        self._unanswered = 0
+        self._resent_at = 0.0
         self._view: object = None
         self._repeats = 0
         self._moved = False
@@ -51,14 +55,20 @@ class Writes:
         if self._doubtful is not None:
             if changes_holder(self._doubtful) and not steady:
                 return "nobody knows yet whether a write is done; it is sent again once the own heartbeat is steady"
+            if time.monotonic() < self._resent_at:
+                return "nobody knows yet whether a write is done; it is sent again soon"
             problem = await self._send(self._doubtful, self._doubtful)
         if not problem and time.monotonic() < self._on_its_way_until:
             return "a write of unknown outcome may still be on its way"
         return problem
 
+    def resent_s(self, usual_s: float) -> float:
+        """How long to wait before what is not answered is looked at again, at least the usual."""
+        return max(usual_s, self._resent_at - time.monotonic())
+
     def awaited_s(self, view: object) -> float:
         """How long to wait for what was written by that view to be seen; 0 when it is time to act again."""
-        wait_s = min(_SEEN_WITHIN_S * 2.0 ** min(self._repeats, 16), _LONGEST_WAIT_S)
+        wait_s = growing_s(_SEEN_WITHIN_S, _LONGEST_WAIT_S, self._repeats + 1)
         left_s = self._written_at + wait_s - time.monotonic()
         return max(0.0, left_s) if view == self._view else 0.0
 
@@ -92,15 +102,27 @@ class Writes:
         except RelocdError as error:  # nothing is written
             self._view = None
             return str(error)
-        self._doubtful = again if isinstance(outcome, Unknown) else None
+        self._note(outcome, again)
         if isinstance(outcome, Unknown) and changes_holder(write):
             self._on_its_way_until = sent_at + self._prompt_s
         self._written_at = time.monotonic()
         fields = {"write": str(write), "outcome": type(outcome).__name__.lower()}
-        _log.log(logging.INFO if isinstance(outcome, Done) else logging.WARNING, "write", extra={"fields": fields})
+        level = logging.INFO if isinstance(outcome, Done) else logging.WARNING
+        _log.log(level if self._unanswered < 2 else logging.DEBUG, "write", extra={"fields": fields})
         if isinstance(outcome, Lost):
             _log.debug("write lost", extra={"fields": fields | {"reason": outcome.reason}})
         return f"nobody knows yet whether this is written: {outcome.reason}" if isinstance(outcome, Unknown) else ""
+
+    def _note(self, outcome: Outcome, again: Write) -> None:
+        """Keep what has to be sent again, at once for the first time and then with growing pauses."""
+        if not isinstance(outcome, Unknown):
+            self._doubtful, self._unanswered, self._resent_at = None, 0, 0.0
+            return
+        self._doubtful = again
+        self._unanswered += 1
+        if self._unanswered > 1:
+            pause_s = growing_s(self._prompt_s / 2, self._prompt_s * _LONGEST_PROMPTS, self._unanswered - 1)
+            self._resent_at = time.monotonic() + pause_s
 
     async def _written(self, write: Write) -> Outcome:
         if isinstance(write, Creation):

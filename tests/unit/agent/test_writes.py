@@ -143,11 +143,14 @@ class TestUnknown:
         assert await settled(writes) == ""
         assert held(directory) == (None, "me", None, 0)
 
-    async def test_it_is_sent_until_it_is_answered(self, directory, writes):
+    async def test_it_is_sent_until_it_is_answered_at_once_and_then_with_growing_pauses(self, directory, writes, clock):
         directory.writer.lost_requests = True
         await writes.send(TAKE, "view")
-        for _ in range(3):
+        for pause_s in (PROMPT_S / 2, PROMPT_S, PROMPT_S * 2, PROMPT_S * 4, PROMPT_S * 4):
             assert await writes.settle(steady=True) == DOUBT
+            assert "sent again soon" in await writes.settle(steady=True)
+            assert writes.resent_s(0.0) == pytest.approx(pause_s)
+            clock.now += pause_s
         directory.writer.lost_requests = False
         assert await settled(writes) == ""
         assert held(directory) == TAKEN
