@@ -19,7 +19,7 @@ def agreement(host: Host, directory: FakeDirectory | None = None) -> Agreement:
     """The agreement of a server over a directory in memory."""
     ways = (directory or FakeDirectory()).ways
     settings = HandoverSettings()
-    pulse = Pulse(ways.writer, settings)
+    pulse = Pulse(ways.writer, settings, host.heartbeats)
     return Agreement(
         reader=ways.reader,
         writer=ways.writer,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from hashlib import sha256
 
 from relocd.agent.host import Host
@@ -16,38 +15,15 @@ from relocd.errors import Failed, Invalid, Unavailable
 from relocd.model.entries import ServiceAddress
 from relocd.model.host import FileState, HeldAddress, Interface, NewFile, Probe, UnitState, no_unit
 from relocd.model.template_set import TemplateSet
-from relocd.plan.desired import Footprint, Placed
-from relocd.plan.goals import GoalId
+from relocd.plan.desired import Placed
 from relocd.plan.guards import Guards
 from relocd.ports import Rendered
+from tests.fake_records import FakeHeartbeatRecord, FakeLedger, Killed, World
 from tests.plans import ETH0, GUARDS, template_set
 
 __all__ = ["FakeServer", "Killed", "World", "until"]
 
 _MAC = "02:00:00:00:00:fe"
-
-
-class Killed(BaseException):
-    """The agent's process ends here; nothing of it catches that."""
-
-
-@dataclass
-class World:
-    """What has happened, in order; it ends at the effect number `ends_at`, before it or right after it."""
-
-    effects: list[str] = field(default_factory=list)
-    ends_at: int | None = None
-    ends_after: bool = False
-
-    def happen(self, what: str, change: Callable[[], object]) -> None:
-        """Change something, unless the world ends first."""
-        last = self.ends_at == len(self.effects)
-        if last and not self.ends_after:
-            raise Killed(what)
-        change()
-        self.effects.append(what)
-        if last:
-            raise Killed(what)
 
 
 class Watched:
@@ -353,36 +329,6 @@ class FakeTemplateSets(Watched):
         return self.sets[name]
 
 
-class FakeLedger:
-    """Footprints; with `refusal` the disk is full."""
-
-    def __init__(self, world: World) -> None:
-        self.stored: dict[GoalId, Footprint] = {}
-        self.refusal = ""
-        self._world = world
-
-    def all(self) -> Mapping[GoalId, Footprint]:
-        return dict(self.stored)
-
-    async def intend(self, goal: GoalId, footprint: Footprint) -> None:
-        await self.save(goal, footprint)
-
-    async def save(self, goal: GoalId, footprint: Footprint) -> None:
-        if self.stored.get(goal) != footprint:
-            self._check()
-            self._world.happen(f"keep {footprint.name}", lambda: self.stored.update({goal: footprint}))
-
-    async def forget(self, goal: GoalId) -> None:
-        self._check()
-        if goal in self.stored:
-            name = self.stored[goal].name
-            self._world.happen(f"forget {name}", lambda: self.stored.pop(goal))
-
-    def _check(self) -> None:
-        if self.refusal:
-            raise Failed(self.refusal)
-
-
 class FakeServer:
     """A server with one interface and the template set `web`: one file, `conf.j2`, and the unit `web`."""
 
@@ -396,6 +342,7 @@ class FakeServer:
         self.renderer = FakeRenderer()
         self.sets = FakeTemplateSets()
         self.ledger = FakeLedger(self.world)
+        self.heartbeats = FakeHeartbeatRecord()
         self.install_set(template_set(), "conf of {name}, {role}")
         self.host = Host(
             guards=guards,
@@ -408,6 +355,7 @@ class FakeServer:
             units=self.units,
             commands=self.commands,
             ledger=self.ledger,
+            heartbeats=self.heartbeats,
         )
 
     def install_set(self, found: TemplateSet, text: str) -> None:

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from relocd.model.dn import DN
 from relocd.model.entries import Attributes, Entry, EntryUUID, ServiceAddress
-from relocd.model.host import FileState, HeldAddress, Interface, NewFile, Probe, UnitState
+from relocd.model.host import FileState, HeldAddress, Interface, NewFile, Probe, SentHeartbeats, UnitState
 from relocd.model.mode import Mode
 from relocd.model.template_set import TemplateSet
 from relocd.model.writes import Modification, Outcome
@@ -29,6 +29,7 @@ __all__ = [
     "DirectoryWriter",
     "Feed",
     "Files",
+    "HeartbeatRecord",
     "Ledger",
     "Meter",
     "Notifier",
@@ -282,6 +283,18 @@ class Ledger(Protocol):
 
     async def forget(self, goal: GoalId) -> None:
         """Drop a footprint of which nothing is left here."""
+        ...
+
+
+class HeartbeatRecord(Protocol):
+    """The heartbeats of this server's agents since the machine was booted; what is kept does not outlive that."""
+
+    def load(self) -> SentHeartbeats:
+        """What was kept last; nothing where there is none, or none that can be trusted."""
+        ...
+
+    async def keep(self, sent: SentHeartbeats) -> None:
+        """Replace what is kept; a failure is logged: without it the next agent waits longer, and no more than that."""
         ...
 
 

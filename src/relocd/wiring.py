@@ -14,6 +14,7 @@ from pathlib import Path
 from relocd.adapters.cache import FileCache
 from relocd.adapters.commands import ProcessCommands
 from relocd.adapters.files import DiskFiles
+from relocd.adapters.heartbeat_record import JsonHeartbeatRecord
 from relocd.adapters.journal import JournalHandler, is_journal
 from relocd.adapters.ldap_connection import check_files
 from relocd.adapters.ldap_feed import LdapFeed
@@ -153,6 +154,7 @@ async def connected(settings: Settings, meter: Meter = UNMEASURED, *, resuming: 
             units=units,
             commands=commands,
             ledger=JsonLedger(Path(settings.paths.state) / "ledger"),
+            heartbeats=JsonHeartbeatRecord(run / "heartbeats"),
             meter=meter,
         )
         yield Parts(host, await _directory(settings, stack, resuming=resuming))

@@ -14,6 +14,7 @@ from relocd.model.settings import HandoverSettings
 from relocd.sync.events import Lost, RefreshDone, Started, Upsert
 from tests.adapters.ldap_lab import DEADLINE_S, change, following, renamed, replaced, settings_for
 from tests.adapters.writer_lab import directory, writer_for
+from tests.fake_records import FakeHeartbeatRecord
 from tests.fakes import until
 from tests.lab.ldif import record
 from tests.lab.slapd import Slapd, base_ldif, server_dn, server_ldif
@@ -165,7 +166,7 @@ class TestHeartbeat:
         happened = []
         writer = writer_for(slapd)
         async with writer, LdapFeed(settings_for(slapd.uri), search_filter(NODE1)) as feed, asyncio.timeout(30):
-            pulse = Pulse(writer, self.LEASE)
+            pulse = Pulse(writer, self.LEASE, FakeHeartbeatRecord())
 
             def missed():
                 happened.append("missed")

@@ -79,7 +79,7 @@ class Agent:
         self._orders = orders
         self._mode, self._mode_problem = orders.mode(), orders.problem
         writer = WatchedWriter(directory.writer, self._name_missed)
-        self._pulse = Pulse(writer, settings.handover)
+        self._pulse = Pulse(writer, settings.handover, host.heartbeats)
         self._completion = Completion(
             self._mirror, directory.reader, settings.directory, self._consider, self._read_anew
         )
@@ -236,13 +236,15 @@ class Agent:
             self._pulse.beat_soon()
 
     def _beats(self) -> None:
-        """The heartbeat began or ceased to be written: where it can be, the search can be, too."""
+        """The heartbeat began or ceased to be written: where it can be, the search can be, too; or a clone is heard."""
         if not self._pulse.problem:
             self._directory.feed.hurry()
+        self._crew.nudge_contests()
         self._changed()
 
     def _my_status(self) -> dict[str, list[str]]:
-        return status_entry(self._crew.workers, self._all_problems(), self._mode)
+        problems = (*self._all_problems(), *self._pulse.clones)
+        return status_entry(self._crew.workers, problems, self._mode)
 
     def _all_problems(self) -> tuple[Problem, ...]:
         """What somebody should look at, but for services that say so themselves."""

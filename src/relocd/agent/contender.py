@@ -147,7 +147,7 @@ class Contender:
         return Here(
             active=turn.footprint.role is Role.ACTIVE,
             up=await is_up(self._host, turn.footprint),
-            ready=wanted and not memory.problems and pulse.is_current(now),
+            ready=wanted and not memory.problems and pulse.may_take(now),
             steady=self._is_steady(turn),
             failed=contest.state is not None and memory.failed_in == contest.state.generation,
             sulks=memory.sulks_about is not None,
@@ -343,6 +343,8 @@ class Contender:
             times.append(failure.left_s)
         if turn.contest.holds and not self._is_steady(turn):
             times.append(self._agreed.settings.hesitation_s / 4)
+        if self._agreed.pulse.former_left_s(now) > 0:
+            times.append(self._agreed.pulse.former_left_s(now) + _SOON_S)
         if turn.contest.isolation is Isolation.RELEASE and self._lease_left_s(now) > 0:
             times.append(self._lease_left_s(now) + _SOON_S)
         resting = turn.contest.displaced_by

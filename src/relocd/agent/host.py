@@ -6,7 +6,19 @@ from dataclasses import dataclass
 from typing import Final
 
 from relocd.plan.guards import Guards
-from relocd.ports import Addresses, Commands, Files, Ledger, Meter, Renderer, Standing, TemplateSets, Units, Wire
+from relocd.ports import (
+    Addresses,
+    Commands,
+    Files,
+    HeartbeatRecord,
+    Ledger,
+    Meter,
+    Renderer,
+    Standing,
+    TemplateSets,
+    Units,
+    Wire,
+)
 
 __all__ = ["UNMEASURED", "Host"]
 
@@ -44,4 +56,5 @@ class Host:
     units: Units
     commands: Commands
     ledger: Ledger
+    heartbeats: HeartbeatRecord
     meter: Meter = UNMEASURED

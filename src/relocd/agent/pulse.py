@@ -2,6 +2,13 @@
 
 The way back proves provider, replica and listener at once. What others may conclude is counted from the moment in which
 the heartbeat was *sent*: `confirmed_at`. Times are of the monotonic clock unless they are called a provider's.
+
+An agent that starts knows the heartbeats that one before it has sent since the machine was booted (`HeartbeatRecord`).
+Where the last of them comes back within the lease, this server was not silent: all goes on as if the agent had hung for
+that moment. Only a write that the former agent sent in the end may still be on its way, for `prompt_s` at most.
+
+A heartbeat that no agent of this machine has sent, and that is younger than one of this run, is another agent's which
+goes by the same server entry: a clone. Neither can tell then which of them holds a service.
 """
 
 from __future__ import annotations
@@ -9,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -19,10 +27,11 @@ from relocd.errors import RelocdError
 from relocd.model.csn import csn_server_id, csn_time_s
 from relocd.model.dn import DN
 from relocd.model.entries import Attributes, Entry, Problem
+from relocd.model.host import SentHeartbeats
 from relocd.model.parse import STATUS_CLASS, STATUS_RDN
 from relocd.model.settings import HandoverSettings
 from relocd.model.writes import Conflict, Done, Lost, Modification, Replace, Unknown
-from relocd.ports import DirectoryWriter
+from relocd.ports import DirectoryWriter, HeartbeatRecord
 
 __all__ = ["HEARTBEAT", "LEASE", "Pulse"]
 
@@ -31,6 +40,7 @@ _log = logging.getLogger(__name__)
 HEARTBEAT: Final = "relocHeartbeat"
 LEASE: Final = "relocLease"
 _KEPT: Final = 16
+_REMEMBERED: Final = 4096
 _SOONEST_S: Final = 0.1
 
 
@@ -40,9 +50,15 @@ class Pulse:
     `problem` says why the last one could not be written, empty when it was.
     """
 
-    def __init__(self, writer: DirectoryWriter, settings: HandoverSettings) -> None:
+    def __init__(self, writer: DirectoryWriter, settings: HandoverSettings, record: HeartbeatRecord) -> None:
         self._writer = writer
         self._settings = settings
+        self._record = record
+        self._former: SentHeartbeats | None = None
+        self._resumed_at: float | None = None
+        self._own: deque[str] = deque(maxlen=_REMEMBERED)
+        self._own_csn = ""
+        self._other_at: float | None = None
         self._sent: dict[str, float] = {}
         self._soon = asyncio.Event()
         self._confirmed_at: float | None = None
@@ -67,7 +83,20 @@ class Pulse:
     def problems(self) -> tuple[Problem, ...]:
         """What is wrong with the heartbeat: without one this server takes over nothing."""
         what = "without a heartbeat this server takes over no exclusive service"
-        return (Problem("heartbeat", f"{self.problem}; {what}"),) if self.problem else ()
+        unwritten = (Problem("heartbeat", f"{self.problem}; {what}"),) if self.problem else ()
+        return *unwritten, *self.clones
+
+    @property
+    def clones(self) -> tuple[Problem, ...]:
+        """That another agent goes by the entry of this server, as heard of within a lease."""
+        if self.is_alone(time.monotonic()):
+            return ()
+        what = "another agent writes heartbeats as this server (a cloned machine?), so no exclusive service begins here"
+        return (Problem("heartbeat", f"{what} or is given away; give it a server entry of its own, or end it"),)
+
+    def is_alone(self, now: float) -> bool:
+        """Whether no other agent has gone by the entry of this server within a lease."""
+        return self._other_at is None or now - self._other_at > self._settings.lease_s
 
     def is_current(self, now: float) -> bool:
         """Whether others hear of this server: the last confirmed heartbeat is younger than the lease."""
@@ -86,9 +115,22 @@ class Pulse:
     def is_steady(self, now: float, csn: str) -> bool:
         """Whether nobody can be about to act on this server's death: see `Here.steady`; `csn` is the state's.
 
-        Since it was last missing for a lease it has stood long enough, or it stood before the state was written.
+        Since it was last missing for a lease it has stood long enough, or it stood before the state was written. It is
+        not while a write of an agent before this one may be on its way, or another agent goes by this server's entry.
         """
-        return self.is_current(now) and (now - self._back_at > self._settings.steady_s or self.stood_before(csn))
+        if not self.is_current(now) or not self.is_alone(now):
+            return False
+        if self.former_left_s(now) > 0:
+            return False
+        return now - self._back_at > self._settings.steady_s or self.stood_before(csn)
+
+    def former_left_s(self, now: float) -> float:
+        """How long a write of an agent before this one may still be on its way."""
+        return 0.0 if self._resumed_at is None else max(0.0, self._resumed_at + self._settings.prompt_s - now)
+
+    def may_take(self, now: float) -> bool:
+        """Whether this server may ask for a service: it is heard of, and is the only one of its name."""
+        return self.is_current(now) and self.is_alone(now)
 
     def stood_before(self, csn: str) -> bool:
         """Whether the heartbeat was back, since it was last missing for a lease, when this change was made.
@@ -111,14 +153,41 @@ class Pulse:
     def heard(self, entry: Entry) -> bool:
         """Take the status entry as it came back through the search; whether that confirms a new heartbeat."""
         value = next(iter(entry.attributes.get(HEARTBEAT.lower(), ())), b"").decode(errors="replace")
-        sent_at, provider_s = self._sent.get(value), csn_time_s(entry.csn)
+        sent_at, provider_s, now = self._sent.get(value), csn_time_s(entry.csn), time.monotonic()
+        if sent_at is None:
+            self._note_other(value, entry.csn, now)
         if sent_at is None or provider_s is None or (self._confirmed_at is not None and sent_at <= self._confirmed_at):
             return False
-        now = time.monotonic()
         if not self.is_current(now):
-            self._back_at, self._back_csn = now, entry.csn
+            self._back_at, self._back_csn = self._since(now, entry.csn)
+        if value in self._own:
+            self._own_csn = self._own_csn or entry.csn
         self._confirmed_at, self._heard_at, self._provider_s, self._csn = sent_at, now, provider_s, entry.csn
         return True
+
+    def _since(self, now: float, csn: str) -> tuple[float, str]:
+        """Since when none was missing for a lease: a former agent's word counts where the lease goes on from it."""
+        former = self._former
+        if former is None or former.confirmed_at is None or self._confirmed_at is not None:
+            return now, csn
+        if now - former.confirmed_at >= self._settings.lease_s:
+            return now, csn
+        return former.back_at, former.back_csn
+
+    def _note_other(self, value: str, csn: str, now: float) -> None:
+        """Keep that a heartbeat is another agent's; what is older than this run may be that of an earlier boot."""
+        known = not value or value in self._own or (self._former is not None and value in self._former.sent)
+        if known or not self._own_csn or csn <= self._own_csn:
+            return
+        if self.is_alone(now):
+            _log.warning("heartbeat of another agent", extra={"fields": {"heartbeat": value, "csn": csn}})
+        self._other_at = now
+
+    def _resume(self) -> None:
+        """Take up what an agent before this one has left, as far as its lease still lasts."""
+        self._former, now = self._record.load(), time.monotonic()
+        self._sent = {stamp: at for stamp, at in self._former.sent.items() if now - at < self._settings.lease_s}
+        self._resumed_at = now if self._sent else None
 
     async def run(
         self,
@@ -132,10 +201,16 @@ class Pulse:
         `dn` is this server's entry, `say` what else its status says; `missed` is called when a heartbeat that was
         written has not come back for half a lease, `changed` when `problems` is another.
         """
+        if self._former is None:
+            self._resume()
+        problems: tuple[Problem, ...] = ()
         while True:
-            problem = self.problem
             await self._beat(dn(), say())
-            if self.problem != problem:
+            if self._other_at is not None and self.is_alone(time.monotonic()):
+                self._other_at = None
+                _log.info("no heartbeat of another agent any more")
+            if self.problems != problems:
+                problems = self.problems
                 changed()
             await asyncio.sleep(min(_SOONEST_S, self._settings.beat_s))
             with suppress(TimeoutError):
@@ -151,6 +226,8 @@ class Pulse:
         content = _content(stamp, self._settings.lease_s, said)
         sent_at = time.monotonic()
         self._sent = {**dict(list(self._sent.items())[-_KEPT:]), stamp: sent_at}
+        self._own.append(stamp)
+        await self._record.keep(SentHeartbeats(self._sent, self._confirmed_at, self._back_at, self._back_csn))
         try:
             problem = await self._write(server.below(STATUS_RDN), content)
         except RelocdError as error:  # nothing is written, so nothing can come back

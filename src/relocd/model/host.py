@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from relocd.model.entries import ServiceAddress
 
-__all__ = ["FileState", "HeldAddress", "Interface", "NewFile", "Probe", "UnitState", "no_unit"]
+__all__ = ["FileState", "HeldAddress", "Interface", "NewFile", "Probe", "SentHeartbeats", "UnitState", "no_unit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,3 +91,17 @@ class Probe:
 
     address: ServiceAddress
     answered_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SentHeartbeats:
+    """What an agent leaves of its heartbeats for the next one of this server; times are of the monotonic clock.
+
+    `sent` is when each of the last ones was sent, `confirmed_at` when the last one was that came back. `back_at` is
+    since when none was missing for a lease, `back_csn` the change that brought it back.
+    """
+
+    sent: Mapping[str, float] = field(default_factory=dict)
+    confirmed_at: float | None = None
+    back_at: float = 0.0
+    back_csn: str = ""

@@ -12,6 +12,7 @@ from relocd.model.entries import Entry
 from relocd.model.settings import HandoverSettings
 from tests.entries import ME, server
 from tests.fake_directory import FakeDirectory
+from tests.fake_records import FakeHeartbeatRecord
 from tests.fakes import until
 
 __all__ = ["SETTINGS", "STATUS", "Heart", "stamped"]
@@ -30,7 +31,9 @@ class Heart:
 
     def __init__(self, settings: HandoverSettings = SETTINGS) -> None:
         self.directory = FakeDirectory(server("me"))
-        self.pulse = Pulse(self.directory.writer, settings)
+        self.record = FakeHeartbeatRecord()
+        self.settings = settings
+        self.pulse = Pulse(self.directory.writer, settings, self.record)
         self.said: dict[str, list[str]] = {}
         self.missed = self.changed = 0
 
@@ -52,6 +55,10 @@ class Heart:
         await self.end(task)
         assert self.entry is not None
         return self.entry
+
+    def restart(self) -> None:
+        """Another agent begins, on the same machine and with what the first one has left."""
+        self.pulse = Pulse(self.directory.writer, self.settings, self.record)
 
     def run(self) -> asyncio.Task[None]:
         return asyncio.create_task(self.pulse.run(lambda: DN.parse(ME), lambda: self.said, self._miss, self._change))

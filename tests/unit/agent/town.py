@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from relocd.agent.agent import Agent, Directory
 from relocd.model.dn import DN
-from relocd.model.host import UnitState
+from relocd.model.host import SentHeartbeats, UnitState
 from relocd.model.parse import search_filter
 from relocd.model.settings import HandoverSettings, ServerSettings
 from tests.entries import dn, server
@@ -74,6 +74,7 @@ class Resident(Lab):
         self.server.addresses.there.clear()
         self.server.units.states.clear()
         self.server.ledger.stored.clear()
+        self.server.heartbeats.kept = SentHeartbeats()
 
 
 class Town:
