@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from relocd.doctor.host_facts import Equipment
 from relocd.errors import Invalid, RelocdError
 from relocd.model.protection import PLAIN_TEXT, PROTECT, in_plain_text
 from relocd.model.settings import Settings
-from relocd.model.template_set import TemplateSet
+from relocd.model.template_set import TemplateSet, UnitAction
+from relocd.plan.expand import PLACEHOLDER
 from relocd.plan.guards import Guards, guards
 from relocd.wiring import (
     FolderTemplateSets,
@@ -63,7 +65,7 @@ def checked(config: Path) -> tuple[Finding, ...]:
     settings = read_settings(config)
     sets, allowed = template_sets(settings), guards(settings.guards)
     findings = [Finding(str(config), "valid"), *(_checked_set(sets, name, allowed) for name in sets.names())]
-    findings += _checked_files(settings)
+    findings += [*_shared(sets), *_checked_files(settings)]
     if settings.directory.bind == "simple":
         findings += _exposed(settings)
     return tuple(findings)
@@ -94,6 +96,22 @@ def _checked_set(sets: FolderTemplateSets, name: str, allowed: Guards) -> Findin
     beyond = ", ".join(_beyond(found, allowed))
     guarded = f"; not allowed by [guards]: {beyond}" if beyond else ""
     return Finding(subject, f"{len(found.files)} files, {len(found.units)} units{guarded}")
+
+
+def _shared(sets: FolderTemplateSets) -> Iterator[Finding]:
+    """Files and units that two sets have by the same name: only one service here can use such a set."""
+    users: dict[str, list[str]] = {}
+    for name in sets.names():
+        with suppress(RelocdError):
+            found = sets.get(name)
+            own = (unit.name for unit in found.units if UnitAction.STOP in {unit.standby, unit.removed})
+            for what in {*(file.target for file in found.files), *own}:
+                users.setdefault(what, []).append(name)
+    for what, names in sorted(users.items()):
+        if len(names) > 1 and PLACEHOLDER not in what:
+            yield Finding(
+                what, warning=f"belongs to the template sets {' and '.join(names)}; only one of them can be used"
+            )
 
 
 def _beyond(found: TemplateSet, allowed: Guards) -> Iterator[str]:

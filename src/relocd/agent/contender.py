@@ -93,7 +93,8 @@ class Contender:
 
     async def act(self, turn: Turn) -> Report:
         """Do what is due now; the report says how this server stands to the service."""
-        turn = replace(turn, footprint=adopted(self._host, turn.goal.addresses, turn.footprint))
+        mine = self._host.claims.left_to(turn.goal.id, turn.goal.addresses)
+        turn = replace(turn, footprint=adopted(self._host, mine, turn.footprint))
         self._note(turn.goal, turn.contest)
         if self._stops:
             report = await self._paced(Stop(self.withdrawn), turn, None)

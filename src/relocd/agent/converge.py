@@ -23,10 +23,11 @@ from relocd.model.entries import ServiceAddress
 from relocd.model.host import NewFile, UnitState
 from relocd.model.template_set import First, Role, TemplateSet, UnitAction
 from relocd.plan.actions import Action, AddAddress, DropAddress, InstallFiles, RunCommand, UseUnit
+from relocd.plan.claims import claims_of_footprint, claims_of_outline
 from relocd.plan.declarations import misnamed
 from relocd.plan.desired import Desired, Footprint, Observed, Placed
 from relocd.plan.diff import STOPPED, actions, after, before, foreign, leaving
-from relocd.plan.goals import Goal, GoalId
+from relocd.plan.goals import Goal, GoalId, goal_id
 from relocd.plan.outline import Outline, PlannedFile, desired, fallback, outline, rendered_file
 from relocd.plan.presence import copies, foreign_copies, in_the_way, kept_here
 
@@ -105,7 +106,10 @@ async def planned(host: Host, goal: Goal, footprint: Footprint, terms: Terms | N
     (files, unrendered), observed = await asyncio.gather(
         _rendered(host, goal, () if sketch is None else sketch.files, terms.files), _observed(host, sketch, footprint)
     )
-    problems = (*problems, *unrendered, *_obstructed(host, sketch, observed))
+    if goal.contest is not None:
+        host.claims.allow(goal.id, map(goal_id, goal.contest.displaces))
+    claimed = () if sketch is None else host.claims.problems(goal.id, claims_of_outline(sketch))
+    problems = (*problems, *unrendered, *claimed, *_obstructed(host, sketch, observed))
     chosen = fallback(goal, footprint) if sketch is None or problems else desired(sketch, files)
     if chosen is None:
         return Plan(None, (), problems, footprint)
@@ -121,15 +125,22 @@ async def converged(host: Host, goal: Goal, footprint: Footprint, terms: Terms |
     """
     terms, begun = terms or Terms(), time.monotonic()
     plan = await planned(host, goal, footprint, terms)
-    if plan.desired is None:
-        return Report(footprint, plan.problems)
-    warrant, _ = await asyncio.gather(_permitted(terms, plan), _intended(host, goal.id, plan))
+    claimed = host.claims.problems(goal.id, claims_of_footprint(plan.intent))  # by another one meanwhile
+    if plan.desired is None or claimed:
+        return Report(footprint, (*plan.problems, *claimed))
+    host.claims.take(goal.id, plan.intent.name, claims_of_footprint(plan.intent))
+    try:
+        warrant, _ = await asyncio.gather(_permitted(terms, plan), _intended(host, goal.id, plan))
+    except BaseException:
+        host.claims.restore(goal.id, footprint)
+        raise
     entering = footprint.role is not goal.role
     mandate = Mandate(goal.name, goal.reason, entering, terms.revoked, warrant, goal.secrets)
     outcomes = await carried_out(host, plan.actions, mandate)
     if outcomes:
         host.meter.acted("all", time.monotonic() - begun, "failed" if _problems(outcomes) else "done")
     reached = _reached(plan, footprint, goal.role, outcomes)
+    host.claims.keep(goal.id, reached)
     problems = (*plan.problems, *_problems(outcomes), *await _unkept(host, goal.id, reached))
     return Report(reached, problems, any(outcome.busy for outcome in outcomes), _done(outcomes), _broken(outcomes))
 
@@ -198,6 +209,7 @@ async def departed(
     problems = _problems(outcomes)
     if problems:
         return Report(replace(footprint, role=None), problems, actions=_done(outcomes))
+    host.claims.keep(goal, None)
     await host.ledger.forget(goal)
     return Report(None, actions=_done(outcomes))
 

@@ -64,7 +64,8 @@ class Crew:
     def begin(self, group: asyncio.TaskGroup) -> None:
         """Start the workers for what the ledger says was left here."""
         self._group = group
-        for goal, footprint in self._host.ledger.all().items():
+        self._host.claims.watch(self._nudge)
+        for goal, footprint in self._host.claims.adopt(self._host.ledger.all()).items():
             self._hire(goal, footprint)
 
     def want(self, goals: Goals, exists: Callable[[EntryUUID], bool]) -> frozenset[GoalId]:
@@ -139,6 +140,11 @@ class Crew:
         for worker in self._workers.values():
             worker.nudge_if_drifted()
 
+    def _nudge(self, goal: GoalId) -> None:
+        """Something that a goal was refused is nobody's any more."""
+        if goal in self._workers:
+            self._workers[goal].nudge(at_all=True)
+
     def _worker(self, goal: Goal, exists: Callable[[EntryUUID], bool]) -> Worker:
         if goal.id in self._workers:
             return self._workers[goal.id]
@@ -164,6 +170,7 @@ class Crew:
         self._unconfirmed.pop(former.goal, None)
         del self._workers[former.goal]
         self._tasks.pop(former.goal).cancel()
+        self._host.claims.pass_on(former.goal, goal)
         fields = {"service": former.name, "was": former.goal, "now": goal}
         _log.info("entry was added anew; what it had here goes over", extra={"fields": fields})
         return self._hire(goal, former.footprint, former.goal)

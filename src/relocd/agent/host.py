@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
+from relocd.agent.claims import Claims
 from relocd.plan.guards import Guards
 from relocd.ports import (
     Addresses,
@@ -44,7 +45,7 @@ UNMEASURED: Final[Meter] = _Unmeasured()
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """The ports of one server and what its configuration allows; `probing` when the wire is asked at all."""
+    """The ports of one server, what its configuration allows, and who has what; `probing`: the wire is asked at all."""
 
     guards: Guards
     probing: bool
@@ -58,3 +59,4 @@ class Host:
     ledger: Ledger
     heartbeats: HeartbeatRecord
     meter: Meter = UNMEASURED
+    claims: Claims = field(default_factory=Claims)

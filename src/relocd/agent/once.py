@@ -54,7 +54,7 @@ class Cycle:
 async def plan_once(settings: Settings, host: Host, directory: Directory, timeout_s: float) -> Cycle:
     """What a cycle would do now; nothing is changed. Raises `Unavailable` when the directory does not answer."""
     known = await _known(settings, host, directory, timeout_s)
-    ledger = host.ledger.all()
+    ledger = host.claims.adopt(host.ledger.all())
     steps = [await _planned(host, directory, goal, _footprint(ledger, goal)) for goal in _due(known, ledger)]
     gone, doubts = await _gone(known, directory, ledger)
     for goal_id in gone:
@@ -66,7 +66,7 @@ async def plan_once(settings: Settings, host: Host, directory: Directory, timeou
 async def apply_once(settings: Settings, host: Host, directory: Directory, timeout_s: float) -> Cycle:
     """Carry out one cycle; every goal is tried, whatever becomes of the others."""
     known = await _known(settings, host, directory, timeout_s)
-    ledger = host.ledger.all()
+    ledger = host.claims.adopt(host.ledger.all())
     gone, doubts = await _gone(known, directory, ledger)
     left = await asyncio.gather(*(_departed(host, goal_id, ledger[goal_id]) for goal_id in gone))
     due = _due(known, ledger)

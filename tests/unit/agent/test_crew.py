@@ -21,7 +21,7 @@ from tests.plans import context, goal, placed, template_set
 
 WEB = goal("one", Role.ACTIVE, "192.0.2.10/24")
 DB = goal("two", Role.ACTIVE, "192.0.2.11/24", sets=())
-HOSTS = Goal(GoalId("server:hosts"), "hosts", Role.ACTIVE, "", ("web",), context("hosts", "all of it"))
+HOSTS = Goal(GoalId("server:hosts"), "hosts", Role.ACTIVE, "", ("hosts",), context("hosts", "all of it"))
 SETTINGS = Settings(
     ServerSettings(ME),
     DirectorySettings(("ldap://localhost",), "", retry_min_s=0.005, retry_max_s=0.01),
@@ -74,7 +74,9 @@ async def at_work(server, settings=SETTINGS):
 
 @pytest.fixture
 def server():
-    return FakeServer()
+    found = FakeServer()
+    found.install_set(template_set("hosts", units=()), "conf of {name}, {role}")
+    return found
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from relocd.sync.mirror import Mirror
 from tests.adapters.set_writing import write_set
 from tests.entries import server, service
 from tests.fakes import until
+from tests.plans import template_set
 from tests.unit.agent.lab import Lab, web
 
 _MANIFEST = '[[file]]\nsource = "a.j2"\ntarget = "/etc/app/{name}.conf"\n'
@@ -21,7 +22,9 @@ _MANIFEST = '[[file]]\nsource = "a.j2"\ntarget = "/etc/app/{name}.conf"\n'
 
 @pytest.fixture
 def lab():
-    return Lab(server("me", services=["web", "db"]), web(), service("db", relocTemplateSet="web"))
+    found = Lab(server("me", services=["web", "db"]), web(), service("db", relocTemplateSet="db"))
+    found.server.install_set(template_set("db", units=()), "x")
+    return found
 
 
 def names(lab):
@@ -65,7 +68,7 @@ async def test_a_service_that_meets_a_defect_has_a_problem_and_the_others_are_se
         await lab.says("ZeroDivisionError")
         assert names(lab) == {"db"}
         monkeypatch.undo()
-        lab.directory.put(service("db", relocTemplateSet="web", description="again"))
+        lab.directory.put(service("db", relocTemplateSet="db", description="again"))
         await until(lambda: lab.state_of("db") == "active" and not names(lab))
 
 

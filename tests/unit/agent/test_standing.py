@@ -51,7 +51,7 @@ async def test_one_that_another_server_is_to_hold():
 
 async def test_nobody_need_hold_what_is_shared_or_not_chosen():
     members = [server("me", clusters=["pair"], services=["ntp"]), server("you", clusters=["pair"])]
-    lab, meter = lab_of(*members, cluster("pair", services=["web"]), web(), service("ntp", relocTemplateSet="web"))
+    lab, meter = lab_of(*members, cluster("pair", services=["web"]), web(), service("ntp"))
     async with lab.agent():
         await stands(lab, meter, ServiceStanding("web", "standby", holds=None, generation=0))
         await stands(lab, meter, ServiceStanding("ntp", "active"))

@@ -57,7 +57,7 @@ class TestOrders:
             await lab.serves("twin")
 
     async def test_a_paused_server_begins_and_ends_nothing_that_is_shared(self):
-        async with town(*BOTH, service("db", relocTemplateSet="web")) as lab:
+        async with town(*BOTH, service("db")) as lab:
             await lab.serves("me")
             await obeys(lab.me, Mode.PAUSED)
             lab.link("me", "web", "db")
