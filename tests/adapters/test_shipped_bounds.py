@@ -23,7 +23,10 @@ from relocd.errors import Invalid
 from relocd.model.declared import refusal
 from relocd.sets.openldap_role import wanted_role
 from relocd.shipped import shipped_template_sets
+from relocd.slapd.syncrepl import words
+from tests.adapters.openldap_lab import Program, wanted
 from tests.adapters.shipped_lab import PATIENCE_S, context, installed, on_node, raised, refused, resolved, shipped
+from tests.lab.base_server import BaseServer, data_ldif
 from tests.lab.deadline import until
 from tests.lab.hosts import Lan
 from tests.shipped_values import IPV6, LONGEST, NAME, SHORT, longest
@@ -232,16 +235,31 @@ class TestLibldap:
             await install("ldap-client", client_context(ldap_uris="ldap://a", ldap_base=padded))
 
 
+SECRET = "p w#;{}%$'=ä" * 39 + "12345"
+"""A password of 512 bytes, with all that is allowed in one."""
+
+
+@pytest.mark.parametrize("name", ["openldap", "openldap-secondary"])
 @pytest.mark.asyncio(loop_scope="module")
-class TestSlapd:
-    @pytest.mark.parametrize("name", ["openldap", "openldap-secondary"])
-    async def test_slapd_reads_what_was_meant(self, renderer, tmp_path, name):
-        """The directive of the longest values, through the parser of slapd, is written down with just these words."""
-        secret = "p w#;{}%$'=ä" * 39
-        values = context("ldap", **largest(name)) | {"role": "standby", "secrets": {"password": secret}}
-        text = (await renderer.render(shipped(name), "role.toml.j2", values)).text
-        (tmp_path / "role.toml").write_text(text)
-        wanted = wanted_role(tmp_path / "role.toml")
-        assert (wanted.suffix, wanted.bind_dn) == (largest(name)["suffix"], largest(name)["bind_dn"])
-        assert (wanted.primary, wanted.password, wanted.rid) == (largest(name)["primary"], secret, 999)
-        assert tomllib.loads(text).keys() == set(wanted.__slots__)
+async def test_the_program_of_the_set_reads_what_was_meant(renderer, tmp_path, name):
+    meant = largest(name)
+    values = context("ldap", **meant) | {"role": "standby", "secrets": {"password": SECRET}}
+    text = (await renderer.render(shipped(name), "role.toml.j2", values)).text
+    (tmp_path / "role.toml").write_text(text)
+    found = wanted_role(tmp_path / "role.toml")
+    assert (found.suffix, found.bind_dn) == (meant["suffix"], meant["bind_dn"])
+    assert (found.primary, found.password, found.rid) == (meant["primary"], SECRET, 999)
+    assert tomllib.loads(text).keys() == set(found.__slots__)
+
+
+def test_slapd_writes_down_what_was_meant_and_reads_it_again(tmp_path):
+    """The directive of the longest values in a real slapd's cn=config, and after a restart."""
+    bind_dn = largest("openldap")["bind_dn"]
+    role = wanted("consumer", "ldap://127.0.0.1:1", bind_dn=bind_dn, password=SECRET, rid=999)
+    with BaseServer(content=data_ldif(), durable=False) as slapd:
+        Program(slapd, tmp_path).refused("apply", role)  # only because that primary cannot be asked
+        for _ in range(2):
+            (value,) = [each["olcSyncrepl"] for each in slapd.config().values() if "olcSyncrepl" in each]
+            assert words(role.consumer.value).items() <= words(value[0]).items()
+            slapd.kill()
+            slapd.start()

@@ -74,8 +74,19 @@ def _check(path: Path, document: Mapping[str, object]) -> None:
             raise Invalid(f"{path}: {name} is no {kind.__name__}; render it anew by this version's set")
         if isinstance(value, str) and (not value.isprintable() or '"' in value):
             raise Invalid(f"{path}: {name} has a quote or an unprintable character, which slapd cannot take; change it")
+    for name in ("suffix", "bind_dn"):
+        if not _is_dn(str(document[name])):
+            raise Invalid(f"{path}: {name} is no DN, which slapd would not take; correct the parameter")
     if document["role"] not in {"provider", "consumer"}:
         raise Invalid(f'{path}: role is neither "provider" nor "consumer"; render it anew by this version\'s set')
+
+
+def _is_dn(text: str) -> bool:
+    try:
+        DN.parse(text)
+    except Invalid:
+        return False
+    return True
 
 
 def as_consumer(wanted: WantedRole) -> WantedRole:

@@ -143,6 +143,8 @@ def test_a_file_is_read(tmp_path):
         ('"geheim"', "'ge\"heim'"),
         ('"geheim"', '"geheim\\n"'),
         ('"geheim"', '"geheim'),
+        ('suffix = "', 'suffix = "a,'),
+        ('bind_dn = "', 'bind_dn = "cn=a,,'),
     ],
 )
 def test_a_file_that_is_wrong_is_refused_without_its_password(tmp_path, old, new):
