@@ -46,7 +46,7 @@ class TestOutcome:
             pytest.param(("false",), "false ended with status 1", id="a status without a word"),
             pytest.param(shell("echo no >&2; exit 3"), r"ended with status 3: no$", id="standard error"),
             pytest.param(shell("echo one; echo two >&2; exit 1"), r": one \| two$", id="both outputs in order"),
-            pytest.param(shell("printf 'a\\033[1mb\\n\\n  c \\n'; exit 1"), r": a \[1mb \| c$", id="unprintable"),
+            pytest.param(shell("printf 'a\\033[1mb\\n\\n  c \\n'; exit 1"), r": a\\x1b\[1mb \| c$", id="unprintable"),
             pytest.param(shell("printf '\\377\\n'; exit 1"), ": \N{REPLACEMENT CHARACTER}$", id="not UTF-8"),
             pytest.param(shell("printf 'one%01000d two\\n' 0; exit 1"), r": \.\.\. two$", id="cut between words"),
             pytest.param(shell("printf 'one%01000d\\n' 0; exit 1"), r": \.\.\. $", id="a word that would be cut"),
