@@ -24,6 +24,7 @@ def init_pair(
 ) -> subprocess.CompletedProcess[str]:
     """Run the command for one node to its end, whatever that is; what it says."""
     password = server.folder / "replication-password"
+    password.touch(mode=0o600)
     password.write_text(secret + "\n")
     options = ["--server-id", str(number), "--peer", peer, "--password-file", str(password), "--socket", server.socket]
     argv = [_RELOCD, "init-pair", *options, *([] if tls else ["--no-tls"]), *more]

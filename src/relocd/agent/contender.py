@@ -361,8 +361,8 @@ class Contender:
 
     def _log(self, step: Step, turn: Turn) -> None:
         generation = None if turn.contest.state is None else turn.contest.state.generation
-        fields = {"service": turn.goal.name, "step": type(step).__name__, "reason": step.reason}
-        fields |= {"generation": str(generation)}
+        fields: dict[str, object] = {"service": turn.goal.name, "step": type(step).__name__, "reason": step.reason}
+        fields |= {"generation": generation}
         level = logging.DEBUG if fields == self._memory.logged else logging.INFO
         _log.log(level, "handover", extra={"fields": fields})
         self._memory.logged = fields
