@@ -1,7 +1,8 @@
 """Growing pauses between the tries of what fails, so that nothing that fails goes round in circles.
 
 A pause belongs to one kind of effort for one service, and to what that effort was about: once that is another, it is
-tried at once. A pause is never shorter than the try before it took. Waiting for another host (`Busy`) is no failure and
+tried at once. A pause is never shorter than the try before it took. What was done and did not last counts as a failure
+from the second time on: a unit that ends as soon as it has started. Waiting for another host (`Busy`) is no failure and
 has a pace of its own.
 """
 
@@ -14,6 +15,8 @@ from typing import Final
 
 from relocd.agent.converge import Report
 from relocd.model.settings import AgentSettings
+from relocd.model.template_set import UnitAction
+from relocd.plan.actions import Action, UseUnit
 
 __all__ = ["Effort", "Failure", "Pauses", "growing_s"]
 
@@ -39,6 +42,12 @@ class Failure:
     broken: bool
     tries: int
     until: float
+    lasts_until: float = 0.0
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether nothing failed, but what was done did not last."""
+        return self.lasts_until > 0
 
     @property
     def left_s(self) -> float:
@@ -65,18 +74,40 @@ class Pauses:
 
     def note(self, effort: Effort, about: object, report: Report, begun: float) -> None:
         """What became of a try that began then."""
-        if not report.problems:
-            self._failures.pop(effort, None)
-            return
         before, now = self._failures.get(effort), time.monotonic()
+        if not report.problems:
+            self._note_success(effort, about, report)
+            return
         tries = before.tries + 1 if before and before.about == about else 1
         pause_s = max(growing_s(self._first_s, self._most_s, tries), now - begun)
         self._failures[effort] = Failure(about, report.problems, report.broken, tries, now + pause_s)
+
+    def _note_success(self, effort: Effort, about: object, report: Report) -> None:
+        """It is over, unless it started what had run before: then it has to last for as long as the next pause."""
+        before, now = self._failures.get(effort), time.monotonic()
+        again = [str(action) for action in report.actions if effort is Effort.KEEP and _starts(action)]
+        if again and report.footprint is not None:
+            tries = before.tries + 1 if before and before.is_lasting and now < before.lasts_until else 1
+            pause_s = growing_s(self._first_s, self._most_s, tries)
+            words = f"{', '.join(again)}: done {tries} times, and it did not last; look at its log"
+            until = now if tries == 1 else now + growing_s(self._first_s, self._most_s, tries - 1)
+            self._failures[effort] = Failure(about, (words,), True, tries, until, until + pause_s + self._most_s)
+        elif not (before and before.is_lasting and now < before.lasts_until):
+            self._failures.pop(effort, None)
+
+    def end_failed(self, effort: Effort) -> None:
+        """What failed may work now; what did not last has to wait all the same."""
+        if (failure := self._failures.get(effort)) and not failure.is_lasting:
+            del self._failures[effort]
 
     def end(self, *efforts: Effort) -> None:
         """What failed may work now: try it at once."""
         for effort in efforts or tuple(Effort):
             self._failures.pop(effort, None)
+
+
+def _starts(action: Action) -> bool:
+    return isinstance(action, UseUnit) and action.action is UnitAction.START
 
 
 def growing_s(first_s: float, most_s: float, tries: int) -> float:

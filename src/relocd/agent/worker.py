@@ -172,7 +172,7 @@ class Worker:
         just_now = self.acting or time.monotonic() - self._acted_at < self._pace.agent.retry_min_s
         if self.report.problems and just_now:
             return
-        self._pauses.end(Effort.KEEP)
+        self._pauses.end_failed(Effort.KEEP)
         if self.acting or (self.footprint is not None and self.footprint.units):
             self.nudge()
 

@@ -107,6 +107,18 @@ def dies_and_does_not_start(hour):
     hour.lab.server.units.dies("web")
 
 
+def ends_as_soon_as_it_has_started(hour):
+    units = hour.lab.server.units
+    started = units.start
+
+    async def start(name):
+        await started(name)
+        asyncio.get_running_loop().call_later(0.01, units.dies, name)
+
+    units.start = start
+    units.dies("web")
+
+
 def does_not_stop(hour):
     hour.lab.server.units.stuck = {"web"}
     hour.lab.orders.word = Mode.DRAINED
@@ -211,6 +223,7 @@ def test_an_hour_of_a_first_activation_that_fails(fails, tried, most):
     ("fails", "tried"),
     [
         pytest.param(dies_and_does_not_start, "start", id="unit start"),
+        pytest.param(ends_as_soon_as_it_has_started, "start", id="unit that ends at once"),
         pytest.param(does_not_stop, "stop", id="unit stop"),
         pytest.param(is_not_dropped, "drop", id="address drop"),
         pytest.param(cannot_write_that_it_steps_down, "drop", id="write of a release"),
