@@ -147,6 +147,8 @@ class Agent:
         """Take this server's own heartbeats out of a batch."""
         for event in batch:
             if isinstance(event, Upsert) and self._is_my_status(event.entry):
+                if self._completion.stamped(event.entry.csn):
+                    self._changed()
                 had_begun, was_current = self._pulse.has_begun, self._pulse.is_current(time.monotonic())
                 if self._pulse.heard(event.entry):
                     self._host.meter.confirmed(self._pulse.age_s(time.monotonic()) or 0.0)
@@ -249,7 +251,8 @@ class Agent:
     def _all_problems(self) -> tuple[Problem, ...]:
         """What somebody should look at, but for services that say so themselves."""
         mode = (Problem("mode", self._mode_problem),) if self._mode_problem else ()
-        return *self._problems, *self._crew.problems, *self._conflicts.problems, *self._net.problems, *mode
+        here = (*self._crew.problems, *self._conflicts.problems, *self._net.problems, *mode)
+        return *self._problems, *self._completion.problems, *here
 
     def _agreed(self, settings: Settings, host: Host, reader: DirectoryReader, writer: DirectoryWriter) -> Agreement:
         vitals = Vitals(reader, settings.handover.lease_s)

@@ -6,12 +6,15 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final
 
 from relocd.agent.confirmation import PUT_BACK, contradiction, fill
 from relocd.agent.dangling import Dangling
 from relocd.errors import RelocdError
+from relocd.model.csn import csn_time_s
 from relocd.model.dn import DN
-from relocd.model.entries import EntryUUID
+from relocd.model.entries import EntryUUID, Problem
 from relocd.model.settings import DirectorySettings
 from relocd.model.snapshot import Snapshot
 from relocd.ports import DirectoryReader
@@ -20,6 +23,8 @@ from relocd.sync.mirror import Mirror
 __all__ = ["Completion"]
 
 _log = logging.getLogger(__name__)
+_AHEAD_S: Final = 1.0
+"""So much the numbers of changes that are made at once may be out of order."""
 
 
 class Completion:
@@ -53,6 +58,7 @@ class Completion:
         self._dangling = Dangling(mirror, reader, DN.parse(pace.base))
         self._anew = ""  # why everything is to be read anew
         self._anew_at = self._pause_s = 0.0
+        self._ahead_until = ""
         self._due = asyncio.Event()
 
     def search_started(self, *, fresh: bool) -> None:
@@ -68,6 +74,22 @@ class Completion:
         """Something speaks against what is known: look whether the directory says the same."""
         self._unproved = True
         self._due.set()
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What is wrong with the numbers by which the directory tells what is new."""
+        if not self._ahead_until:
+            return ()
+        ahead = f"its newest change number is of {self._ahead_until}, for its clock was wrong once"
+        risk = "until then a replica that resumes can miss changes; agents read everything again instead"
+        return (Problem("directory", f"{ahead}; {risk}"),)
+
+    def stamped(self, csn: str) -> bool:
+        """The directory has stamped this server's heartbeat just now; whether `problems` is another by that."""
+        before, ahead_s = self._ahead_until, self._mirror.ahead_s(csn)
+        newest = datetime.fromtimestamp((csn_time_s(csn) or 0.0) + ahead_s, UTC)
+        self._ahead_until = newest.isoformat(" ", "seconds") if ahead_s >= _AHEAD_S else ""
+        return before != self._ahead_until
 
     def must_read(self, snapshot: Snapshot) -> bool:
         """Whether a name of a snapshot leads to nothing and has not been read yet: so long the one before it counts."""

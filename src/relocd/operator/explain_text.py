@@ -80,6 +80,7 @@ def _linking(told: Explanation) -> Iterator[str]:
 def _server(scene: Scene, stand: Stand) -> Iterator[RenderableType]:
     seen = stand.seen
     age = "never heard" if seen.age_s is None else f"heard {seen.age_s:.1f} s ago"
+    age = seen.silence.removeprefix(f"{seen.server.name} ") if seen.is_of_the_future else age
     mode = [seen.sign.mode] if seen.sign is not None and seen.sign.mode != "normal" else []
     fenced = ["fenced"] if seen.server.fenced else []
     says = [f"says {stand.says}"] if stand.says else []

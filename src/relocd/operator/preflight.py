@@ -51,10 +51,10 @@ def about_lost(lost: ServerView) -> Doubts:
 
 def about_fence(lost: ServerView) -> Doubts:
     """What speaks against the word that a server is powered off: its own word."""
-    if lost.is_silent or lost.age_s is None:
+    if lost.age_s is None or (lost.is_silent and not lost.is_of_the_future):
         return Doubts()
-    name = lost.server.name
-    return Doubts(warnings=(f"{name} was heard {lost.age_s:.1f} s ago: two servers answer if it is not powered off",))
+    heard = lost.silence if lost.is_of_the_future else f"{lost.server.name} was heard {lost.age_s:.1f} s ago"
+    return Doubts(warnings=(f"{heard}: two servers answer if it is not powered off",))
 
 
 def takes_over(target: ServerView) -> bool:

@@ -44,7 +44,12 @@ class ServerView:
     @property
     def is_silent(self) -> bool:
         """Whether its agent has not been heard within the lease that it declared itself."""
-        return self.sign is None or self.age_s is None or self.age_s > self.sign.lease_s
+        return self.sign is None or self.age_s is None or abs(self.age_s) > self.sign.lease_s
+
+    @property
+    def is_of_the_future(self) -> bool:
+        """Whether its last heartbeat was stamped by a clock that is or was ahead: how old it is nobody knows."""
+        return self.sign is not None and self.age_s is not None and self.age_s < -self.sign.lease_s
 
     @property
     def silence(self) -> str:
@@ -52,6 +57,8 @@ class ServerView:
         name = self.server.name
         if self.sign is None or self.age_s is None:
             return f"{name} has never been heard"
+        if self.is_of_the_future:
+            return f"{name} was last heard {-self.age_s:.0f} s in the future: the clock of its provider is or was wrong"
         return f"{name} is silent for {self.age_s:.0f} s (lease {self.sign.lease_s:g} s)"
 
     def problems_of(self, service: str) -> tuple[str, ...]:

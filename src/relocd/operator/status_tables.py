@@ -37,7 +37,8 @@ def _server_row(seen: ServerView) -> Iterator[Text]:
     last = seen.sign
     fine = not seen.is_silent and not seen.server.fenced
     yield Text(seen.server.name, _STYLES[seen.level])
-    yield Text("never" if seen.age_s is None else f"{seen.age_s:.1f} s", "" if fine else "bold red")
+    age = "never" if seen.age_s is None else "?" if seen.is_of_the_future else f"{seen.age_s:.1f} s"
+    yield Text(age, "" if fine else "bold red")
     yield Text("" if last is None else last.mode)
     yield Text("" if last is None else last.version)
     yield Text("" if last is None else str(Counter(last.says.values())["active"]))

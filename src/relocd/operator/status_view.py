@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from relocd.model.csn import csn_time_s
 from relocd.model.dn import DN
 from relocd.model.entries import Entry, Problem, Server, Service, ServiceState
 from relocd.model.mode import Mode
@@ -33,7 +32,7 @@ class _Facts:
 
 
 def view(entries: Iterable[Entry], now_s: float) -> View:
-    """How things stand at `now_s`, seconds since 1970, or when the directory last took a change if that is later."""
+    """How things stand at `now_s`, seconds since 1970, or at the time by the providers' clocks: see `now_of`."""
     found = tuple(entries)
     values, signs, problems = _understood(found)
     known = {value.dn.key: value for value in values}
@@ -45,8 +44,15 @@ def view(entries: Iterable[Entry], now_s: float) -> View:
 
 
 def now_of(entries: Iterable[Entry], now_s: float) -> float:
-    """The later one of a time and that at which the directory took the last change of some entries."""
-    return max([now_s, *filter(None, (csn_time_s(entry.csn) for entry in entries))])
+    """The time by the clocks of the providers: the later one of `now_s` and the newest heartbeat that fits it.
+
+    Where none fits, not even within its lease, it is the clock here that is behind. A single heartbeat of the future
+    was stamped by a clock that was wrong, and other entries may have been, at any time.
+    """
+    signs = [sign(entry) for entry in entries if is_status(entry)]
+    times = [each.at_s for each in signs if each.at_s is not None]
+    fitting = [each.at_s for each in signs if each.at_s is not None and abs(each.at_s - now_s) <= each.lease_s]
+    return max([now_s, *(fitting or times)])
 
 
 def _shown(names: Iterable[DN]) -> dict[str, str]:
@@ -85,7 +91,9 @@ def _notes(seen: ServerView) -> Iterator[str]:
     if seen.sign is None:
         yield "no agent has ever written a status"
         return
-    if seen.is_silent:
+    if seen.is_of_the_future:
+        yield seen.silence.removeprefix(f"{seen.server.name} ")
+    elif seen.is_silent:
         yield "silent" if seen.age_s is None else f"silent for {seen.age_s:.0f} s, its lease is {seen.sign.lease_s:g}"
     if seen.sign.mode != Mode.NORMAL:
         yield seen.sign.mode

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -209,6 +210,21 @@ class TestServers:
         """What the directory has stamped since counts: the age is never below zero."""
         (server,) = seen(B, heard("b", at=500_000), age_s=-3600).servers
         assert server.age_s == 0
+
+    def test_an_entry_that_was_stamped_by_a_clock_two_hours_ahead_makes_nobody_old(self) -> None:
+        found = replace(entries.service("web"), csn=entries.csn(0).replace("20260101000000", "20260101020000"))
+        (server,) = seen(B, heard("b"), found, age_s=3.0).servers
+        assert (server.age_s, server.is_silent, server.notes) == (3.0, False, ())
+
+    def test_a_heartbeat_of_the_future_beside_one_of_now_says_nothing_of_its_age(self) -> None:
+        ahead = replace(heard("a"), csn=entries.csn(0).replace("20260101000000", "20260101020000"))
+        late, live = seen(A, ahead, B, heard("b"), age_s=3.0).servers
+        assert (late.is_of_the_future, late.is_silent, late.level) == (True, True, Level.WARNING)
+        assert (live.age_s, live.is_silent) == (3.0, False)
+
+    def test_where_no_heartbeat_fits_the_clock_here_is_behind(self) -> None:
+        (server,) = seen(B, heard("b"), age_s=-7200.0).servers
+        assert (server.age_s, server.is_silent) == (0, False)
 
     def test_two_of_one_name_are_told_apart(self) -> None:
         twin = Entry(entries.uuid_of("twin"), B.dn.parent.below("ou=x").below("cn=b"), entries.csn(0), B.attributes)
