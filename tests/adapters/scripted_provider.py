@@ -115,7 +115,7 @@ def _serve(server, sessions):
 
 def _talk(connection, messages):
     """Answer requests, which are short enough to arrive whole; only a persistent search is told anything."""
-    with connection:
+    with connection, suppress(OSError):  # the client may have had enough
         while request := connection.recv(4096):
             number, operation = _number_and_operation(request)
             if operation == _BIND:

@@ -15,6 +15,7 @@ from relocd.sync.messages import IdSet, NewCookie, PhaseEnd, State, SyncState, s
 from relocd.sync.mirror import Mirror
 from relocd.sync.session import Session
 from tests.entries import BASE, csn, entry
+from tests.fuzz.defects import no_defects
 from tests.fuzz.frame import given
 from tests.fuzz.odd import odd_bytes, odd_text, one_in
 from tests.fuzz.tree import ME, Message, Tree
@@ -27,7 +28,7 @@ _CHUNK = b"\x30\x15\x0a\x01\x01\x04\x10" + bytes(range(16))
 def case(random: Random) -> None:
     """Some changes and searches; whenever no doubt is left, the mirror is what the provider has."""
     follower, hostile, told = _Follower(random), one_in(random, 3), list[str]()
-    with given(told=told):
+    with given(told=told), no_defects():
         for _ in range(random.randrange(1, 25)):
             told.append(follower.step())
             if hostile and one_in(random, 2):
