@@ -20,12 +20,12 @@ from relocd.agent.execution import Assured, Mandate, Outcome, Warrant, carried_o
 from relocd.agent.host import Host
 from relocd.errors import Failed, RelocdError, Unavailable
 from relocd.model.entries import ServiceAddress
-from relocd.model.host import NewFile, UnitState
+from relocd.model.host import NewFile, UnitState, no_unit
 from relocd.model.template_set import First, Role, TemplateSet, UnitAction
 from relocd.plan.actions import Action, AddAddress, DropAddress, InstallFiles, RunCommand, UseUnit
 from relocd.plan.claims import claims_of_footprint, claims_of_outline
 from relocd.plan.declarations import misnamed
-from relocd.plan.desired import Desired, Footprint, Observed, Placed
+from relocd.plan.desired import Desired, DesiredUnit, Footprint, Observed, Placed
 from relocd.plan.diff import STOPPED, actions, after, before, foreign, leaving
 from relocd.plan.goals import Goal, GoalId, goal_id
 from relocd.plan.outline import Outline, PlannedFile, desired, fallback, outline, rendered_file
@@ -141,8 +141,10 @@ async def converged(host: Host, goal: Goal, footprint: Footprint, terms: Terms |
         host.meter.acted("all", time.monotonic() - begun, "failed" if _problems(outcomes) else "done")
     reached = _reached(plan, footprint, goal.role, outcomes)
     host.claims.keep(goal.id, reached)
-    problems = (*plan.problems, *_problems(outcomes), *await _unkept(host, goal.id, reached))
-    return Report(reached, problems, any(outcome.busy for outcome in outcomes), _done(outcomes), _broken(outcomes))
+    troubles = await _troubles(host, plan.desired.units) if goal.role is Role.ACTIVE else ()
+    problems = (*plan.problems, *_problems(outcomes), *troubles, *await _unkept(host, goal.id, reached))
+    broken = bool(troubles) or _broken(outcomes)
+    return Report(reached, problems, any(outcome.busy for outcome in outcomes), _done(outcomes), broken)
 
 
 async def prepared(host: Host, goal: Goal, footprint: Footprint) -> Files:
@@ -151,8 +153,9 @@ async def prepared(host: Host, goal: Goal, footprint: Footprint) -> Files:
     if plan.problems or plan.desired is None or plan.desired.files is None:
         raise Failed("; ".join(plan.problems) or "nothing is known of it here yet")
     missing = [unit.name for unit in plan.desired.units if await _unit_state(host, unit.name) is UnitState.UNKNOWN]
-    if missing:
-        raise Failed("; ".join(f"there is no unit {name} here; install it" for name in missing))
+    troubles = tuple(map(no_unit, missing)) or await _troubles(host, plan.desired.units)
+    if troubles:
+        raise Failed("; ".join(troubles))
     await _check_means(host, plan)
     await host.files.prepare([file for each in plan.actions if isinstance(each, InstallFiles) for file in each.files])
     return plan.desired.files
@@ -321,6 +324,16 @@ async def _unit_state(host: Host, name: str) -> UnitState | None:
         return await host.units.state(name)
     except Unavailable:
         return None
+
+
+async def _troubles(host: Host, units: Iterable[DesiredUnit]) -> tuple[str, ...]:
+    """What keeps the units that the role starts from being relied on."""
+    found = []
+    for unit in units:
+        if unit.enter is UnitAction.START:
+            with suppress(Unavailable):
+                found.append(await host.units.trouble(unit.name))
+    return tuple(filter(None, found))
 
 
 def _reached(plan: Plan, footprint: Footprint, role: Role, outcomes: Sequence[Outcome]) -> Footprint:

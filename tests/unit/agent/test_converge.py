@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from relocd.agent.converge import converged, departed, planned
+from relocd.agent.converge import converged, departed, planned, prepared
+from relocd.errors import Failed
 from relocd.model.host import UnitState
 from relocd.model.template_set import Command, FileSpec, Moment, Role, UnitAction, UnitSpec
 from relocd.plan.desired import Footprint
@@ -149,6 +150,28 @@ async def test_a_unit_that_does_not_start_is_a_problem_and_tried_again(server):
     report = await converged(server.host, ACTIVE, report.footprint)
     assert server.take_effects() == ["start web", "announce 192.0.2.10/24 on eth0"]
     assert report.footprint.role is Role.ACTIVE
+
+
+class TestUnitThatCannotBeReliedOn:
+    """It crashes again and again, say, and may run just now."""
+
+    async def test_the_service_has_a_problem_and_is_no_whole_one(self, serving):
+        server, footprint = serving
+        server.units.troubled["web"] = "web crashes"
+        report = await converged(server.host, ACTIVE, footprint)
+        assert (report.problems, report.broken, report.actions) == (("web crashes",), True, ())
+        assert report.footprint.role is Role.ACTIVE
+
+    async def test_a_server_with_it_is_not_ready(self, server):
+        server.units.troubled["web"] = "web ends at once"
+        with pytest.raises(Failed, match="web ends at once"):
+            await prepared(server.host, ACTIVE, NOTHING)
+        assert server.take_effects() == []
+
+    async def test_one_that_the_role_does_not_start_matters_not(self, server):
+        server.sets.sets["web"] = template_set("web", units=(UnitSpec("web", active=UnitAction.RELOAD),))
+        server.units.troubled["web"] = "web ends at once"
+        await prepared(server.host, ACTIVE, NOTHING)
 
 
 class TestFileOfSomebodyElse:
