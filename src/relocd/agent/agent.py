@@ -117,7 +117,6 @@ class Agent:
         yield self._follow
         yield lambda: self._pulse.run(self._my_dn, self._my_status, self._search_anew, self._beats)
         yield self._conflicts.run
-        yield self._conflicts.run
         yield self._look_after_myself
         yield self._obey
         yield self._completion.run

@@ -80,9 +80,10 @@ async def lab():
 
 class TestCarrierReturns:
     async def test_nobody_answers_so_it_serves_on_and_announces_again(self, lab):
+        before = lab.server.wire.asked
         await lab.back()
         assert await lab.effects(ANNOUNCE) == [ANNOUNCE]
-        assert lab.server.wire.asked
+        assert lab.server.wire.asked == before + 1
         assert lab.problems() == []
 
     async def test_another_holder_answers_so_the_address_goes_first_and_then_the_unit(self, lab):
