@@ -39,7 +39,7 @@ class FileCache:
             return None
         try:
             return self._saved(_verified(body, digest))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             _log.warning("the cache is dropped", extra={"fields": {"file": str(self._path), "problem": str(error)}})
             return None
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from relocd.adapters.durable import replace_file
-from relocd.errors import Failed
+from relocd.adapters.set_folder import translated
+from relocd.errors import Failed, Invalid
 from relocd.model.template_set import First, Role, UnitAction
 from relocd.plan.desired import DesiredUnit, Footprint, Placed
 from relocd.plan.goals import GoalId
@@ -29,13 +30,20 @@ class JsonLedger:
         self._kept: dict[GoalId, Footprint] = {}
 
     def all(self) -> Mapping[GoalId, Footprint]:
-        """Every footprint; a damaged file is renamed to `.damaged` and logged."""
+        """Every footprint; a damaged file is renamed to `.damaged` and logged.
+
+        Raises `Unavailable` while the system cannot read them: what is here is not known then, so nothing is begun.
+        """
         found: dict[GoalId, Footprint] = {}
-        for path in sorted(self._folder.glob("*.json")):
+        with translated(str(self._folder)):
+            paths = sorted(self._folder.glob("*.json"))
+        for path in paths:
             try:
-                content = json.loads(path.read_text())
-                found[GoalId(content["id"])] = footprint_of(content)
-            except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+                with translated(str(path)):
+                    text = path.read_text(encoding="utf-8")
+                content = json.loads(text)
+                found[GoalId(str(content["id"]))] = footprint_of(content)
+            except (Invalid, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                 _set_aside(path, error)
         self._kept = dict(found)
         return found

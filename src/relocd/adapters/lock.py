@@ -24,7 +24,10 @@ def sole(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise Fatal(f"{path}: cannot be opened ({error.strerror}); correct [paths] run") from error
     try:
-        _take(path, descriptor)
+        try:
+            _take(path, descriptor)
+        except OSError as error:
+            raise Fatal(f"{path}: cannot be locked ({error.strerror}); make room, or correct [paths] run") from error
         yield
     finally:
         os.close(descriptor)

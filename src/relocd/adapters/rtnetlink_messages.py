@@ -25,6 +25,7 @@ from pyroute2.netlink import (
     NLMSG_ERROR,
     nlmsg,
 )
+from pyroute2.netlink.exceptions import NetlinkDecodeError
 from pyroute2.netlink.rtnl import (
     RTM_DELADDR,
     RTM_DELLINK,
@@ -147,11 +148,23 @@ def promotion(link: Link, *, wanted: bool) -> bytes:
 
 def read(datagram: bytes) -> Iterator[Change | Answer | Interrupted]:
     """What a datagram tells, in order; messages about anything else are left out."""
-    for message in MarshalRtnl().parse(datagram):
+    for message in _parsed(datagram):
         try:
             yield from _told(message)
         except (LookupError, TypeError, ValueError) as error:
-            _log.warning("a netlink message cannot be read", extra={"fields": {"problem": repr(error)}})
+            _unreadable(error)
+
+
+def _parsed(datagram: bytes) -> Iterator[nlmsg]:
+    """The messages up to the first that does not have the length that it says."""
+    try:
+        yield from MarshalRtnl().parse(datagram)
+    except (NetlinkDecodeError, struct.error, LookupError, TypeError, ValueError) as error:
+        _unreadable(error)
+
+
+def _unreadable(error: Exception) -> None:
+    _log.warning("a netlink message cannot be read", extra={"fields": {"problem": repr(error)}})
 
 
 def _encoded(message: nlmsg, kind: int, flags: int) -> bytes:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import struct
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
@@ -83,6 +84,8 @@ def translated(subject: str) -> Iterator[None]:
         raise Unavailable(f"{subject}: D-Bus ended the connection{_detail(error)}") from error
     except DBusFastError as error:
         raise Failed(f"{subject}: {error}") from error
+    except (ValueError, TypeError, AttributeError, struct.error) as error:  # what no message can carry, or should
+        raise Invalid(f"{subject!a}: {type(error).__name__} on D-Bus; correct the name of the unit") from error
 
 
 class SystemdBus:
@@ -140,8 +143,9 @@ class SystemdBus:
     async def property(self, subject: str, remote: Remote, name: str) -> Any:
         """The value of a property; errors begin with `subject`."""
         properties = Remote(remote.owner, remote.path, "org.freedesktop.DBus.Properties")
-        (variant,) = await self.call(subject, properties, "Get", remote.interface, name)
-        return variant.value
+        found = await self.call(subject, properties, "Get", remote.interface, name)
+        with translated(subject):
+            return found[0].value
 
     async def call(self, subject: str, remote: Remote, method: str, *arguments: str) -> list[Any]:
         """Call a method and return what it answers; errors begin with `subject`."""

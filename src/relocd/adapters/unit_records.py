@@ -24,7 +24,11 @@ class UnitRecords:
     def state(self, name: str) -> UnitState:
         """ACTIVE, INACTIVE, or DEACTIVATING for what was begun and not ended."""
         try:
-            return UnitState.ACTIVE if self._path(name).read_text() == UnitState.ACTIVE else UnitState.DEACTIVATING
+            return (
+                UnitState.ACTIVE
+                if self._path(name).read_bytes() == UnitState.ACTIVE.encode()
+                else UnitState.DEACTIVATING
+            )
         except FileNotFoundError:
             return UnitState.INACTIVE
         except OSError as error:
@@ -49,7 +53,10 @@ class UnitRecords:
         if state is UnitState.ACTIVE:
             self._write(name, state)
         else:
-            self._path(name).unlink(missing_ok=True)
+            try:
+                self._path(name).unlink(missing_ok=True)
+            except OSError as error:
+                raise Failed(f"{self._path(name)} cannot be removed ({error.strerror}); correct that folder") from error
 
     def _write(self, name: str, state: UnitState) -> None:
         try:

@@ -215,7 +215,7 @@ class PacketWire:
         """Give one received frame to the probes that wait for it."""
         try:
             frame, (interface, *_) = sock.recvfrom(_FRAME_BYTES)
-        except BlockingIOError:
+        except OSError:  # nothing there, or the interface went down
             return
         claim = frames.claim(frame)
         if claim is not None:

@@ -259,4 +259,4 @@ class Pulse:
 
 def _content(stamp: str, lease_s: float, said: Mapping[str, list[str]]) -> Attributes:
     values = {HEARTBEAT: [stamp], LEASE: [f"{lease_s:g}"], "relocAgentVersion": [__version__], **said}
-    return {name: tuple(value.encode() for value in each) for name, each in values.items()}
+    return {name: tuple(value.encode(errors="replace") for value in each) for name, each in values.items()}
