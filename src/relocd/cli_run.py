@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import Final
@@ -19,6 +20,7 @@ __all__ = ["EXIT_PROBLEMS", "EXIT_UNAVAILABLE", "outcome"]
 EXIT_PROBLEMS: Final = 1
 EXIT_UNAVAILABLE: Final = 3
 _EXIT_WRONG: Final = 2
+_SIZE: Final = re.compile(r"[0-9]{1,4}")
 _EXIT_INTERRUPTED: Final = 130
 _CODES: Final = {Unavailable: EXIT_UNAVAILABLE, Fatal: _EXIT_WRONG, Invalid: _EXIT_WRONG}
 
@@ -26,6 +28,7 @@ _CODES: Final = {Unavailable: EXIT_UNAVAILABLE, Fatal: _EXIT_WRONG, Invalid: _EX
 def outcome(app: typer.Typer, arguments: Sequence[str]) -> int:
     """The exit code of one command; every expected error is told on standard error, in one line."""
     _open_closed_streams()
+    _forget_odd_sizes()
     try:
         _require_text(arguments)
         code = int(app(list(arguments), prog_name="relocd", standalone_mode=False) or 0)
@@ -47,6 +50,13 @@ def _open_closed_streams() -> None:
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w"))  # noqa: SIM115, PTH123
+
+
+def _forget_odd_sizes() -> None:
+    """A size of the screen that is none is not taken; rich ends on some."""
+    for name in ("COLUMNS", "LINES"):
+        if not _SIZE.fullmatch(os.environ.get(name, "80")):
+            del os.environ[name]
 
 
 def _require_text(arguments: Sequence[str]) -> None:

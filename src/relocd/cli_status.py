@@ -18,7 +18,7 @@ from relocd.operator.directory import on_directory
 from relocd.operator.explain import explanation
 from relocd.operator.explain_text import as_json as explained_json
 from relocd.operator.explain_text import as_text
-from relocd.operator.lookup import scene_around
+from relocd.operator.lookup import scene_with_past
 from relocd.operator.standing import Level
 from relocd.operator.status import read_view, watch
 from relocd.operator.status_tables import as_json, check_line, tables
@@ -98,7 +98,7 @@ def explain(
     json_: Annotated[bool, typer.Option("--json", help="JSON instead of text.")] = False,
 ) -> None:
     """Say why a service runs where it runs: for each server the rule and the reason, and what would bring it there."""
-    told = explanation(on_directory(access, lambda directory: scene_around(directory, service)))
+    told = explanation(on_directory(access, lambda directory: scene_with_past(directory, service)))
     if json_:
         print_json(explained_json(told))
     else:

@@ -18,6 +18,7 @@ from relocd.model.writes import Add, Conflict, Lost, Modification
 from relocd.operator import orders
 from relocd.operator.access import Access
 from relocd.operator.directory import on_directory
+from relocd.operator.lookup import scene_with_past
 from relocd.operator.orders import carried_out, planned
 from tests.adapters.orders_lab import (
     READER,
@@ -130,6 +131,16 @@ def test_a_link_to_what_is_gone_is_unlinked_by_the_name_in_it(slapd: Slapd, trig
     assert links(slapd, "node1") == ["fax", "web"]
     with pytest.raises(Invalid, match="there is no"):
         planned(trigger, orders.unlink("gone", "node1"))
+
+
+def test_who_gave_a_service_back_is_seen_although_no_link_leads_there(slapd: Slapd, trigger: Access) -> None:
+    slapd.add(status_ldif("node3"))
+    status = f"dn: cn=status,{server_dn('node3')}\nchangetype: modify\nadd: relocProblem\nrelocProblem: "
+    slapd.modify(f"{status}web: given back at noon: why\n")
+    seen = on_directory(trigger, lambda directory: scene_with_past(directory, "web")).seen
+    assert {each.server.name for each in seen.values()} == {"node1", "node3"}
+    seen = on_directory(trigger, lambda directory: scene_with_past(directory, "fax")).seen
+    assert {each.server.name for each in seen.values()} == {"node1", "node2"}
 
 
 class TestWhoIsMeant:

@@ -9,7 +9,7 @@ from typing import Any
 
 from relocd.agent.vitals import MODE
 from relocd.agent.worker import Leave, Worker
-from relocd.model.entries import Problem, ServiceAddress
+from relocd.model.entries import Isolation, Problem, ServiceAddress
 from relocd.model.mode import Mode
 from relocd.model.template_set import Role
 from relocd.plan.contest import Contest
@@ -80,6 +80,7 @@ def status_entry(workers: Iterable[Worker], problems: Iterable[Problem], mode: M
     for worker in workers:
         wish = worker.wish
         found += [f"{worker.name}: {problem}" for problem in worker.report.problems]
+        found += [f"{worker.name} waits: {words}" for words in _waits_for(worker) if words]
         if isinstance(wish, Goal) and wish.context["service"] is not None:
             states.get(_state(worker), []).append(wish.context["service"]["dn"])
             if wish.contest is not None and wish.contest.state is not None:
@@ -92,6 +93,16 @@ def status_entry(workers: Iterable[Worker], problems: Iterable[Problem], mode: M
         "relocActedOn": sorted(acted_on),
         MODE: [str(mode)],
     }
+
+
+def _waits_for(worker: Worker) -> Iterator[str]:
+    """What keeps a candidate from taking over, which nobody else knows; of `release` it is only a matter of time."""
+    contest = _contest(worker)
+    state = None if contest is None else contest.state
+    if contest is None or state is None or contest.isolation is not Isolation.KEEP:
+        return
+    if state.candidate == contest.me != state.holder:
+        yield worker.report.standing.partition("; ")[2]
 
 
 def _service_standing(worker: Worker) -> ServiceStanding:

@@ -123,13 +123,17 @@ def _as_ldap3(change: Change) -> tuple[str, list[bytes]]:
 def _entry(item: dict[str, Any]) -> Entry:
     raw: dict[str, list[bytes]] = item["raw_attributes"]
     attributes = {name.lower(): tuple(values) for name, values in raw.items()}
+    try:
+        dn = DN.parse(item["dn"])
+    except Invalid as error:
+        raise Failed(f"the directory shows an entry whose name cannot be understood: {error}") from error
     return Entry(
         uuid=EntryUUID(_first(attributes, "entryuuid")),
-        dn=DN.parse(item["dn"]),
+        dn=dn,
         csn=_first(attributes, "entrycsn"),
         attributes=attributes,
     )
 
 
 def _first(attributes: dict[str, tuple[bytes, ...]], name: str) -> str:
-    return next(iter(attributes.get(name, ())), b"").decode()
+    return next(iter(attributes.get(name, ())), b"").decode(errors="replace")

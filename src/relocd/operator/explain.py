@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from relocd.model.entries import EntryUUID
 from relocd.model.mode import Mode
 from relocd.operator.forecast import Act, forecast
+from relocd.operator.preflight import proof
 from relocd.operator.rules import rule_of
-from relocd.operator.scene import Scene
+from relocd.operator.scene import GIVEN_BACK, Scene
 from relocd.operator.sights import World, world_of
 from relocd.operator.standing import ServerView
 from relocd.operator.what_ifs import Way, way_to
 from relocd.plan.handover import next_step
 from relocd.plan.holder import decision
-from relocd.plan.sight import State
+from relocd.plan.sight import Life, State
 from relocd.plan.steps import Step
 
 __all__ = ["Explanation", "Stand", "explanation"]
@@ -25,7 +26,8 @@ __all__ = ["Explanation", "Stand", "explanation"]
 class Stand:
     """How one server stands to the service.
 
-    `part` is its part by state and links, `link` why it has that. `step` is what it does now by `rule`, None where the
+    `part` is its part by state and links, `link` why it has that. `waits` is what keeps a candidate from taking over.
+    `step` is what it does now by `rule`, None where the
     rules are not about it; `idle` is why its agent does not do even that. `way` is how the service would come to it,
     None where it is or where nothing seen would do it.
     """
@@ -38,6 +40,7 @@ class Stand:
     step: Step | None = None
     idle: str = ""
     way: Way | None = None
+    waits: tuple[str, ...] = ()
 
     @property
     def does(self) -> str:
@@ -81,7 +84,12 @@ def explanation(scene: Scene) -> Explanation:
 def _concerned(scene: Scene, world: World, server: EntryUUID) -> bool:
     """Whether a server has to do with the service, and not only with what displaces it."""
     linked = decision(scene.snapshot, scene.seen[server].server, scene.service) is not None
-    return linked or server in _named(world)
+    return linked or server in _named(world) or _gave_back(scene, server)
+
+
+def _gave_back(scene: Scene, server: EntryUUID) -> bool:
+    """Whether a server says that it has given the service back."""
+    return any(each.startswith(GIVEN_BACK) for each in scene.seen[server].problems_of(scene.service.name))
 
 
 def _named(world: World) -> dict[EntryUUID, str]:
@@ -101,7 +109,7 @@ def _stand(scene: Scene, world: World, server: EntryUUID) -> Stand:
         return Stand(seen, "chosen", link, says)
     if wished is not None and wished.files_only:
         return Stand(seen, "files only", link, says)
-    part = _named(world).get(server, "chosen" if server in world.choice.all else "standby")
+    part = _named(world).get(server, _part(scene, world, server))
     sight, here = world.sight(server), world.heres[server]
     step = next_step(sight, here)
     return Stand(
@@ -113,7 +121,25 @@ def _stand(scene: Scene, world: World, server: EntryUUID) -> Stand:
         step,
         "; ".join(_idle(seen)),
         None if part == "holder" and here.active else way_to(scene, world, server),
+        tuple(_waits(scene, world, server)),
     )
+
+
+def _part(scene: Scene, world: World, server: EntryUUID) -> str:
+    """What a server is to the service that its state does not name."""
+    if server in world.choice.all:
+        return "chosen"
+    return "gave it back" if _gave_back(scene, server) else "standby"
+
+
+def _waits(scene: Scene, world: World, server: EntryUUID) -> Iterator[str]:
+    """What keeps the candidate from taking over from a holder that is silent: its own words, and what ends it."""
+    state, sign = world.state, scene.seen[server].sign
+    if state is None or state.holder is None or state.candidate != server:
+        return
+    if world.lives.get(state.holder) is Life.SILENT:
+        yield from () if sign is None else sign.waits_of(scene.service.name)
+        yield f"takes over when {proof(scene, state.holder)}"
 
 
 def _idle(seen: ServerView) -> Iterator[str]:

@@ -17,6 +17,8 @@ from relocd.plan import steps
 
 __all__ = ["as_json", "as_text"]
 
+RULES: Final = "docs/rules.md"
+"""The page that says what R1 to R9 are."""
 _SAID: Final = {
     steps.Activate: "activates it",
     steps.Stop: "stops it",
@@ -38,9 +40,16 @@ def as_text(told: Explanation) -> RenderableType:
         lines += _server(scene, stand)
     lines += [Text(hint, "yellow") for hint in _linking(told)]
     if scene.service.exclusive:
-        lines.append(Text(f"next: {_acts(scene, told.next) or 'nothing, all rest'}"))
+        lines.append(Text(f"next: {_acts(scene, told.next) or _rest(told)}"))
         lines.append(Text(f"assumed: {ASSUMED}", "dim"))
+        lines.append(Text(f"rules: {RULES}", "dim"))
     return Group(*lines)
+
+
+def _rest(told: Explanation) -> str:
+    """Why nothing is next."""
+    waiting = ", ".join(each.seen.server.name for each in told.stands if each.waits)
+    return f"nothing before that for which {waiting} waits" if waiting else "nothing, all rest"
 
 
 def _indented(text: str) -> Padding:
@@ -92,8 +101,10 @@ def _server(scene: Scene, stand: Stand) -> Iterator[RenderableType]:
 def _reasons(scene: Scene, stand: Stand) -> Iterator[str]:
     if stand.step is not None:
         does = stand.step.reason if stand.does == "Keep" else f"{_sentence(scene, stand.step)}: {stand.step.reason}"
+        does = "candidate" if stand.waits and stand.does == "Keep" else does
         would = " (if its agent acted)" if stand.idle else ""
         yield f"{stand.rule or 'no rule'}: {does}{would}"
+    yield from (f"waits: {each}" for each in stand.waits)
     if stand.idle:
         yield stand.idle
     problems = stand.seen.problems_of(scene.service.name)
@@ -150,6 +161,7 @@ def as_json(told: Explanation) -> dict[str, Any]:
         "servers": [_server_json(scene, each) for each in told.stands],
         "next": [_act_json(scene, each) for each in told.next],
         "assumed": ASSUMED,
+        "rules": RULES,
     }
 
 
@@ -169,6 +181,7 @@ def _server_json(scene: Scene, stand: Stand) -> dict[str, Any]:
         "rule": stand.rule or None,
         "step": stand.does or None,
         "reason": None if stand.step is None else stand.step.reason,
+        "waits": list(stand.waits),
         "idle": stand.idle or None,
         "needs": None if stand.way is None else list(stand.way.needs),
         "then": [] if stand.way is None else [_act_json(scene, each) for each in stand.way.acts],

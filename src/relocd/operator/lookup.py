@@ -18,7 +18,7 @@ from relocd.model.dn import DN
 from relocd.model.entries import Cluster, Entry, Server, Service, ServiceState
 from relocd.model.parse import STATE_RDN, STATUS_CLASS, STATUS_RDN, kinds, parsed
 from relocd.operator.directory import Directory, equals
-from relocd.operator.scene import Scene, scene_of
+from relocd.operator.scene import GIVEN_BACK, Scene, scene_of
 from relocd.operator.signs import sign
 from relocd.operator.standing import ServerView
 from relocd.operator.status_view import now_of, server_view
@@ -30,6 +30,7 @@ __all__ = [
     "matching",
     "one",
     "scene_around",
+    "scene_with_past",
     "server_named",
     "state_of",
     "states",
@@ -42,7 +43,6 @@ SERVER: Final = "relocServer"
 CLUSTER: Final = "relocCluster"
 SERVICE: Final = "relocService"
 STATE: Final = "relocServiceState"
-_NAMED: Final = ("relocholder", "reloccandidate", "relocprevious")
 
 
 def one(directory: Directory, kind: str, text: str) -> Entry:
@@ -120,6 +120,15 @@ def scene_around(directory: Directory, service: str, *servers: Entry) -> Scene:
     return scene_of(about.dn, _around(directory, about, servers), time.time())
 
 
+def scene_with_past(directory: Directory, service: str) -> Scene:
+    """The same with the servers that have given the service back, and so are no longer linked to it."""
+    name = one(directory, SERVICE, service).dn.name
+    said = equals("relocProblem", f"{name}: {GIVEN_BACK}").replace(")", "*)")
+    statuses = directory.entries(matching(STATUS_CLASS, said), ("1.1",))
+    found = (directory.named(each.dn.parent, matching(SERVER)) for each in statuses)
+    return scene_around(directory, service, *filter(None, found))
+
+
 def _members(directory: Directory, clusters: Iterable[Entry]) -> tuple[Entry, ...]:
     links = "".join(equals("relocClusterLink", each.dn.text) for each in clusters)
     return directory.entries(matching(SERVER, f"(|{links})")) if links else ()
@@ -130,8 +139,9 @@ def _named_in(directory: Directory, state: Entry | None, known: Iterable[Entry])
     if state is None:
         return []
     keys = {each.dn.key for each in known}
-    names = (DN.parse(value.decode()) for name in _NAMED for value in state.attributes.get(name, ()))
-    found = (directory.named(dn, matching(SERVER)) for dn in names if dn.key not in keys)
+    value, _ = parsed(state)
+    named = (value.holder, value.candidate, value.previous) if isinstance(value, ServiceState) else ()
+    found = (directory.named(dn, matching(SERVER)) for dn in named if dn is not None and dn.key not in keys)
     return [each for each in found if each is not None]
 
 

@@ -23,7 +23,10 @@ from relocd.sync.concern import Concern
 from relocd.sync.content import Content, whole
 from relocd.sync.view import snapshot_of
 
-__all__ = ["Scene", "scene_of"]
+__all__ = ["GIVEN_BACK", "Scene", "scene_of"]
+
+GIVEN_BACK: Final = "given back"
+"""How an agent begins to say that it has given a service back (`relocd.agent.contender`)."""
 
 _LET_GO: Final = 2
 """In how many leases without a heartbeat anybody who watched has seen one pass."""

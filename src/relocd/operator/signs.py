@@ -59,6 +59,11 @@ class Sign:
         named = f"{service}: "
         return tuple(each.removeprefix(named) for each in self.problems if each.startswith(named))
 
+    def waits_of(self, service: str) -> tuple[str, ...]:
+        """What keeps it, as candidate, from taking a service over, by the service's cn."""
+        named = f"{service} waits: "
+        return tuple(each.removeprefix(named) for each in self.problems if each.startswith(named))
+
 
 def is_status(entry: Entry) -> bool:
     """Whether an entry is the status of the server above it."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 from ipaddress import ip_interface
 
 from relocd.errors import Unavailable
+from relocd.model.dn import DN
 from relocd.model.template_set import UnitSpec
 from tests.entries import cluster, dn, server, service, state, uuid_of
 from tests.fakes import until
@@ -220,6 +221,10 @@ class TestFenced:
             await lab.serves("me")
 
 
+TWINS_STATUS = DN.parse(f"cn=status,{dn('twin')}")
+WAITS = b"web waits: me is silent in the directory but 192.0.2.10"
+
+
 class TestDeath:
     async def test_a_dead_holder_is_taken_from_when_directory_and_wire_are_silent(self):
         async with town(*BOTH) as lab:
@@ -239,8 +244,10 @@ class TestDeath:
             await until(lambda: "me is silent in the directory but 192.0.2.10" in lab.twin.reason_of("web"), SOON_S)
             await a_while()
             assert (lab.state[:2], lab.twin.held) == (("me", "twin"), set())
+            await until(lambda: any(WAITS in each for each in lab.attribute(TWINS_STATUS, "relocProblem")), SOON_S)
             await lab.me.power_off()
             await lab.serves("twin")
+            await until(lambda: not lab.attribute(TWINS_STATUS, "relocProblem"), SOON_S)
 
     async def test_an_automatic_cluster_fails_over_by_itself(self):
         pair = cluster("pair", services=["web"], active="me", relocFailover="automatic")

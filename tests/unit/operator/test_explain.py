@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -308,3 +309,48 @@ def test_whatever_the_directory_says_is_explained(
         if stand.way is not None and stand.way.acts:
             named = {each for act in stand.way.acts for each in (act.server, getattr(act.step, "to", None)) if each}
             assert stand.seen.server.name in set(map(told.scene.name, named))  # it may run there all the while
+
+
+WAITING = "node1 is silent in the directory but 192.0.2.10 is answered by 02:00:00:00:00:01"
+
+
+def test_a_candidate_behind_a_silent_holder_says_what_it_waits_for_and_what_ends_that() -> None:
+    says = heard("b", relocProblem=f"web waits: {WAITING}")
+    told = explained(*A_SILENT, LINKED, says, state(candidate="b"))
+    waits = stands(told)["b"].waits
+    assert waits[0] == WAITING
+    assert "relocd fence a" in waits[1]
+    assert stands(told)["a"].waits == ()
+    assert as_json(told)["servers"][1]["waits"] == list(waits)
+    assert "the holder will let go" not in text(told)
+    assert WAITING in text(told)
+    assert "all rest" not in text(told)
+
+
+def test_a_candidate_behind_a_living_holder_waits_for_nothing_else() -> None:
+    says = heard("b", relocProblem=f"web waits: {WAITING}")
+    assert stands(explained(*HELD, LINKED, says, state(candidate="b")))["b"].waits == ()
+
+
+def test_what_a_candidate_waits_for_is_no_problem_of_the_service() -> None:
+    says = heard("b", relocProblem=f"web waits: {WAITING}")
+    told = explained(*A_SILENT, LINKED, says, state(candidate="b"))
+    assert stands(told)["b"].seen.problems_of("web") == ()
+
+
+def test_a_server_that_gave_the_service_back_is_shown_with_the_reason() -> None:
+    why = "given back at 2026-01-01 00:00:00+00:00, for it could not be activated here: unit web.service failed"
+    told = explained(*HELD, B, heard("b", relocProblem=f"web: {why}"))
+    assert stands(told)["b"].part == "gave it back"
+    assert why in text(told)
+
+
+def test_a_server_without_a_link_and_without_a_word_is_not_shown() -> None:
+    assert "b" not in stands(explained(*HELD, B, heard("b", relocProblem="web: something else")))
+
+
+def test_the_rules_are_named_with_their_page() -> None:
+    told = explained(*HELD)
+    page = Path(__file__).parents[3] / as_json(told)["rules"]
+    assert text(told).rstrip().endswith(as_json(told)["rules"])
+    assert [f"| R{number} |" in page.read_text() for number in range(1, 10)] == [True] * 9
