@@ -26,6 +26,7 @@ def init_pair(
     password = server.folder / "replication-password"
     password.touch(mode=0o600)
     password.write_text(secret + "\n")
+    password.chmod(0o600)
     options = ["--server-id", str(number), "--peer", peer, "--password-file", str(password), "--socket", server.socket]
     argv = [_RELOCD, "init-pair", *options, *([] if tls else ["--no-tls"]), *more]
     on_host = server.host.command(argv) if server.host else argv

@@ -18,7 +18,7 @@ from tests.lab.watch import REPOSITORY
 
 MS = 1_000_000
 TERMS = Terms(lease_s=4.0)
-QUICK = ["handover-quiet"]
+QUICK = ["handover-quiet", "activation-fails", "stop-fails"]
 
 
 def answers(host, begin_ms, end_ms, asked=""):

@@ -14,12 +14,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-__all__ = ["Line", "Steps", "line", "steps"]
+__all__ = ["COMPLAINTS", "Line", "Steps", "line", "steps"]
 
 _LINE: Final = re.compile(
     r"(?P<time>\S+) (?P<level>\w+) (?P<message>.*?)(?P<fields>(?: \w+=(?:\"(?:[^\"\\]|\\.)*\"|\S*))*)$"
 )
 _FIELD: Final = re.compile(r" (\w+)=(\"(?:[^\"\\]|\\.)*\"|\S*)")
+
+
+COMPLAINTS: Final = frozenset(("warning", "error", "critical"))
+"""The levels at which something is wrong."""
 
 
 @dataclass(frozen=True, slots=True)

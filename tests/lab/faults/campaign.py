@@ -26,6 +26,8 @@ __all__ = ["Campaign", "Case", "cases"]
 _REST_S: Final = {1: 10.0, 2: 40.0}
 """How long servers may take to come to rest beyond a lease: two providers ask each other again after some seconds."""
 _QUIET_S: Final = 0.3
+_EXPECTED: Final = (AssertionError, OSError, RuntimeError, SubprocessError, ldap.LDAPError)
+"""What waiting, programs and directories raise when something does not come about."""
 _WORDS: Final = 1500
 _LINES, _WIDTH = 6, 240
 _LATE_NS: Final = 20_000_000  # what is on its way when the disturbance has been undone
@@ -63,10 +65,19 @@ class Campaign:
     tell: Callable[[str], None]
 
     def result(self, case: Case) -> Result:
-        """All rounds of a case; one that fails altogether leaves the rest out."""
-        terms = Terms(self.lease_s, case.kind.double_ms(case.isolation, case.providers))
+        """All rounds of a case; one that does not recover leaves the rest out. Without a scene there is none."""
+        kind, outcomes = case.kind, list[Outcome]()
+        terms = Terms(self.lease_s, kind.double_ms(case.isolation, case.providers))
         self.tell(case.title)
-        outcomes: list[Outcome] = []
+        try:
+            for outcome in self._outcomes(case):
+                outcomes.append(outcome)
+                self._report(len(outcomes), outcome, terms)
+        except _EXPECTED as error:
+            self.tell(f"    NOT GOOD: there is no scene: {shortened(str(error))}")
+        return Result(kind.name, case.isolation, case.providers, terms, outcomes)
+
+    def _outcomes(self, case: Case) -> Iterator[Outcome]:
         kind = case.kind
         stage = Stage(kind.servers, lease_s=self.lease_s, providers=case.providers)
         with self.interrupts.around(stage), ExitStack() as stack:
@@ -74,11 +85,10 @@ class Campaign:
             stage.tables = kind.prepare(scene, stack)
             scene.open(kind.facts, [name for name in kind.servers if name not in kind.spare])
             for number in range(1, self.rounds + 1):
-                outcomes.append(_round(kind, scene, number))
-                self._report(number, outcomes[-1], terms)
-                if outcomes[-1].recovery_ms is None:
+                outcome = _round(kind, scene, number)
+                yield outcome
+                if outcome.recovery_ms is None:
                     break
-        return Result(case.kind.name, case.isolation, case.providers, terms, outcomes)
 
     def _report(self, number: int, outcome: Outcome, terms: Terms) -> None:
         recovery = "never" if outcome.recovery_ms is None else f"{outcome.recovery_ms:.0f} ms"
@@ -140,7 +150,7 @@ def _caught(notes: _Notes, scene: Scene) -> Iterator[None]:
     """Whatever fails is a finding with its evidence, and the campaign goes on."""
     try:
         yield
-    except (AssertionError, OSError, RuntimeError, SubprocessError, ldap.LDAPError) as error:
+    except _EXPECTED as error:
         notes.failed(f"{type(error).__name__} {str(error)[:_WORDS]}", scene)
 
 

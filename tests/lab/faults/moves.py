@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from tests.lab.deadline import until
 from tests.lab.faults.kind import Kind
 from tests.lab.timeline import Claim
+from tests.lab.trace import COMPLAINTS
 
 __all__ = ["HandoverQuiet", "TwoTriggers"]
 
@@ -39,7 +40,7 @@ class HandoverQuiet(Kind):
             f"{name}: {line.message} {dict(line.fields)}"
             for name, node in self.scene.stage.nodes.items()
             for line in node.lines()
-            if line.at_ns >= self.began_ns and line.level in {"WARNING", "ERROR"}
+            if line.at_ns >= self.began_ns and line.level in COMPLAINTS
         ]
         yield Claim("nothing is complained about", not wrong, "; ".join(wrong[:3]))
         steps = [

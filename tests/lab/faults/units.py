@@ -9,6 +9,7 @@ from typing import ClassVar
 from tests.lab.deadline import until
 from tests.lab.faults.kind import Kind
 from tests.lab.timeline import Claim
+from tests.lab.trace import COMPLAINTS
 
 __all__ = ["ActivationFails", "StopFails", "StopHangs"]
 
@@ -72,7 +73,7 @@ class StopFails(Kind):
         lines = [each for each in self.scene.lines(self.old, self.began_ns) if each.at_ns <= self.ended_ns]
         drops = sum(each.action.startswith("drop") for each in lines)
         yield Claim("the address stays while the unit does not stop", drops == 0, f"dropped {drops} times")
-        said = any("u-web" in " ".join(each.fields.values()) for each in lines if each.level in {"WARNING", "ERROR"})
+        said = any("u-web" in " ".join(each.fields.values()) for each in lines if each.level in COMPLAINTS)
         yield Claim("the unit is named", said, "no warning names u-web")
 
 
