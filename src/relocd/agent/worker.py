@@ -244,7 +244,9 @@ class Worker:
         try:
             await self._host.addresses.extend(placed.interface, placed.address, seconds)
         except RelocdError as error:
-            _log.warning("cannot renew", extra={"fields": {"service": self.name, "problem": str(error)}})
+            # One that has just been handed over is gone, and that is no complaint; one that is missed is raised.
+            level = logging.WARNING if placed in self.raised else logging.DEBUG
+            _log.log(level, "cannot renew", extra={"fields": {"service": self.name, "problem": str(error)}})
 
     async def run(self) -> None:
         """Work until nothing of the goal is left here."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ import pytest
 
 from relocd.errors import Failed, Unavailable
 from relocd.model.mode import Mode
-from relocd.model.settings import AgentSettings
+from relocd.model.settings import AgentSettings, HandoverSettings
 from relocd.model.template_set import FileSpec, Scope
 from relocd.sync.events import Lost
 from tests.directory import ModelDirectory
@@ -266,6 +267,21 @@ class TestNothingActsOnDoubt:
             await until(lambda: lab.said.status.get("directory", {}).get("state") == "current")
             await lab.serving()
             await self.remains(lab)
+
+
+@pytest.mark.parametrize(("there", "level"), [(True, logging.WARNING), (False, logging.DEBUG)], ids=["there", "gone"])
+async def test_an_address_that_is_gone_within_a_handover_is_no_complaint_when_it_is_to_be_renewed(there, level, caplog):
+    caplog.set_level(logging.DEBUG)
+    lab = Lab(server("me", services=["web"]), web(relocIsolation="release"))
+    async with lab.agent(replace(SETTINGS, handover=HandoverSettings(lease_s=4))):
+        lab.directory.refresh()
+        await lab.serving()
+        (address,) = lab.server.addresses.there
+        lab.server.addresses.refused.add(address)
+        if not there:
+            del lab.server.addresses.there[address]  # and nobody has told yet
+        await until(lambda: "cannot renew" in caplog.messages)
+    assert {record.levelno for record in caplog.records if record.message == "cannot renew"} == {level}
 
 
 async def test_a_status_that_could_not_be_written_is_written_when_it_can_be():
