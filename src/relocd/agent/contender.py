@@ -338,7 +338,9 @@ class Contender:
         times = [report.again_s, testimony.again_s]
         if self._settles_s(now) > 0:
             times.append(self._settles_s(now))
-        if not turn.contest.holds and 0 < self._waits_s(now) < float("inf"):
+        state = turn.contest.state
+        named = not turn.contest.holds or (state is not None and state.asking is not None)
+        if named and 0 < self._waits_s(now) < float("inf"):
             times.append(self._waits_s(now))
         if failure is not None and failure.left_s > 0:
             times.append(failure.left_s)

@@ -95,6 +95,8 @@ def watched(sight: Sight, here: Here) -> frozenset[EntryUUID]:
 def _as_holder(sight: Sight, state: State, here: Here) -> Step:
     if state.candidate == sight.me and here.gives_way is not GivesWay.FENCED:  # R9
         return ClearCandidate("the holder needs no candidacy")
+    if here.waited and state.asking is not None and state.asking not in sight.choice.all:
+        return ClearCandidate("the candidate is not chosen, and has not withdrawn")
     if sight.me not in sight.choice.all:
         return _unchosen_holder(sight, state, here)
     if not here.active:

@@ -139,6 +139,14 @@ TABLE = {
         "Keep: another candidate waits",
     ),
     "R3 hand over": (Case(ASKED, SERVING, "me twin"), "HandOver twin: a candidate is ready"),
+    "R3 a candidate that is not chosen and has not withdrawn for a lease": (
+        Case(ASKED, replace(SERVING, waited=True), "me"),
+        "ClearCandidate: the candidate is not chosen, and has not withdrawn",
+    ),
+    "R3 a candidate that is chosen may wait": (
+        Case(ASKED, replace(SERVING, waited=True), "me", by_cluster="twin"),
+        "Keep: holds and serves",
+    ),
     "R3 the candidate is silent": (Case(ASKED, SERVING, "me twin", silent="twin"), "Keep: holds and serves"),
     "R3 the candidate is not chosen": (Case(ASKED, SERVING, "me"), "Keep: holds and serves"),
     "R3 a direct holder does not yield to a cluster's": (
