@@ -125,6 +125,13 @@ class TestExclusive:
                 id="not ready",
             ),
             pytest.param(
+                [A, heard("a", active="web"), entries.state("web", holder="a", candidate="a")],
+                1,
+                Level.OK,
+                [],
+                id="a candidate that is the holder is none",
+            ),
+            pytest.param(
                 [*BOTH, heard("a", active="web"), heard("b"), entries.state("web", holder="a", candidate="b")],
                 1,
                 Level.WARNING,
