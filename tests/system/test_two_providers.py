@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
@@ -20,6 +21,7 @@ from tests.system.conftest import has, status
 
 ADDRESS: Final = "192.0.2.77"
 LEASE_S: Final = 3.0
+ROUNDS: Final = 8
 PATIENCE_S: Final = 40.0
 """A consumer of slapd waits for some seconds before it asks a peer again that it has lost."""
 
@@ -42,6 +44,27 @@ class Scene:
     def holder(self, server: BaseServer) -> str:
         named = self.state(server).get("relocHolder", [""])[0]
         return named.partition(",")[0].removeprefix("cn=")
+
+    def ordered(self, server: BaseServer, to: str) -> bool:
+        """Link a server at one provider; whether it was not linked there already."""
+        try:
+            server.modify_as(ADMIN, link_ldif("web", to))
+        except RuntimeError as error:
+            if "exists" not in str(error):
+                raise
+            return False
+        return True
+
+    def is_alone(self, name: str) -> bool:
+        """Whether one server has the address, and it alone is linked by either provider."""
+        held = [each for each, node in self.agents.items() if has(node, ADDRESS)]
+        linked = [
+            each
+            for each in self.agents
+            for server in self.pair.servers
+            if "relocServiceLink" in control(server)[server_dn(each)]
+        ]
+        return held == [name] and set(linked) == {name}
 
     def _agent(self, name: str, folder: Path) -> Node:
         tables = {
@@ -110,3 +133,16 @@ def test_a_planned_move_is_told_to_either_provider(scene: Scene) -> None:
     scene.node2.modify_as(ADMIN, link_ldif("web", "node1"))
     until(lambda: has(one, ADDRESS) and not has(two, ADDRESS), PATIENCE_S)
     until(lambda: scene.state(scene.node1) == scene.state(scene.node2), PATIENCE_S)
+
+
+@pytest.mark.timeout(150)
+def test_orders_at_both_providers_at_once_leave_a_service_that_follows_the_next_one(scene: Scene) -> None:
+    """Each provider may keep a candidate of its own then, under the same change number."""
+    names = ["node1", "node2"]
+    until(lambda: has(scene.agents["node1"], ADDRESS) and scene.holder(scene.node2) == "node1", PATIENCE_S)
+    for number in range(ROUNDS):
+        here, there = names if number % 2 == 0 else names[::-1]
+        with ThreadPoolExecutor(2) as both:
+            list(both.map(lambda server, to=there: scene.ordered(server, to), scene.pair.servers))
+        until(lambda to=there: scene.is_alone(to), PATIENCE_S)
+    assert not scene.is_alone(here)
