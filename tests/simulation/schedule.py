@@ -225,7 +225,7 @@ def _check_served(world: World, content: Content) -> None:
     others = [servers[name] for name in content.chosen if not _gives_way(servers[name], content)]
     if not others and any((server is not holder or not content.chosen) and not server.sticks for server in serving):
         raise _violation(world, "it runs, and nobody is chosen")
-    if not serving and any(server.able and not server.sticks for server in others):
+    if not serving and any(server.able for server in others):
         raise _violation(world, "nobody serves")
     if not serving and others and holder and holder.able and holder.name not in content.fenced:
         raise _violation(world, "the holder could serve")

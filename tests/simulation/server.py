@@ -122,7 +122,8 @@ class Server:
     @property
     def able(self) -> bool:
         """Whether the service could be activated here."""
-        return self.up and self.fit and not self.failing and not self.displaced
+        remains = self.sticks and self.units and not self.address
+        return self.up and self.fit and not self.failing and not self.displaced and not remains
 
     def gives_way(self, *, fenced: bool) -> GivesWay | None:
         """Why it lets the service go although it is linked."""
