@@ -299,6 +299,7 @@ class Worker:
         if report != before:
             self.since = time.time()
             self._log_problems(before, report)
+        if report != before or report.broken:  # what was said meanwhile is that a step is under way
             self._reported()
         return report
 
