@@ -43,6 +43,7 @@ __all__ = ["Agent", "Directory", "Outlets", "scope_of"]
 _log = logging.getLogger(__name__)
 _STORE_EVERY_S = 300.0
 _STATUS_DELAY_S = 0.05
+_WITHOUT_ME = "a search from a cookie has not brought this server's own entry, which may be older than that"
 _MODE_EVERY_S = 0.25
 
 
@@ -93,6 +94,7 @@ class Agent:
         self._problems: tuple[Problem, ...] = ()
         self._said: dict[str, list[str]] = {}
         self._dirty = asyncio.Event()
+        self._resumed = False
 
     async def run(self) -> None:
         """Keep this server as the directory wishes it."""
@@ -166,10 +168,13 @@ class Agent:
             match event:
                 case Started(uri, fresh):
                     self._completion.search_started(fresh=fresh)
+                    self._resumed = not fresh
                     self._connected("refreshing", uri)
                     self._host.meter.searched()
                     _log.info("search started", extra={"fields": {"uri": uri, "fresh": fresh}})
                 case RefreshDone():
+                    if self._resumed and not self._mirror.finds(self._name):
+                        self._mirror.distrust(_WITHOUT_ME)
                     self._completion.refreshed()
                     self._connected("refreshing" if self._mirror.doubt else "current", self._connection.detail)
                     _log.info("refresh complete", extra={"fields": {"entries": len(self._mirror)}})

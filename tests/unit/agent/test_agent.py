@@ -99,6 +99,15 @@ class TestRestoredBackup:
             lab.directory.feed.tell(lab.directory.model.refresh(cookie))
             await until(lambda: lab.directory.feed.forgot == 1)
 
+    async def test_it_is_read_anew_when_a_resumed_search_does_not_bring_this_server(self):
+        """The cookie is of a directory that held almost nothing: what was put back is older, and not told of."""
+        lab = Lab(web())
+        async with lab.agent():
+            lab.directory.refresh()
+            await until(lambda: lab.said.status.get("directory", {}).get("state") == "current")
+            lab.directory.feed.tell(lab.directory.model.refresh(lab.directory.model.cookie))
+            await until(lambda: lab.directory.feed.forgot)
+
     async def test_a_search_that_was_resumed_where_it_ended_goes_on(self, lab):
         async with lab.agent():
             lab.directory.refresh()
