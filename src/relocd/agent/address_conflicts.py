@@ -5,7 +5,7 @@ wire about its own addresses as soon as it may hear again: when an interface get
 were missing for a lease, and for a while after either. Where nobody else answers it goes on serving. Where another MAC
 answers, a direct read decides: the directory says that this server still is the holder, then the other host is a
 stranger and is named; it says otherwise, or nothing within `READ_S`, then the addresses are dropped at once, before any
-unit is stopped.
+unit is stopped. Where this server was away for less time than a takeover takes, that word may take longer.
 
 With several providers the nearest one may not know yet what the others were told while they were apart. So its word
 counts only where this server was away for less time than a takeover takes. And it confirms the heartbeats of a server
@@ -159,12 +159,13 @@ class AddressConflicts:
             return ""
 
     async def _is_mine(self, contest: Contest) -> bool:
-        """Whether the directory confirms at once that this server is the holder."""
-        is_behind = self._agreed.providers() > 1 and self._away_s >= self._agreed.settings.steady_s
-        if is_behind or not contest.holds:
+        """Whether the directory confirms that this server is the holder; after a short absence there is time to ask."""
+        settings = self._agreed.settings
+        heard_of = self._agreed.pulse.is_current(time.monotonic()) and self._away_s < settings.steady_s
+        if not contest.holds or (self._agreed.providers() > 1 and not heard_of):
             return False
         try:
-            async with asyncio.timeout(READ_S):
+            async with asyncio.timeout(settings.prompt_s if heard_of else READ_S):
                 return await is_confirmed(self._agreed, contest)
         except (TimeoutError, RelocdError):
             return False
