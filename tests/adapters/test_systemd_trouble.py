@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
 from itertools import count
 
 import pytest
 
 from relocd.adapters.systemd import SystemdUnits
-from relocd.errors import Failed
-from relocd.model.host import UnitState
 from relocd.model.settings import UnitSettings
 from tests.lab.deadline import eventually
 from tests.lab.systemd import Systemd
@@ -105,29 +102,3 @@ async def test_one_restart_that_helped_is_no_trouble(systemd, units, unit, tmp_p
 
     await eventually(is_restarted)
     assert await units.trouble(name) == ""
-
-
-async def test_a_unit_that_ends_by_itself_is_started_with_growing_pauses(units, unit):
-    """Whoever looks at it finds that it does not run, and would start it again at once."""
-    name = unit("ExecStart=true")
-    started = 0
-    for _ in range(50):
-        try:
-            await units.start(name)
-            started += 1
-        except Failed:
-            pass
-        await eventually(partial(is_inactive, units, name))
-    assert started == 2
-
-
-async def test_stopping_it_on_purpose_makes_the_next_start_the_first(units, unit):
-    name = unit("ExecStart=sleep infinity")
-    for _ in range(5):
-        await units.start(name)
-        await units.stop(name)
-    assert await units.trouble(name) == ""
-
-
-async def is_inactive(units, name):
-    return await units.state(name) is UnitState.INACTIVE

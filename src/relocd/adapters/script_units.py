@@ -22,7 +22,6 @@ from typing import Final, Self
 
 from relocd.adapters.commands import ended
 from relocd.adapters.unit_records import UnitRecords
-from relocd.adapters.unit_starts import UnitStarts
 from relocd.errors import Failed, RelocdError
 from relocd.model.host import UnitState, no_unit
 from relocd.model.settings import ScriptUnit, UnitSettings
@@ -59,7 +58,6 @@ class ScriptUnits:
     def __init__(self, settings: UnitSettings, records: Path) -> None:
         self._settings = settings
         self._records = UnitRecords(records)
-        self._starts = UnitStarts()
         self._watchers: list[Callable[[], None]] = []
         self._states: dict[str, UnitState] = {}
         self._asked: set[str] = set()
@@ -111,23 +109,20 @@ class ScriptUnits:
             self._records.check(name)
 
     async def trouble(self, name: str) -> str:
-        """That a unit is not configured, or ends again and again; empty where nothing is known against it."""
-        return self._starts.trouble(name) if name in self._settings.script else no_unit(name)
+        """That a unit is not configured; empty where it is."""
+        return "" if name in self._settings.script else no_unit(name)
 
     async def start(self, name: str) -> None:
         """Start and wait until it runs; raises `Failed`, also after the time limit."""
         unit = self._unit(name)
         async with self._locks[name]:
-            self._starts.check(name)
             await self._do(_START, name, unit.start)
-            self._starts.started(name)
 
     async def stop(self, name: str) -> None:
         """Stop and wait until it has stopped; raises `Failed` likewise."""
         unit = self._unit(name)
         async with self._locks[name]:
             await self._do(_STOP, name, unit.stop)
-            self._starts.stopped(name)
 
     async def reload(self, name: str) -> None:
         """Reload, or restart where no reload is configured; raises `Failed` likewise."""

@@ -16,7 +16,6 @@ from types import TracebackType
 from typing import Final, Self
 
 from relocd.adapters.systemd_session import SystemdSession
-from relocd.adapters.unit_starts import UnitStarts
 from relocd.errors import Failed, Invalid
 from relocd.model.host import UnitState, no_unit
 from relocd.model.settings import UnitSettings
@@ -53,7 +52,6 @@ class SystemdUnits:
         self._address = bus_address
         self._watchers: list[Callable[[], None]] = []
         self._asked: set[str] = set()
-        self._starts = UnitStarts()
         self._connecting = asyncio.Lock()
         self._session: SystemdSession | None = None
 
@@ -91,22 +89,17 @@ class SystemdUnits:
             return no_unit(name)
         if await session.ends_at_once(name):
             return f"{name} is Type=oneshot and ends as soon as it has started; set RemainAfterExit=yes in it"
-        if count := session.restarts(name):
-            return f"{name} crashes: systemd has restarted it {count} times within a minute; see journalctl -u {name}"
-        return self._starts.trouble(name)
+        count = session.restarts(name)
+        crashes = f"{name} crashes: systemd has restarted it {count} times within a minute; see journalctl -u {name}"
+        return crashes if count else ""
 
     async def start(self, name: str) -> None:
         """Start and wait until it runs; raises `Failed` with systemd's reason, also after the time limit."""
-        if await self.state(name) is UnitState.ACTIVE:
-            return
-        self._starts.check(name)
         await self._run("StartUnit", name, "started")
-        self._starts.started(name)
 
     async def stop(self, name: str) -> None:
         """Stop and wait until it has stopped; raises `Failed` likewise."""
         await self._run("StopUnit", name, "stopped")
-        self._starts.stopped(name)
 
     async def reload(self, name: str) -> None:
         """Reload, or restart where the unit cannot reload; raises `Failed` likewise."""

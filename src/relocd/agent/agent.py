@@ -14,12 +14,13 @@ from dataclasses import dataclass
 
 from relocd import __version__
 from relocd.agent.address_conflicts import AddressConflicts
-from relocd.agent.clusters import Clusters, unfence
+from relocd.agent.clusters import Clusters
 from relocd.agent.completion import Completion
 from relocd.agent.confirmation import is_unlinked
 from relocd.agent.crew import Crew
 from relocd.agent.host import Host
 from relocd.agent.net import Net
+from relocd.agent.pauses import Attempts
 from relocd.agent.pulse import Pulse
 from relocd.agent.status import Connection, one_line, standing, status, status_entry
 from relocd.agent.tenure import Agreement
@@ -86,7 +87,7 @@ class Agent:
         )
         self._agreement = self._agreed(settings, host, directory.reader, writer)
         self._crew = Crew(host, settings, self._agreement, self._changed)
-        self._clusters = Clusters(self._agreement, self._crew)
+        self._clusters = Clusters(self._agreement, self._crew, Attempts(settings.agent))
         self._conflicts = AddressConflicts(host, self._agreement, lambda: self._crew.workers, self._changed)
         self._connection = Connection("connecting", time.time(), "")
         self._considered: Snapshot | None = None
@@ -281,7 +282,6 @@ class Agent:
         while True:
             snapshot = self._considered
             if snapshot is not None and self._connection.state == "current":
-                await unfence(self._agreement, snapshot)
                 await self._clusters.look(snapshot)
             await asyncio.sleep(min(self._settings.handover.beat_s, 0.5))
 

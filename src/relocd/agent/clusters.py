@@ -11,31 +11,34 @@ import logging
 import time
 
 from relocd.agent.crew import Crew
+from relocd.agent.pauses import Attempts
 from relocd.agent.tenure import Agreement
 from relocd.errors import RelocdError
 from relocd.model.entries import Cluster, EntryUUID, Failover, Server
 from relocd.model.mode import Mode
 from relocd.model.snapshot import Snapshot
-from relocd.model.writes import Delete, Lost, Modification, swap
+from relocd.model.writes import Delete, Done, Modification, swap
 from relocd.plan.goals import Goal, goal_id
 from relocd.plan.sight import Life
 
-__all__ = ["Clusters", "unfence"]
+__all__ = ["Clusters"]
 
 _log = logging.getLogger(__name__)
 _ACTIVE = "relocActive"
 
 
 class Clusters:
-    """The automatic clusters of this server; `look` is called again and again."""
+    """The automatic clusters of this server, and its own fence; `look` is called again and again."""
 
-    def __init__(self, agreement: Agreement, crew: Crew) -> None:
+    def __init__(self, agreement: Agreement, crew: Crew, attempts: Attempts) -> None:
         self._agreed = agreement
         self._crew = crew
+        self._attempts = attempts
         self._vacant_since: dict[EntryUUID, float] = {}
 
     async def look(self, snapshot: Snapshot) -> None:
-        """Do what is due for every cluster that this server belongs to."""
+        """Do what is due for this server's fence, and for every cluster that it belongs to."""
+        await self._unfence(snapshot)
         me = snapshot.me
         if me is None or self._agreed.mode() is Mode.PAUSED or not self._agreed.pulse.is_current(time.monotonic()):
             return
@@ -103,26 +106,35 @@ class Clusters:
         return [wish for wish in wishes if isinstance(wish, Goal) and wish.contest is not None]
 
     async def _set(self, cluster: Cluster, to: Server, reason: str) -> None:
+        if not self._attempts.is_due(cluster.uuid):
+            return
         old = None if cluster.active is None else cluster.active.text.encode()
         fields = {"cluster": cluster.name, "active": to.name, "reason": reason}
-        try:
-            changes = swap(_ACTIVE, old, to.dn.text.encode())
-            outcome = await self._agreed.writer.apply(Modification(cluster.dn, changes))
-        except RelocdError as error:
-            _log.warning("cannot make another server active", extra={"fields": fields | {"problem": str(error)}})
-            return
-        if not isinstance(outcome, Lost):
+        write = Modification(cluster.dn, swap(_ACTIVE, old, to.dn.text.encode()))
+        if await self._is_written(cluster.uuid, write, "cannot make another server active", fields):
             _log.info("cluster fails over", extra={"fields": fields})
 
+    async def _unfence(self, snapshot: Snapshot) -> None:
+        """Clear this server's own fence once the directory shows that it holds nothing any more."""
+        me = snapshot.me
+        if me is None or not me.fenced or self._agreed.mode() is Mode.PAUSED or snapshot.held_by(me):
+            return
+        if not self._attempts.is_due(me.uuid):
+            return
+        fields = {"server": me.name}
+        write = Modification(me.dn, (Delete("relocFenced", (b"TRUE",)),))
+        if await self._is_written(me.uuid, write, "cannot clear the fence", fields):
+            _log.info("fence cleared: this server holds nothing", extra={"fields": fields})
 
-async def unfence(agreement: Agreement, snapshot: Snapshot) -> None:
-    """Clear this server's own fence once the directory shows that it holds nothing any more."""
-    me = snapshot.me
-    if me is None or not me.fenced or agreement.mode() is Mode.PAUSED or snapshot.held_by(me):
-        return
-    try:
-        await agreement.writer.apply(Modification(me.dn, (Delete("relocFenced", (b"TRUE",)),)))
-    except RelocdError as error:
-        _log.warning("cannot clear the fence", extra={"fields": {"problem": str(error)}})
-        return
-    _log.info("fence cleared: this server holds nothing", extra={"fields": {"server": me.name}})
+    async def _is_written(self, entry: EntryUUID, write: Modification, failing: str, fields: dict[str, str]) -> bool:
+        """Write once; whether it is done, or may be. What was not gets the next try after a growing pause."""
+        try:
+            outcome = await self._agreed.writer.apply(write)
+        except RelocdError as error:
+            _log.warning(failing, extra={"fields": fields | {"problem": str(error)}})
+        else:
+            if isinstance(outcome, Done):
+                self._attempts.done(entry)
+                return True
+        self._attempts.failed(entry)
+        return False

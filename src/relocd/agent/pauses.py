@@ -9,6 +9,7 @@ has a pace of its own.
 from __future__ import annotations
 
 import time
+from collections.abc import Hashable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -18,7 +19,7 @@ from relocd.model.settings import AgentSettings
 from relocd.model.template_set import UnitAction
 from relocd.plan.actions import Action, UseUnit
 
-__all__ = ["Effort", "Failure", "Pauses", "growing_s"]
+__all__ = ["Attempts", "Effort", "Failure", "Pauses", "growing_s"]
 
 _MOST_DOUBLINGS: Final = 16
 
@@ -104,6 +105,28 @@ class Pauses:
         """What failed may work now: try it at once."""
         for effort in efforts or tuple(Effort):
             self._failures.pop(effort, None)
+
+
+class Attempts:
+    """Growing pauses for several things of one kind, such as a write for each cluster, by a key of each."""
+
+    def __init__(self, settings: AgentSettings) -> None:
+        self._first_s = settings.retry_min_s
+        self._most_s = settings.retry_max_s
+        self._failed: dict[Hashable, tuple[int, float]] = {}
+
+    def is_due(self, key: Hashable) -> bool:
+        """Whether it may be tried now."""
+        return time.monotonic() >= self._failed.get(key, (0, 0.0))[1]
+
+    def failed(self, key: Hashable) -> None:
+        """It was tried and did not work: the next pause is twice as long."""
+        tries = self._failed.get(key, (0, 0.0))[0] + 1
+        self._failed[key] = tries, time.monotonic() + growing_s(self._first_s, self._most_s, tries)
+
+    def done(self, key: Hashable) -> None:
+        """It has worked, or there is no need for it any more."""
+        self._failed.pop(key, None)
 
 
 def _starts(action: Action) -> bool:

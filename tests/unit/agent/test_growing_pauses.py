@@ -18,7 +18,7 @@ from relocd.model.mode import Mode
 from relocd.model.settings import AgentSettings, WireSettings
 from relocd.model.template_set import Command, Moment
 from relocd.model.writes import Conflict, Lost, Unknown
-from tests.entries import server
+from tests.entries import cluster, server
 from tests.fake_directory import FakeDirectory
 from tests.plans import placed, template_set
 from tests.unit.agent.lab import SETTINGS, Lab, web
@@ -36,8 +36,9 @@ USUAL = AgentSettings()
 class Hour:
     """A server alone with one exclusive service: how often each thing was tried, from the failure on."""
 
-    def __init__(self):
-        self.lab = Lab(directory=FakeDirectory(server("me", services=["web"]), web(), stamp=stamped))
+    def __init__(self, *entries):
+        entries = entries or (server("me", services=["web"]), web())
+        self.lab = Lab(directory=FakeDirectory(*entries, stamp=stamped))
         self.settings = replace(SETTINGS, agent=USUAL, wire=WireSettings())
         self.lines = []
         self._calls = {}
@@ -157,14 +158,14 @@ def cannot_be_read(hour):
     hour.lab.directory.reader.refusal = Unavailable("no server answers")
 
 
-def writes(hour, answer):
-    """Writes of the state are answered like that; heartbeats go on."""
+def writes(hour, answer, name="cn=state"):
+    """Writes of the state, or of an entry of another name, are answered like that; heartbeats go on."""
     writer = hour.lab.directory.writer
     calls = hour._calls.setdefault("write", [])
 
     def answered(method):
         async def write(*arguments):
-            if "cn=state" not in str(arguments[0]):
+            if not str(getattr(arguments[0], "dn", arguments[0])).startswith(name):
                 return await method(*arguments)
             calls.append(time.monotonic())
             return answer()
@@ -233,6 +234,22 @@ def test_an_hour_of_a_failure_while_it_serves(fails, tried):
     hour = Hour()
     run(lambda: hour.play(fails, serving=True))
     check(hour, tried, TRIES)
+
+
+@pytest.mark.parametrize("answer", [refused, lambda: Lost(Conflict.ASSERTION_FAILED, "another value")])
+@pytest.mark.parametrize(
+    ("mine", "name"),
+    [
+        pytest.param({"clusters": ["front"]}, "cn=front", id="active member of a cluster"),
+        pytest.param({"relocFenced": "TRUE"}, "cn=me", id="own fence"),
+    ],
+)
+def test_an_hour_of_a_write_of_something_else_that_fails(mine, name, answer):
+    automatic = cluster("front", services=["web"], relocFailover="automatic")
+    hour = Hour(server("me", **mine), automatic, web())
+    run(lambda: hour.play(lambda hour: writes(hour, answer, name), serving=False))
+    assert 0 < hour.tries("write") <= TRIES
+    assert len(hour.lines) <= LINES
 
 
 def check(hour, tried, most):
