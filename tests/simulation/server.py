@@ -50,6 +50,7 @@ class Memory:
     believes: bool = False
     parts: Iterator[None] | None = None
     failed_in: int | None = None
+    unlinked_in: int | None = None
     sulks: bool = False
     settled_at: int | None = None
     sent_at: int | None = None

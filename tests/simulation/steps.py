@@ -161,6 +161,13 @@ def _just_write(world: World, server: Server, _step: Step, write: Write | None) 
     yield from _send(world, server, write)
 
 
+def _delete_link(world: World, server: Server, _step: Step, write: Write | None) -> Iterator[None]:
+    state = server.memory.view.content.state
+    yield from _send(world, server, write)
+    if state.holder == server.name:
+        server.memory.unlinked_in = state.generation
+
+
 def _stop_and_write(world: World, server: Server, _step: Step, write: Write | None) -> Iterator[None]:
     yield from _let(world, server)
     if _is_gone(world, server) and _may_give(world, server):
@@ -191,7 +198,7 @@ CARRIED_OUT: dict[type, Callable[..., Iterator[None]]] = {
     Withdraw: _just_write,
     ClearCandidate: _just_write,
     ClearPrevious: _just_write,
-    DeleteLink: _just_write,
+    DeleteLink: _delete_link,
     HandOver: _stop_and_write,
     StepDown: _stop_and_write,
     GiveBack: _give_back,

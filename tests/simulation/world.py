@@ -364,6 +364,7 @@ class World:
             ready=self._is_ready(server),
             failed=memory.failed_in == state.generation,
             sulks=memory.sulks,
+            unlinked=memory.unlinked_in == state.generation,
             settled=memory.settled_at is not None and self.now >= memory.settled_at,
             waited=self._waited(server, state),
             steady=self.is_steady(server),

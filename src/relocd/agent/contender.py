@@ -45,6 +45,7 @@ from relocd.plan.steps import (
     Activate,
     BecomeCandidate,
     ClearCandidate,
+    DeleteLink,
     GiveBack,
     HandOver,
     Keep,
@@ -122,7 +123,7 @@ class Contender:
         if state is None:
             return
         if before is not None and state.generation < before.generation:  # a backup was restored: they count anew
-            memory.failed_in = memory.unasked = before = None
+            memory.failed_in = memory.unasked = memory.unlinked_in = before = None
         if before is None or state.generation != before.generation:
             memory.seen_at = time.monotonic()
         if not contest.holds and not self._stops:
@@ -152,6 +153,7 @@ class Contender:
             steady=self._is_steady(turn),
             failed=contest.state is not None and memory.failed_in == contest.state.generation,
             sulks=memory.sulks_about is not None,
+            unlinked=contest.state is not None and memory.unlinked_in == contest.state.generation,
             settled=self._settles_s(now) <= 0,
             waited=self._waits_s(now) <= 0,
             expired=contest.isolation is Isolation.RELEASE and pulse.has_begun and self._lease_left_s(now) <= 0,
@@ -330,7 +332,10 @@ class Contender:
             self._memory.taken = step.state.generation + 1
             if step.state.holder in contest.fenced:
                 self._memory.unasked = self._memory.taken  # it is off for certain
-        return await self._writes.send(write, view, again(write, contest))
+        problem = await self._writes.send(write, view, again(write, contest))
+        if isinstance(step, DeleteLink) and contest.holds and contest.state and self._writes.is_done:
+            self._memory.unlinked_in = contest.state.generation
+        return problem
 
     def _with_words(self, report: Report, step: Step, testimony: Testimony, turn: Turn) -> Report:
         """The report with what this server waits for, and when that may change by time alone."""

@@ -32,9 +32,10 @@ class Memory:
     """What lies between two steps. Times are of the monotonic clock, numbers are generations.
 
     `changed_at` is since when the state says what it says, `repeats` how often this server has asked again since then.
-    `taken`: this server swapped itself in. `unasked`: who had the address before is known to have let go, so that the
-    wire need not be asked. `sulks_about`: what the last failed activation was about; `failure`: what was wrong.
-    `logged`: the last step that was logged, for one that is repeated is logged for debugging only.
+    `taken`: this server swapped itself in. `unlinked_in`: it deleted the previous holder's link. `unasked`: who had the
+    address before is known to have let go, so that the wire need not be asked. `sulks_about`: what the last failed
+    activation was about; `failure`: what was wrong. `logged`: the last step that was logged, for one that is repeated
+    is logged for debugging only.
     """
 
     state: State | None = None
@@ -44,6 +45,7 @@ class Memory:
     repeats: int = 0
     failed_in: int | None = None
     taken: int | None = None
+    unlinked_in: int | None = None
     unasked: int | None = None
     sulks_about: object = None
     failure: str = ""

@@ -102,7 +102,7 @@ def _as_holder(sight: Sight, state: State, here: Here) -> Step:
     if not here.active:
         return _inactive_holder(sight, state, here)
     if state.previous is not None:
-        return _clean_up(sight, state.previous)
+        return _clean_up(sight, state.previous, here)
     to = _successor(sight, state)
     if to is not None and not _outranks(sight, sight.me, to):  # R3
         return HandOver(state, to, "a candidate is ready")
@@ -165,9 +165,9 @@ def _unchosen(here: Here) -> str:
     return "not chosen any more" if here.gives_way is None else str(here.gives_way)
 
 
-def _clean_up(sight: Sight, previous: EntryUUID) -> Step:
-    """R4, once the service runs here."""
-    if previous in sight.choice.direct and previous != sight.me:
+def _clean_up(sight: Sight, previous: EntryUUID, here: Here) -> Step:
+    """R4, once the service runs here; a link that was deleted and stands there again is another order."""
+    if previous in sight.choice.direct and previous != sight.me and not here.unlinked:
         return DeleteLink(previous, "the service runs here now")
     return ClearPrevious(previous, "the service runs here now")
 

@@ -82,7 +82,8 @@ class Here:
 
     `active`: the service was brought up whole and runs. `up`: something of it may be up here. `ready`: everything that
     the service needs is here and passes its checks. `failed`: an activation in this generation has failed. `sulks`: one
-    has failed, and nothing has changed since. `settled`: the candidacy stands for as long as two providers may
+    has failed, and nothing has changed since. `unlinked`: in this generation the previous holder's link was deleted, so
+    that one which stands there is another. `settled`: the candidacy stands for as long as two providers may
     disagree. `waited`: what the state says has stood for a lease, so that another provider may say something else.
     `steady`: my own heartbeat has stood in the directory, since it was last missing for a lease, for longer
     than another server takes from finding me dead to acting on it, or since before I became holder. Without that a
@@ -96,6 +97,7 @@ class Here:
     steady: bool
     failed: bool = False
     sulks: bool = False
+    unlinked: bool = False
     settled: bool = False
     waited: bool = False
     expired: bool = False

@@ -319,3 +319,23 @@ class TestWarrant:
             assert (lab.me.held, lab.me.running) == (set(), set())
             lab.me.reader.refusal = None
             await lab.serves("me")
+
+
+class TestOrderBack:
+    async def test_one_that_comes_while_the_move_is_cleaned_up_is_followed(self):
+        """The former holder's link is deleted, and ordered again before the new one has said that the move is over."""
+        async with town(server("me", services=["web"]), server("twin"), web()) as lab:
+            await lab.serves("me")
+            write, former = lab.twin.writer.apply, lab.directory.model.named("me").dn
+
+            async def ordered_back(modification):
+                outcome = await write(modification)
+                if modification.dn == former:
+                    lab.twin.writer.apply = write
+                    lab.link("me", "web")
+                return outcome
+
+            lab.twin.writer.apply = ordered_back
+            lab.link("twin", "web")
+            await until(lambda: lab.twin.writer.apply == write)
+            await lab.serves("me")
