@@ -19,6 +19,7 @@ from relocd.agent.completion import Completion
 from relocd.agent.confirmation import is_unlinked
 from relocd.agent.crew import Crew
 from relocd.agent.host import Host
+from relocd.agent.intake import Intake
 from relocd.agent.net import Net
 from relocd.agent.pauses import Attempts
 from relocd.agent.pulse import Pulse
@@ -85,6 +86,7 @@ class Agent:
         self._completion = Completion(
             self._mirror, directory.reader, settings.directory, self._consider, self._read_anew
         )
+        self._intake = Intake(self._mirror, self._net, self._completion.want_anew)
         self._agreement = self._agreed(settings, host, directory.reader, writer)
         self._crew = Crew(host, settings, self._agreement, self._changed)
         self._clusters = Clusters(self._agreement, self._crew, Attempts(settings.agent))
@@ -131,19 +133,11 @@ class Agent:
     async def _follow(self) -> None:
         async for batch in self._directory.feed.batches():
             started = time.monotonic_ns()
-            self._take_in(batch)
+            self._intake.take(batch)
             with self._net.under("heartbeats"):
                 self._note(batch, started)
                 await self._hear(batch)
             self._consider()
-
-    def _take_in(self, batch: Sequence[SyncEvent]) -> None:
-        """Apply events one by one: one that meets a defect leaves its entry as it was known before."""
-        for event in batch:
-            try:
-                self._mirror.apply((event,))
-            except Exception as error:  # noqa: BLE001 - whatever it is, it must not end what serves
-                self._net.take(_subject(event), error)
 
     async def _hear(self, batch: Sequence[SyncEvent]) -> None:
         """Take this server's own heartbeats out of a batch."""
@@ -365,16 +359,12 @@ class Agent:
 
     async def _store_now(self) -> None:
         saved = self._mirror.saved
-        if saved is None:
+        if saved is None or not self._intake.is_whole:
             return
         try:
             await self._directory.cache.store(saved)
         except RelocdError as error:
             _log.warning("cannot store the cache", extra={"fields": {"problem": str(error)}})
-
-
-def _subject(event: SyncEvent) -> str:
-    return str(event.entry.dn) if isinstance(event, Upsert) else "directory"
 
 
 def scope_of(host: Host) -> Callable[[str], Scope | None]:

@@ -101,7 +101,7 @@ class Completion:
     def look(self) -> None:
         """The mirror has taken events: it may miss something now, or be in doubt."""
         if self._mirror.doubt:
-            self._want_anew(self._mirror.doubt)
+            self.want_anew(self._mirror.doubt)
         missing = frozenset(record.uuid for record in self._mirror.missing)
         if missing - self._missing:
             self._due.set()
@@ -129,7 +129,7 @@ class Completion:
         while True:
             woken = await self._woken(delay_s)
             await self._prove()
-            self._want_anew(await self._dangling.read())
+            self.want_anew(await self._dangling.read())
             filled = await self._fill()
             await self._read_again()
             self._begin_anew()
@@ -153,7 +153,8 @@ class Completion:
         self._due.clear()
         return True
 
-    def _want_anew(self, reason: str) -> None:
+    def want_anew(self, reason: str) -> None:
+        """Have everything read anew, for that reason; nothing without one."""
         if reason and not self._anew:
             self._anew = reason
             self._due.set()
@@ -175,7 +176,7 @@ class Completion:
             return
         self._unproved = False
         try:
-            self._want_anew(await contradiction(self._mirror, self._reader))
+            self.want_anew(await contradiction(self._mirror, self._reader))
         except RelocdError as error:
             self._unproved = True
             _log.warning("cannot read", extra={"fields": {"problem": str(error)}})
@@ -194,7 +195,7 @@ class Completion:
                 known = self._mirror.csn(uuid)
                 entry = await self._reader.by_uuid(uuid)
                 if entry is not None and entry.csn < known:
-                    self._want_anew(PUT_BACK)
+                    self.want_anew(PUT_BACK)
                 elif entry is not None:
                     self._mirror.fill(entry)
                     self._tell_changed()

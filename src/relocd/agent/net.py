@@ -54,7 +54,8 @@ class Net:
     def take(self, subject: str, error: Exception) -> None:
         """Keep a defect; one that is met again and again is logged once."""
         problem = Problem(subject, f"met {defect(error)}; what is here of it stays as it is")
-        if self._problems.get(subject) != problem and len(self._problems) < _MOST:
+        has_place = subject in self._problems or len(self._problems) < _MOST
+        if has_place and self._problems.get(subject) != problem:
             self._problems[subject] = problem
             _log.error("this is a defect of relocd", exc_info=error, extra={"fields": {"subject": subject}})
             self._caught()

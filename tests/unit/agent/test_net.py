@@ -12,7 +12,8 @@ from relocd.model.mode import Mode
 from relocd.plan import goals as goals_module
 from relocd.sync.mirror import Mirror
 from tests.adapters.set_writing import write_set
-from tests.entries import server, service
+from tests.entries import server, service, uuid_of
+from tests.fake_directory import FakeFeed
 from tests.fakes import until
 from tests.plans import template_set
 from tests.unit.agent.lab import Lab, web
@@ -85,6 +86,59 @@ async def test_an_entry_that_meets_a_defect_stays_as_it_was_and_the_others_are_h
         lab.directory.refresh()
         await lab.serving()
         await until(lambda: any("db" in name for name in names(lab)))
+
+
+class TestMissedEvent:
+    """What one event brings is not known, and no search that goes on from its cookie brings it again."""
+
+    @pytest.fixture
+    def lab(self, lab):
+        lab.directory.feed = FakeFeed(found=lab.directory.model.refresh)
+        lab.directory.feeds = [lab.directory.feed]
+        return lab
+
+    @pytest.mark.parametrize("method", ["_put", "_delete"])
+    async def test_is_read_anew_and_then_it_is_no_problem_any_more(self, lab, monkeypatch, method):
+        met, works = [], getattr(Mirror, method)
+
+        def faulty(mirror, what):
+            if lab.state_of("web") == "active" and not met:
+                met.append(what)
+                raise RecursionError
+            works(mirror, what)
+
+        monkeypatch.setattr(Mirror, method, faulty)
+        async with lab.agent():
+            lab.directory.refresh()
+            await lab.serving()
+            await until(lambda: lab.state_of("db") == "active")
+            if method == "_delete":
+                lab.directory.delete(uuid_of("db"))
+                await until(lambda: lab.directory.feed.forgot)
+            lab.directory.put(server("me", services=["web"]))
+            await until(lambda: lab.state_of("db") is None)
+            await until(lambda: not names(lab))
+        assert met
+        assert lab.directory.feed.forgot == 1
+
+    async def test_keeps_its_problem_while_it_is_met_again_and_nothing_is_kept_for_the_next_start(
+        self, lab, monkeypatch
+    ):
+        put = Mirror._put
+
+        def faulty(mirror, entry):
+            if "again" in str(entry.attributes):
+                raise RecursionError
+            put(mirror, entry)
+
+        monkeypatch.setattr(Mirror, "_put", faulty)
+        async with lab.agent():
+            lab.directory.refresh()
+            await lab.serving()
+            lab.directory.put(service("db", relocTemplateSet="db", description="again"))
+            await until(lambda: lab.directory.feed.forgot >= 3)
+            await until(lambda: any("db" in name for name in names(lab)))
+        assert lab.directory.cache.saved is None
 
 
 async def test_a_defect_in_what_all_have_in_common_changes_nothing_here(lab, monkeypatch):
