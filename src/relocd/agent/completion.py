@@ -55,7 +55,7 @@ class Completion:
         self._untried: set[EntryUUID] = set()  # of those
         self._resumed = False
         self._unproved = False  # the search was resumed, and it is not known yet from where the directory goes on
-        self._dangling = Dangling(mirror, reader, DN.parse(pace.base))
+        self._dangling = Dangling(mirror, reader, DN.parse(pace.base), changed)
         self._anew = ""  # why everything is to be read anew
         self._anew_at = self._pause_s = 0.0
         self._ahead_until = ""
@@ -128,8 +128,8 @@ class Completion:
         delay_s = None
         while True:
             woken = await self._woken(delay_s)
+            self.want_anew(await self._dangling.read())  # first, for a snapshot waits for that
             await self._prove()
-            self.want_anew(await self._dangling.read())
             filled = await self._fill()
             await self._read_again()
             self._begin_anew()

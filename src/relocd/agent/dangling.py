@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from relocd.agent.confirmation import ELSEWHERE, leads_elsewhere
 from relocd.errors import RelocdError
@@ -20,13 +21,14 @@ class Dangling:
     """The names of the latest snapshot that lead to nothing.
 
     A server does not tell of an entry below one that was renamed, so what a corrected link leads to may be known by its
-    former name only.
+    former name only. `cannot_tell` is called where they count although they could not be read.
     """
 
-    def __init__(self, mirror: Mirror, reader: DirectoryReader, base: DN) -> None:
+    def __init__(self, mirror: Mirror, reader: DirectoryReader, base: DN, cannot_tell: Callable[[], None]) -> None:
         self._mirror = mirror
         self._reader = reader
         self._base = base
+        self._cannot_tell = cannot_tell
         self._tried: set[DN] = set()
         self.names: frozenset[DN] = frozenset()
 
@@ -39,7 +41,8 @@ class Dangling:
     async def read(self) -> str:
         """Read the names again; why the directory has to be read anew, empty when they lead to nothing indeed.
 
-        One that cannot be read counts as tried: whoever would act on it asks the directory itself.
+        Once one cannot be read, all count as tried: a snapshot waits for them, and each read may take its whole time
+        limit. Whoever would act on it asks the directory itself.
         """
         reason = ""
         for name in sorted(self.names, key=str):
@@ -48,5 +51,7 @@ class Dangling:
                     reason = ELSEWHERE
             except RelocdError as error:
                 _log.warning("cannot read what is linked", extra={"fields": {"dn": str(name), "problem": str(error)}})
+                self._tried |= self.names
+                self._cannot_tell()
             self._tried.add(name)
         return reason

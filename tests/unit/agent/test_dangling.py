@@ -60,6 +60,30 @@ async def test_a_link_that_cannot_be_read_stops_nothing(lab):
         assert not lab.directory.feed.forgot
 
 
+async def test_links_that_cannot_be_read_hold_up_another_one_for_one_read_only(lab, monkeypatch):
+    """Reads are made one after the other, and each may take its whole time limit."""
+    limit, tried, found = asyncio.Semaphore(0), [], lab.directory.reader.by_dn
+
+    async def by_dn(name):
+        if not name.name.startswith("typo"):
+            return await found(name)
+        tried.append(name)
+        await limit.acquire()
+        raise Unavailable("silent")
+
+    monkeypatch.setattr(lab.directory.reader, "by_dn", by_dn)
+    lab.directory.put(server("me"))
+    async with lab.agent():
+        lab.directory.refresh()
+        await until(lambda: lab.said.status.get("directory", {}).get("state") == "current")
+        lab.directory.put(server("me", services=["web", "typo1", "typo2", "typo3"]))
+        await until(lambda: tried)
+        assert lab.state_of("web") is None
+        limit.release()
+        await lab.serving()
+        assert len(tried) == 2
+
+
 async def test_a_link_to_nothing_is_a_problem_and_no_reason_to_read_everything(lab):
     async with lab.agent():
         lab.directory.refresh()
