@@ -324,7 +324,7 @@ class Worker:
         """Do what a wish takes, unless the same failed just now."""
         failure, begun = self._pauses.waiting(Effort.KEEP, wish), time.monotonic()
         if failure is not None:
-            return replace(self.report, again_s=failure.left_s)
+            return Report(self.footprint, failure.problems, broken=failure.broken, again_s=failure.left_s)
         report = await work()
         if not report.busy:
             self._pauses.note(Effort.KEEP, wish, report, begun)

@@ -236,6 +236,24 @@ def test_an_hour_of_a_failure_while_it_serves(fails, tried):
     check(hour, tried, TRIES)
 
 
+@pytest.mark.parametrize("exclusive", ["TRUE", "FALSE"])
+def test_what_waits_for_its_next_start_is_not_called_active(exclusive):
+    hour, found = Hour(server("me", services=["web"]), web(relocExclusive=exclusive)), set()
+
+    async def play():
+        async with hour.lab.agent(hour.settings):
+            hour.lab.directory.refresh()
+            await asyncio.sleep(5)
+            ends_as_soon_as_it_has_started(hour)
+            await asyncio.sleep(60)
+            for _ in range(60):
+                await asyncio.sleep(1)
+                found.add((hour.lab.state_of("web"), any("did not last" in each for each in hour.lab.problems())))
+
+    run(play)
+    assert found == {("failed", True)}
+
+
 @pytest.mark.parametrize("answer", [refused, lambda: Lost(Conflict.ASSERTION_FAILED, "another value")])
 @pytest.mark.parametrize(
     ("mine", "name"),
