@@ -125,7 +125,10 @@ class AddressConflicts:
     async def _look(self, *, asking: bool) -> None:
         before, interfaces = self.problems, self._to_announce
         self._to_announce = frozenset()
-        await asyncio.gather(*(self._look_at(worker, interfaces, asking=asking) for worker in self._workers()))
+        workers = self._workers()
+        await asyncio.gather(*(self._look_at(worker, interfaces, asking=asking) for worker in workers))
+        for goal in self._strangers.keys() - {worker.goal for worker in workers}:
+            del self._strangers[goal]  # nothing of that service is here any more
         if self.problems != before:
             self._changed()
 

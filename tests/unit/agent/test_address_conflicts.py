@@ -129,6 +129,14 @@ class TestCarrierReturns:
         lab.heal(replace(ETH0, carrier_ups=7))
         await until(lambda: not lab.conflict)
 
+    async def test_a_stranger_is_named_no_more_once_the_service_has_left(self, lab):
+        lab.answers()
+        await lab.back()
+        await until(lambda: lab.conflict)
+        lab.directory.put(server("me"))
+        await until(lambda: lab.state_of("web") is None)
+        await until(lambda: not lab.conflict)
+
     async def test_what_was_dropped_comes_back_once_the_wire_is_silent_and_the_directory_has_its_word(self, lab):
         lab.answers()
         lab.directory.reader.refusal = Unavailable("no server answers")
