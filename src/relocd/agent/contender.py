@@ -28,7 +28,7 @@ from relocd.agent.efforts import cause_of, effort_of, matter_of, substance_of
 from relocd.agent.host import Host
 from relocd.agent.memory import WAY_S, Memory, Ready
 from relocd.agent.pauses import Effort, Pauses
-from relocd.agent.tenure import RELEASE_MARGIN_S, Agreement, Turn, brought_up, nobody_is_chosen, served
+from relocd.agent.tenure import RELEASE_MARGIN_S, Agreement, Turn, brought_up, served, still_chosen
 from relocd.agent.witnesses import Testimony
 from relocd.agent.writes import Writes
 from relocd.errors import RelocdError
@@ -240,8 +240,9 @@ class Contender:
                 return await self._stopped(step, turn)
             case Activate():
                 return await self._activated(step, turn)
-            case LetGo() if not await nobody_is_chosen(self._agreed, turn.contest, EntryUUID(turn.goal.id)):
-                return Report(turn.footprint, again_s=self._agreed.settings.beat_s)
+            case LetGo() if why := await still_chosen(self._agreed, turn.contest, EntryUUID(turn.goal.id)):
+                stays = f"keeps serving, although nobody seems to be chosen: {why}"
+                return Report(turn.footprint, standing=stays, again_s=self._agreed.settings.beat_s)
             case HandOver() | GiveBack() | LetGo() | StepDown():
                 return await self._given_away(step, turn, view)
         return _told(Report(turn.footprint), await self._write(step, turn.contest, view))

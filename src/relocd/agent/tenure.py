@@ -19,9 +19,9 @@ from relocd.agent.host import Host
 from relocd.agent.pulse import Pulse
 from relocd.agent.witnesses import Witnesses
 from relocd.errors import Busy, RelocdError
-from relocd.model.entries import Cluster, EntryUUID, Isolation, Server, ServiceState
+from relocd.model.entries import Cluster, EntryUUID, Failover, Isolation, Server, ServiceState
 from relocd.model.mode import Mode
-from relocd.model.parse import STATE_RDN, parsed
+from relocd.model.parse import STATE_RDN, Model, parsed
 from relocd.model.settings import HandoverSettings
 from relocd.model.template_set import Role
 from relocd.plan.contest import Contest
@@ -29,7 +29,7 @@ from relocd.plan.desired import Footprint
 from relocd.plan.goals import Goal, in_role
 from relocd.ports import DirectoryReader, DirectoryWriter
 
-__all__ = ["Agreement", "Turn", "brought_up", "is_confirmed", "lifetime_s", "nobody_is_chosen", "served"]
+__all__ = ["Agreement", "Turn", "brought_up", "is_confirmed", "lifetime_s", "served", "still_chosen"]
 
 RELEASE_MARGIN_S: Final = 1.6
 """How long before the end of the lease a released address ends: the kernel drops it up to 1.5 s late (measured)."""
@@ -163,16 +163,27 @@ def lifetime_s(left_s: float) -> int:
     return int(left_s - RELEASE_MARGIN_S)
 
 
-async def nobody_is_chosen(agreed: Agreement, contest: Contest, service: EntryUUID) -> bool:
-    """Whether a direct read finds nobody who shall run the service; raises `Unavailable` when nothing is known.
+async def still_chosen(agreed: Agreement, contest: Contest, service: EntryUUID) -> str:
+    """Why a direct read finds that somebody may have to run the service yet; empty where nobody has.
 
     An active server of a cluster counts, whether or not it is a member: what is doubtful is kept. So does a link by the
-    name that the service has now, where the search has not told that yet.
+    name that the service has now, where the search has not told that yet. Raises `Unavailable` when nothing is known.
     """
     if not await is_unlinked(agreed.reader, contest.me, service):
-        return False
+        return "a direct read finds a link of this server"
     entry = await agreed.reader.by_uuid(service)
     names = {contest.service, contest.service if entry is None else entry.dn}
-    values = [parsed(found)[0] for name in names for found in await agreed.reader.linking_to(name)]
-    idle = (isinstance(value, Cluster) and value.active is None for value in values)
-    return all(idle) and not any(isinstance(value, Server) for value in values)
+    found = [each for name in names for each in await agreed.reader.linking_to(name)]
+    chosen = {str(each.dn): words for each in found if (words := _chooses(parsed(each)[0]))}
+    return "; ".join(f"{dn} {words}" for dn, words in sorted(chosen.items()))
+
+
+def _chooses(value: Model | None) -> str:
+    """How an entry that links to a service chooses a server for it; empty where it chooses none."""
+    if isinstance(value, Server):
+        return "links to it"
+    if not isinstance(value, Cluster):
+        return "links to it and cannot be understood; correct that entry"
+    if value.active is None or value.failover is Failover.EXTERNAL:
+        return ""
+    return f"links to it with {value.active.name} as relocActive, which is ready once it is a member and its agent runs"

@@ -177,6 +177,21 @@ class TestNobodyIsChosen:
             lab.unlink("me")
             await until(lambda: lab.state[0] is None and not lab.me.held, SOON_S)
 
+    async def test_not_while_a_cluster_names_a_server_that_is_no_member_and_that_is_said(self):
+        async with town(*BOTH) as lab:
+            await lab.serves("me")
+            lab.directory.put(cluster("pair", services=["web"], active="twin"))
+            lab.unlink("me")
+            await until(lambda: "twin as relocActive" in lab.me.reason_of("web"), SOON_S)
+            await remains(lab, "me")
+
+    async def test_although_a_cluster_manager_has_an_active_server_for_it(self):
+        async with town(*BOTH) as lab:
+            await lab.serves("me")
+            lab.directory.put(cluster("pair", services=["web"], active="twin", relocFailover="external"))
+            lab.unlink("me")
+            await until(lambda: lab.state[0] is None and not lab.me.held, SOON_S)
+
     async def test_not_while_nothing_can_be_read(self):
         async with town(*BOTH) as lab:
             await lab.serves("me")
