@@ -7,23 +7,26 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
 
 import click
-import typer
-from typer.main import get_command
+from click.exceptions import Exit
 
-from relocd import __version__, acl, cli_completion, cli_doctor, cli_install, cli_orders, cli_status
+from relocd import __version__, acl
 from relocd.acl import EXAMPLE
 from relocd.acl_rules import Roles
-from relocd.cli_access import PATH, Seconds, dn_given, with_given_access
-from relocd.cli_groups import HERE, SEE, SET_UP, Grouped
+from relocd.cli_access import dn_given, with_given_access
+from relocd.cli_completion import completion, exit_if_asked
+from relocd.cli_doctor import doctor
+from relocd.cli_groups import Grouped
+from relocd.cli_install import install
+from relocd.cli_options import PATH, config_file, dry_run, flag, in_json, option, status_file, timeout
+from relocd.cli_orders import activate, failover, fence, link, move, unfence, unlink
 from relocd.cli_run import EXIT_PROBLEMS, outcome
 from relocd.cli_screen import Screen, print_json
+from relocd.cli_status import explain, status
 from relocd.errors import Failed, Fatal, Invalid, RelocdError, Unavailable
 from relocd.extras import missing_libraries
 from relocd.model.mode import Mode
-from relocd.model.settings import DEFAULT_CONFIG, STATUS_NAME, PathSettings
 from relocd.model.uri import DirectoryUri
 from relocd.operator.access import Access
 from relocd.operator.agent_mode import drain_agent, give_order
@@ -43,31 +46,10 @@ __all__ = ["main"]
 
 _ORDER_S = 10.0
 
-_HELP = """Services that move between servers by one LDAP modify.
-
-Exit codes: 0 all is well, 1 something could not be done or is wrong, 2 wrong arguments or configuration, 3 the
-directory does not answer.
-"""
-app = typer.Typer(
-    cls=Grouped,
-    help=_HELP,
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # nothing that is printed is markup
-    suggest_commands=False,  # click does so itself
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-_CONFIG = typer.Option("--config", help="The agent's configuration file.", envvar="RELOCD_CONFIG", click_type=PATH)
-Config = Annotated[Path, _CONFIG]
-StatusFile = Annotated[Path, typer.Option("--status", help="Where the agent here leaves its status.", click_type=PATH)]
-_DEFAULT_CONFIG = Path(DEFAULT_CONFIG)
-_DEFAULT_STATUS = Path(PathSettings().run) / STATUS_NAME
-
 
 def main() -> None:
     """Run one command and exit with its code."""
-    cli_completion.exit_if_asked(get_command(app))
+    exit_if_asked(app)
     sys.exit(run(sys.argv[1:]))
 
 
@@ -76,38 +58,20 @@ def run(arguments: Sequence[str]) -> int:
     return outcome(app, arguments)
 
 
-def _print_version(value: bool) -> None:
-    if value:
-        print(__version__)
-        raise typer.Exit
-
-
-@app.callback()
-def relocd(
-    _version: Annotated[
-        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
-    ] = False,
-) -> None:
-    """All commands."""
-
-
-@app.command(rich_help_panel=SET_UP)
+@click.command
 def version() -> None:
     """Print the version."""
     print(__version__)
 
 
-@app.command(rich_help_panel=SET_UP)
-def schema(
-    form: Annotated[
-        Form, typer.Option("--format", help="For slapd.conf or cn=config.", click_type=click.Choice(FORMS))
-    ] = "schema",
-    access: Annotated[bool, typer.Option("--acl", help="The access rules instead of the schema.")] = False,
-    suffix: Annotated[str, typer.Option(help="With --acl: where relocd's entries begin.")] = EXAMPLE.suffix,
-    admins: Annotated[str, typer.Option(help="With --acl: the group or entry of administrators.")] = "",
-    triggers: Annotated[str, typer.Option(help="With --acl: the group or entry that may move services.")] = "",
-    database: Annotated[str, typer.Option(help="With --acl: the database's entry in cn=config.")] = EXAMPLE.database,
-) -> None:
+@click.command
+@option("--format", "form", type=click.Choice(FORMS), default="schema", help="Write it for slapd.conf or cn=config.")
+@flag("--acl", "access", help="Print the access rules instead of the schema.")
+@option("--suffix", default=EXAMPLE.suffix, help="Write rules for the entries below this DN, with --acl.")
+@option("--admins", default="", help="Let this group or entry change everything, with --acl.")
+@option("--triggers", default="", help="Let this group or entry move services, with --acl.")
+@option("--database", default=EXAMPLE.database, help="Name the database's entry in cn=config, with --acl.")
+def schema(*, form: Form, access: bool, suffix: str, admins: str, triggers: str, database: str) -> None:
     """Print the directory schema, or access rules for OpenLDAP."""
     if not access:
         print(text(form), end="")
@@ -117,13 +81,11 @@ def schema(
     print(acl.text(form, Roles(dn_given("--suffix", suffix), admins, triggers, database)), end="")
 
 
-@app.command(rich_help_panel=SEE)
+@click.command
 @with_given_access
-def show(
-    access: Access,
-    status: StatusFile = _DEFAULT_STATUS,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of tables.")] = False,
-) -> None:
+@status_file
+@in_json
+def show(*, access: Access, status: Path, in_json: bool) -> None:
     """Show who runs what and why, everything that is wrong in the directory, and the agent's status on this machine.
 
     Exits with 1 when there is a problem, or no agent runs here although one has left its status.
@@ -135,7 +97,7 @@ def show(
         raise Invalid("--uri and --base belong together")
     runs = here is not None and agent_runs(status)
     view, unread = _read_overview(access)
-    if as_json:
+    if in_json:
         directory = None if view is None else overview_json(view)
         print_json({"directory": directory, "here": here, "agent_runs": runs})
     else:
@@ -147,7 +109,7 @@ def show(
     if unread is not None:
         raise unread
     if (view is not None and view.problems) or (here is not None and (is_troubled(here) or not runs)):
-        raise typer.Exit(EXIT_PROBLEMS)
+        raise Exit(EXIT_PROBLEMS)
 
 
 def _read_overview(access: Access) -> tuple[Overview | None, RelocdError | None]:
@@ -160,11 +122,10 @@ def _read_overview(access: Access) -> tuple[Overview | None, RelocdError | None]
         return None, error
 
 
-@app.command(rich_help_panel=HERE)
-def agent(
-    config: Config = _DEFAULT_CONFIG,
-    log_format: Annotated[str, typer.Option(help="auto, text, json or journal; else as [agent] log_format says.")] = "",
-) -> None:
+@click.command
+@config_file
+@option("--log-format", default="", help="Log as auto, text, json or journal; by default as [agent] log_format says.")
+def agent(*, config: Path, log_format: str) -> None:
     """Run the agent in the foreground: this server then follows its links in the directory."""
     _need_agent()
     more = ["--log-format", log_format] if log_format else []
@@ -172,14 +133,11 @@ def agent(
     os.execv(sys.executable, [sys.executable, "-m", "relocd.daemon", "--config", str(config), *more])  # noqa: S606
 
 
-@app.command(rich_help_panel=HERE)
-def apply(
-    config: Config = _DEFAULT_CONFIG,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")] = False,
-    timeout_s: Annotated[
-        float, typer.Option("--timeout", click_type=Seconds(), help="Seconds to wait for the directory.")
-    ] = 30.0,
-) -> None:
+@click.command
+@config_file
+@dry_run("Only show what would be done.")
+@timeout(30, "Wait at most this long for the directory.")
+def apply(*, config: Path, dry_run: bool, timeout_s: float) -> None:
     """Do one cycle and exit: make this server what the directory wishes it to be now."""
     _need_agent()
     from relocd.agent.logs import begin_logging, stream_handler
@@ -202,11 +160,12 @@ def apply(
     if not cycle.steps and not cycle.problems:
         print("nothing to do: this server is linked to nothing, and nothing is left of what it was linked to")
     if cycle.problems or any(step.problems for step in cycle.steps):
-        raise typer.Exit(EXIT_PROBLEMS)
+        raise Exit(EXIT_PROBLEMS)
 
 
-@app.command(rich_help_panel=HERE)
-def check(config: Config = _DEFAULT_CONFIG) -> None:
+@click.command
+@config_file
+def check(*, config: Path) -> None:
     """Check the configuration and every template set, without the directory."""
     _need_agent()
     from relocd.single import checked
@@ -216,14 +175,13 @@ def check(config: Config = _DEFAULT_CONFIG) -> None:
         level = "error" if finding.problem else "warning" if finding.warning else "ok   "
         say(f"{level} {finding.subject}: {finding.problem or finding.warning or finding.detail}")
     if any(finding.problem for finding in findings):
-        raise typer.Exit(EXIT_PROBLEMS)
+        raise Exit(EXIT_PROBLEMS)
 
 
-@app.command(rich_help_panel=HERE)
-def drain(
-    status: StatusFile = _DEFAULT_STATUS,
-    timeout_s: Annotated[float, typer.Option("--timeout", click_type=Seconds(), help="Seconds to wait.")] = 300.0,
-) -> None:
+@click.command
+@status_file
+@timeout(300, "Wait at most this long.")
+def drain(*, status: Path, timeout_s: float) -> None:
     """Give away every exclusive service that this server holds, in order, and wait until that is done.
 
     A service that others may run is kept until one of them is ready; one that nobody else may run stops. The agent
@@ -234,37 +192,57 @@ def drain(
     print("drained: this server holds no exclusive service")
 
 
-@app.command(rich_help_panel=HERE)
-def pause(status: StatusFile = _DEFAULT_STATUS) -> None:
+@click.command
+@status_file
+def pause(*, status: Path) -> None:
     """Let the agent on this machine watch and do nothing, until `relocd resume` or the next boot."""
     give_order(status, Mode.PAUSED, _ORDER_S, say)
     print("paused: what runs here goes on, and nothing is changed")
 
 
-@app.command(rich_help_panel=HERE)
-def resume(status: StatusFile = _DEFAULT_STATUS) -> None:
+@click.command
+@status_file
+def resume(*, status: Path) -> None:
     """End `relocd drain` or `relocd pause`."""
     give_order(status, Mode.NORMAL, _ORDER_S, say)
     print("resumed")
 
 
-@app.command("init-pair", rich_help_panel=SET_UP)
+@click.command("init-pair")
+@option("--server-id", type=int, required=True, help="Number this provider: 1 on one node, 2 on the other.")
+@option("--peer", required=True, help="Name the other node by its URI: ldap:// or ldaps://.")
+@option(
+    "--password-file",
+    "replication_password",
+    type=PATH,
+    required=True,
+    help="Read the replication password, the same on both nodes, from the first line of this file.",
+)
+@option("--suffix", default=EXAMPLE.suffix, help="Put relocd's entries below this DN.")
+@option(
+    "--admins",
+    default="",
+    help="Let this group or entry change everything; by default the rootdn of the data above.",
+)
+@option("--triggers", default="", help="Let this group or entry move services.")
+@flag("--tls/--no-tls", default=True, help="Protect an ldap:// peer by StartTLS.")
+@flag("--create", help="Create the first entries: on one node only.")
+@option("--folder", default="", help="Keep the databases in this folder; by default beside those that are there.")
+@option("--socket", default=SOCKET, help="Reach the slapd of this machine by this socket.")
+@dry_run("Only print the changes, as LDIF.")
 def init_pair_command(
-    server_id: Annotated[int, typer.Option(help="The number of this provider: 1 on one node, 2 on the other.")],
-    peer: Annotated[str, typer.Option(help="The URI of the other node: ldap:// or ldaps://.")],
-    password_file: Annotated[
-        Path, typer.Option(help="The password of who copies, the same on both nodes.", click_type=PATH)
-    ],
-    suffix: Annotated[str, typer.Option(help="Where relocd's entries begin.")] = EXAMPLE.suffix,
-    admins: Annotated[
-        str, typer.Option(help="The group or entry of administrators; by default the rootdn of the data above.")
-    ] = "",
-    triggers: Annotated[str, typer.Option(help="The group or entry that may move services.")] = "",
-    tls: Annotated[bool, typer.Option("--tls/--no-tls", help="Protect an ldap:// peer by StartTLS.")] = True,
-    create: Annotated[bool, typer.Option("--create", help="Create the first entries: on one node only.")] = False,
-    folder: Annotated[str, typer.Option(help="For the databases; by default beside those that are there.")] = "",
-    socket: Annotated[str, typer.Option(help="The socket of the slapd of this machine.")] = SOCKET,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the changes, as LDIF.")] = False,
+    *,
+    server_id: int,
+    peer: str,
+    replication_password: Path,
+    suffix: str,
+    admins: str,
+    triggers: str,
+    tls: bool,
+    create: bool,
+    folder: str,
+    socket: str,
+    dry_run: bool,
 ) -> None:
     """Make the slapd of this machine one of a pair that both take writes to relocd's entries. Can be repeated."""
     other = _peer(peer)
@@ -273,7 +251,7 @@ def init_pair_command(
         dn_given("--suffix", suffix),
         server_id,
         other.written(),
-        first_line(password_file),
+        first_line(replication_password),
         admins,
         triggers,
         starttls,
@@ -306,8 +284,24 @@ def _need_agent() -> None:
         )
 
 
-for part in (cli_doctor, cli_orders, cli_status, cli_install, cli_completion):
-    app.add_typer(part.app)
+@click.group(
+    cls=Grouped,
+    sections={
+        "See": (show, doctor, status, explain),
+        "Act": (link, move, unlink, fence, unfence, activate, failover),
+        "This server": (agent, apply, check, drain, pause, resume),
+        "Set up": (version, schema, init_pair_command, install, completion),
+    },
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(__version__, message="%(version)s", help="Print the version.")
+def app() -> None:
+    """Services that move between servers by one LDAP modify.
+
+    Exit codes: 0 all is well, 1 something could not be done or is wrong, 2 wrong arguments or configuration, 3 the
+    directory does not answer.
+    """
+
 
 if __name__ == "__main__":
     main()

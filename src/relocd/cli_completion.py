@@ -1,22 +1,17 @@
-"""`relocd completion`, and the answers that the script it prints asks for: the protocol is click's own.
-
-typer has scripts of its own. They do not tell words from files, and zsh cannot load its one from a folder.
-"""
+"""`relocd completion`, and the answers that the script it prints asks for: scripts and protocol are click's own."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
 import click
-import typer
 from click.shell_completion import ShellComplete, get_completion_class, shell_complete
 
-from relocd.cli_groups import SET_UP
 from relocd.operator.triggers import Target
 
-__all__ = ["HINT", "app", "exit_if_asked", "targets"]
+__all__ = ["HINT", "completion", "exit_if_asked", "targets"]
 
 HINT: Final = "shells that start from now on complete relocd's words"
 
@@ -31,14 +26,11 @@ _SHARE: Final = "usr/local/share"
 _PROGRAM: Final = "relocd"
 _VARIABLE: Final = "_RELOCD_COMPLETE"
 
-app = typer.Typer()
 
-
-@app.command(rich_help_panel=SET_UP)
-def completion(
-    context: typer.Context,
-    shell: Annotated[str, typer.Argument(help="Your shell.", click_type=click.Choice(list(_PLACES)))],
-) -> None:
+@click.command
+@click.argument("shell", type=click.Choice(list(_PLACES)), metavar="SHELL", help=f"One of {', '.join(_PLACES)}.")
+@click.pass_context
+def completion(context: click.Context, shell: str) -> None:
     """Print the script by which a shell completes the words of relocd.
 
     For this shell only: source <(relocd completion bash). For everybody: relocd install completion.
@@ -53,7 +45,10 @@ def targets(command: click.Command, root: Path) -> tuple[Target, ...]:
 
 
 def exit_if_asked(command: click.Command) -> None:
-    """Answer the script that asks how a line may go on, and exit; nothing without its variable."""
+    """Answer the script that asks how a line may go on, and exit; nothing without its variable.
+
+    click would do so, too, but only after the environment was found fault with, in the middle of somebody's line.
+    """
     instruction = os.environ.get(_VARIABLE)
     if instruction:
         raise SystemExit(shell_complete(command, {}, _PROGRAM, _VARIABLE, instruction))

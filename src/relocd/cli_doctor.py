@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
+from click.exceptions import Exit
 
-from relocd.cli_access import PATH, with_given_access
-from relocd.cli_groups import SEE
+from relocd.cli_access import with_given_access
+from relocd.cli_options import config_file, flag, in_json
 from relocd.cli_run import EXIT_PROBLEMS, EXIT_UNAVAILABLE
 from relocd.cli_screen import Screen, print_json
 from relocd.doctor.directories import agent_access, look
@@ -23,29 +23,22 @@ from relocd.errors import Fatal, Invalid
 from relocd.extras import missing_libraries
 from relocd.model.dn import DN
 from relocd.model.entries import Service
-from relocd.model.settings import DEFAULT_CONFIG, Settings
+from relocd.model.settings import Settings
 from relocd.operator.access import Access
 
-__all__ = ["app"]
+__all__ = ["doctor"]
 
 _HERE = "this host"
 NO_AGENT = "relocd[agent] is not installed here"
 
-app = typer.Typer()
 
-
-@app.command(rich_help_panel=SEE)
+@click.command
 @with_given_access
-def doctor(
-    access: Access,
-    config: Annotated[
-        Path,
-        typer.Option("--config", help="The agent's configuration file.", envvar="RELOCD_CONFIG", click_type=PATH),
-    ] = Path(DEFAULT_CONFIG),
-    directory: Annotated[bool, typer.Option("--directory", help="Only look at the directory.")] = False,
-    host: Annotated[bool, typer.Option("--host", help="Only look at this host.")] = False,
-    json_: Annotated[bool, typer.Option("--json", help="JSON instead of lines.")] = False,
-) -> None:
+@config_file
+@flag("--directory", help="Only look at the directory.")
+@flag("--host", help="Only look at this host.")
+@in_json
+def doctor(*, access: Access, config: Path, directory: bool, host: bool, in_json: bool) -> None:
     """Check the directory and this host: each line ok, warning, error or not checked, and what to do about it.
 
     The directory is that of --uri, or else that of the agent's configuration, looked at as the agent's identity unless
@@ -61,11 +54,11 @@ def doctor(
         answered, services = _directory(found, access, settings, problem)
     if not directory:
         found[_HERE] = [problem, *_host(config, settings, services)]
-    _show(found, as_text=not json_)
+    _show(found, as_text=not in_json)
     if not answered:
-        raise typer.Exit(EXIT_UNAVAILABLE)
+        raise Exit(EXIT_UNAVAILABLE)
     if not is_well(found):
-        raise typer.Exit(EXIT_PROBLEMS)
+        raise Exit(EXIT_PROBLEMS)
 
 
 def _settings(config: Path) -> tuple[Settings | None, Finding]:

@@ -1,31 +1,31 @@
-"""The commands by what a person wants: the groups in which `relocd --help` lists them."""
+"""The commands by what a person wants: the sections in which `relocd --help` lists them."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import click
-from typer.core import TyperGroup
 
-__all__ = ["ACT", "HERE", "SEE", "SET_UP", "Grouped"]
+__all__ = ["Grouped"]
 
-SEE: Final = "See"
-ACT: Final = "Act"
-HERE: Final = "This server"
-SET_UP: Final = "Set up"
-_GROUPS: Final = (SEE, ACT, HERE, SET_UP)
+_LONGEST: Final = 160
+"""Characters of a command's first sentence that are listed."""
 
 
-class Grouped(TyperGroup):
-    """All commands, each listed under the panel that it names."""
+class Grouped(click.Group):
+    """A group whose commands are listed in sections, both in the order in which they are given."""
+
+    def __init__(self, *, sections: Mapping[str, Sequence[click.Command]], **more: Any) -> None:
+        super().__init__(commands=[each for commands in sections.values() for each in commands], **more)
+        self._sections = sections
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """The names, for who completes one."""
+        return list(self.commands)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """Write a section for each group, its commands in the order in which they were made."""
-        for title in _GROUPS:
-            commands = [each for each in self.commands.values() if _group(each) == title]
+        """Write each section."""
+        for title, commands in self._sections.items():
             with formatter.section(title):
-                formatter.write_dl([(str(each.name), each.get_short_help_str(160)) for each in commands])
-
-
-def _group(command: click.Command) -> str:
-    return getattr(command, "rich_help_panel", None) or SET_UP
+                formatter.write_dl([(str(each.name), each.get_short_help_str(_LONGEST)) for each in commands])

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from importlib.metadata import distribution
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
 import click
-import typer
 
 from relocd import cli_completion
-from relocd.cli_access import OPTIONS, PATH
-from relocd.cli_groups import SET_UP
+from relocd.cli_access import OPTIONS
+from relocd.cli_options import PATH, dry_run, option
 from relocd.manual.commands import command_page
 from relocd.manual.programs import agent_page, openldap_page
 from relocd.manual.settings import settings_page
@@ -19,23 +18,20 @@ from relocd.operator import service_unit, triggers
 from relocd.operator.triggers import TRIGGERS, Target, targets
 from relocd.printable import say
 
-__all__ = ["app"]
+__all__ = ["install"]
 
 _SHIPPED: Final = ("systemd", "completion", "manual")
 """What the Debian package brings along, at the places of the distribution."""
 _WHAT: Final = (*_SHIPPED, *TRIGGERS)
 _MANUAL: Final = "usr/local/share/man"
 
-app = typer.Typer()
 
-
-@app.command(rich_help_panel=SET_UP)
-def install(
-    context: typer.Context,
-    what: Annotated[str, typer.Argument(help="What to install.", click_type=click.Choice(_WHAT))],
-    root: Annotated[Path, typer.Option(help="Install below this folder.", click_type=PATH)] = Path("/"),
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which files would be written.")] = False,
-) -> None:
+@click.command
+@click.argument("what", type=click.Choice(_WHAT), metavar="WHAT", help=f"One of {', '.join(_WHAT)}.")
+@option("--root", type=PATH, default=Path("/"), help="Install below this folder.")
+@dry_run("Only say which files would be written.")
+@click.pass_context
+def install(context: click.Context, what: str, root: Path, *, dry_run: bool) -> None:
     """Install the agent's unit of systemd, completion for shells, manual pages, or a cluster manager's trigger."""
     files, hint = _installable(context.find_root().command, what, root)
     shipped = what in _SHIPPED and root == Path("/") and _installer() == "dpkg"

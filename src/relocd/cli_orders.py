@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Final
 
-import typer
+import click
 
-from relocd import cli_names
-from relocd.cli_access import Seconds, with_access
-from relocd.cli_groups import ACT
+from relocd.cli_access import with_access
+from relocd.cli_names import cluster, server, servers, service
+from relocd.cli_options import bundled, dry_run, flag, option, timeout
 from relocd.errors import Failed
 from relocd.ldif import remark
 from relocd.operator import orders
@@ -18,122 +19,129 @@ from relocd.operator.moves import Move
 from relocd.operator.waiting import Follower
 from relocd.printable import say
 
-__all__ = ["app"]
+__all__ = ["activate", "failover", "fence", "link", "move", "unfence", "unlink"]
 
-app = typer.Typer()
-Service = Annotated[str, typer.Argument(help="The service's cn, or its DN.", autocompletion=cli_names.services)]
-Server = Annotated[str, typer.Argument(help="The server's cn, or its DN.", autocompletion=cli_names.servers)]
-Cluster = Annotated[str, typer.Argument(help="The cluster's cn, or its DN.", autocompletion=cli_names.clusters)]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only print the LDIF that ldapmodify would take.")]
-Wait = Annotated[bool, typer.Option("--wait", help="Show how the agents carry it out, until it is done.")]
-Timeout = Annotated[
-    float, typer.Option("--timeout", click_type=Seconds(), help="With --wait: seconds until giving up.")
-]
-_TIMEOUT_S = 60.0
+_TIMEOUT_S: Final = 60
 
 
-@app.command(rich_help_panel=ACT)
+@dataclass(frozen=True, slots=True)
+class _Manner:
+    """How an order is given: only shown as LDIF, or given, and then followed for at most so long."""
+
+    dry_run: bool
+    wait_s: float | None = None
+
+
+def _once(dry_run: bool) -> _Manner:
+    return _Manner(dry_run)
+
+
+def _followed(dry_run: bool, wait: bool, timeout_s: float) -> _Manner:
+    return _Manner(dry_run, timeout_s if wait else None)
+
+
+_DRY_RUN: Final = dry_run("Only print the LDIF that ldapmodify would take.")
+_FOLLOWING: Final = (
+    _DRY_RUN,
+    flag("--wait", help="Show how the agents carry it out, until it is done."),
+    timeout(_TIMEOUT_S, "Give up after this long, with --wait."),
+)
+_given_once: Final = bundled("manner", _once, (_DRY_RUN,))
+_given_and_followed: Final = bundled("manner", _followed, _FOLLOWING)
+
+
+@click.command
+@service
+@server
 @with_access
-def link(
-    service: Service,
-    server: Server,
-    access: Access,
-    dry_run: DryRun = False,
-    wait: Wait = False,
-    timeout_s: Timeout = _TIMEOUT_S,
-) -> None:
-    """Link a server to a service: it shall run there, and the agents hand over."""
-    _do(access, orders.link(service, server), dry_run=dry_run, wait_s=timeout_s if wait else None)
+@_given_and_followed
+def link(*, service: str, server: str, access: Access, manner: _Manner) -> None:
+    """Link a server to a service: it should run there, and the agents hand over."""
+    _do(access, orders.link(service, server), manner)
 
 
-@app.command(rich_help_panel=ACT)
+@click.command
+@service
+@server
 @with_access
-def move(
-    service: Service,
-    server: Server,
-    access: Access,
-    dry_run: DryRun = False,
-    wait: Wait = False,
-    timeout_s: Timeout = _TIMEOUT_S,
-) -> None:
+@_given_and_followed
+def move(*, service: str, server: str, access: Access, manner: _Manner) -> None:
     """Move an exclusive service to a server by one modify: its link, or the active server of its cluster.
 
     Refused where SERVER is fenced, drained or paused. Where it is not ready the modify takes nothing from who serves.
     """
-    _do(access, orders.move(service, server), dry_run=dry_run, wait_s=timeout_s if wait else None)
+    _do(access, orders.move(service, server), manner)
 
 
-@app.command(rich_help_panel=ACT)
+@click.command
+@service
+@server
 @with_access
-def unlink(service: Service, server: Server, access: Access, dry_run: DryRun = False) -> None:
-    """Remove a server's link to a service: it shall not run there."""
-    _do(access, orders.unlink(service, server), dry_run=dry_run)
+@_given_once
+def unlink(*, service: str, server: str, access: Access, manner: _Manner) -> None:
+    """Remove a server's link to a service: it should not run there."""
+    _do(access, orders.unlink(service, server), manner)
 
 
-@app.command(rich_help_panel=ACT)
+@click.command
+@server
 @with_access
-def fence(server: Server, access: Access, dry_run: DryRun = False) -> None:
+@_given_once
+def fence(*, server: str, access: Access, manner: _Manner) -> None:
     """Say that a server is powered off. Never say it of one that may still run."""
-    _do(access, orders.fence(server), dry_run=dry_run)
+    _do(access, orders.fence(server), manner)
 
 
-@app.command(rich_help_panel=ACT)
+@click.command
+@server
 @with_access
-def unfence(server: Server, access: Access, dry_run: DryRun = False) -> None:
-    """Say no longer that a server is powered off."""
-    _do(access, orders.unfence(server), dry_run=dry_run)
+@_given_once
+def unfence(*, server: str, access: Access, manner: _Manner) -> None:
+    """Clear a server's fence: it is no longer powered off."""
+    _do(access, orders.unfence(server), manner)
 
 
-@app.command(rich_help_panel=ACT)
+@click.command
+@cluster
+@server
 @with_access
-def activate(
-    cluster: Cluster,
-    server: Server,
-    access: Access,
-    dry_run: DryRun = False,
-    wait: Wait = False,
-    timeout_s: Timeout = _TIMEOUT_S,
-) -> None:
+@_given_and_followed
+def activate(*, cluster: str, server: str, access: Access, manner: _Manner) -> None:
     """Make a member the active server of a cluster."""
-    _do(access, orders.activate(cluster, server), dry_run=dry_run, wait_s=timeout_s if wait else None)
+    _do(access, orders.activate(cluster, server), manner)
 
 
-@app.command(rich_help_panel=ACT)
+@click.command
+@server
 @with_access
-def failover(
-    server: Server,
-    access: Access,
-    target: Annotated[
-        str,
-        typer.Option(
-            "--to",
-            help="Who takes over; else who shares each service, the first by name that is alive.",
-            autocompletion=cli_names.servers,
-        ),
-    ] = "",
-    fenced: Annotated[bool, typer.Option("--fenced", help="SERVER is powered off: say so first.")] = False,
-    dry_run: DryRun = False,
-    wait: Wait = False,
-    timeout_s: Timeout = _TIMEOUT_S,
-) -> None:
+@option(
+    "--to",
+    "target",
+    default="",
+    shell_complete=servers,
+    help="Choose who takes over; by default, for each service, the first by name that shares it and is alive.",
+)
+@flag("--fenced", help="Record first that SERVER is powered off.")
+@_given_and_followed
+def failover(*, server: str, access: Access, target: str, fenced: bool, manner: _Manner) -> None:
     """Let others take over everything that SERVER runs, by one modify for each. Its links stay; the agents remove them.
 
     Refused where who takes over is fenced, drained or paused. What another server holds stays there.
     """
-    _do(access, orders.failover(server, target, fenced=fenced), dry_run=dry_run, wait_s=timeout_s if wait else None)
+    _do(access, orders.failover(server, target, fenced=fenced), manner)
 
 
-def _do(access: Access, order: orders.Order, *, dry_run: bool, wait_s: float | None = None) -> None:
-    """Print what was done, or with `dry_run` LDIF, in which everything else is a comment; then follow it so long."""
-    if dry_run:
+def _do(access: Access, order: orders.Order, manner: _Manner) -> None:
+    """Print what was done, or for a dry run LDIF, in which everything else is a comment; then follow it."""
+    if manner.dry_run:
         _show(orders.planned(access, order))
         return
-    follower = None if wait_s is None else Follower(access, orders.planned(access, order).wishes, say)
+    follower = None if manner.wait_s is None else Follower(access, orders.planned(access, order).wishes, say)
     move = orders.carried_out(access, order)
     for sentence in (*_remarks(move), *move.done):
         say(sentence)
-    if follower is not None and wait_s is not None and move.wishes:
-        follower.follow(wait_s)
+    if follower is not None and manner.wait_s is not None and move.wishes:
+        follower.follow(manner.wait_s)
     _raise(move)
 
 

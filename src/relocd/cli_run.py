@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import Final
 
 import click
-import typer
 from click.exceptions import NoArgsIsHelpError
 
 from relocd.errors import Fatal, Invalid, RelocdError, Unavailable
@@ -25,7 +24,7 @@ _EXIT_INTERRUPTED: Final = 130
 _CODES: Final = {Unavailable: EXIT_UNAVAILABLE, Fatal: _EXIT_WRONG, Invalid: _EXIT_WRONG}
 
 
-def outcome(app: typer.Typer, arguments: Sequence[str]) -> int:
+def outcome(app: click.Command, arguments: Sequence[str]) -> int:
     """The exit code of one command; every expected error is told on standard error, in one line."""
     _open_closed_streams()
     _forget_odd_sizes()
@@ -83,7 +82,8 @@ def _misused(error: click.UsageError) -> int:
         return error.exit_code
     usage = f"{error.ctx.get_usage()}\n" if error.ctx is not None else ""
     helped = f"; see {error.ctx.command_path} --help" if error.ctx is not None else ""
-    say(f"{usage}relocd: {one_line(error.format_message()).rstrip('.')}{helped}", sys.stderr)
+    message = error.format_message().replace("\n\t", " ")  # click lists what there is to choose from so
+    say(f"{usage}relocd: {one_line(message).rstrip('.')}{helped}", sys.stderr)
     return _EXIT_WRONG
 
 

@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 import pytest
-from typer.main import get_command
 
 from relocd.cli import app
 from tests.docs.machine import TREE
@@ -38,6 +37,6 @@ def test_every_link_leads_somewhere(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_command_that_a_sentence_names_is_one(name: str) -> None:
-    known = get_command(app).commands.keys()  # type: ignore[attr-defined]
+    known = app.commands.keys()
     named = set(re.findall(r"`relocd ([a-z-]+)", prose(TREE / name)))
     assert named <= set(known)

@@ -19,7 +19,6 @@ from unittest.mock import patch
 
 import click
 from ldap3 import ANONYMOUS
-from typer.main import get_command
 
 from relocd.cli import app, run
 from tests.entries import BASE, dn, uuid_of
@@ -53,11 +52,7 @@ _USUAL = {
 }
 # These act on this machine, or go on until somebody ends them.
 _LEFT_OUT = frozenset({"agent", "apply", "install", "init-pair", "check", "completion"})
-_COMMANDS: dict[str, click.Command] = {
-    name: command
-    for name, command in get_command(app).commands.items()  # type: ignore[attr-defined]
-    if name not in _LEFT_OUT
-}
+_COMMANDS: dict[str, click.Command] = {name: command for name, command in app.commands.items() if name not in _LEFT_OUT}
 
 
 def case(random: Random) -> None:
@@ -76,7 +71,7 @@ def case(random: Random) -> None:
         stack.enter_context(given(line=line, hostile=hostile))
         with redirect_stdout(out), redirect_stderr(out):
             code = run(line)
-        said = out.buffer.getvalue().decode()  # type: ignore[attr-defined]
+        said = out.buffer.getvalue().decode()
         assert code in _CODES, f"exit code {code}: {said}"
         assert all(each.isprintable() for each in re.split(r"[\n\t]", said)), repr(said)
 

@@ -77,6 +77,7 @@ def completed(line: str, **more: str) -> list[str]:
         pytest.param("relocd link web n", ["node1", "node2", "node3"], id="servers"),
         pytest.param("relocd failover node1 --to node2", ["node2"], id="the other server"),
         pytest.param("relocd activate p", ["pair"], id="clusters"),
+        pytest.param("relocd explain m", ["mail"], id="the service that is asked about"),
     ],
 )
 def test_names_come_from_the_directory(slapd: tuple[Slapd, Path], line: str, names: list[str]) -> None:
@@ -89,6 +90,6 @@ def test_options_on_the_line_say_which_directory(slapd: tuple[Slapd, Path]) -> N
     assert completed(f"relocd link --external --base {SUFFIX} --uri {directory.ldapi_uri} ma") == ["mail"]
 
 
-@pytest.mark.parametrize("uri", ["", "ldap://127.0.0.1:1", "http://x"])
+@pytest.mark.parametrize("uri", ["", "ldap://127.0.0.1:1", "http://x", "\udcff"])
 def test_without_a_directory_there_are_no_names_and_no_message(uri: str) -> None:
     assert completed("relocd link ", RELOCD_URI=uri, RELOCD_BASE=SUFFIX) == []

@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from typer.main import get_command
 
 from relocd.agent.configuration import read_settings
 from relocd.cli import app
@@ -53,10 +52,18 @@ def test_mandoc_and_man_find_nothing_wrong(manual: Path, page: str) -> None:
 
 def test_every_command_and_option_is_described(manual: Path) -> None:
     text = shown(manual, "man1/relocd.1")
-    for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
+    for name, command in app.commands.items():
         assert f"relocd {name}" in text
         for option in command.params:
             assert option.param_type_name == "argument" or set(option.opts) <= set(re.findall(r"--[a-z-]+", text))
+
+
+def test_an_option_is_described_with_variable_default_range_and_whether_it_is_required(manual: Path) -> None:
+    text = shown(manual, "man1/relocd.1")
+    options = [each for command in app.commands.values() for each in command.params]
+    assert text.count("Required.") == sum(each.required and each.param_type_name == "option" for each in options)
+    assert "Variable: RELOCD_PATIENCE. Default: 10. Range: 1<=x<=86400." in text
+    assert "UNSET" not in text
 
 
 def test_every_setting_is_described_with_its_default(manual: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PURE = {"click", "ldap3", "rich", "typer"}
+PURE = {"click", "ldap3", "pyasn1", "rich"}
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 from relocd import __version__
-from relocd.cli import run
+from relocd.cli import app, run
 
 RELOCD = [sys.executable, "-m", "relocd.cli"]
 AGENT = {
@@ -50,6 +51,7 @@ def no_directory(monkeypatch: pytest.MonkeyPatch) -> None:
             ["init-pair", "--server-id", "1", "--peer", "ldap://a:x", "--password-file", "/"], "'x'", id="peer"
         ),
         pytest.param(["status", "--watch", "--json"], "--watch", id="two that exclude each other"),
+        pytest.param(["install"], "systemd, completion, manual", id="a choice that is left out"),
     ],
 )
 def test_a_wrong_line_is_named_and_exits_with_2(line: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -80,8 +82,23 @@ def test_every_command_stands_in_one_group(capsys: pytest.CaptureFixture[str]) -
     shown = capsys.readouterr().out.splitlines()
     groups = [line for line in shown if line.endswith(":") and line != "Options:"]
     assert groups == ["See:", "Act:", "This server:", "Set up:"]
-    for name in ("status", "move", "agent", "install"):
+    for name in app.commands:
         assert sum(line.startswith(f"  {name} ") for line in shown) == 1
+
+
+@pytest.mark.parametrize("name", app.commands)
+def test_every_argument_and_option_is_described_and_a_duration_has_its_unit(name: str) -> None:
+    command = app.commands[name]
+    for parameter in command.params:
+        assert parameter.help, parameter
+        if parameter.name.endswith("_s"):
+            assert "SECONDS" in parameter.make_metavar(click.Context(command)), parameter
+
+
+def test_a_pause_may_be_left_out_before_another_option() -> None:
+    status = app.commands["status"]
+    lines = (["--watch"], ["--watch", "--base", "x"], ["--watch", "7"], ["--watch=7"], [])
+    assert [status.make_context("status", line).params["every_s"] for line in lines] == [2, 2, 7, 7, None]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import get_type_hints
 
 import pytest
-from typer.main import get_command
 
 from relocd.cli import app
 from relocd.model.settings import ScriptUnit, Settings, UnitSettings
@@ -56,7 +55,7 @@ def test_the_page_says_of_a_setting_what_the_code_says(table: str) -> None:
 
 
 def test_every_command_stands_there() -> None:
-    commands = get_command(app).commands  # type: ignore[attr-defined]
+    commands = app.commands
     for name in commands.keys() - {"version"}:
         assert f"| `relocd {name}" in COMMANDS
 

@@ -53,6 +53,8 @@ def _describe(page: Page, command: click.Command, shared: Collection[str]) -> No
     for parameter in command.params:
         if isinstance(parameter, click.Option) and parameter.name not in shared:
             page.item(_names(parameter), _help(parameter))
+        elif isinstance(parameter, click.Argument):
+            page.item(str(parameter.name).upper(), parameter.help or "")
     if any(parameter.name in shared for parameter in command.params):
         page.prose("And the options for the directory, below.")
 
@@ -76,12 +78,18 @@ def _names(option: click.Option) -> str:
     names = ", ".join(bold(name) for name in (*option.opts, *option.secondary_opts))
     if option.is_flag:
         return names
-    choice = option.type
-    return f"{names} {'|'.join(choice.choices) if isinstance(choice, click.Choice) else choice.name.upper()}"
+    kind = option.type
+    taken = "|".join(kind.choices) if isinstance(kind, click.Choice) else option.metavar or kind.name.upper()
+    return f"{names} {taken}"
 
 
 def _help(option: click.Option) -> str:
-    text = getattr(option, "help", None) or ""
-    variable = f" Variable: `{option.envvar}`." if option.envvar else ""
-    shown = not option.is_flag and option.default not in (None, "", ())
-    return f"{text}{variable}" + (f" Default: {option.default}." if shown else "")
+    """What an option does, with the facts that click's own help adds in brackets."""
+    more = option.get_help_extra(click.Context(click.Command(None)))
+    facts = {
+        "Variable": ", ".join(bold(name) for name in more.get("envvars", ())),
+        "Default": more.get("default"),
+        "Range": more.get("range"),
+    }
+    told = [f"{fact}: {text}." for fact, text in facts.items() if text]
+    return " ".join([option.help or "", *told, *(["Required."] if option.required else [])])
