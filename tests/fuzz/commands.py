@@ -26,7 +26,7 @@ from tests.fuzz.frame import given
 from tests.fuzz.odd import odd_bytes, odd_number, odd_text, one_in
 
 NAME = "commands"
-CASES = 60
+CASES = 240
 
 _CODES = {0, 1, 2, 3}
 _NAMES = ("web", "me", "twin", "pool", dn("web"), f"CN=ME, {BASE}", "cn=web", "=", ",", "--", "-x", "[/x]", "gone")

@@ -24,7 +24,7 @@ from tests.fuzz.odd import odd_bytes, odd_text, one_in, some
 from tests.unit.agent.lab import Lab
 
 NAME = "entries"
-CASES = 120
+CASES = 240
 
 _NAMES = ("me", "twin", "web", "db", "pool")
 _CLASSES = ("relocServer", "relocCluster", "relocService", "relocServiceState", "relocServerStatus")

@@ -22,7 +22,7 @@ from tests.fuzz.tomls import spoiled, written
 from tests.plans import ETH0, GUARDS, goal
 
 NAME = "manifests"
-CASES = 600
+CASES = 2400
 
 _TABLES = (
     ("", {"description": "words", "scope": "service", "first": "units", "check_timeout_s": 2.5}),

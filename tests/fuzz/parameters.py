@@ -23,7 +23,7 @@ from tests.fuzz.odd import odd_text, one_in
 from tests.shipped_values import RANDOM
 
 NAME = "parameters"
-CASES = 300
+CASES = 1200
 
 _WORKER = Worker()
 _NAMES = ("web", "a.b-c_D", "a" * 128, "a" * 129, "a\nenable-tftp", "", "-x", "ä")

@@ -31,7 +31,7 @@ from tests.fuzz.frame import given
 from tests.fuzz.odd import odd_bytes, odd_text
 
 NAME = "provider"
-CASES = 30
+CASES = 120
 
 _NAMES = (ME, "cn=web,ou=relocd,dc=example,dc=org", "cn=ntp,ou=relocd,dc=example,dc=org")
 _GOOD = {name: str(UUID(int=number + 1)) for number, name in enumerate(_NAMES)}

@@ -21,7 +21,7 @@ from tests.fuzz.frame import given
 from tests.fuzz.tomls import spoiled, written
 
 NAME = "settings"
-CASES = 400
+CASES = 1600
 
 _BASE = "ou=relocd,dc=example,dc=org"
 _TABLES = (

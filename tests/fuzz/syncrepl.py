@@ -21,7 +21,7 @@ from tests.fuzz.odd import odd_bytes, odd_text, one_in
 from tests.fuzz.tree import ME, Message, Tree
 
 NAME = "syncrepl"
-CASES = 600
+CASES = 2400
 _CHUNK = b"\x30\x15\x0a\x01\x01\x04\x10" + bytes(range(16))
 
 
