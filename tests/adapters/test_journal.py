@@ -210,7 +210,8 @@ def test_every_message_is_constant_and_its_facts_are_fields():
         assert isinstance(message(call), ast.Constant), ast.unparse(call)
         assert len(call.args) == (2 if call.func.attr == "log" else 1), ast.unparse(call)
         for keyword in call.keywords:
-            assert ast.unparse(keyword).startswith("extra={'fields': "), ast.unparse(call)
+            is_traceback = keyword.arg == "exc_info"
+            assert is_traceback or ast.unparse(keyword).startswith("extra={'fields': "), ast.unparse(call)
 
 
 def test_every_message_id_is_told_and_of_a_message_that_there_is():

@@ -45,6 +45,7 @@ PAGES: Final = (
     Page("templates/data/README.md", after=("docs/install.md",)),
     Page("docs/comparison.md", world=False),
     Page("docs/guarantees.md", world=False),
+    Page("docs/rules.md", world=False),
     Page("docs/pair.md", base_servers=True),
 )
 _WEB: Final = "cn=web,ou=services,ou=relocd,dc=example,dc=org"

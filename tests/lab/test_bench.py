@@ -21,7 +21,7 @@ def test_every_figure_is_measured(tmp_path):
     said, _ = bench.communicate(timeout=60)
     assert bench.returncode in {0, 1}, said
     measured = {figure["name"]: figure["value"] for figure in json.loads(figures.read_text())}
-    assert measured["entries of the refresh"] in {60, 61}  # the agent's own status may be there already
+    assert measured["entries of the refresh"] in {64, 65}  # four folders; perhaps its own status
     assert measured["CPU of a change, foreign link"] > 0
     assert measured["idle CPU"] >= 0
     assert not list(Path("/run/netns").glob(f"relocd-{bench.pid}-*"))

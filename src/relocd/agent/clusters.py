@@ -111,8 +111,10 @@ class Clusters:
         old = None if cluster.active is None else cluster.active.text.encode()
         fields = {"cluster": cluster.name, "active": to.name, "reason": reason}
         write = Modification(cluster.dn, swap(_ACTIVE, old, to.dn.text.encode()))
-        if await self._is_written(cluster.uuid, write, "cannot make another server active", fields):
+        if not (problem := await self._write(cluster.uuid, write)):
             _log.info("cluster fails over", extra={"fields": fields})
+        else:
+            _log.warning("cannot make another server active", extra={"fields": fields | {"problem": problem}})
 
     async def _unfence(self, snapshot: Snapshot) -> None:
         """Clear this server's own fence once the directory shows that it holds nothing any more."""
@@ -123,18 +125,21 @@ class Clusters:
             return
         fields = {"server": me.name}
         write = Modification(me.dn, (Delete("relocFenced", (b"TRUE",)),))
-        if await self._is_written(me.uuid, write, "cannot clear the fence", fields):
+        if not (problem := await self._write(me.uuid, write)):
             _log.info("fence cleared: this server holds nothing", extra={"fields": fields})
+        else:
+            _log.warning("cannot clear the fence", extra={"fields": fields | {"problem": problem}})
 
-    async def _is_written(self, entry: EntryUUID, write: Modification, failing: str, fields: dict[str, str]) -> bool:
-        """Write once; whether it is done, or may be. What was not gets the next try after a growing pause."""
+    async def _write(self, entry: EntryUUID, write: Modification) -> str:
+        """Write once; why it is not done, empty when it is. What is not gets the next try after a growing pause."""
         try:
             outcome = await self._agreed.writer.apply(write)
         except RelocdError as error:
-            _log.warning(failing, extra={"fields": fields | {"problem": str(error)}})
+            problem = str(error)
         else:
-            if isinstance(outcome, Done):
-                self._attempts.done(entry)
-                return True
-        self._attempts.failed(entry)
-        return False
+            problem = "" if isinstance(outcome, Done) else getattr(outcome, "reason", str(outcome))
+        if problem:
+            self._attempts.failed(entry)
+        else:
+            self._attempts.done(entry)
+        return problem
