@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from relocd.agent.host import Host
 from relocd.agent.pauses import Effort
 from relocd.agent.tenure import Turn
-from relocd.model.template_set import Role
+from relocd.errors import RelocdError
+from relocd.model.host import UnitState
+from relocd.model.template_set import Role, UnitAction
 from relocd.plan.contest import Contest
+from relocd.plan.desired import Footprint
 from relocd.plan.goals import Goal, in_role
 from relocd.plan.steps import Activate, GiveBack, HandOver, Keep, LetGo, Step, StepDown, Stop
 
-__all__ = ["cause_of", "effort_of", "matter_of", "substance_of"]
+__all__ = ["cause_of", "effort_of", "matter_of", "runs", "substance_of"]
 
 
 def effort_of(step: Step) -> Effort:
@@ -38,6 +42,16 @@ def matter_of(step: Step, turn: Turn) -> object:
         case HandOver() | GiveBack() | LetGo() | StepDown():
             return None
     return type(step), turn.contest.state, turn.contest.choice
+
+
+async def runs(host: Host, footprint: Footprint | None) -> bool:
+    """Whether all units that are started with a service run; not while that is unknown, or where there is none."""
+    names = [unit.name for unit in footprint.units if unit.enter is UnitAction.START] if footprint else []
+    try:
+        states = {await host.units.state(name) for name in names}
+    except RelocdError:
+        return False
+    return states == {UnitState.ACTIVE}
 
 
 def substance_of(goal: Goal) -> Goal:

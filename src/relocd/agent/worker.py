@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from relocd.agent.contender import Contender
 from relocd.agent.converge import Report, Terms, converged, departed, is_up, prepared
+from relocd.agent.efforts import runs
 from relocd.agent.execution import announce, dropped
 from relocd.agent.host import Host
 from relocd.agent.net import defect
@@ -95,6 +96,7 @@ class Worker:
         self._reported = reported
         self._wake = asyncio.Event()
         self._new_wish = False
+        self._units_changed = False
         self._revoked = asyncio.Event()
         self._urgent = asyncio.Event()
         self._announcing: asyncio.Task[None] | None = None
@@ -173,6 +175,7 @@ class Worker:
         if self.report.problems and just_now:
             return
         self._pauses.end_failed(Effort.KEEP)
+        self._units_changed = True
         if self.acting or (self.footprint is not None and self.footprint.units):
             self.nudge()
 
@@ -284,6 +287,9 @@ class Worker:
         before = self.report
         self.acting = True
         try:
+            if self._units_changed and await runs(self._host, self.footprint):
+                self._pauses.end_failed(Effort.ACTIVATE)  # somebody else has started what did not start
+            self._units_changed = False
             report = await self._converged(wish)
         except RelocdError as error:
             report = Report(self.footprint, (told(error, self._secrets),))

@@ -254,6 +254,23 @@ def test_what_waits_for_its_next_start_is_not_called_active(exclusive):
     assert found == {("failed", True)}
 
 
+def test_a_unit_that_a_person_starts_ends_the_pause_of_the_activation():
+    hour = Hour()
+
+    async def play():
+        async with hour.lab.agent(hour.settings):
+            does_not_start(hour)
+            hour.lab.directory.refresh()
+            await asyncio.sleep(200)
+            assert hour.lab.state_of("web") == "failed"
+            hour.lab.server.units.broken = set()
+            await hour.lab.server.units.start("web")
+            await asyncio.sleep(1)
+            assert hour.lab.state_of("web") == "active"
+
+    run(play)
+
+
 @pytest.mark.parametrize("answer", [refused, lambda: Lost(Conflict.ASSERTION_FAILED, "another value")])
 @pytest.mark.parametrize(
     ("mine", "name"),
