@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -18,6 +19,8 @@ __all__ = ["Net", "defect"]
 _log = logging.getLogger(__name__)
 _PAUSE_S: Final = 1.0
 _MOST: Final = 20
+_OVER_S: Final = 60.0
+"""A part that has run again for so long is over its defect."""
 
 
 class Net:
@@ -26,6 +29,7 @@ class Net:
     def __init__(self, caught: Callable[[], None]) -> None:
         self._caught = caught
         self._problems: dict[str, Problem] = {}
+        self._met_at: dict[str, float] = {}
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -49,6 +53,8 @@ class Net:
                 return await part()
             except Exception as error:  # noqa: BLE001 - as above
                 self.take(subject, error)
+                self._met_at[subject] = time.monotonic()
+                asyncio.get_running_loop().call_later(_PAUSE_S + _OVER_S, self._look_over, subject)
             await asyncio.sleep(_PAUSE_S)
 
     def take(self, subject: str, error: Exception) -> None:
@@ -59,6 +65,10 @@ class Net:
             self._problems[subject] = problem
             _log.error("this is a defect of relocd", exc_info=error, extra={"fields": {"subject": subject}})
             self._caught()
+
+    def _look_over(self, subject: str) -> None:
+        if time.monotonic() - self._met_at[subject] >= _OVER_S:
+            self.clear(subject)
 
     def clear(self, subject: str) -> None:
         """What is known of it now met no defect."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ import pytest
 
 from relocd.adapters.template_sets import FolderTemplateSets
 from relocd.model.mode import Mode
+from relocd.model.settings import AgentSettings
 from relocd.plan import goals as goals_module
 from relocd.sync.mirror import Mirror
 from tests.adapters.set_writing import write_set
@@ -16,7 +18,8 @@ from tests.entries import server, service, uuid_of
 from tests.fake_directory import FakeFeed
 from tests.fakes import until
 from tests.plans import template_set
-from tests.unit.agent.lab import Lab, web
+from tests.unit.agent.lab import SETTINGS, Lab, web
+from tests.virtual_time import run
 
 _MANIFEST = '[[file]]\nsource = "a.j2"\ntarget = "/etc/app/{name}.conf"\n'
 
@@ -153,6 +156,24 @@ async def test_a_defect_in_what_all_have_in_common_changes_nothing_here(lab, mon
         monkeypatch.undo()
         lab.directory.put(server("me", description="again"))
         await until(lambda: not lab.server.addresses.ours)
+
+
+@pytest.mark.parametrize("lasts", [True, False])
+def test_a_defect_of_a_part_is_a_problem_until_it_has_run_for_a_minute_without(lab, lasts):
+    settings = replace(SETTINGS, agent=AgentSettings())
+
+    async def play():
+        async with lab.agent(settings):
+            lab.directory.refresh()
+            await asyncio.sleep(5)
+            lab.orders.mode = lambda: 1 / 0
+            await asyncio.sleep(90)
+            assert names(lab) == {"agent"}
+            lab.orders.mode = lab.orders.mode if lasts else lambda: Mode.NORMAL
+            await asyncio.sleep(90)
+            assert names(lab) == ({"agent"} if lasts else set())
+
+    run(play)
 
 
 async def test_a_part_that_meets_a_defect_is_run_again(lab):
