@@ -249,9 +249,18 @@ async def probe(host: Host, addresses: Iterable[Placed]) -> None:
 
 
 async def contested(host: Host, addresses: Iterable[Placed]) -> str:
-    """What other host has an address of this one, too, in words; empty for none."""
+    """What other host has an address of this one, too, in words; empty for none.
+
+    An answer on one interface counts also where another one cannot be asked; without any, that is raised.
+    """
     groups = _by_interface(host, addresses)
-    return _answers(await asyncio.gather(*(host.wire.contested(interface, group) for interface, group in groups)))
+    asking = (host.wire.contested(interface, group) for interface, group in groups)
+    asked = await asyncio.gather(*asking, return_exceptions=True)
+    who = _answers([found for found in asked if not isinstance(found, BaseException)])
+    failures = [found for found in asked if isinstance(found, BaseException)]
+    if failures and not who:
+        raise failures[0]
+    return who
 
 
 async def dropped(host: Host, service: str, addresses: Iterable[Placed], reason: str) -> None:

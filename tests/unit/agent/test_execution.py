@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from relocd.agent.execution import Mandate, Warrant, announce, carried_out
+from relocd.agent.execution import Mandate, Warrant, announce, carried_out, contested
+from relocd.errors import Failed
 from relocd.model.template_set import Command, Moment, UnitAction
 from relocd.plan.actions import (
     AddAddress,
@@ -186,6 +187,15 @@ async def test_an_interface_that_is_gone_is_a_problem_that_says_so(server):
     outcomes = await outcomes_of(server, ENTER)
     assert done(outcomes) == [INSTALL]
     assert outcomes[-1].problem.startswith("there is no interface eth0 here any more")
+
+
+async def test_another_host_is_found_on_one_interface_while_another_has_no_carrier(server):
+    server.addresses.links = [ETH0, interface("eth1", up=False)]
+    both = [placed("192.0.2.10/24"), placed("2001:db8::10/64", on="eth1")]
+    with pytest.raises(Failed):
+        await contested(server.host, both)
+    server.wire.answering["192.0.2.10"] = "02:00:00:00:00:99"
+    assert "192.0.2.10" in await contested(server.host, both)
 
 
 async def test_a_defect_in_one_action_is_its_problem_and_does_not_lose_the_rest(server, caplog):
