@@ -65,7 +65,10 @@ def move(service: str, server: str) -> Order:
     def order(directory: Directory) -> Move:
         entry = one(directory, SERVER, server)
         target = understood(entry, Server)
-        return transfer.move(scene_around(directory, service, entry), target.uuid)
+        scene = scene_around(directory, service, entry)
+        if target.uuid not in scene.seen:
+            raise Failed(f"{target.dn} was changed while it was read; see relocd show, and try again")
+        return transfer.move(scene, target.uuid)
 
     return order
 
