@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from relocd.model.entries import ServiceAddress
+from relocd.model.template_set import Role
 from relocd.plan.claims import Claim, claims_of_footprint, without
 from relocd.plan.desired import Footprint
 from relocd.plan.goals import GoalId
@@ -32,7 +33,7 @@ class Claims:
     def adopt(self, footprints: Mapping[GoalId, Footprint]) -> Mapping[GoalId, Footprint]:
         """Take over what an earlier agent left here; what two of them name is the first one's."""
         found: dict[GoalId, Footprint] = {}
-        for goal, footprint in sorted(footprints.items()):
+        for goal, footprint in sorted(footprints.items(), key=lambda each: (each[1].role is not Role.ACTIVE, each[0])):
             others = frozenset(claim for claim in claims_of_footprint(footprint) if self._is_anothers(goal, claim))
             found[goal] = without(footprint, others) if others else footprint
             self.keep(goal, found[goal])
@@ -53,6 +54,16 @@ class Claims:
         """Have what nobody else has, besides what the goal has already; `name` is the service's, for messages."""
         for claim in wanted:
             self._owners.setdefault(claim, (goal, name))
+
+    def take_over(self, goal: GoalId, name: str, wanted: Iterable[Claim]) -> None:
+        """The same for a goal that becomes active: it also has what those have that have given way to it."""
+        for claim in wanted:
+            if not self._is_anothers(goal, claim):
+                self._owners[claim] = (goal, name)
+
+    def others(self, goal: GoalId) -> frozenset[Claim]:
+        """What is not this goal's to stop, drop or remove; also of those that may have the same."""
+        return frozenset(claim for claim, (owner, _) in self._owners.items() if owner != goal)
 
     def keep(self, goal: GoalId, footprint: Footprint | None) -> None:
         """Have what a footprint names, and nothing else any more."""

@@ -16,14 +16,23 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from relocd.agent.execution import Assured, Mandate, Outcome, Warrant, carried_out
+from relocd.agent.execution import (
+    Assured,
+    Mandate,
+    Outcome,
+    Warrant,
+    carried_out,
+    done_of,
+    is_broken,
+    problems_of,
+)
 from relocd.agent.host import Host
 from relocd.errors import Failed, RelocdError, Unavailable
 from relocd.model.entries import ServiceAddress
 from relocd.model.host import NewFile, UnitState, no_unit
 from relocd.model.template_set import First, Role, TemplateSet, UnitAction
 from relocd.plan.actions import Action, AddAddress, DropAddress, InstallFiles, RunCommand, UseUnit
-from relocd.plan.claims import claims_of_footprint, claims_of_outline
+from relocd.plan.claims import claims_of_footprint, claims_of_outline, left_of, without
 from relocd.plan.declarations import misnamed
 from relocd.plan.desired import Desired, DesiredUnit, Footprint, Observed, Placed
 from relocd.plan.diff import STOPPED, actions, after, before, foreign, leaving
@@ -113,6 +122,9 @@ async def planned(host: Host, goal: Goal, footprint: Footprint, terms: Terms | N
     chosen = fallback(goal, footprint) if sketch is None or problems else desired(sketch, files)
     if chosen is None:
         return Plan(None, (), problems, footprint)
+    if goal.role is not Role.ACTIVE:
+        others = host.claims.others(goal.id)
+        chosen, footprint = left_of(chosen, others), without(footprint, others)
     chosen = replace(chosen, probe=chosen.probe and host.probing, first=terms.first or chosen.first)
     targets = {file.target for file in chosen.files or ()} - foreign(chosen, observed, footprint)
     return Plan(chosen, actions(chosen, observed, footprint), problems, before(chosen, targets, footprint))
@@ -128,7 +140,8 @@ async def converged(host: Host, goal: Goal, footprint: Footprint, terms: Terms |
     claimed = host.claims.problems(goal.id, claims_of_footprint(plan.intent))  # by another one meanwhile
     if plan.desired is None or claimed:
         return Report(footprint, (*plan.problems, *claimed))
-    host.claims.take(goal.id, plan.intent.name, claims_of_footprint(plan.intent))
+    take = host.claims.take_over if goal.role is Role.ACTIVE else host.claims.take
+    take(goal.id, plan.intent.name, claims_of_footprint(plan.intent))
     try:
         warrant, _ = await asyncio.gather(_permitted(terms, plan), _intended(host, goal.id, plan))
     except BaseException:
@@ -138,13 +151,13 @@ async def converged(host: Host, goal: Goal, footprint: Footprint, terms: Terms |
     mandate = Mandate(goal.name, goal.reason, entering, terms.revoked, warrant, goal.secrets)
     outcomes = await carried_out(host, plan.actions, mandate)
     if outcomes:
-        host.meter.acted("all", time.monotonic() - begun, "failed" if _problems(outcomes) else "done")
+        host.meter.acted("all", time.monotonic() - begun, "failed" if problems_of(outcomes) else "done")
     reached = _reached(plan, footprint, goal.role, outcomes)
     host.claims.keep(goal.id, reached)
     troubles = await _troubles(host, plan.desired.units) if goal.role is Role.ACTIVE else ()
-    problems = (*plan.problems, *_problems(outcomes), *troubles, *await _unkept(host, goal.id, reached))
-    broken = bool(troubles) or _broken(outcomes)
-    return Report(reached, problems, any(outcome.busy for outcome in outcomes), _done(outcomes), broken)
+    problems = (*plan.problems, *problems_of(outcomes), *troubles, *await _unkept(host, goal.id, reached))
+    broken = bool(troubles) or is_broken(outcomes)
+    return Report(reached, problems, any(outcome.busy for outcome in outcomes), done_of(outcomes), broken)
 
 
 async def prepared(host: Host, goal: Goal, footprint: Footprint) -> Files:
@@ -178,9 +191,9 @@ async def let_go(host: Host, goal: Goal, footprint: Footprint, assured: Assured)
         await _intend(host, goal.id, plan.intent)
     mandate = Mandate(goal.name, goal.reason, secrets=goal.secrets, assured=assured)
     outcomes = await carried_out(host, urgent, mandate)
-    left = () if _problems(outcomes) else kept_here(copies(goal.addresses, host.addresses.held()))
-    problems = (*_problems(outcomes), *left)
-    return Report(plan.intent if urgent else footprint, problems, actions=_done(outcomes), broken=bool(problems))
+    left = () if problems_of(outcomes) else kept_here(copies(goal.addresses, host.addresses.held()))
+    problems = (*problems_of(outcomes), *left)
+    return Report(plan.intent if urgent else footprint, problems, actions=done_of(outcomes), broken=bool(problems))
 
 
 def obstacles_to(host: Host, goal: Goal) -> tuple[str, ...]:
@@ -193,9 +206,10 @@ def still_here(host: Host, goal: Goal) -> tuple[str, ...]:
     return kept_here(foreign_copies(goal.addresses, host.addresses.held()))
 
 
-async def departure(host: Host, footprint: Footprint) -> tuple[Action, ...]:
+async def departure(host: Host, goal: GoalId, footprint: Footprint) -> tuple[Action, ...]:
     """The actions after which nothing of a goal is left here: addresses first, since another server may have them."""
     all_here = adopted(host, (placed.address for placed in footprint.addresses), footprint)
+    all_here = without(all_here, host.claims.others(goal))
     return leaving(await _observed(host, None, all_here), replace(all_here, first=First.ADDRESSES))
 
 
@@ -206,15 +220,15 @@ async def departed(
 
     `secrets` are those that the goal had while it was linked, None where nothing is known of them any more.
     """
-    plan = await departure(host, footprint)
+    plan = await departure(host, goal, footprint)
     await _intend(host, goal, replace(footprint, role=None))
     outcomes = await carried_out(host, plan, Mandate(footprint.name, reason, secrets=secrets))
-    problems = _problems(outcomes)
+    problems = problems_of(outcomes)
     if problems:
-        return Report(replace(footprint, role=None), problems, actions=_done(outcomes))
+        return Report(replace(footprint, role=None), problems, actions=done_of(outcomes))
     host.claims.keep(goal, None)
     await host.ledger.forget(goal)
-    return Report(None, actions=_done(outcomes))
+    return Report(None, actions=done_of(outcomes))
 
 
 def adopted(host: Host, addresses: Iterable[ServiceAddress], footprint: Footprint) -> Footprint:
@@ -381,21 +395,3 @@ async def _unkept(host: Host, goal: GoalId, footprint: Footprint) -> tuple[str, 
     except Failed as error:
         return (f"the ledger cannot be kept: {error}",)
     return ()
-
-
-def _problems(outcomes: Iterable[Outcome]) -> tuple[str, ...]:
-    return tuple(outcome.problem for outcome in outcomes if outcome.problem)
-
-
-def _broken(outcomes: Iterable[Outcome]) -> bool:
-    """Whether a unit or an address failed: with old files, without a command or a reload a service goes on."""
-    failed = (outcome.action for outcome in outcomes if outcome.problem)
-    return any(
-        isinstance(action, AddAddress | DropAddress)
-        or (isinstance(action, UseUnit) and action.action is not UnitAction.RELOAD)
-        for action in failed
-    )
-
-
-def _done(outcomes: Iterable[Outcome]) -> tuple[Action, ...]:
-    return tuple(outcome.action for outcome in outcomes if not outcome.problem)

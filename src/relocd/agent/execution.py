@@ -33,7 +33,20 @@ from relocd.plan.actions import (
 )
 from relocd.plan.desired import Placed
 
-__all__ = ["Assured", "Mandate", "Outcome", "Warrant", "announce", "carried_out", "contested", "dropped", "probe"]
+__all__ = [
+    "Assured",
+    "Mandate",
+    "Outcome",
+    "Warrant",
+    "announce",
+    "carried_out",
+    "contested",
+    "done_of",
+    "dropped",
+    "is_broken",
+    "probe",
+    "problems_of",
+]
 
 _log = logging.getLogger(__name__)
 _STEPS: Final[Mapping[type, str]] = {
@@ -111,6 +124,26 @@ async def carried_out(host: Host, actions: Sequence[Action], mandate: Mandate) -
         _report(outcome, mandate)
         host.meter.acted(_STEPS[type(action)], outcome.took_ms / 1000, _word(outcome))
     return outcomes
+
+
+def problems_of(outcomes: Iterable[Outcome]) -> tuple[str, ...]:
+    """What failed, in words."""
+    return tuple(outcome.problem for outcome in outcomes if outcome.problem)
+
+
+def is_broken(outcomes: Iterable[Outcome]) -> bool:
+    """Whether a unit or an address failed: with old files, without a command or a reload a service goes on."""
+    failed = (outcome.action for outcome in outcomes if outcome.problem)
+    return any(
+        isinstance(action, AddAddress | DropAddress)
+        or (isinstance(action, UseUnit) and action.action is not UnitAction.RELOAD)
+        for action in failed
+    )
+
+
+def done_of(outcomes: Iterable[Outcome]) -> tuple[Action, ...]:
+    """The actions that succeeded."""
+    return tuple(outcome.action for outcome in outcomes if not outcome.problem)
 
 
 def _is_blocked(action: Action, outcomes: Sequence[Outcome], mandate: Mandate) -> bool:

@@ -58,7 +58,7 @@ async def plan_once(settings: Settings, host: Host, directory: Directory, timeou
     steps = [await _planned(host, directory, goal, _footprint(ledger, goal)) for goal in _due(known, ledger)]
     gone, doubts = await _gone(known, directory, ledger)
     for goal_id in gone:
-        actions = await departure(host, ledger[goal_id])
+        actions = await departure(host, goal_id, ledger[goal_id])
         steps.append(Step(ledger[goal_id].name, _UNLINKED, actions))
     return Cycle((*steps, *doubts), known.snapshot.problems)
 

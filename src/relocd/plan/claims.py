@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from relocd.model.template_set import UnitAction
-from relocd.plan.desired import DesiredUnit, Footprint, Placed
+from relocd.plan.desired import Desired, DesiredUnit, Footprint, Placed
 from relocd.plan.outline import Outline
 
-__all__ = ["Claim", "claims_of_footprint", "claims_of_outline", "without"]
+__all__ = ["Claim", "claims_of_footprint", "claims_of_outline", "left_of", "without"]
 
 Claim = tuple[str, str]
 """The kind of a thing and what it is called: `("address", "192.0.2.10")`."""
@@ -37,6 +37,17 @@ def without(footprint: Footprint, claims: frozenset[Claim]) -> Footprint:
         applied={target: digest for target, digest in footprint.applied.items() if ("file", target) not in claims},
         addresses=frozenset(placed for placed in footprint.addresses if _address(placed) not in claims),
         units=tuple(unit for unit in footprint.units if ("unit", unit.name) not in claims),
+    )
+
+
+def left_of(desired: Desired, claims: frozenset[Claim]) -> Desired:
+    """What is desired without what is another's: a service at rest touches nothing of the one that serves."""
+    files = desired.files
+    return replace(
+        desired,
+        files=None if files is None else tuple(file for file in files if ("file", file.target) not in claims),
+        addresses=tuple(placed for placed in desired.addresses if _address(placed) not in claims),
+        units=tuple(unit for unit in desired.units if ("unit", unit.name) not in claims),
     )
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from relocd.agent.claims import Claims
+from relocd.model.host import UnitState
 from relocd.model.template_set import FileSpec, UnitAction, UnitSpec
 from relocd.plan.desired import Footprint
 from relocd.plan.goals import GoalId
-from tests.entries import server, service, uuid_of
+from tests.entries import dn, server, service, uuid_of
 from tests.fakes import until
 from tests.plans import placed, template_set, unit
 from tests.unit.agent.lab import HELD, SETTINGS, Lab, web
@@ -33,6 +34,55 @@ def lab_of(*services, linked=("web",)):
 
 def other(**more):
     return service("other", **more)
+
+
+AT_REST = {"relocAddress": "192.0.2.20/24", "relocTemplateSet": "web"}
+
+
+def lab_of_two_in_turn():
+    """Two services on one server, the second of which gives way; both have the same unit and file."""
+    lab = lab_of(web(relocDisplaces=dn("other")), other(**AT_REST), linked=("web", "other"))
+    lab.server.install_set(template_set(files=(FileSpec("a.j2", "/etc/app/one.conf"),)), "x")
+    return lab
+
+
+@pytest.mark.parametrize("then", [server("me", services=["web"]), other(**AT_REST, description="new")])
+@pytest.mark.parametrize("restarted", [True, False])
+async def test_what_has_given_way_touches_nothing_of_the_one_that_serves(then, restarted):
+    lab = lab_of_two_in_turn()
+    async with lab.agent():
+        lab.directory.refresh()
+        await lab.serving()
+        await until(lambda: lab.state_of("other") == "standby")
+        if not restarted:
+            await moved_on(lab, then)
+    if restarted:
+        async with lab.agent():
+            lab.directory.refresh()
+            await lab.serving()
+            await moved_on(lab, then)
+
+
+async def test_what_has_given_way_has_all_again_once_the_other_has_left():
+    lab = lab_of_two_in_turn()
+    async with lab.agent():
+        lab.directory.refresh()
+        await lab.serving()
+        await until(lambda: lab.state_of("other") == "standby")
+        lab.directory.put(server("me", services=["other"]))
+        await until(lambda: lab.state_of("other") == "active" and lab.state_of("web") is None)
+        await a_while()
+        assert lab.server.units.states["web"] is UnitState.ACTIVE
+        assert "/etc/app/one.conf" in lab.server.files.contents
+        assert not lab.problems()
+
+
+async def moved_on(lab, then):
+    lab.directory.put(then)
+    await a_while()
+    assert not [each for each in lab.server.take_effects() if each.startswith(("stop", "remove", "drop"))]
+    assert lab.state_of("web") == "active"
+    assert not lab.problems()
 
 
 @pytest.mark.parametrize(
