@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from relocd.adapters import heartbeat_record
 from relocd.adapters.heartbeat_record import JsonHeartbeatRecord
 from relocd.model.host import SentHeartbeats
 
@@ -32,6 +33,12 @@ async def test_the_next_agent_finds_what_was_kept(path, kept):
 
 def test_without_a_file_nothing_is_known(path):
     assert JsonHeartbeatRecord(path).load() == NOTHING
+
+
+async def test_where_the_kernel_does_not_tell_the_boot_nothing_is_trusted(path, kept, monkeypatch):
+    monkeypatch.setattr(heartbeat_record, "_BOOT", path)
+    await JsonHeartbeatRecord(path.with_name("other")).keep(kept)
+    assert JsonHeartbeatRecord(path.with_name("other")).load() == NOTHING
 
 
 async def changed(path, kept, **fields):

@@ -34,7 +34,8 @@ class JsonHeartbeatRecord:
         """What was kept since the machine was booted; nothing where that cannot be trusted."""
         try:
             content = json.loads(self._path.read_bytes())
-            return _understood(content) if content["boot"] == _boot() else SentHeartbeats()
+            same = content["boot"] == _boot() != ""
+            return _understood(content) if same else SentHeartbeats()
         except FileNotFoundError:
             return SentHeartbeats()
         except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
