@@ -270,7 +270,7 @@ async def test_addresses_are_adopted_after_a_restart(host, tmp_path):
         assert not any(each.ours for each in after.held() if each.address in host.own)
         await after.drop("eth0", IPV4)
         assert shown(host, IPV4) is None
-        assert (tmp_path / "addresses").read_text() == f"eth0 {IPV6}\n"
+    assert (tmp_path / "addresses").read_text() == f"eth0 {IPV6}\n"
 
 
 @pytest.fixture

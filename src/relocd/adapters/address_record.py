@@ -26,7 +26,7 @@ _Name = tuple[str, ServiceAddress]
 
 
 class AddressRecord:
-    """`INTERFACE ADDRESS` a line, replaced whole when relocd raises or drops an address."""
+    """`INTERFACE ADDRESS` a line; `write` replaces the file whole where it says something else."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -48,17 +48,11 @@ class AddressRecord:
         return (interface, address) in self._names
 
     def add(self, interface: str, address: ServiceAddress) -> None:
-        """Write down an address, before it is raised. Raises `Failed` when only memory has it."""
+        """An address is about to be raised."""
         self._names |= {(interface, address)}
-        self._write()
 
     def forget(self, interface: str, address: ServiceAddress) -> None:
-        """Strike out an address, after it was dropped. Raises `Failed` when that cannot be written."""
-        self._names -= {(interface, address)}
-        self._write()
-
-    def has_gone(self, interface: str, address: ServiceAddress) -> None:
-        """An address went by itself or by somebody else's hand: whoever adds it again, it is not relocd's then."""
+        """An address was dropped or has gone: whoever adds it again, it is not relocd's then."""
         self._names -= {(interface, address)}
 
     def keep_only(self, present: Collection[_Name]) -> None:
@@ -69,7 +63,8 @@ class AddressRecord:
         """Raise `Failed` when nothing could be written down now."""
         replace_file(self._path, self._content(), durable=False)
 
-    def _write(self) -> None:
+    def write(self) -> None:
+        """Write down what has changed; raises `Failed` where only memory has it."""
         if self._names != self._written:
             replace_file(self._path, self._content(), durable=False)
             self._written = self._names

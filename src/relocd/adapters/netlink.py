@@ -43,6 +43,7 @@ PROTOCOL: Final = 0x72
 _CONFIRM_S: Final = 1.0
 _RETRY_S: Final = 1.0
 _REREAD_S: Final = 0.01
+_WRITE_S: Final = 0.05
 
 
 class NetlinkAddresses:
@@ -57,6 +58,7 @@ class NetlinkAddresses:
         self._lost_events = False
         self._news = asyncio.Event()
         self._one_change = asyncio.Lock()
+        self._writing: asyncio.TimerHandle | None = None
         self._watchers: list[Callable[[], None]] = []
 
     async def __aenter__(self) -> Self:
@@ -81,6 +83,9 @@ class NetlinkAddresses:
 
     async def close(self) -> None:
         """Stop following; nothing changes on any interface."""
+        if self._writing is not None:
+            self._writing.cancel()
+            self._write_record()
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.wait((self._reading,))
@@ -164,23 +169,39 @@ class NetlinkAddresses:
                 raise
 
     def _write_down(self, interface: str, address: ServiceAddress) -> None:
-        """Name an address in the record. Without one the kernel's mark has to do; without both nothing is raised."""
+        """Name an address in the record. The kernel's mark has to do until it is written; without marks it is at once.
+
+        Raises `Failed` where there is neither.
+        """
+        self._record.add(interface, address)
+        if self._picture.shows_protocols:
+            self._write_soon()
+            return
         try:
-            self._record.add(interface, address)
-        except Failed as error:
-            if not self._picture.shows_protocols:
-                self._record.has_gone(interface, address)
-                raise
-            fields = {"address": str(address), "interface": interface, "problem": str(error)}
-            _log.warning("the address is marked as relocd's, but cannot be recorded", extra={"fields": fields})
+            self._record.write()
+        except Failed:
+            self._record.forget(interface, address)
+            raise
 
     def _forget(self, interface: str, address: ServiceAddress) -> None:
-        """Strike an address that is gone out of the record; what cannot be written does not bring it back."""
+        """Strike an address that is gone out of the record."""
+        self._record.forget(interface, address)
+        if self._picture.shows_protocols:
+            self._write_soon()
+        else:
+            self._write_record()
+
+    def _write_soon(self) -> None:
+        """Write the record a moment later, when the addresses that move are up."""
+        if self._writing is None:
+            self._writing = asyncio.get_running_loop().call_later(_WRITE_S, self._write_record)
+
+    def _write_record(self) -> None:
+        self._writing = None
         try:
-            self._record.forget(interface, address)
+            self._record.write()
         except Failed as error:
-            fields = {"address": str(address), "interface": interface, "problem": str(error)}
-            _log.warning("the address is gone, but the record still names it", extra={"fields": fields})
+            _log.warning("the record of addresses cannot be written", extra={"fields": {"problem": str(error)}})
 
     async def _remove(self, link: Link, found: Assigned) -> None:
         address = found.address
@@ -290,7 +311,7 @@ class NetlinkAddresses:
     def _note_gone(self, change: Change) -> None:
         link = self._picture.links.get(change.fact.index) if change.gone else None
         if link is not None and isinstance(change.fact, Assigned):
-            self._record.has_gone(link.name, change.fact.address)
+            self._record.forget(link.name, change.fact.address)
 
     def _tell(self) -> None:
         self._news.set()
