@@ -184,7 +184,7 @@ def test_watch_follows_on_a_terminal_until_ctrl_c(slapd: Slapd, tmp_path: Path) 
 
 
 def test_a_thousand_services_are_shown_at_once(slapd: Slapd, tmp_path: Path) -> None:
-    """By an identity with the small limits of slapd's default, in pages; how long it takes is in the README."""
+    """By an identity with the small limits of slapd's default, in pages."""
     names = [f"s{number}" for number in range(MANY)]
     nodes = {f"n{number}": names[number::SERVERS] for number in range(SERVERS)}
     text = [service_ldif(name, addresses=[f"198.51.{i // 250}.{i % 250 + 1}/32"]) for i, name in enumerate(names)]

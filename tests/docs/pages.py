@@ -30,6 +30,7 @@ PAGES: Final = (
     Page("docs/README.md", world=False),
     Page("docs/install.md"),
     Page("README.md", after=("docs/install.md",)),
+    Page("docs/triggers.md", after=("docs/install.md",)),
     Page("docs/commands.md", after=("docs/install.md",)),
     Page("docs/configuration.md", world=False),
     Page("docs/watching.md", after=("docs/install.md",)),
@@ -46,6 +47,10 @@ PAGES: Final = (
     Page("docs/comparison.md", world=False),
     Page("docs/guarantees.md", world=False),
     Page("docs/rules.md", world=False),
+    Page("docs/performance.md", world=False),
+    Page("docs/ntp-pair.md", world=False),
+    Page("CONTRIBUTING.md", world=False),
+    Page("SECURITY.md", world=False),
     Page("docs/pair.md", base_servers=True),
 )
 _WEB: Final = "cn=web,ou=services,ou=relocd,dc=example,dc=org"
@@ -66,7 +71,7 @@ EVENTS: Final[Mapping[tuple[str, str], Callable[[World], object]]] = {
     ("README.md", "relocd"): lambda world: at("node1", world),
     ("README.md", "Five minutes"): lambda world: at("node2", world),
     ("README.md", "A server is dead"): lambda world: power_off("node1", world),
-    ("README.md", "Triggers"): lambda world: power_on("node1", world),
+    ("README.md", "It comes back"): lambda world: power_on("node1", world),
     ("docs/operations.md", "The directory is lost"): lambda world: at("node2", world),
     ("monitoring/README.md", "Prometheus and Grafana"): lambda world: ran("node1", _METRICS, world),
     ("monitoring/README.md", "The log"): lambda world: directory_lost("node1", world),
@@ -90,22 +95,21 @@ EVENTS: Final[Mapping[tuple[str, str], Callable[[World], object]]] = {
 }
 FOREVER: Final[Mapping[str, str]] = {"relocd agent": "refresh complete"}
 """Commands that end by Ctrl-C, each with what it says before."""
-_INIT_PAIR: Final = (
-    "relocd init-pair --server-id 1 --peer ldap://node2.example.org --password-file /etc/relocd/pair-password",
-    "relocd init-pair --server-id 2 --peer ldap://node1.example.org --password-file /etc/relocd/pair-password",
-)
+_BUILT: Final = ("tests/system/test_deb.py", '"packaging/build-deb"')
+_INSTALLED: Final = ("tests/system/test_deb.py", '"dpkg", "--install"')
 _ALERTS: Final = ("tests/monitoring/test_alerts.py", 'promtool("check"')
 _DEV: Final = ("dev", "pip install -qq -e '.[agent]'")
 _ORDER: Final = "ldapmodify -x -D cn=admin,dc=example,dc=org -W -H ldapi:/// <<END"
 ELSEWHERE: Final[Mapping[tuple[str, str], tuple[str, str]]] = {
     ("README.md", "./dev demo"): ("tests/lab/test_demo.py", 'program="demo"'),
-    ("README.md", "relocd install heartbeat"): ("tests/adapters/test_triggers.py", "install(targets("),
-    ("README.md", f"{_INIT_PAIR[0]} --create"): ("docs/pair.md", f"{_INIT_PAIR[0]} --create"),
-    ("README.md", _INIT_PAIR[1]): ("docs/pair.md", _INIT_PAIR[1]),
-    ("README.md", _ORDER): ("docs/pair.md", _ORDER),
-    ("README.md", "chronyc -c ntpdata"): ("tests/lab/scenario_ntp.py", '"ntpdata"'),
-    ("docs/install.md", "./dev deb"): ("tests/system/test_deb.py", '"packaging/build-deb"'),
-    ("docs/install.md", "apt install ./dist/relocd_*.deb"): ("tests/system/test_deb.py", '"dpkg", "--install"'),
+    ("docs/performance.md", "./dev demo"): ("tests/lab/test_demo.py", 'program="demo"'),
+    ("README.md", "./dev deb"): _BUILT,
+    ("README.md", "apt install ./dist/relocd_*.deb"): _INSTALLED,
+    ("docs/triggers.md", "relocd install heartbeat"): ("tests/adapters/test_triggers.py", "install(targets("),
+    ("docs/ntp-pair.md", _ORDER): ("docs/pair.md", _ORDER),
+    ("docs/ntp-pair.md", "chronyc -c ntpdata"): ("tests/lab/scenario_ntp.py", '"ntpdata"'),
+    ("docs/install.md", "./dev deb"): _BUILT,
+    ("docs/install.md", "apt install ./dist/relocd_*.deb"): _INSTALLED,
     ("docs/install.md", "apt install nginx-light && systemctl disable --now nginx"): ("dev", "nginx-light"),
     ("docs/install.md", "python3 -m venv /opt/relocd && /opt/relocd/bin/pip install ."): _DEV,
     ("docs/install.md", "apt install python3-venv python3-dev gcc libldap-dev libsasl2-dev"): _DEV,

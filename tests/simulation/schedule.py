@@ -1,37 +1,39 @@
 """Random schedules for the world, and what must hold in each of them.
 
-- *Never two*: the address of an exclusive service is never up on two servers, also when servers crash, agents hang for
-  longer than the lease, providers hang, and writes are carried out late. The probe before an address is raised is
-  counted on only against a server whose cable was out.
-- *Never nobody*: once nothing fails or changes any more, the service is active somewhere if a chosen server is there
-  that is up, ready and can be activated. It is active nowhere if nobody is chosen. It is active on the holder, if that
-  one can serve and anybody is chosen, even where the chosen are not ready.
-- *Nothing taken by the unready*: who asks for the service is ready for it.
-- *Nothing is dropped in vain*: a holder that cannot let go of all serves on with its address.
-- *Way is given*: a displaced server and a fenced one serve nothing; a drained one serves only until another can.
-- *No bouncing*: it comes to rest, with nobody left waiting: no ready candidate that the holder should have served, and
-  no previous holder behind one that serves.
-- *The generation only grows*, with each change of the holder.
+- *Never two*: the address of an exclusive service is never up on two servers. This holds when servers crash, agents
+  hang for longer than the lease, providers hang, and writes are carried out late. The probe before an address is
+  raised is relied on only against a server whose cable was out.
+- *Never nobody*: once nothing fails or changes any more, the service is active on some server, if a chosen server is
+  up, ready and can activate it. It is active on no server if no server is chosen. It is active on the holder if the
+  holder can serve and any server is chosen, even if no chosen server is ready.
+- *Only ready servers become candidates*: a server that asks for the service is ready for it.
+- *No needless drop*: a holder that cannot release everything keeps serving, with its address.
+- *Displaced and fenced servers release*: they serve nothing. A drained server serves only until another server can.
+- *No bouncing*: the service comes to rest and no server is left waiting. No ready candidate is left that the holder
+  should have handed over to, and no previous holder is left behind a holder that serves.
+- *The generation only grows*: each change of the holder raises it.
 
 The conditions:
 
-- Who is silent in the directory and on the wire for a lease comes back with the address only as a cable does that is in
-  again: it asks the wire at once, and what it is late by is not counted. Who sets `relocFenced` has powered the server
-  off, with all clones of it.
-- Two agents of one name (a cloned machine) both act and reach the directory; one that hangs is not noticed.
-- Somebody may add the address to a server, or take the agent's mark away from it, but not the lifetime of one that is
-  released.
-- An agent that hangs does so between its acts, not between its last look at the clock and the act itself.
-- A write that the directory carries out at all, it carries out within an eighth of the lease (the kernel sends none for
-  longer), or when it wakes up, before it answers anybody. The kernel drops the address of a service that is released
-  when the lease is over.
-- Two providers replicate single modifications (delta-syncrepl), and their clocks differ by less than a change takes
-  from one to the other, which is a quarter of the lease at most. Settling takes longer than a change there and back.
-- Of two changes that cross between two providers, each provider may keep its own candidate and previous holder (seen
-  with OpenLDAP 2.5). Holders and links are settled by the change number.
-- With two providers *never two* and *the generation only grows* hold while both know the same but for that delay. One
-  may be down, if it has told the other all that it was told. While they do not hear each other, or one hangs, they hold
-  only as long as the holder that both know of serves without interruption, and with `keep` only.
+- A server that was silent in the directory and on the wire for a lease comes back with its address in one way only:
+  its cable is plugged in again. It then asks the wire at once, and the time until it has the answer is not counted.
+  Whoever sets `relocFenced` has powered the server off, and all its clones.
+- Two agents with one name (a cloned machine) both act, and both reach the directory. A clone that hangs is not
+  noticed.
+- Somebody may add the address to a server, or remove the agent's mark from it. Nobody removes the lifetime of an
+  address with `relocIsolation: release`.
+- An agent that hangs does so between its actions, not between its last look at the clock and the action itself.
+- If the directory carries out a write at all, it does so within an eighth of the lease (the kernel does not send it
+  later), or when a provider that hung wakes up, before it answers anybody. The kernel drops the address of a service
+  with `relocIsolation: release` when the lease is over.
+- Two providers replicate single modifications (delta-syncrepl). Their clocks differ by less than a change takes from
+  one to the other, which is at most a quarter of the lease. Settling takes longer than a change there and back.
+- When two changes cross between two providers, each provider may keep its own candidate and previous holder (seen
+  with OpenLDAP 2.5). For holders and links, the change number decides.
+- With two providers, *never two* and *the generation only grows* hold while both providers know the same, apart from
+  that delay. One may be down if it has passed on to the other everything that it was told. While they do not hear
+  each other, or one hangs, both promises hold only as long as the holder that both know of serves without
+  interruption, and only with `keep`.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from tests.simulation.world import World
 SCHEDULES = {1: 4000, 2: 1500}
 PARTS = 4
 PATIENCE = 3000
-README = Path(__file__).parents[2] / "README.md"
+GUARANTEES = Path(__file__).parents[2] / "docs" / "guarantees.md"
 
 
 class Unconditional(World):
@@ -112,7 +112,7 @@ def test_two_providers_end_with_the_newer_of_two_changes():
     assert first.now.state.holder == "b"
 
 
-def test_the_readme_promises_in_the_same_words():
+def test_the_page_of_guarantees_promises_in_the_same_words():
     assert schedules.__doc__ is not None
     promises = schedules.__doc__.partition("\n\n")[2].strip()
-    assert promises in README.read_text()
+    assert promises in GUARANTEES.read_text()
