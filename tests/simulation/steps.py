@@ -26,10 +26,7 @@ if TYPE_CHECKING:
     from tests.simulation.server import Server
     from tests.simulation.world import World
 
-__all__ = ["CARRIED_OUT", "HESITATION", "PROMPT", "STEADY", "Giving"]
-
-Giving = HandOver | GiveBack | LetGo | StepDown
-"""The steps by which a holder gives the service away."""
+__all__ = ["CARRIED_OUT", "HESITATION", "PROMPT", "STEADY"]
 
 HESITATION = 4
 """What was allowed by a read is only carried out within so many ticks; fewer than the lease has."""

@@ -14,12 +14,12 @@ from random import Random
 from relocd.model.entries import EntryUUID, Isolation
 from relocd.plan.handover import watched
 from relocd.plan.sight import GivesWay, Here, Sight, State
-from relocd.plan.steps import Activate, BecomeCandidate, ClearCandidate, Keep, Step, Stop, SwapIn
+from relocd.plan.steps import Activate, BecomeCandidate, ClearCandidate, Giving, Keep, Step, Stop, SwapIn
 from tests.simulation.directory import NAMES, Content, Provider, Write, fence, replicate
 from tests.simulation.kind import LEASE, SETTLING, SLOWEST, Care, Kind, Rules
 from tests.simulation.server import Memory, Server
 from tests.simulation.sight import written
-from tests.simulation.steps import CARRIED_OUT, PROMPT, STEADY, Giving
+from tests.simulation.steps import CARRIED_OUT, PROMPT, STEADY
 from tests.simulation.witnesses import lives_of
 
 __all__ = ["World"]

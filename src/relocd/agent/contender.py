@@ -47,6 +47,7 @@ from relocd.plan.steps import (
     ClearCandidate,
     DeleteLink,
     GiveBack,
+    Giving,
     HandOver,
     Keep,
     LetGo,
@@ -268,7 +269,7 @@ class Contender:
 
     def _unless_kept(self, step: Step, here: Here) -> Step:
         """The step, or to serve on where it gives the service away and that has failed just now."""
-        if not isinstance(step, HandOver | GiveBack | LetGo | StepDown):
+        if not isinstance(step, Giving):
             return step
         failure = self._pauses.waiting(Effort.RELEASE, None)
         if failure is None:

@@ -9,7 +9,6 @@ from relocd.model.entries import EntryUUID
 from relocd.model.mode import Mode
 from relocd.operator.forecast import Act, forecast
 from relocd.operator.preflight import proof
-from relocd.operator.rules import rule_of
 from relocd.operator.scene import GIVEN_BACK, Scene
 from relocd.operator.sights import World, world_of
 from relocd.operator.standing import ServerView
@@ -17,7 +16,7 @@ from relocd.operator.what_ifs import Way, way_to
 from relocd.plan.handover import next_step
 from relocd.plan.holder import decision
 from relocd.plan.sight import Life, State
-from relocd.plan.steps import Step
+from relocd.plan.steps import Rule, Step
 
 __all__ = ["Explanation", "Stand", "explanation"]
 
@@ -27,20 +26,23 @@ class Stand:
     """How one server stands to the service.
 
     `part` is its part by state and links, `link` why it has that. `waits` is what keeps a candidate from taking over.
-    `step` is what it does now by `rule`, None where the
-    rules are not about it; `idle` is why its agent does not do even that. `way` is how the service would come to it,
-    None where it is or where nothing seen would do it.
+    `step` is what it does now, None where the rules are not about it; `idle` is why its agent does not do even that.
+    `way` is how the service would come to it, None where it is or where nothing seen would do it.
     """
 
     seen: ServerView
     part: str
     link: str
     says: str
-    rule: str = ""
     step: Step | None = None
     idle: str = ""
     way: Way | None = None
     waits: tuple[str, ...] = ()
+
+    @property
+    def rule(self) -> Rule | None:
+        """The rule of the step; None where no rule is about a server like this."""
+        return None if self.step is None else self.step.rule
 
     @property
     def does(self) -> str:
@@ -110,15 +112,13 @@ def _stand(scene: Scene, world: World, server: EntryUUID) -> Stand:
     if wished is not None and wished.files_only:
         return Stand(seen, "files only", link, says)
     part = _named(world).get(server, _part(scene, world, server))
-    sight, here = world.sight(server), world.heres[server]
-    step = next_step(sight, here)
+    here = world.heres[server]
     return Stand(
         seen,
         part,
         link,
         says,
-        rule_of(sight, here, step),
-        step,
+        next_step(world.sight(server), here),
         "; ".join(_idle(seen)),
         None if part == "holder" and here.active else way_to(scene, world, server),
         tuple(_waits(scene, world, server)),

@@ -117,7 +117,9 @@ def _reasons(scene: Scene, stand: Stand) -> Iterator[str]:
 
 
 def _acts(scene: Scene, acts: Iterable[Act]) -> str:
-    return ", ".join(f"{scene.name(act.server)} {_sentence(scene, act.step)} ({act.rule})" for act in acts)
+    return ", ".join(
+        f"{scene.name(act.server)} {_sentence(scene, act.step)} ({act.step.rule or 'no rule'})" for act in acts
+    )
 
 
 def _sentence(scene: Scene, step: steps.Step) -> str:
@@ -178,7 +180,7 @@ def _server_json(scene: Scene, stand: Stand) -> dict[str, Any]:
         "mode": None if seen.sign is None else seen.sign.mode,
         "says": stand.says or None,
         "problems": list(seen.problems_of(scene.service.name)),
-        "rule": stand.rule or None,
+        "rule": stand.rule,
         "step": stand.does or None,
         "reason": None if stand.step is None else stand.step.reason,
         "waits": list(stand.waits),
@@ -188,6 +190,6 @@ def _server_json(scene: Scene, stand: Stand) -> dict[str, Any]:
     }
 
 
-def _act_json(scene: Scene, act: Act) -> dict[str, str]:
+def _act_json(scene: Scene, act: Act) -> dict[str, str | None]:
     step = type(act.step).__name__
-    return {"server": scene.name(act.server), "step": step, "rule": act.rule, "reason": act.step.reason}
+    return {"server": scene.name(act.server), "step": step, "rule": act.step.rule, "reason": act.step.reason}

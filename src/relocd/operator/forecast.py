@@ -11,26 +11,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from relocd.model.entries import EntryUUID
-from relocd.operator.rules import rule_of
 from relocd.operator.sights import World
 from relocd.plan.handover import next_step
-from relocd.plan.sight import Choice, State
-from relocd.plan.steps import (
-    Activate,
-    BecomeCandidate,
-    ClearCandidate,
-    ClearPrevious,
-    DeleteLink,
-    GiveBack,
-    HandOver,
-    Keep,
-    LetGo,
-    Step,
-    StepDown,
-    Stop,
-    SwapIn,
-    Withdraw,
-)
+from relocd.plan.sight import Choice
+from relocd.plan.steps import Activate, DeleteLink, GiveBack, Giving, Keep, Step, Stop
 
 __all__ = ["Act", "after", "forecast"]
 
@@ -39,11 +23,10 @@ _MOST: Final = 24
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One step of one server, and the rule."""
+    """One step of one server."""
 
     server: EntryUUID
     step: Step
-    rule: str
 
 
 def forecast(world: World) -> tuple[tuple[Act, ...], World]:
@@ -62,51 +45,18 @@ def _due(world: World) -> Iterator[Act]:
     """What is due now, the holder's part first."""
     holder = None if world.state is None else world.state.holder
     for server in sorted(world.acting, key=lambda each: (each != holder, each)):
-        sight, here = world.sight(server), world.heres[server]
-        step = next_step(sight, here)
+        step = next_step(world.sight(server), world.heres[server])
         if not isinstance(step, Keep):
-            yield Act(server, step, rule_of(sight, here, step))
+            yield Act(server, step)
 
 
 def after(world: World, act: Act) -> World:
     """The world once a step has been carried out."""
-    me, step, state = act.server, act.step, world.state
-    if state is None:
+    me, step = act.server, act.step
+    if world.state is None:
         return world
-    match step:
-        case Activate():
-            return _up(world, me, runs=True)
-        case Stop():
-            return _up(world, me, runs=False)
-        case DeleteLink(server):
-            return replace(world, choice=_unlinked(world.choice, server))
-        case GiveBack():
-            world = replace(world, choice=_unlinked(world.choice, me))
-    changed = replace(world, state=_written(state, me, step))
-    return _up(changed, me, runs=False) if isinstance(step, GiveBack | HandOver | LetGo | StepDown) else changed
-
-
-def _written(state: State, me: EntryUUID, step: Step) -> State:
-    """The state entry after a step that writes it."""
-    next_ = state.generation + 1
-    others = None if state.candidate == me else state.candidate  # who acts as candidate is none any more
-    match step:
-        case BecomeCandidate():
-            return replace(state, candidate=me)
-        case Withdraw() | ClearCandidate():
-            return replace(state, candidate=None)
-        case ClearPrevious():
-            return replace(state, previous=None)
-        case SwapIn():
-            return State(me, others, None, next_)
-        case HandOver(_, to):
-            return State(to, None, me, next_)
-        case GiveBack(_, to):
-            return State(to, state.candidate, None, next_)
-        case LetGo() | StepDown():
-            return State(None, others, state.previous, next_)
-        case _:
-            return state
+    world = replace(world, state=step.applied(world.state), choice=_linked(world.choice, act))
+    return _up(world, me, runs=isinstance(step, Activate)) if isinstance(step, Activate | Stop | Giving) else world
 
 
 def _up(world: World, server: EntryUUID, *, runs: bool) -> World:
@@ -114,5 +64,12 @@ def _up(world: World, server: EntryUUID, *, runs: bool) -> World:
     return replace(world, heres={**world.heres, server: here})
 
 
-def _unlinked(choice: Choice, server: EntryUUID) -> Choice:
-    return replace(choice, direct=choice.direct - {server})
+def _linked(choice: Choice, act: Act) -> Choice:
+    """Who is chosen once a step has deleted the link that it deletes."""
+    match act.step:
+        case DeleteLink(server):
+            return replace(choice, direct=choice.direct - {server})
+        case GiveBack():
+            return replace(choice, direct=choice.direct - {act.server})
+        case _:
+            return choice

@@ -52,9 +52,11 @@ from relocd.plan.steps import (
     ClearPrevious,
     DeleteLink,
     GiveBack,
+    Giving,
     HandOver,
     Keep,
     LetGo,
+    Rule,
     Step,
     StepDown,
     Stop,
@@ -72,12 +74,12 @@ def next_step(sight: Sight, here: Here) -> Step:
         return Stop("its own lease has run out")
     if state is None:
         return Keep("the state is unknown")
+    if state.holder != sight.me:
+        return _as_other(sight, state, here)
     if here.gives_way is not None:
         sight = replace(sight, choice=_without(sight.choice, sight.me))
-    if state.holder == sight.me:
-        step = _as_holder(sight, state, here)
-        return step if here.steady else _kept_until_steady(step, here)
-    return _as_other(sight, state, here)
+    step = _as_holder(sight, state, here)
+    return step if here.steady else _kept_until_steady(step, here)
 
 
 def watched(sight: Sight, here: Here) -> frozenset[EntryUUID]:
@@ -93,10 +95,10 @@ def watched(sight: Sight, here: Here) -> frozenset[EntryUUID]:
 
 
 def _as_holder(sight: Sight, state: State, here: Here) -> Step:
-    if state.candidate == sight.me and here.gives_way is not GivesWay.FENCED:  # R9
-        return ClearCandidate("the holder needs no candidacy")
+    if state.candidate == sight.me and here.gives_way is not GivesWay.FENCED:
+        return ClearCandidate("the holder needs no candidacy", rule=Rule.R9)
     if here.waited and state.asking is not None and state.asking not in sight.choice.all:
-        return ClearCandidate("the candidate is not chosen, and has not withdrawn")
+        return ClearCandidate("the candidate is not chosen, and has not withdrawn", rule=Rule.R3)
     if sight.me not in sight.choice.all:
         return _unchosen_holder(sight, state, here)
     if not here.active:
@@ -104,61 +106,64 @@ def _as_holder(sight: Sight, state: State, here: Here) -> Step:
     if state.previous is not None:
         return _clean_up(sight, state.previous, here)
     to = _successor(sight, state)
-    if to is not None and not _outranks(sight, sight.me, to):  # R3
-        return HandOver(state, to, "a candidate is ready")
-    return Keep("holds and serves")
+    if to is not None and not _outranks(sight, sight.me, to):
+        return HandOver(state, to, "a candidate is ready", rule=Rule.R3)
+    return Keep("holds and serves", rule=Rule.R3)
 
 
 def _kept_until_steady(step: Step, here: Here) -> Step:
     """What a holder does of a step while another may take the service at another provider: it gives nothing away."""
-    if not isinstance(step, HandOver | GiveBack | LetGo | StepDown):
+    if not isinstance(step, Giving):
         return step
     if here.up and isinstance(step, StepDown):
-        return Stop(step.reason)
-    return Keep("waits until its own heartbeat is steady again")
+        return Stop(step.reason, rule=step.rule)
+    return Keep("waits until its own heartbeat is steady again", rule=step.rule)
 
 
 def _inactive_holder(sight: Sight, state: State, here: Here) -> Step:
     if not here.steady:
-        return Keep("waits until its own heartbeat is steady again")
-    if not here.failed:  # R4
-        return Activate(state.generation, "is the holder")
-    if _waits(sight, state.previous):  # R5
-        return GiveBack(state, _given(state.previous), "it could not be activated here")
+        return Keep("waits until its own heartbeat is steady again", rule=Rule.R5 if here.failed else Rule.R4)
+    if not here.failed:
+        return Activate(state.generation, "is the holder", rule=Rule.R4)
+    if _waits(sight, state.previous):
+        return GiveBack(state, _given(state.previous), "it could not be activated here", rule=Rule.R5)
     to = _successor(sight, state)
     if to is not None:
-        return HandOver(state, to, "it could not be activated here, and a candidate is ready")
-    return Activate(state.generation, "could not be activated, and nobody else can take it: trying again")
+        return HandOver(state, to, "it could not be activated here, and a candidate is ready", rule=Rule.R5)
+    again = "could not be activated, and nobody else can take it: trying again"
+    return Activate(state.generation, again, rule=Rule.R5)
 
 
 def _unchosen_holder(sight: Sight, state: State, here: Here) -> Step:
-    """R6."""
     if here.gives_way is GivesWay.FENCED:
         return _fenced_holder(sight, state, here)
     if here.gives_way is GivesWay.DISPLACED:
-        return StepDown(state, "displaced here")
+        return StepDown(state, "displaced here", rule=Rule.R6)
     if _waits(sight, state.previous) and state.previous in sight.choice.all:
-        return GiveBack(state, _given(state.previous), "not chosen any more, and the previous holder waits")
+        why = "not chosen any more, and the previous holder waits"
+        return GiveBack(state, _given(state.previous), why, rule=Rule.R6)
     to = _successor(sight, state)
     if to is not None:
-        return HandOver(state, to, f"{_unchosen(here)}, and a candidate is ready")
+        return HandOver(state, to, f"{_unchosen(here)}, and a candidate is ready", rule=Rule.R6)
     if not sight.choice.all and here.gives_way is None:
-        return LetGo(state, "nobody is chosen any more")
+        return LetGo(state, "nobody is chosen any more", rule=Rule.R6)
     if not sight.choice.all and not sight.choice.standby:
-        return StepDown(state, f"{_unchosen(here)}, and nobody else may run it")
+        return StepDown(state, f"{_unchosen(here)}, and nobody else may run it", rule=Rule.R6)
     if not here.active and here.steady:
-        return Activate(state.generation, f"{_unchosen(here)}, but no other is ready")
-    return Keep(f"{_unchosen(here)}, but keeps serving until another is ready")
+        return Activate(state.generation, f"{_unchosen(here)}, but no other is ready", rule=Rule.R6)
+    return Keep(f"{_unchosen(here)}, but keeps serving until another is ready", rule=Rule.R6)
 
 
 def _fenced_holder(sight: Sight, state: State, here: Here) -> Step:
     if here.up:
-        return Stop("fenced here")
+        return Stop("fenced here", rule=Rule.R6)
+    if state.candidate == sight.me and here.settled:
+        return StepDown(state, "fenced here", rule=Rule.R6)
     if state.candidate == sight.me:
-        return StepDown(state, "fenced here") if here.settled else Keep("fenced here: settling before it steps down")
+        return Keep("fenced here: settling before it steps down", rule=Rule.R6)
     if _is_ready(sight, state.candidate):
-        return Keep("fenced here: the candidate takes over")
-    return BecomeCandidate(state, "fenced here: about to step down")
+        return Keep("fenced here: the candidate takes over", rule=Rule.R6)
+    return BecomeCandidate(state, sight.me, "fenced here: about to step down", rule=Rule.R6)
 
 
 def _unchosen(here: Here) -> str:
@@ -166,57 +171,81 @@ def _unchosen(here: Here) -> str:
 
 
 def _clean_up(sight: Sight, previous: EntryUUID, here: Here) -> Step:
-    """R4, once the service runs here; a link that was deleted and stands there again is another order."""
+    """Once the service runs here; a link that was deleted and stands there again is another order."""
     if previous in sight.choice.direct and previous != sight.me and not here.unlinked:
-        return DeleteLink(previous, "the service runs here now")
-    return ClearPrevious(previous, "the service runs here now")
+        return DeleteLink(previous, "the service runs here now", rule=Rule.R4)
+    return ClearPrevious(previous, "the service runs here now", rule=Rule.R4)
 
 
 def _as_other(sight: Sight, state: State, here: Here) -> Step:
-    if here.up and state.holder is not None:  # R7
-        return Stop("another server is the holder")
-    if _is_left_over(sight, state) and here.waited and not here.ready:
-        return ClearCandidate("the holder needs no candidacy")
-    if sight.me not in sight.choice.all or not here.ready:
+    if here.up and state.holder is not None:
+        return Stop("another server is the holder", rule=Rule.R7)
+    if _is_left_over(sight, state, here) and here.waited and not here.ready:
+        return ClearCandidate("the holder needs no candidacy", rule=Rule.R9)
+    if not (_is_wanted(sight, here) and here.ready):
         return _unfit(sight, state, here)
-    free = state.holder is None or sight.life(state.holder) is Life.DEAD
+    rule = _claim(sight, state)
+    free = rule is not Rule.R2
     if not free and state.previous == sight.me and not here.waited:
-        return Keep("the previous holder waits for the new one")
+        return Keep("the previous holder waits for the new one", rule=rule)
     if not free and here.sulks:
-        return Withdraw("failed here") if state.candidate == sight.me else Keep("failed here, and nothing has changed")
+        asked = state.candidate == sight.me
+        return Withdraw("failed here", rule=rule) if asked else Keep("failed here, and nothing has changed", rule=rule)
     if state.candidate == sight.me:
-        return _as_candidate(sight, state, here, free=free)
-    if not _is_ready(sight, state.asking) or _outranks(sight, sight.me, state.asking):  # R2
-        return BecomeCandidate(state, _vacancy(state) if free else "ready to take over")
+        return _as_candidate(sight, state, here, rule)
+    if not _is_ready(sight, state.asking) or _outranks(sight, sight.me, state.asking):
+        return BecomeCandidate(state, sight.me, _vacancy(state) if free else "ready to take over", rule=rule)
     if free and here.waited:
-        return BecomeCandidate(state, f"{_vacancy(state)}, and the candidate does not take it")
-    return Keep("another candidate waits")
+        why = f"{_vacancy(state)}, and the candidate does not take it"
+        return BecomeCandidate(state, sight.me, why, rule=rule)
+    return Keep("another candidate waits", rule=rule)
+
+
+def _is_wanted(sight: Sight, here: Here) -> bool:
+    """Whether a server that is not the holder is chosen and does not give way."""
+    return sight.me in sight.choice.all and here.gives_way is None
 
 
 def _unfit(sight: Sight, state: State, here: Here) -> Step:
+    """The step of a server that is not chosen or not ready; no rule is about one that is not linked."""
+    wanted = _is_wanted(sight, here)
     unchosen = "not chosen" if here.gives_way is None else str(here.gives_way)
-    why = unchosen if sight.me not in sight.choice.all else "not ready"
-    if state.candidate == sight.me:  # R2
-        return Withdraw(why)
-    if here.up and sight.me not in sight.choice.all:
-        return Stop(f"no holder, and {unchosen}")
-    return Keep(why)
+    why = "not ready" if wanted else unchosen
+    if state.candidate == sight.me:
+        return Withdraw(why, rule=Rule.R2)
+    if here.up and not wanted:
+        return Stop(f"no holder, and {unchosen}", rule=Rule.R7)
+    return Keep(why, rule=_claim(sight, state) if sight.me in sight.choice.all else None)
 
 
-def _as_candidate(sight: Sight, state: State, here: Here, *, free: bool) -> Step:
-    if not free and here.waited:
-        return BecomeCandidate(state, "still ready to take over: the holder's provider may not have been told")
-    if not free:
-        return Keep("candidate: the holder will let go")
+def _claim(sight: Sight, state: State) -> Rule:
+    """The rule by which a server that is not the holder comes to the service; by R1 and R8 it is free."""
+    if state.holder is None:
+        return Rule.R1
+    return Rule.R8 if sight.life(state.holder) is Life.DEAD else Rule.R2
+
+
+def _as_candidate(sight: Sight, state: State, here: Here, rule: Rule) -> Step:
+    if rule is Rule.R2:
+        return _waiting_candidate(sight, state, here)
     if not here.settled:
-        return Keep("candidate: settling before the takeover")
-    if state.holder in sight.choice.direct:  # R8
-        return DeleteLink(_given(state.holder), "its server is dead")
-    return SwapIn(state, _vacancy(state))
+        return Keep("candidate: settling before the takeover", rule=rule)
+    if state.holder in sight.choice.direct:
+        return DeleteLink(_given(state.holder), "its server is dead", rule=rule)
+    return SwapIn(state, sight.me, _vacancy(state), rule=rule)
+
+
+def _waiting_candidate(sight: Sight, state: State, here: Here) -> Step:
+    """The candidate of a holder that is not dead; where that is silent, R8 decides what it waits for."""
+    rule = Rule.R8 if sight.life(_given(state.holder)) is Life.SILENT else Rule.R2
+    if here.waited:
+        again = "still ready to take over: the holder's provider may not have been told"
+        return BecomeCandidate(state, sight.me, again, rule=rule)
+    return Keep("candidate: the holder will let go", rule=rule)
 
 
 def _vacancy(state: State) -> str:
-    """Why a service is free: R1, or R8."""
+    """Why a service is free."""
     return "no holder" if state.holder is None else "the holder is dead"
 
 
@@ -226,10 +255,10 @@ def _successor(sight: Sight, state: State) -> EntryUUID | None:
     return None if waiting or not _is_ready(sight, state.asking) else state.asking
 
 
-def _is_left_over(sight: Sight, state: State) -> bool:
+def _is_left_over(sight: Sight, state: State, here: Here) -> bool:
     """Whether a holder that is alive, and so not fenced, is called a candidate; who is chosen may write that."""
     held = state.holder is not None and state.candidate == state.holder
-    return held and sight.me in sight.choice.all and sight.life(_given(state.holder)) is Life.ALIVE
+    return held and _is_wanted(sight, here) and sight.life(_given(state.holder)) is Life.ALIVE
 
 
 def _is_ready(sight: Sight, candidate: EntryUUID | None) -> bool:

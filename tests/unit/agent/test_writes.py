@@ -10,6 +10,7 @@ import pytest
 from relocd.agent import writes as module
 from relocd.agent.writes import Writes
 from relocd.errors import Failed, Unavailable
+from relocd.model.entries import EntryUUID
 from relocd.plan.sight import State
 from relocd.plan.steps import BecomeCandidate, SwapIn
 from relocd.plan.swaps import write_of
@@ -18,10 +19,11 @@ from tests.entries import server, service, state
 from tests.fake_directory import FakeDirectory
 from tests.unit.plan.contests import contest_about
 
+ME = EntryUUID("me")
 VACANT = State(generation=7)
-TAKE = write_of(SwapIn(VACANT, ""), contest_about(VACANT))
-CREATE = write_of(BecomeCandidate(State(), ""), contest_about(None))
-ASK = write_of(BecomeCandidate(VACANT, ""), contest_about(VACANT))
+TAKE = write_of(SwapIn(VACANT, ME, ""), contest_about(VACANT))
+CREATE = write_of(BecomeCandidate(State(), ME, ""), contest_about(None))
+ASK = write_of(BecomeCandidate(VACANT, ME, ""), contest_about(VACANT))
 PROMPT_S = 0.05
 BEFORE, TAKEN = (None, None, None, 7), ("me", None, None, 8)
 DOUBT = "nobody knows yet whether this is written: no answer"

@@ -83,10 +83,10 @@ def state(**named: str | None) -> Entry:
         ),
         pytest.param([*A_SILENT, LINKED, heard("b"), state(candidate="b")], "b", "R8", "Keep", id="R8 waits for proof"),
         pytest.param([*HELD[:2], state(candidate="a")], "a", "R9", "ClearCandidate", id="R9"),
-        pytest.param([CLUSTER, *PAIR, heard("a"), heard("b"), state()], "b", "", "Keep", id="standby"),
+        pytest.param([CLUSTER, *PAIR, heard("a"), heard("b"), state()], "b", None, "Keep", id="standby"),
     ],
 )
-def test_each_server_is_told_its_rule(found: list[Entry], server: str, rule: str, does: str | None) -> None:
+def test_each_server_is_told_its_rule(found: list[Entry], server: str, rule: str | None, does: str | None) -> None:
     stand = stands(explained(*found))[server]
     assert stand.rule == rule
     assert does in {None, stand.does}
@@ -161,7 +161,7 @@ def test_where_it_runs_nothing_has_to_happen() -> None:
 
 def test_the_acts_are_those_of_a_planned_move() -> None:
     told = explained(*HELD, LINKED, heard("b"))
-    steps = [(told.scene.name(act.server), type(act.step).__name__, act.rule) for act in told.next]
+    steps = [(told.scene.name(act.server), type(act.step).__name__, act.step.rule) for act in told.next]
     assert steps == [
         ("b", "BecomeCandidate", "R2"),
         ("a", "HandOver", "R3"),
@@ -189,7 +189,7 @@ def test_a_silent_agent_does_nothing_in_what_comes_next() -> None:
 )
 def test_what_the_agents_do_not_agree_on_has_no_rule(found: list[Entry], more: dict[str, str], part: str) -> None:
     told = explained(*found, **more)
-    assert {(each.part, each.rule, each.way) for each in told.stands} == {(part, "", None)}
+    assert {(each.part, each.rule, each.way) for each in told.stands} == {(part, None, None)}
     assert told.next == ()
 
 
@@ -302,7 +302,7 @@ def test_whatever_the_directory_says_is_explained(
     assert text(told)
     assert as_json(told)
     for act in told.next:
-        assert act.rule
+        assert act.step.rule
     for stand in told.stands:
         if stand.does not in {"Keep", "Stop"}:
             assert stand.rule, stand
