@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 
@@ -13,10 +12,11 @@ from relocd.plan.steps import (
     ClearCandidate,
     ClearPrevious,
     DeleteLink,
-    GiveBack,
+    Giving,
     HandOver,
     Keep,
     LetGo,
+    Rule,
     Step,
     StepDown,
     Stop,
@@ -43,12 +43,12 @@ def _deciding(decide: Rules) -> Make:
     return lambda random, kind: World(random, kind, decide, Care())
 
 
-def _left_out(*kinds: type, when: Callable[[Sight, Here, Step], bool] = lambda *_: True) -> Make:
-    """The world in which nobody ever takes such a step."""
+def _left_out(kind: type, rule: Rule | None = None) -> Make:
+    """The world in which no server takes such a step, by one rule or by any."""
 
     def decide(sight: Sight, here: Here) -> Step:
         step = next_step(sight, here)
-        return Keep("left out") if isinstance(step, kinds) and when(sight, here, step) else step
+        return Keep("left out") if isinstance(step, kind) and rule in {None, step.rule} else step
 
     return _deciding(decide)
 
@@ -64,17 +64,9 @@ def _giving_at_once(random: Random, kind: Kind) -> World:
     def decide(sight: Sight, here: Here) -> Step:
         step = next_step(sight, here)
         hasty = next_step(sight, replace(here, steady=True))
-        return hasty if isinstance(hasty, HandOver | GiveBack | LetGo | StepDown) else step
+        return hasty if isinstance(hasty, Giving) else step
 
     return World(random, kind, decide, Care(waits_to_give=False))
-
-
-def _no_holder(sight: Sight, _here: Here, _step: Step) -> bool:
-    return sight.state is not None and sight.state.holder is None
-
-
-def _serving(_sight: Sight, here: Here, _step: Step) -> bool:
-    return here.active
 
 
 def _stops_when_unchosen(sight: Sight, here: Here) -> Step:
@@ -94,7 +86,7 @@ def _takes_at_once(sight: Sight, here: Here) -> Step:
     step = next_step(sight, here)
     free = sight.state is not None and sight.state.holder is None and sight.state.generation > 0
     if free and sight.state is not None and isinstance(step, BecomeCandidate):
-        return SwapIn(sight.state, "no holder")
+        return SwapIn(sight.state, sight.me, "no holder", rule=Rule.R1)
     return step
 
 
@@ -117,11 +109,11 @@ def _counts_the_holder(sight: Sight, here: Here) -> Step:
 
 
 CAUGHT: dict[str, Make | tuple[Make, int]] = {
-    "R1 nobody takes a service without holder": _left_out(SwapIn, when=_no_holder),
+    "R1 nobody takes a service without holder": _left_out(SwapIn, Rule.R1),
     "R2 nobody becomes candidate": _left_out(BecomeCandidate),
     "R2 asks without being ready": _with(ready=True),
     "R2 an unready candidate does not withdraw": _left_out(Withdraw),
-    "R3 a serving holder never hands over": _left_out(HandOver, when=_serving),
+    "R3 a serving holder never hands over": _left_out(HandOver, Rule.R3),
     "R4 the direct read is left out": _careless(Care(reads_first=False)),
     "R4 what a read has allowed is done however late": _careless(Care(acts_in_time=False)),
     "R4 a server that hung activates at once": _careless(Care(waits_until_steady=False)),
@@ -129,10 +121,8 @@ CAUGHT: dict[str, Make | tuple[Make, int]] = {
     "R5 a failed holder keeps the service": _with(failed=False),
     "R6 an unchosen holder stops though no other is ready": _deciding(_stops_when_unchosen),
     "R6 nobody lets go": _left_out(LetGo),
-    "R8 a dead holder keeps the service": _left_out(
-        SwapIn, when=lambda sight, *_: sight.state is not None and sight.state.holder is not None
-    ),
-    "R8 nobody deletes the dead holder's link": _left_out(DeleteLink, when=lambda _sight, here, _step: not here.active),
+    "R8 a dead holder keeps the service": _left_out(SwapIn, Rule.R8),
+    "R8 nobody deletes the dead holder's link": _left_out(DeleteLink, Rule.R8),
     "R8 one witness is enough": _deciding(_one_witness),
     "R9 a holder stays its own candidate": _left_out(ClearCandidate),
     "nobody steps down": _left_out(StepDown),
