@@ -92,6 +92,13 @@ def test_each_server_is_told_its_rule(found: list[Entry], server: str, rule: str
     assert does in {None, stand.does}
 
 
+def test_a_stop_at_the_end_of_the_lease_follows_from_no_rule() -> None:
+    """Also where another server is the holder."""
+    silent = heard("b", lease="0.5", active="web")
+    stand = stands(explained(*HELD, LINKED, silent, relocIsolation="release"))["b"]
+    assert (stand.does, stand.rule) == ("Stop", None)
+
+
 @pytest.mark.parametrize(
     ("found", "expected"),
     [
