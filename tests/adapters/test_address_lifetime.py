@@ -13,7 +13,6 @@ from pyroute2.iproute.linux import AsyncIPRoute
 
 from relocd.adapters.netlink import PROTOCOL, NetlinkAddresses
 from relocd.errors import Failed, Unavailable
-from tests.lab.hosts import Lan, entered
 
 IPV4 = ip_interface("192.0.2.10/24")
 IPV6 = ip_interface("2001:db8::10/64")
@@ -22,18 +21,6 @@ BOTH = pytest.mark.parametrize("address", [IPV4, IPV6], ids=["IPv4", "IPv6"])
 FOREVER = 0xFFFFFFFF
 # The kernel looks at most once a second (ADDRCONF_TIMER_FUZZ_MAX), up to a quarter of a second late.
 LATE_S = 2.0
-
-
-@pytest.fixture
-def host():
-    with Lan(["node1"]) as lan, entered(lan["node1"]):
-        yield lan["node1"]
-
-
-@pytest.fixture
-async def addresses(host, tmp_path):
-    async with NetlinkAddresses(tmp_path) as opened:
-        yield opened
 
 
 def ip(host, *arguments: str) -> str:

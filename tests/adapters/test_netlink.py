@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
-import inspect
 import json
 import socket
 import subprocess
@@ -13,59 +11,11 @@ import time
 from ipaddress import ip_interface
 
 import pytest
-from pyroute2.iproute.linux import AsyncIPRoute
-from pyroute2.netlink import exceptions as library
 
-from relocd.adapters import netlink
 from relocd.adapters.netlink import PROTOCOL, NetlinkAddresses
-from relocd.adapters.rtnetlink import translated
-from relocd.errors import Failed, RelocdError, Unavailable
+from relocd.errors import Failed, Unavailable
 from relocd.model.host import HeldAddress
-from tests.lab.hosts import Lan, entered
-
-IPV4 = ip_interface("192.0.2.10/24")
-IPV6 = ip_interface("2001:db8::10/64")
-BOTH = pytest.mark.parametrize("address", [IPV4, IPV6], ids=["IPv4", "IPv6"])
-FIRST, SECOND = ip_interface("198.51.100.10/24"), ip_interface("198.51.100.11/24")
-
-
-@pytest.fixture
-def host():
-    with Lan(["node1"]) as lan, entered(lan["node1"]):
-        yield lan["node1"]
-
-
-@pytest.fixture
-async def addresses(host, tmp_path):
-    async with NetlinkAddresses(tmp_path) as opened:
-        yield opened
-
-
-def ip(host, *arguments: str) -> None:
-    host.run(["ip", *arguments])
-
-
-def shown(host, address) -> dict[str, object] | None:
-    """What `ip` says of an address on eth0."""
-    (link,) = json.loads(host.run(["ip", "-json", "address", "show", "dev", "eth0"]).stdout)
-    return next((each for each in link["addr_info"] if each["local"] == str(address.ip)), None)
-
-
-async def protocol(address) -> int | None:
-    """The IFA_PROTO of an address, which Debian's `ip` does not show."""
-    async with AsyncIPRoute() as route:
-        (found,) = [each async for each in await route.get_addr(address=str(address.ip))]
-    return found.get("IFA_PROTO")
-
-
-def held(addresses, address) -> HeldAddress | None:
-    return next((each for each in addresses.held() if each.address == address), None)
-
-
-async def until(is_so, timeout_s: float = 5.0) -> None:
-    async with asyncio.timeout(timeout_s):
-        while not is_so():  # noqa: ASYNC110 - what is waited for is the kernel's, often without an event of its own
-            await asyncio.sleep(0.001)
+from tests.adapters.netlink_lab import BOTH, FIRST, IPV4, IPV6, SECOND, held, ip, protocol, shown, until
 
 
 @BOTH
@@ -260,138 +210,6 @@ async def test_dropping_the_first_address_of_a_network_takes_nothing_else(addres
     assert not removed.is_set()
 
 
-async def test_addresses_are_adopted_after_a_restart(host, tmp_path):
-    async with NetlinkAddresses(tmp_path) as before:
-        await before.add("eth0", IPV4)
-        await before.add("eth0", IPV6)
-    async with NetlinkAddresses(tmp_path) as after:
-        assert held(after, IPV4).ours
-        assert held(after, IPV6).ours
-        assert not any(each.ours for each in after.held() if each.address in host.own)
-        await after.drop("eth0", IPV4)
-        assert shown(host, IPV4) is None
-    assert (tmp_path / "addresses").read_text() == f"eth0 {IPV6}\n"
-
-
-@pytest.fixture
-def bare(host):
-    """A host without any address, so that no IFA_PROTO of the kernel's own is seen."""
-    for link in ("lo", "eth0"):
-        ip(host, "address", "flush", "dev", link)
-    return host
-
-
-@pytest.fixture
-def old_kernel(bare, monkeypatch):
-    """A host that never shows an IFA_PROTO: 0, which is none, stands for ours."""
-    monkeypatch.setattr(netlink, "PROTOCOL", 0)
-    return bare
-
-
-@BOTH
-async def test_an_address_whose_mark_was_taken_away_is_relocds_still(host, tmp_path, address):
-    """`ip address replace` does that, and so it is with the addresses of other programs that repair them."""
-    async with NetlinkAddresses(tmp_path) as before:
-        await before.add("eth0", address)
-        ip(host, "address", "replace", str(address), "dev", "eth0")
-        assert await protocol(address) != PROTOCOL
-        assert held(before, address).ours
-        await before.extend("eth0", address, None)
-        assert await protocol(address) == PROTOCOL
-        ip(host, "address", "replace", str(address), "dev", "eth0")
-    async with NetlinkAddresses(tmp_path) as after:
-        assert held(after, address).ours
-        await after.drop("eth0", address)
-        assert shown(host, address) is None
-
-
-@BOTH
-async def test_an_address_that_somebody_removed_and_added_again_is_theirs(addresses, host, address):
-    await addresses.add("eth0", address)
-    ip(host, "address", "del", str(address), "dev", "eth0")
-    await until(lambda: held(addresses, address) is None)
-    ip(host, "address", "add", str(address), "dev", "eth0", *(["nodad"] if address.version == 6 else []))
-    await until(lambda: held(addresses, address))
-    assert not held(addresses, address).ours
-
-
-@BOTH
-async def test_an_address_that_went_while_no_agent_looked_is_nobodys(host, tmp_path, address):
-    (tmp_path / "addresses").write_text(f"eth0 {address}\n")
-    async with NetlinkAddresses(tmp_path) as addresses:
-        ip(host, "address", "add", str(address), "dev", "eth0", *(["nodad"] if address.version == 6 else []))
-        await until(lambda: held(addresses, address))
-        assert not held(addresses, address).ours
-
-
-@BOTH
-async def test_where_nothing_can_be_recorded_the_mark_does(host, tmp_path, address):
-    """The record is a second proof only: a full run folder keeps no service down, and no address up."""
-    async with NetlinkAddresses(tmp_path) as addresses:
-        (tmp_path / "addresses").mkdir()
-        await addresses.check("eth0", address)
-        await addresses.add("eth0", address)
-        assert held(addresses, address).ours
-        await addresses.drop("eth0", address)
-        assert held(addresses, address) is None
-
-
-@BOTH
-async def test_a_kernel_without_protocols_is_helped_by_the_record(old_kernel, tmp_path, address):
-    async with NetlinkAddresses(tmp_path) as before:
-        await before.add("eth0", address)
-        assert held(before, address).ours
-        assert (tmp_path / "addresses").read_text() == f"eth0 {address}\n"
-    ip(old_kernel, "address", "add", str(FIRST), "dev", "eth0")
-    async with NetlinkAddresses(tmp_path) as after:
-        assert held(after, address).ours
-        assert not held(after, FIRST).ours
-        await after.drop("eth0", address)
-        assert shown(old_kernel, address) is None
-    assert (tmp_path / "addresses").read_text() == ""
-
-
-@BOTH
-async def test_the_record_does_not_claim_what_somebody_raised_first(old_kernel, tmp_path, address):
-    async with NetlinkAddresses(tmp_path) as addresses:
-        ip(old_kernel, "address", "add", str(address), "dev", "eth0", *(["nodad"] if address.version == 6 else []))
-        with pytest.raises(Failed, match="is there and relocd has not raised it"):
-            await addresses.add("eth0", address)
-        assert not held(addresses, address).ours
-
-
-@BOTH
-async def test_two_that_raise_one_address_on_an_old_kernel(old_kernel, tmp_path, address):
-    async with NetlinkAddresses(tmp_path) as addresses:
-        await asyncio.gather(addresses.add("eth0", address), addresses.add("eth0", address))
-        assert held(addresses, address).ours
-
-
-async def test_a_damaged_record_claims_nothing(old_kernel, tmp_path):
-    ip(old_kernel, "address", "add", str(IPV4), "dev", "eth0")
-    (tmp_path / "addresses").write_bytes(b"eth0\n\xff\xfe eth0 192.0.2.10/24\neth0 192.0.2\n")
-    async with NetlinkAddresses(tmp_path) as addresses:
-        assert not held(addresses, IPV4).ours
-
-
-async def test_without_its_record_an_old_kernel_raises_nothing(old_kernel, tmp_path):
-    async with NetlinkAddresses(tmp_path) as addresses:
-        (tmp_path / "addresses").mkdir()
-        with pytest.raises(Failed, match="addresses: cannot be written"):
-            await addresses.check("eth0", IPV4)
-        with pytest.raises(Failed, match="addresses: cannot be written"):
-            await addresses.add("eth0", IPV4)
-    assert shown(old_kernel, IPV4) is None
-
-
-async def test_what_is_refused_leaves_no_record(old_kernel, tmp_path):
-    async with NetlinkAddresses(tmp_path) as addresses:
-        old_kernel.run(["sysctl", "-q", "net.ipv6.conf.eth0.disable_ipv6=1"])
-        with pytest.raises(Failed, match="IPv6 is disabled"):
-            await addresses.add("eth0", IPV6)
-    assert (tmp_path / "addresses").read_text() == ""
-
-
 MANY = [ip_interface(f"10.1.{n >> 8}.{n & 255}/32") for n in range(400)]
 
 
@@ -452,47 +270,3 @@ asyncio.run(main())
     done = subprocess.run(unprivileged, capture_output=True, text=True, timeout=20, check=False)
     assert done.stdout == "2\n"
     assert "Operation not permitted; run the agent as root or give it CAP_NET_ADMIN" in done.stderr
-
-
-LIBRARY = [kind for _, kind in inspect.getmembers(library, inspect.isclass) if issubclass(kind, Exception)]
-# Raised by its socket statistics and by a socket for tests of its own, neither of which is used here.
-NOT_USED = {library.SkipInode, library.ChaoticException}
-
-
-def made(kind: type[Exception]) -> Exception:
-    if issubclass(kind, library.NetlinkDumpInterrupted):
-        return kind()
-    return kind(ValueError("short")) if issubclass(kind, library.NetlinkDecodeError) else kind(errno.EPERM)
-
-
-@pytest.mark.parametrize("kind", [kind for kind in LIBRARY if kind not in NOT_USED], ids=lambda kind: kind.__name__)
-def test_every_error_of_the_library_is_translated(kind):
-    error = made(kind)
-    with pytest.raises(RelocdError, match=r"^raise it: ") as caught, translated("raise it"):
-        raise error
-    assert caught.value.__cause__ is error
-
-
-@pytest.mark.parametrize("code", sorted(errno.errorcode), ids=errno.errorcode.get)
-def test_every_error_of_the_kernel_is_translated(code):
-    for error in (OSError(code, "text"), library.NetlinkError(code)):
-        with pytest.raises(RelocdError, match=r"^raise it: ") as caught, translated("raise it"):
-            raise error
-        assert caught.value.__cause__ is error
-
-
-@pytest.mark.parametrize(
-    ("error", "kind", "message"),
-    [
-        (library.NetlinkError(errno.EPERM), Failed, "CAP_NET_ADMIN"),
-        (library.NetlinkError(errno.EBUSY), Unavailable, "another try"),
-        (OSError(errno.ENOBUFS, "No buffer space available"), Unavailable, "another try"),
-        (library.NetlinkDumpInterrupted(), Unavailable, "read it again"),
-        (TimeoutError(), Unavailable, "not confirmed it in time"),
-        (OSError("without a number"), Failed, "without a number"),
-    ],
-    ids=lambda value: repr(value) if isinstance(value, Exception) else "",
-)
-def test_what_to_do_about_an_error(error, kind, message):
-    with pytest.raises(kind, match=message), translated("raise it"):
-        raise error

@@ -4,25 +4,10 @@ from __future__ import annotations
 
 from ipaddress import ip_interface
 
-import pytest
-
 from relocd.adapters.netlink import NetlinkAddresses
 from tests.fakes import until
-from tests.lab.hosts import Lan, entered
 
 ADDRESS = ip_interface("192.0.2.10/24")
-
-
-@pytest.fixture
-def host():
-    with Lan(["node1"]) as lan, entered(lan["node1"]):
-        yield lan["node1"]
-
-
-@pytest.fixture
-async def addresses(host, tmp_path):
-    async with NetlinkAddresses(tmp_path) as opened:
-        yield opened
 
 
 def eth0(addresses):

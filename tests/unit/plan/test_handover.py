@@ -8,8 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from relocd.model.entries import EntryUUID
 from relocd.plan.handover import next_step, watched
@@ -259,7 +257,7 @@ _sights = st.builds(
 _flag = st.booleans()
 _heres = st.builds(
     Here,
-    *[_flag] * 9,
+    *[_flag] * 10,
     gives_way=st.none() | st.sampled_from(GivesWay),
 )
 
