@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from relocd.model.entries import EntryUUID
 from relocd.plan.handover import next_step, watched
