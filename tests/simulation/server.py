@@ -139,6 +139,7 @@ class Server:
         if self.copy:
             self.copy = self.address = self.was_cut = False
             self.memory.kept_until = self.memory.pause = 0  # a change here is a reason to try again
+            self.memory.sulks = False
 
     def power_off(self) -> None:
         """The address is gone with the machine, and all that the agent knew."""

@@ -92,7 +92,7 @@ class Worker:
         self._agreement = agreement
         self._pauses = Pauses(pace.agent)
         self._contender = Contender(host, agreement, self._pauses)
-        self._seen: object = None
+        self._seen: tuple[object, tuple[HeldAddress, ...]] = (None, ())
         self._reported = reported
         self._wake = asyncio.Event()
         self._new_wish = False
@@ -182,17 +182,17 @@ class Worker:
     def nudge_if_drifted(self) -> None:
         """Look again when an address is missing here, or where the network is another than at the last look.
 
-        What failed is tried again at once then, since it may work now. What this service does to its own addresses
-        itself is no news.
+        What failed is tried again at once then, since it may work now; also for good, once what was in the way is gone.
+        What this service does to its own addresses itself is no news.
         """
-        wanted = self.footprint.addresses if self.footprint else frozenset()
-        changed = not self.acting and self._network() != self._seen
+        wanted, now = self.footprint.addresses if self.footprint else frozenset(), self._network()
+        changed = not self.acting and now != self._seen
         if changed and self.report.problems:
             self._pauses.end()
         if changed or not wanted <= frozenset(self.raised):
-            self.nudge()
+            self.nudge(at_all=changed and any(not each.ours for each in set(self._seen[1]) - set(now[1])))
 
-    def _network(self) -> object:
+    def _network(self) -> tuple[object, tuple[HeldAddress, ...]]:
         """What matters of this host's network: its interfaces, and every copy of this service's addresses."""
         placed = self.footprint.addresses if self.footprint else ()
         wished = self.wish.addresses if isinstance(self.wish, Goal) else ()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from relocd.model.mode import Mode
-from tests.entries import server, service, state
+from tests.entries import cluster, server, service, state
 from tests.fakes import until
+from tests.plans import placed
 from tests.unit.agent.lab import web
 from tests.unit.agent.town import SOON_S, remains, town
 
@@ -27,6 +28,27 @@ class TestOrders:
             await remains(lab, "me")
             lab.twin.server.renderer.templates["web", "conf.j2"] = "good"
             lab.twin.server.sets.tell()
+            await lab.serves("twin")
+
+    async def test_it_hands_over_to_one_that_failed_once_what_was_in_the_way_there_is_gone(self):
+        """Somebody puts the address at the other server just when that takes over, and removes it later."""
+        pair = cluster("pair", services=["web"], active="me")
+        members = [server(name, clusters=["pair"]) for name in ("me", "twin")]
+        async with town(*members, pair, web()) as lab:
+            await lab.serves("me")
+            addresses, copy = lab.twin.server.addresses, placed("192.0.2.10/24")
+            add = addresses.add
+
+            async def somebody_is_faster(*arguments):
+                addresses.add = add
+                addresses.there[copy] = False
+                await add(*arguments)
+
+            addresses.add = somebody_is_faster
+            lab.directory.put(cluster("pair", services=["web"], active="twin"))
+            await until(lambda: lab.twin.state_of("web") == "failed", SOON_S)
+            await obeys(lab.me, Mode.DRAINED)
+            addresses.remove_by_hand(copy)
             await lab.serves("twin")
 
     async def test_a_drained_server_takes_nothing(self):
