@@ -124,7 +124,7 @@ class Contender:
         if state is None:
             return
         if before is not None and state.generation < before.generation:  # a backup was restored: they count anew
-            memory.failed_in = memory.unasked = memory.unlinked_in = before = None
+            memory.failed_in = memory.unasked = memory.unlinking = memory.unlinked_in = before = None
         if before is None or state.generation != before.generation:
             memory.seen_at = time.monotonic()
         if not contest.holds and not self._stops:
@@ -154,7 +154,7 @@ class Contender:
             steady=self._is_steady(turn),
             failed=contest.state is not None and memory.failed_in == contest.state.generation,
             sulks=memory.sulks_about is not None,
-            unlinked=contest.state is not None and memory.unlinked_in == contest.state.generation,
+            unlinked=contest.state is not None and memory.has_unlinked(contest.state.generation, self._writes.done),
             settled=self._settles_s(now) <= 0,
             waited=self._waits_s(now) <= 0,
             expired=contest.isolation is Isolation.RELEASE and pulse.has_begun and self._lease_left_s(now) <= 0,
@@ -334,10 +334,9 @@ class Contender:
             self._memory.taken = step.state.generation + 1
             if step.state.holder in contest.fenced:
                 self._memory.unasked = self._memory.taken  # it is off for certain
-        problem = await self._writes.send(write, view, again(write, contest))
-        if isinstance(step, DeleteLink) and contest.holds and contest.state and self._writes.is_done:
-            self._memory.unlinked_in = contest.state.generation
-        return problem
+        if isinstance(step, DeleteLink) and contest.holds and contest.state:
+            self._memory.unlinking = contest.state.generation, write
+        return await self._writes.send(write, view, again(write, contest))
 
     def _with_words(self, report: Report, step: Step, testimony: Testimony, turn: Turn) -> Report:
         """The report with what this server waits for, and when that may change by time alone."""

@@ -10,6 +10,7 @@ from relocd.agent.converge import Files
 from relocd.plan.desired import Footprint
 from relocd.plan.goals import Goal
 from relocd.plan.sight import State
+from relocd.plan.swaps import Write
 
 __all__ = ["WAY_S", "Memory", "Ready"]
 
@@ -32,10 +33,10 @@ class Memory:
     """What lies between two steps. Times are of the monotonic clock, numbers are generations.
 
     `changed_at` is since when the state says what it says, `repeats` how often this server has asked again since then.
-    `taken`: this server swapped itself in. `unlinked_in`: it deleted the previous holder's link. `unasked`: who had the
-    address before is known to have let go, so that the wire need not be asked. `sulks_about`: what the last failed
-    activation was about; `failure`: what was wrong. `logged`: the last step that was logged, for one that is repeated
-    is logged for debugging only.
+    `taken`: this server swapped itself in. `unlinking`: the write that deletes the previous holder's link, done in the
+    generation `unlinked_in`. `unasked`: who had the address before is known to have let go, so that the wire need not
+    be asked. `sulks_about`: what the last failed activation was about; `failure`: what was wrong. `logged`: the last
+    step that was logged, for one that is repeated is logged for debugging only.
     """
 
     state: State | None = None
@@ -45,6 +46,7 @@ class Memory:
     repeats: int = 0
     failed_in: int | None = None
     taken: int | None = None
+    unlinking: tuple[int, Write] | None = None
     unlinked_in: int | None = None
     unasked: int | None = None
     sulks_about: object = None
@@ -53,3 +55,12 @@ class Memory:
     problems: tuple[str, ...] = ()
     way_s: float = WAY_S
     logged: Mapping[str, object] = field(default_factory=dict)
+
+    def has_unlinked(self, generation: int, done: Write | None) -> bool:
+        """Whether that deletion, of this generation, is `done`; then a link that stands there is another order.
+
+        Once it is, it stays so, whatever is written next.
+        """
+        if self.unlinking is not None and self.unlinking[1] is done:
+            self.unlinked_in = self.unlinking[0]
+        return self.unlinked_in == generation

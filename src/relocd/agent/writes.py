@@ -13,7 +13,7 @@ from typing import Final
 
 from relocd.agent.pauses import growing_s
 from relocd.errors import RelocdError
-from relocd.model.writes import Done, Lost, Outcome, Unknown
+from relocd.model.writes import Conflict, Done, Lost, Outcome, Unknown
 from relocd.plan.swaps import Creation, Write, changes_holder
 from relocd.ports import DirectoryWriter
 
@@ -29,8 +29,8 @@ _REACHED_WITHIN_S: Final = 0.05
 class Writes:
     """What is written about one service. A view is whatever the write went by, compared by value.
 
-    `is_done` says that the last write is carried out. A write that the provider's host has not got `prompt_s` after it
-    was sent never gets there.
+    `done` is the last write that is carried out, or that deletes what was gone already. A write that the provider's
+    host has not got `prompt_s` after it was sent never gets there.
     """
 
     def __init__(self, writer: DirectoryWriter, prompt_s: float) -> None:
@@ -44,7 +44,7 @@ class Writes:
         self._repeats = 0
         self._moved = False
         self._written_at = 0.0
-        self.is_done = False
+        self.done: Write | None = None
         self._reached_at = float("-inf")
 
     async def settle(self, *, steady: bool) -> str:
@@ -98,14 +98,15 @@ class Writes:
         return await self._send(write, again or write)
 
     async def _send(self, write: Write, again: Write) -> str:
-        sent_at, self.is_done = time.monotonic(), False
+        sent_at = time.monotonic()
         try:
             outcome = await self._written(write)
         except RelocdError as error:  # nothing is written
             self._view = None
             return str(error)
         self._note(outcome, again)
-        self.is_done = isinstance(outcome, Done)
+        if isinstance(outcome, Done) or (isinstance(outcome, Lost) and outcome.conflict is Conflict.NO_SUCH_ATTRIBUTE):
+            self.done = write
         if isinstance(outcome, Unknown) and changes_holder(write):
             self._on_its_way_until = sent_at + self._prompt_s
         self._written_at = time.monotonic()

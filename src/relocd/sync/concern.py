@@ -45,7 +45,7 @@ def concern_of(content: Content, me: Record | None, my_key: str) -> Concern:
     keys = frozenset((*me.links, *beyond, *_names(content, targets)))
     sharing = _linking(content, keys)  # servers and clusters that are linked to the same, and states
     members = _linking(content, _names(content, sharing))  # servers of those clusters
-    called = [key for record in (*linked, *(each for each in sharing if each.is_state)) for key in record.servers]
+    called = [key for record in (me, *linked, *sharing) for key in record.servers]
     holders = _records(content, (key for record in sharing if record.is_state for key in record.servers))
     records = (me, *targets, *sharing, *members, *holders)
     uuids = frozenset(record.uuid for record in records)

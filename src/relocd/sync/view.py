@@ -35,7 +35,7 @@ def snapshot_of(content: Content, me: Record | None, my_dn: DN, concern: Concern
             if (record := content.named(link.key)) is not None and record.uuid in concern.uuids
         },
         unknown=frozenset(record.uuid for record in records if record.uuid not in known),
-        dangling=frozenset(link for link in links if content.named(link.key) is None),
+        dangling=frozenset(link for link in links if link.key in concern.keys and content.named(link.key) is None),
         problems=tuple(_problems(content, me, my_dn, records)),
     )
 

@@ -6,9 +6,12 @@ import asyncio
 from dataclasses import replace
 from ipaddress import ip_interface
 
+import pytest
+
 from relocd.errors import Unavailable
 from relocd.model.dn import DN
 from relocd.model.template_set import UnitSpec
+from relocd.model.writes import Unknown
 from tests.entries import cluster, dn, server, service, state, uuid_of
 from tests.fakes import until
 from tests.plans import GUARDS, template_set
@@ -337,17 +340,26 @@ class TestWarrant:
 
 
 class TestOrderBack:
-    async def test_one_that_comes_while_the_move_is_cleaned_up_is_followed(self):
-        """The former holder's link is deleted, and ordered again before the new one has said that the move is over."""
+    @pytest.mark.parametrize("unanswered", [0, 1])
+    async def test_one_that_comes_while_the_move_is_cleaned_up_is_followed(self, unanswered):
+        """The former holder's link is deleted, and ordered again before the new one has said that the move is over.
+
+        The answer to the deletion may get lost; the next one says that there is nothing to delete.
+        """
         async with town(server("me", services=["web"]), server("twin"), web()) as lab:
             await lab.serves("me")
             write, former = lab.twin.writer.apply, lab.directory.model.named("me").dn
+            deletions = []
 
             async def ordered_back(modification):
                 outcome = await write(modification)
-                if modification.dn == former:
-                    lab.twin.writer.apply = write
-                    lab.link("me", "web")
+                if modification.dn != former:
+                    return outcome
+                deletions.append(modification)
+                if len(deletions) <= unanswered:
+                    return Unknown("no answer")
+                lab.twin.writer.apply = write
+                lab.link("me", "web")
                 return outcome
 
             lab.twin.writer.apply = ordered_back

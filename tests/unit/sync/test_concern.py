@@ -15,7 +15,7 @@ LAB = (
     server("twin", clusters=["pair"]),
     server("clock", services=["ntp"]),
     cluster("pair", services=["web", "absent"], active="hero"),
-    cluster("trio", services=["web"]),
+    cluster("trio", services=["web"], active="ghost"),
     server("third", clusters=["trio"]),
     service("web"),
     service("ntp"),
@@ -55,6 +55,7 @@ def test_without_my_entry_only_my_name_is_of_concern():
         pytest.param(server("new", clusters=["trio"]), id="a member of a cluster that shares a service with me"),
         pytest.param(service("third", uuid=uuid_of("new")), id="an entry that takes the name of one of concern"),
         pytest.param(server("hero", at=1), id="the active server that my cluster names"),
+        pytest.param(server("ghost"), id="the active server of a cluster that shares a service with me"),
     ],
 )
 def test_what_appears_touches_it(appearing):

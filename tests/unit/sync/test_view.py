@@ -48,6 +48,11 @@ def test_names_that_lead_out_of_my_concern_are_left_out():
     assert DN.parse(dn("far")) not in snapshot.names
 
 
+def test_a_name_dangles_where_an_entry_that_appears_there_would_be_of_concern():
+    snapshot = seen(server("me", services=["web", "gone"]), server("twin", services=["web", "others"]), service("web"))
+    assert snapshot.dangling == {DN.parse(dn("gone"))}
+
+
 def test_without_my_entry_there_is_nothing_but_the_problem():
     snapshot = seen(server("twin"))
     assert (snapshot.me, snapshot.servers, snapshot.services) == (None, {}, {})
