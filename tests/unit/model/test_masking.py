@@ -67,7 +67,7 @@ def test_the_last_lines_are_shown_as_one():
     assert shown("a\x1b[1mb\n\n  c \n") == "a\\x1b[1mb | c"
 
 
-LONG = st.text(max_size=40).map(str.strip).filter(lambda secret: len(secret) >= SHORTEST)
+LONG = st.text(min_size=SHORTEST, max_size=40).map(str.strip).filter(lambda secret: len(secret) >= SHORTEST)
 SECRETS = st.lists(LONG, min_size=1)
 
 
