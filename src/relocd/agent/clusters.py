@@ -49,6 +49,8 @@ class Clusters:
                 await self._give_away(snapshot, me, cluster)
             elif active != me.uuid and cluster.failover is Failover.AUTOMATIC and cluster.service_links:
                 await self._look_at(snapshot, me, cluster, active, drained=drained)
+            else:
+                self._attempts.done(cluster.uuid)
 
     async def _give_away(self, snapshot: Snapshot, me: Server, cluster: Cluster) -> None:
         """Make another member active, the first in the order of names that may take over."""
@@ -63,6 +65,7 @@ class Clusters:
         vacancy = None if drained or me.fenced else await self._vacancy(snapshot, cluster, active)
         if vacancy is None:
             self._vacant_since.pop(cluster.uuid, None)
+            self._attempts.done(cluster.uuid)
             return
         since = self._vacant_since.setdefault(cluster.uuid, time.monotonic())
         waits_s = self._agreed.settings.beat_s * await self._rank(snapshot, me, cluster, active)
@@ -119,6 +122,8 @@ class Clusters:
     async def _unfence(self, snapshot: Snapshot) -> None:
         """Clear this server's own fence once the directory shows that it holds nothing any more."""
         me = snapshot.me
+        if me is not None and not me.fenced:
+            self._attempts.done(me.uuid)
         if me is None or not me.fenced or self._agreed.mode() is Mode.PAUSED or snapshot.held_by(me):
             return
         if not self._attempts.is_due(me.uuid):

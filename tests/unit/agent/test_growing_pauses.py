@@ -287,6 +287,30 @@ def test_an_hour_of_a_write_of_something_else_that_fails(mine, name, answer):
     assert len(hour.lines) <= LINES
 
 
+def test_a_cluster_that_needs_nothing_any_more_begins_anew_when_it_does():
+    """What was refused for some minutes is no reason to wait a minute the next time."""
+    hour = Hour(server("me", clusters=["front"]), cluster("front", services=["web"], relocFailover="automatic"), web())
+    directory = hour.lab.directory
+
+    def active(name):
+        directory.put(cluster("front", services=["web"], active=name, relocFailover="automatic"))
+
+    async def play():
+        write = directory.writer.apply
+        writes(hour, refused, "cn=front")
+        async with hour.lab.agent(hour.settings):
+            directory.refresh()
+            await asyncio.sleep(560)  # between two tries that are a minute apart
+            directory.writer.apply = write
+            active("me")
+            await asyncio.sleep(1)
+            active(None)
+            await asyncio.sleep(3)
+            assert directory.model.named("front").attributes.get("relocactive")
+
+    run(play)
+
+
 def check(hour, tried, most):
     assert 0 < hour.tries(tried) <= most
     assert hour.tries("probe") <= max(most, TRIES)
