@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-from relocd.agent.configuration import read_settings
 from relocd.agent.logs import begin_logging
+from relocd.config.configuration import read_settings
 from relocd.errors import Fatal, RelocdError
 from relocd.model.settings import DEFAULT_CONFIG, LogFormat, Settings
 from relocd.printable import say

@@ -16,8 +16,8 @@ from relocd.model.host import FileState, HeldAddress, Interface, NewFile, Probe,
 from relocd.model.mode import Mode
 from relocd.model.template_set import TemplateSet
 from relocd.model.writes import Modification, Outcome
-from relocd.plan.desired import Footprint
-from relocd.plan.goals import GoalId
+from relocd.reconcile.desired import Footprint
+from relocd.reconcile.goals import GoalId
 from relocd.sync.events import SyncEvent
 from relocd.sync.mirror import Saved
 

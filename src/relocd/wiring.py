@@ -11,42 +11,42 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from relocd.adapters.cache import FileCache
-from relocd.adapters.commands import ProcessCommands
-from relocd.adapters.files import DiskFiles
-from relocd.adapters.heartbeat_record import JsonHeartbeatRecord
-from relocd.adapters.journal import JournalHandler, is_journal
-from relocd.adapters.ldap_connection import check_files
-from relocd.adapters.ldap_feed import LdapFeed
-from relocd.adapters.ldap_reader import LdapReader
-from relocd.adapters.ldap_writer import LdapWriter
-from relocd.adapters.ledger import JsonLedger
-from relocd.adapters.lock import sole
-from relocd.adapters.mode_file import ModeFile
-from relocd.adapters.netlink import NetlinkAddresses
-from relocd.adapters.notify import SystemdNotifier
-from relocd.adapters.render_worker import syntax_error
-from relocd.adapters.renderer import WorkerRenderer
-from relocd.adapters.replacement import owner_ids
-from relocd.adapters.scheduling import make_loop_urgent, make_thread_urgent
-from relocd.adapters.script_units import ScriptUnits
-from relocd.adapters.status_file import JsonStatusFile
-from relocd.adapters.systemd import SystemdUnits
-from relocd.adapters.template_sets import FolderTemplateSets
-from relocd.adapters.wire import PacketWire
+from relocd.adapters.files.files import DiskFiles
+from relocd.adapters.files.replacement import owner_ids
+from relocd.adapters.ldap.connection import check_files
+from relocd.adapters.ldap.feed import LdapFeed
+from relocd.adapters.ldap.reader import LdapReader
+from relocd.adapters.ldap.writer import LdapWriter
+from relocd.adapters.local.cache import FileCache
+from relocd.adapters.local.heartbeat_record import JsonHeartbeatRecord
+from relocd.adapters.local.journal import JournalHandler, is_journal
+from relocd.adapters.local.ledger import JsonLedger
+from relocd.adapters.local.lock import sole
+from relocd.adapters.local.mode_file import ModeFile
+from relocd.adapters.local.notify import SystemdNotifier
+from relocd.adapters.local.scheduling import make_loop_urgent, make_thread_urgent
+from relocd.adapters.local.status_file import JsonStatusFile
+from relocd.adapters.net.addresses import NetlinkAddresses
+from relocd.adapters.net.arp_nd import PacketWire
+from relocd.adapters.templates.render_worker import syntax_error
+from relocd.adapters.templates.renderer import WorkerRenderer
+from relocd.adapters.templates.template_sets import FolderTemplateSets
+from relocd.adapters.units.commands import ProcessCommands
+from relocd.adapters.units.script_units import ScriptUnits
+from relocd.adapters.units.systemd import SystemdUnits
 from relocd.agent.agent import Agent, Directory, Outlets
-from relocd.agent.host import UNMEASURED, Host
+from relocd.agent.convergence.host import UNMEASURED, Host
 from relocd.agent.logs import Said, stream_handler
+from relocd.config.toml_lines import KeyPath
 from relocd.errors import Invalid, RelocdError
 from relocd.model.dn import DN
 from relocd.model.host import Interface
 from relocd.model.parse import search_filter
 from relocd.model.settings import MODE_NAME, STATUS_NAME, DirectorySettings, LogFormat, Settings
 from relocd.model.template_set import TemplateSet
-from relocd.plan.guards import guards
 from relocd.ports import Meter, Units
+from relocd.reconcile.guards import guards
 from relocd.shipped import shipped_template_sets
-from relocd.toml_lines import KeyPath
 
 __all__ = [
     "FolderTemplateSets",
@@ -181,7 +181,7 @@ async def _meter(settings: Settings) -> AsyncIterator[Meter]:
     if not settings.metrics.listen:
         yield UNMEASURED
         return
-    from relocd.adapters.metrics import PrometheusMeter
+    from relocd.adapters.local.metrics import PrometheusMeter
 
     async with PrometheusMeter(settings.metrics.listen, settings.handover.lease_s) as meter:
         yield meter

@@ -11,18 +11,21 @@ import pytest
 from dbus_fast.errors import AuthError, DBusError, DBusFastError, InvalidAddressError, InvalidMessageError
 from pyroute2.netlink.exceptions import NetlinkDecodeError, NetlinkDumpInterrupted, NetlinkError
 
-from relocd.adapters import frames, installation, rtnetlink, rtnetlink_messages, set_folder, systemd_bus, wire
-from relocd.adapters.cache import FileCache
-from relocd.adapters.ledger import JsonLedger
-from relocd.adapters.lock import sole
-from relocd.adapters.render_process import Worker
-from relocd.adapters.status_file import JsonStatusFile
-from relocd.adapters.unit_records import UnitRecords
+from relocd.adapters.files import installation
+from relocd.adapters.local.cache import FileCache
+from relocd.adapters.local.ledger import JsonLedger
+from relocd.adapters.local.lock import sole
+from relocd.adapters.local.status_file import JsonStatusFile
+from relocd.adapters.net import arp_nd, frames, rtnetlink, rtnetlink_messages
+from relocd.adapters.templates import set_folder
+from relocd.adapters.templates.render_process import Worker
+from relocd.adapters.units import systemd_bus
+from relocd.adapters.units.unit_records import UnitRecords
 from relocd.errors import Failed, Fatal, RelocdError, Unavailable
 from relocd.model.host import UnitState
-from relocd.plan.desired import Footprint
-from relocd.plan.goals import GoalId
-from tests.adapters.set_writing import no_descriptors
+from relocd.reconcile.desired import Footprint
+from relocd.reconcile.goals import GoalId
+from tests.adapters.templates.set_writing import no_descriptors
 
 SYSTEM = [OSError(number, errno.errorcode[number]) for number in sorted(errno.errorcode)] + [OSError("of no number")]
 _BAD_MESSAGE = DBusError("org.freedesktop.DBus.Error.Whatever", "refused")
@@ -48,7 +51,7 @@ NETLINK = [*SYSTEM, NetlinkError(1, "x"), NetlinkDumpInterrupted(), NetlinkDecod
     [
         pytest.param(set_folder.translated, SYSTEM, id="template sets"),
         pytest.param(installation.translated, SYSTEM, id="files"),
-        pytest.param(wire.translated, SYSTEM, id="wire"),
+        pytest.param(arp_nd.translated, SYSTEM, id="wire"),
         pytest.param(systemd_bus.translated, DBUS, id="D-Bus"),
         pytest.param(rtnetlink.translated, NETLINK, id="netlink"),
     ],

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.lab.bare_machine import BareMachine
+from tests.lab.hosts.bare_machine import BareMachine
 
 pytestmark = pytest.mark.timeout(600)
 _MOST_PACKAGES = 130

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from tests.docs.machine import Machine
-from tests.lab.certificates import Certificates
-from tests.lab.slapd import PASSWORD
+from tests.lab.slapd.certificates import Certificates
+from tests.lab.slapd.slapd import PASSWORD
 
 __all__ = ["ADMIN", "SUFFIX", "install_slapd"]
 

@@ -14,8 +14,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, Self
 
-from tests.lab.hosts import Host
-from tests.lab.systemd import Systemd
+from tests.lab.hosts.hosts import Host
+from tests.lab.hosts.systemd import Systemd
 
 __all__ = ["TREE", "Machine"]
 

@@ -101,13 +101,13 @@ _ALERTS: Final = ("tests/monitoring/test_alerts.py", 'promtool("check"')
 _DEV: Final = ("dev", "pip install -qq -e '.[agent]'")
 _ORDER: Final = "ldapmodify -x -D cn=admin,dc=example,dc=org -W -H ldapi:/// <<END"
 ELSEWHERE: Final[Mapping[tuple[str, str], tuple[str, str]]] = {
-    ("README.md", "./dev demo"): ("tests/lab/test_demo.py", 'program="demo"'),
-    ("docs/performance.md", "./dev demo"): ("tests/lab/test_demo.py", 'program="demo"'),
+    ("README.md", "./dev demo"): ("tests/lab/demo/test_demo.py", 'program="demo"'),
+    ("docs/performance.md", "./dev demo"): ("tests/lab/demo/test_demo.py", 'program="demo"'),
     ("README.md", "./dev deb"): _BUILT,
     ("README.md", "apt install ./dist/relocd_*.deb"): _INSTALLED,
-    ("docs/triggers.md", "relocd install heartbeat"): ("tests/adapters/test_triggers.py", "install(targets("),
+    ("docs/triggers.md", "relocd install heartbeat"): ("tests/integration/test_triggers.py", "install(targets("),
     ("docs/ntp-pair.md", _ORDER): ("docs/pair.md", _ORDER),
-    ("docs/ntp-pair.md", "chronyc -c ntpdata"): ("tests/lab/scenario_ntp.py", '"ntpdata"'),
+    ("docs/ntp-pair.md", "chronyc -c ntpdata"): ("tests/lab/scenarios/ntp.py", '"ntpdata"'),
     ("docs/install.md", "./dev deb"): _BUILT,
     ("docs/install.md", "apt install ./dist/relocd_*.deb"): _INSTALLED,
     ("docs/install.md", "apt install nginx-light && systemctl disable --now nginx"): ("dev", "nginx-light"),
@@ -118,7 +118,7 @@ ELSEWHERE: Final[Mapping[tuple[str, str], tuple[str, str]]] = {
     ("monitoring/README.md", "promtool check config /etc/prometheus/prometheus.yml"): _ALERTS,
     ("monitoring/README.md", "systemctl reload prometheus"): _ALERTS,
     ("templates/dnsmasq/README.md", "dig +short @192.0.2.53 www.example.net"): (
-        "tests/adapters/test_shipped_net_sets.py",
+        "tests/integration/test_shipped_net_sets.py",
         "resolved(",
     ),
     ("docs/operations.md", "/opt/relocd/bin/pip install --upgrade '.[agent]'"): _DEV,

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from tests.docs.machine import Machine
-from tests.lab.slapd import PASSWORD
+from tests.lab.slapd.slapd import PASSWORD
 
 __all__ = ["Shell"]
 

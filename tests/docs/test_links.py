@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from relocd.cli import app
+from relocd.cli.main import app
 from tests.docs.machine import TREE
 from tests.docs.pages import PAGES
 

@@ -15,9 +15,9 @@ from typing import Final, Self
 from tests.docs.debian_slapd import install_slapd
 from tests.docs.machine import Machine
 from tests.docs.shell import Shell
-from tests.lab.certificates import issued
-from tests.lab.hosts import Lan
-from tests.lab.slapd import PASSWORD
+from tests.lab.hosts.hosts import Lan
+from tests.lab.slapd.certificates import issued
+from tests.lab.slapd.slapd import PASSWORD
 
 __all__ = ["PASSWORD_FILE", "World"]
 

@@ -20,10 +20,10 @@ from unittest.mock import patch
 import click
 from ldap3 import ANONYMOUS
 
-from relocd.cli import app, run
-from tests.entries import BASE, dn, uuid_of
+from relocd.cli.main import app, run
 from tests.fuzz.frame import given
 from tests.fuzz.odd import odd_bytes, odd_number, odd_text, one_in
+from tests.support.entries import BASE, dn, uuid_of
 
 NAME = "commands"
 CASES = 240

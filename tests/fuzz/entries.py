@@ -15,12 +15,12 @@ from relocd.errors import Invalid
 from relocd.model.dn import DN
 from relocd.model.entries import Entry
 from relocd.model.parse import parsed
-from relocd.operator.status_tables import tables
-from relocd.operator.status_view import view
-from tests.entries import BASE, dn, entry, server, status
-from tests.fakes import until
+from relocd.operator.status.tables import tables
+from relocd.operator.status.view import view
 from tests.fuzz.frame import given
 from tests.fuzz.odd import odd_bytes, odd_text, one_in, some
+from tests.support.entries import BASE, dn, entry, server, status
+from tests.support.fakes import until
 from tests.unit.agent.lab import Lab
 
 NAME = "entries"

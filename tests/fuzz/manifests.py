@@ -9,17 +9,17 @@ from contextlib import suppress
 from pathlib import Path
 from random import Random
 
-from relocd.adapters.render_worker import syntax_error
-from relocd.adapters.replacement import owner_ids
-from relocd.adapters.template_sets import FolderTemplateSets
+from relocd.adapters.files.replacement import owner_ids
+from relocd.adapters.templates.render_worker import syntax_error
+from relocd.adapters.templates.template_sets import FolderTemplateSets
 from relocd.errors import Invalid
 from relocd.model.template_set import Role
-from relocd.plan.outline import outline
-from tests.adapters.set_writing import write_set
+from relocd.reconcile.spec import outline
+from tests.adapters.templates.set_writing import write_set
 from tests.fuzz.frame import given
 from tests.fuzz.odd import odd_bytes, odd_text, one_in
 from tests.fuzz.tomls import spoiled, written
-from tests.plans import ETH0, GUARDS, goal
+from tests.support.plans import ETH0, GUARDS, goal
 
 NAME = "manifests"
 CASES = 2400

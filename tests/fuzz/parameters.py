@@ -10,17 +10,17 @@ from typing import Any
 
 import msgspec
 
-from relocd.adapters.render_process import Request
-from relocd.adapters.render_worker import Worker
+from relocd.adapters.templates.render_process import Request
+from relocd.adapters.templates.render_worker import Worker
 from relocd.errors import Invalid
 from relocd.model.declared import Declared, refusal
 from relocd.model.template_set import TemplateSet
-from relocd.plan.expand import expanded
-from relocd.plan.outline import PlannedFile, rendered_file
-from tests.adapters.shipped_lab import context, shipped
+from relocd.reconcile.expand import expanded
+from relocd.reconcile.spec import PlannedFile, rendered_file
 from tests.fuzz.frame import given
 from tests.fuzz.odd import odd_text, one_in
-from tests.shipped_values import RANDOM
+from tests.integration.shipped_lab import context, shipped
+from tests.support.shipped_values import RANDOM
 
 NAME = "parameters"
 CASES = 1200

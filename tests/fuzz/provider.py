@@ -6,11 +6,11 @@ import asyncio
 from random import Random
 from uuid import UUID
 
-from relocd.adapters.ldap_feed import LdapFeed
+from relocd.adapters.ldap.feed import LdapFeed
 from relocd.model.dn import DN
 from relocd.model.settings import DirectorySettings
 from relocd.sync.mirror import Mirror
-from tests.adapters.scripted_provider import (
+from tests.adapters.ldap.scripted_provider import (
     COOKIE,
     attribute,
     control,
@@ -25,10 +25,10 @@ from tests.adapters.scripted_provider import (
     state_value,
     text,
 )
-from tests.entries import ME
 from tests.fuzz.defects import no_defects
 from tests.fuzz.frame import given
 from tests.fuzz.odd import odd_bytes, odd_text
+from tests.support.entries import ME
 
 NAME = "provider"
 CASES = 120

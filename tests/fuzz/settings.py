@@ -7,14 +7,14 @@ import tempfile
 from pathlib import Path
 from random import Random
 
-from relocd.adapters.ldap_connection import connect
-from relocd.adapters.metrics import PrometheusMeter
-from relocd.agent.configuration import read_settings
+from relocd.adapters.ldap.connection import connect
+from relocd.adapters.local.metrics import PrometheusMeter
+from relocd.config.configuration import read_settings
 from relocd.errors import Fatal, RelocdError
 from relocd.model.dn import DN
 from relocd.model.parse import search_filter
 from relocd.model.settings import Settings
-from relocd.plan.guards import guards
+from relocd.reconcile.guards import guards
 from relocd.sync.mirror import Mirror
 from relocd.wiring import template_sets, unusable_files
 from tests.fuzz.frame import given

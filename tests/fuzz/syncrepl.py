@@ -8,17 +8,17 @@ from random import Random
 from relocd.errors import Invalid, Unavailable
 from relocd.model.dn import DN
 from relocd.model.entries import EntryUUID
-from relocd.sync.content import reduced
 from relocd.sync.cookie import SyncCookie
 from relocd.sync.events import Lost, Started
+from relocd.sync.index import reduced
 from relocd.sync.messages import IdSet, NewCookie, PhaseEnd, State, SyncState, sync_info, sync_state
 from relocd.sync.mirror import Mirror
 from relocd.sync.session import Session
-from tests.entries import BASE, csn, entry
 from tests.fuzz.defects import no_defects
 from tests.fuzz.frame import given
 from tests.fuzz.odd import odd_bytes, odd_text, one_in
 from tests.fuzz.tree import ME, Message, Tree
+from tests.support.entries import BASE, csn, entry
 
 NAME = "syncrepl"
 CASES = 2400

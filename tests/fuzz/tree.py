@@ -15,7 +15,7 @@ from relocd.model.dn import DN
 from relocd.model.entries import Entry, EntryUUID
 from relocd.sync.cookie import SyncCookie
 from relocd.sync.messages import IdSet, PhaseEnd, State, SyncInfo, SyncState
-from tests.entries import BASE, csn
+from tests.support.entries import BASE, csn
 
 __all__ = ["ME", "Message", "Tree"]
 

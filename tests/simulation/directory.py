@@ -18,8 +18,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from random import Random
 
+from relocd.election.observation import State
 from relocd.model.entries import EntryUUID
-from relocd.plan.sight import State
 
 __all__ = ["DELAY", "NAMES", "Change", "Content", "Provider", "Value", "Write", "fence", "link", "replicate"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from relocd.election.observation import Here, Sight
+from relocd.election.steps import Step
 from relocd.model.entries import Isolation
-from relocd.plan.sight import Here, Sight
-from relocd.plan.steps import Step
 from tests.simulation.sight import Direct, Seeing
 
 __all__ = ["LEASE", "SETTLING", "SLOWEST", "Care", "Kind", "Rules"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from random import Random
 
-from relocd.plan.handover import next_step
-from relocd.plan.sight import GivesWay, Here, Life, Sight
-from relocd.plan.steps import (
+from relocd.election.observation import GivesWay, Here, Life, Sight
+from relocd.election.rules import next_step
+from relocd.election.steps import (
     BecomeCandidate,
     ClearCandidate,
     ClearPrevious,
@@ -165,7 +165,7 @@ UNSEEN: dict[str, tuple[Make, str]] = {
     ),
     "what gives the service away is sent again as it was": (
         _careless(Care(rules_out=False)),
-        "the candidate has to withdraw and ask again while a copy is on its way; tests/unit/plan/test_swaps.py does it",
+        "the candidate has to withdraw and ask again while a copy is on its way: unit/election/test_writes.py",
     ),
     "a holder that was silent for a lease gives the service away at once": (
         _giving_at_once,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from relocd.election.observation import GivesWay, Life, State
 from relocd.model.entries import EntryUUID
-from relocd.plan.sight import GivesWay, Life, State
 from tests.simulation.sight import Direct
 
 __all__ = ["Memory", "Server", "Sign", "Verdict"]

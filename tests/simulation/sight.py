@@ -12,18 +12,18 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
+from relocd.election.eligibility import Contest, contest, displacing
+from relocd.election.observation import Choice, State
+from relocd.election.steps import Step
+from relocd.election.writes import Creation, again, write_of
 from relocd.model.dn import DN
 from relocd.model.entries import Entry, EntryUUID, Service, ServiceState
 from relocd.model.snapshot import Snapshot
 from relocd.model.writes import Add, Delete, Modification, Replace
-from relocd.plan.contest import Contest, contest, displacing
-from relocd.plan.sight import Choice, State
-from relocd.plan.steps import Step
-from relocd.plan.swaps import Creation, again, write_of
 from relocd.sync.events import RefreshDone, Started, Upsert
 from relocd.sync.mirror import Mirror
-from tests.entries import cluster, server, service, uuid_of
 from tests.simulation.directory import NAMES, Content, Value, Write, link
+from tests.support.entries import cluster, server, service, uuid_of
 
 __all__ = ["Direct", "Mirrored", "Seeing", "written"]
 

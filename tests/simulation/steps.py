@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from relocd.plan.steps import (
+from relocd.election.steps import (
     Activate,
     BecomeCandidate,
     ClearCandidate,

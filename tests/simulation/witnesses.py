@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from relocd.election.observation import Life
 from relocd.model.entries import EntryUUID, Isolation
-from relocd.plan.sight import Life
 from tests.simulation.kind import LEASE
 from tests.simulation.server import Sign, Verdict
 from tests.simulation.steps import HESITATION

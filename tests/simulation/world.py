@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from random import Random
 
+from relocd.election.observation import GivesWay, Here, Sight, State
+from relocd.election.rules import watched
+from relocd.election.steps import Activate, BecomeCandidate, ClearCandidate, Giving, Keep, Step, Stop, SwapIn
 from relocd.model.entries import EntryUUID, Isolation
-from relocd.plan.handover import watched
-from relocd.plan.sight import GivesWay, Here, Sight, State
-from relocd.plan.steps import Activate, BecomeCandidate, ClearCandidate, Giving, Keep, Step, Stop, SwapIn
 from tests.simulation.directory import NAMES, Content, Provider, Write, fence, replicate
 from tests.simulation.kind import LEASE, SETTLING, SLOWEST, Care, Kind, Rules
 from tests.simulation.server import Memory, Server

@@ -1,6 +1,7 @@
 """Two servers with real agents and a real slapd, and what a test needs to watch them.
 
-`pair` is for what happens to one service on one server, `stage` for what the servers agree on (`tests.lab.stage`).
+`pair` is for what happens to one service on one server, `stage` for what the servers agree on
+(`tests.lab.hosts.stage`).
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from typing import Any
 
 import pytest
 
-from tests.lab.hosts import Lan
-from tests.lab.ldif import SUFFIX, base_ldif, server_ldif, service_ldif
-from tests.lab.node import Node, Tables
-from tests.lab.slapd import Slapd
-from tests.lab.stage import Stage
+from tests.lab.hosts.hosts import Lan
+from tests.lab.hosts.node import Node, Tables
+from tests.lab.hosts.stage import Stage
+from tests.lab.slapd.ldif import SUFFIX, base_ldif, server_ldif, service_ldif
+from tests.lab.slapd.slapd import Slapd
 
 ADDRESS = "192.0.2.50"
 SIXTH = "2001:db8::50"

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from relocd.acl import FILES
+from relocd.schema.acl import FILES
 from tests.lab.deadline import until
-from tests.lab.hosts import Lan
-from tests.lab.ldif import (
+from tests.lab.hosts.hosts import Lan
+from tests.lab.slapd.ldif import (
     activate_ldif,
     cluster_ldif,
     fence_ldif,
@@ -21,7 +21,7 @@ from tests.lab.ldif import (
     service_dn,
     state_dn,
 )
-from tests.lab.slapd import PASSWORD, SCHEMA, Slapd
+from tests.lab.slapd.slapd import PASSWORD, SCHEMA, Slapd
 from tests.system.conftest import PLAIN, Pair, has, problems, state, status
 
 

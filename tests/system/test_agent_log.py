@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.lab.deadline import until
-from tests.lab.journal import Journal
-from tests.lab.node import Node
-from tests.lab.slapd import server_dn
+from tests.lab.hosts.journal import Journal
+from tests.lab.hosts.node import Node
+from tests.lab.slapd.slapd import server_dn
 from tests.system.conftest import Pair, linked, problems, state
 
 Launch = Callable[..., Node]

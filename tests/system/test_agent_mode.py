@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.lab.deadline import until
-from tests.lab.ldif import cluster_dn, cluster_ldif, link_ldif, server_ldif
-from tests.lab.node import Node
+from tests.lab.hosts.node import Node
+from tests.lab.slapd.ldif import cluster_dn, cluster_ldif, link_ldif, server_ldif
 from tests.system.conftest import Pair, has, linked, state, status
 
 

@@ -11,13 +11,13 @@ from pathlib import Path
 import ldap
 import pytest
 
-from tests.adapters.openldap_lab import Program, described, in_step, wanted
-from tests.lab.base_server import ADMIN, DATA, BasePair, data_ldif, person_ldif
-from tests.lab.control_pair import control, meet
+from tests.integration.openldap_lab import Program, described, in_step, wanted
 from tests.lab.deadline import until
-from tests.lab.hosts import entered
-from tests.lab.ldif import server_dn, service_dn
-from tests.lab.slapd import PASSWORD
+from tests.lab.hosts.base_server import ADMIN, DATA, BasePair, data_ldif, person_ldif
+from tests.lab.hosts.hosts import entered
+from tests.lab.slapd.control_pair import control, meet
+from tests.lab.slapd.ldif import server_dn, service_dn
+from tests.lab.slapd.slapd import PASSWORD
 
 ADDRESS = "192.0.2.10"
 PRIMARY = wanted("provider", f"ldap://{ADDRESS}")

@@ -12,15 +12,15 @@ from pathlib import Path
 import ldap
 import pytest
 
-from tests.adapters.openldap_lab import described, in_step
-from tests.lab.base_server import ADMIN, DATA, BasePair, BaseServer, data_ldif, person_ldif
-from tests.lab.control_pair import control, meet
+from tests.integration.openldap_lab import described, in_step
 from tests.lab.deadline import until
-from tests.lab.hosts import entered
-from tests.lab.ldif import server_dn, service_dn
-from tests.lab.node import Node
-from tests.lab.pair_agents import ADDRESS, agent, pair_ldif
-from tests.lab.slapd import PASSWORD
+from tests.lab.hosts.base_server import ADMIN, DATA, BasePair, BaseServer, data_ldif, person_ldif
+from tests.lab.hosts.hosts import entered
+from tests.lab.hosts.node import Node
+from tests.lab.scenarios.pair_agents import ADDRESS, agent, pair_ldif
+from tests.lab.slapd.control_pair import control, meet
+from tests.lab.slapd.ldif import server_dn, service_dn
+from tests.lab.slapd.slapd import PASSWORD
 
 PATIENCE_S = 30.0
 

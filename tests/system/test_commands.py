@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.lab.deadline import until
-from tests.lab.ldif import service_dn
-from tests.lab.node import Node
+from tests.lab.hosts.node import Node
+from tests.lab.slapd.ldif import service_dn
 from tests.system.conftest import PLAIN, Pair, has, linked, state
 
 RELOCD = str(Path(sys.executable).with_name("relocd"))

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from relocd import __version__
-from tests.lab.node import toml
-from tests.lab.root import Root
-from tests.lab.slapd import PASSWORD, ROOT_DN, SUFFIX, Slapd, base_ldif, server_dn, server_ldif, service_ldif
+from tests.lab.hosts.node import toml
+from tests.lab.hosts.root import Root
+from tests.lab.slapd.slapd import PASSWORD, ROOT_DN, SUFFIX, Slapd, base_ldif, server_dn, server_ldif, service_ldif
 
 TREE = Path(__file__).parents[2]
 OWN = "/etc/relocd/relocd.toml"

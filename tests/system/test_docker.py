@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from tests.lab.containers import ContainersStory
+from tests.lab.demo.containers import ContainersStory
 from tests.lab.timeline import Timeline
 
 

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from relocd.doctor.host_facts import Manager
+from relocd.doctor.host.facts import Manager
 from tests.lab.deadline import until
-from tests.lab.node import Node
+from tests.lab.hosts.node import Node
 from tests.system.conftest import Pair, has, linked, status
 
 RELOCD = str(Path(sys.executable).with_name("relocd"))
@@ -110,7 +110,7 @@ kill $networkd
 
 def test_the_file_of_networkd_and_its_drop_ins_are_read() -> None:
     """A real one, in namespaces of its own; its state file names the file that it uses for an interface."""
-    look = "from relocd.doctor.host_probe import networks; print(networks().managers)"
+    look = "from relocd.doctor.host.probe import networks; print(networks().managers)"
     argv = ["unshare", "--mount", "--net", "--kill-child", "--fork", "--pid", "--mount-proc"]
     shell = [*argv, "bash", "-c", NETWORKD, "bash", sys.executable, "-c", look]
     done = subprocess.run(shell, capture_output=True, text=True, timeout=60, check=False)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.deadline import until
-from tests.lab.ldif import server_dn, service_dn
+from tests.lab.slapd.ldif import server_dn, service_dn
 from tests.system.conftest import ADDRESS, PLAIN, Pair, actions, has, linked, problems, state, status
 
 OTHER = "192.0.2.51"

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from relocd.agent.configuration import read_settings
-from relocd.cli import app
-from relocd.manual.settings import EXAMPLE
+from relocd.cli.main import app
+from relocd.config.configuration import read_settings
+from relocd.install.manual.settings import EXAMPLE
 from relocd.model import settings
 
 RELOCD = str(Path(sys.executable).with_name("relocd"))

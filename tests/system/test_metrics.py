@@ -9,7 +9,7 @@ import time
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.lab.deadline import until
-from tests.lab.ldif import link_ldif
+from tests.lab.slapd.ldif import link_ldif
 from tests.system.conftest import Pair, has, linked
 
 LISTEN = "127.0.0.1:9815"

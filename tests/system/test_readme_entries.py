@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tests.docs.machine import TREE
 from tests.docs.markdown import blocks
-from tests.lab.ldif import server_ldif
-from tests.lab.slapd import Slapd
+from tests.lab.slapd.ldif import server_ldif
+from tests.lab.slapd.slapd import Slapd
 
 
 def test_the_move_moves():

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from tests.lab.scenario import STORIES
+from tests.lab.scenarios.__main__ import STORIES
 from tests.lab.timeline import Timeline
 
 

@@ -30,7 +30,7 @@ def test_base_pulls_no_compiled_package(wheel: zipfile.ZipFile, tmp_path: Path) 
     subprocess.run(command, check=True, capture_output=True, timeout=100)
     assert (tmp_path / "relocd").is_dir()
     assert list(tmp_path.rglob("*.so")) == []
-    doctor = [sys.executable, "-S", "-W", "ignore", "-m", "relocd.cli", "doctor", "--host"]
+    doctor = [sys.executable, "-S", "-W", "ignore", "-m", "relocd.cli.main", "doctor", "--host"]
     done = subprocess.run(doctor, env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, timeout=30)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "not checked" in done.stdout

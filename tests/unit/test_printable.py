@@ -17,25 +17,25 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from relocd.agent.logs import Said
-from relocd.cli_screen import Screen, print_json
+from relocd.cli.screen import Screen, print_json
 from relocd.errors import Failed
-from relocd.ldif import attribute, remark
 from relocd.model.csn import csn_time_s
 from relocd.model.dn import DN
 from relocd.model.entries import Entry
-from relocd.operator import moves
-from relocd.operator.explain import explanation
-from relocd.operator.explain_text import as_json as explained_json
-from relocd.operator.explain_text import as_text
-from relocd.operator.overview import overview
-from relocd.operator.scene import scene_of
-from relocd.operator.show import overview_json, show_overview
-from relocd.operator.status_tables import as_json, check_line, tables
-from relocd.operator.status_view import view
+from relocd.model.ldif import attribute, remark
+from relocd.openldap.changes import Add
+from relocd.openldap.changes import ldif as slapd_ldif
+from relocd.operator.change import changes
+from relocd.operator.explain.explain import explanation
+from relocd.operator.explain.service_view import scene_of
+from relocd.operator.explain.text import as_json as explained_json
+from relocd.operator.explain.text import as_text
+from relocd.operator.status.overview import overview
+from relocd.operator.status.show import overview_json, show_overview
+from relocd.operator.status.tables import as_json, check_line, tables
+from relocd.operator.status.view import view
 from relocd.printable import one_line, several_lines
-from relocd.slapd.changes import Add
-from relocd.slapd.changes import ldif as slapd_ldif
-from tests import entries
+from tests.support import entries
 
 HOSTILE = "[/x]\x1b]0;t\x07\x1b[31m\r\n\u202e\u2066\x9b2J\u2028\u200b\ufeff:smile:"
 NAME = "web" + HOSTILE
@@ -164,7 +164,7 @@ def test_a_remark_about_a_service_with_a_line_break_deletes_nothing() -> None:
         )
     )
     server = entries.understood(entries.server("a", relocServiceLink=evil.text))
-    order = moves.link(server, [evil])  # type: ignore[arg-type]
+    order = changes.link(server, [evil])  # type: ignore[arg-type]
     assert [remark(each).splitlines() for each in order.already] == [[remark(order.already[0])]]
     assert "\n" not in evil.name
     assert slapd_ldif([Add("cn=x", {}, "why\ndn: cn=victim")]).splitlines()[0] == "# why\\ndn: cn=victim"

@@ -9,7 +9,7 @@ from typing import get_type_hints
 
 import pytest
 
-from relocd.cli import app
+from relocd.cli.main import app
 from relocd.model.settings import ScriptUnit, Settings, UnitSettings
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from relocd.schema import FORMS
+from relocd.schema.definitions import FORMS
 from relocd.shipped import shipped_schema, shipped_template_sets
 
 

@@ -1,1 +1,4 @@
-"""One outside system a file: each implements a port of `relocd.ports` and translates its errors."""
+"""One outside system a folder: each implements ports of `relocd.ports` and translates its library's errors.
+
+An adapter imports the ports, the pure layers and its own library. Only `relocd.wiring` builds adapters.
+"""

@@ -24,15 +24,15 @@ from contextlib import suppress
 from math import inf
 from typing import Final
 
-from relocd.agent.execution import contested
-from relocd.agent.host import Host
+from relocd.agent.convergence.execution import contested
+from relocd.agent.convergence.host import Host
 from relocd.agent.link_changes import LinkChanges
-from relocd.agent.tenure import Agreement, is_confirmed
+from relocd.agent.liveness.lease_guard import Agreement, is_confirmed
 from relocd.agent.worker import Worker
+from relocd.election.eligibility import Contest
 from relocd.errors import RelocdError
 from relocd.model.entries import Isolation, Problem
-from relocd.plan.contest import Contest
-from relocd.plan.goals import GoalId
+from relocd.reconcile.goals import GoalId
 
 __all__ = ["READ_S", "AddressConflicts"]
 

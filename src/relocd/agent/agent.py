@@ -14,20 +14,20 @@ from dataclasses import dataclass
 
 from relocd import __version__
 from relocd.agent.address_conflicts import AddressConflicts
-from relocd.agent.clusters import Clusters
-from relocd.agent.completion import Completion
-from relocd.agent.confirmation import is_unlinked
-from relocd.agent.crew import Crew
-from relocd.agent.host import Host
+from relocd.agent.auto_failover import Clusters
+from relocd.agent.convergence.host import Host
+from relocd.agent.convergence.pauses import Attempts
+from relocd.agent.directory.absence_check import is_unlinked
+from relocd.agent.directory.backfill import Completion
+from relocd.agent.directory.watched_writer import WatchedWriter
 from relocd.agent.intake import Intake
-from relocd.agent.net import Net
-from relocd.agent.pauses import Attempts
-from relocd.agent.pulse import Pulse
-from relocd.agent.status import Connection, one_line, standing, status, status_entry
-from relocd.agent.tenure import Agreement
-from relocd.agent.vitals import Vitals
-from relocd.agent.watched_writer import WatchedWriter
-from relocd.agent.witnesses import Witnesses
+from relocd.agent.isolation import Net
+from relocd.agent.liveness.failure_detector import Witnesses
+from relocd.agent.liveness.heartbeat import Pulse
+from relocd.agent.liveness.lease_guard import Agreement
+from relocd.agent.liveness.peer_heartbeats import Vitals
+from relocd.agent.status_report import Connection, one_line, standing, status, status_entry
+from relocd.agent.worker_pool import Crew
 from relocd.errors import RelocdError, Unavailable
 from relocd.model.dn import DN
 from relocd.model.entries import Entry, EntryUUID, Problem
@@ -35,8 +35,8 @@ from relocd.model.parse import STATUS_RDN, search_filter
 from relocd.model.settings import Settings
 from relocd.model.snapshot import Snapshot
 from relocd.model.template_set import Scope
-from relocd.plan.goals import GoalId, goals, service_of
 from relocd.ports import Cache, DirectoryReader, DirectoryWriter, Feed, Notifier, Orders, StatusFile
+from relocd.reconcile.goals import GoalId, goals, service_of
 from relocd.sync.events import Lost, RefreshDone, Started, SyncEvent, Upsert
 from relocd.sync.mirror import Mirror, Saved
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from relocd.agent.net import Net
+from relocd.agent.isolation import Net
 from relocd.sync.events import RefreshDone, Started, SyncEvent, Upsert
 from relocd.sync.mirror import Mirror
 

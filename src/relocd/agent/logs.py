@@ -1,6 +1,7 @@
 """The agent's log: constant messages and their facts, one line for each change made, as text or as JSON.
 
-Facts are given as `extra={"fields": {...}}`. What becomes of them in systemd's journal: `relocd.adapters.journal`.
+Facts are given as `extra={"fields": {...}}`. What becomes of them in systemd's journal:
+`relocd.adapters.local.journal`.
 """
 
 from __future__ import annotations

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from difflib import unified_diff
 
 from relocd.agent.agent import Directory, scope_of
-from relocd.agent.confirmation import fill, is_unlinked
-from relocd.agent.converge import Terms, converged, departed, departure, planned
-from relocd.agent.execution import Warrant
-from relocd.agent.host import Host
+from relocd.agent.convergence.converge import Terms, converged, departed, departure, planned
+from relocd.agent.convergence.execution import Warrant
+from relocd.agent.convergence.host import Host
+from relocd.agent.directory.absence_check import fill, is_unlinked
 from relocd.errors import RelocdError, Unavailable
 from relocd.model.dn import DN
 from relocd.model.entries import Problem, ServiceState
@@ -21,9 +21,9 @@ from relocd.model.parse import parsed
 from relocd.model.settings import Settings
 from relocd.model.snapshot import Snapshot
 from relocd.model.template_set import Role
-from relocd.plan.actions import Action, InstallFiles
-from relocd.plan.desired import Footprint
-from relocd.plan.goals import Goal, GoalId, Goals, goals, service_of
+from relocd.reconcile.actions import Action, InstallFiles
+from relocd.reconcile.desired import Footprint
+from relocd.reconcile.goals import Goal, GoalId, Goals, goals, service_of
 from relocd.sync.events import Lost
 from relocd.sync.mirror import Mirror
 

@@ -12,14 +12,15 @@ from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from relocd.agent.contender import Contender
-from relocd.agent.converge import Report, Terms, converged, departed, is_up, prepared
-from relocd.agent.efforts import runs
-from relocd.agent.execution import announce, dropped
-from relocd.agent.host import Host
-from relocd.agent.net import defect
-from relocd.agent.pauses import Effort, Pauses, growing_s
-from relocd.agent.tenure import Agreement, Turn, lifetime_s
+from relocd.agent.convergence.converge import Report, Terms, converged, departed, is_up, prepared
+from relocd.agent.convergence.execution import announce, dropped
+from relocd.agent.convergence.host import Host
+from relocd.agent.convergence.pauses import Effort, Pauses, growing_s
+from relocd.agent.handover.controller import Contender
+from relocd.agent.handover.efforts import runs
+from relocd.agent.isolation import defect
+from relocd.agent.liveness.lease_guard import Agreement, Turn, lifetime_s
+from relocd.election.eligibility import Contest
 from relocd.errors import RelocdError
 from relocd.model.entries import Isolation, ServiceAddress
 from relocd.model.host import HeldAddress
@@ -27,10 +28,9 @@ from relocd.model.masking import told
 from relocd.model.mode import Mode
 from relocd.model.settings import AgentSettings, WireSettings
 from relocd.model.template_set import Role
-from relocd.plan.contest import Contest
-from relocd.plan.desired import Footprint, Placed
-from relocd.plan.goals import Goal, GoalId, in_role, service_of
-from relocd.plan.presence import copies
+from relocd.reconcile.desired import Footprint, Placed
+from relocd.reconcile.goals import Goal, GoalId, in_role, service_of
+from relocd.reconcile.presence import copies
 
 __all__ = ["Leave", "Pace", "Worker"]
 

@@ -158,5 +158,5 @@ class ServiceState:
 
     @property
     def asking(self) -> DN | None:
-        """The candidate, unless it is the holder already: see `relocd.plan.sight.State.asking`."""
+        """The candidate, unless it is the holder already: see `relocd.election.observation.State.asking`."""
         return None if self.candidate == self.holder else self.candidate

@@ -1,4 +1,4 @@
-"""The agent's settings as values; `relocd.agent.configuration` reads them from TOML. Durations carry their unit.
+"""The agent's settings as values; `relocd.config.configuration` reads them from TOML. Durations carry their unit.
 
 A class is a table. What it is for stands in its first line, what a key means beside the key's type: relocd.toml(5) is
 made of that, and a test holds docs/configuration.md to it. Neighbours of one meaning share it.

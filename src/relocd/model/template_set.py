@@ -1,6 +1,7 @@
 """A template set: what its manifest says about files, units and commands, as values.
 
-The manifest is read by `relocd.adapters.template_sets`; what the values mean in order is decided in `relocd.plan`.
+The manifest is read by `relocd.adapters.templates.template_sets`; what the values mean in order is decided in
+`relocd.reconcile`.
 """
 
 from __future__ import annotations

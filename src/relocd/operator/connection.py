@@ -15,14 +15,14 @@ from typing import Any, Final, TypeVar
 import ldap3
 from ldap3.core import exceptions, results
 
+from relocd.config.password_file import first_line
 from relocd.errors import Failed, Invalid, Unavailable
 from relocd.model.uri import DirectoryUri
+from relocd.openldap.connection import close
+from relocd.openldap.distrust import UNRESOLVED, distrust, is_unresolved
+from relocd.openldap.ldapi import SOCKET
+from relocd.openldap.tls import Tls
 from relocd.operator.access import Access
-from relocd.password_file import first_line
-from relocd.slapd.connection import close
-from relocd.slapd.distrust import UNRESOLVED, distrust, is_unresolved
-from relocd.slapd.ldapi import SOCKET
-from relocd.slapd.tls import Tls
 
 __all__ = ["first_answer"]
 

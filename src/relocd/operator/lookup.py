@@ -18,10 +18,10 @@ from relocd.model.dn import DN
 from relocd.model.entries import Cluster, Entry, Server, Service, ServiceState
 from relocd.model.parse import STATE_RDN, STATUS_CLASS, STATUS_RDN, kinds, parsed
 from relocd.operator.directory import Directory, equals
-from relocd.operator.scene import GIVEN_BACK, Scene, scene_of
-from relocd.operator.signs import sign
-from relocd.operator.standing import ServerView
-from relocd.operator.status_view import now_of, server_view
+from relocd.operator.explain.service_view import GIVEN_BACK, Scene, scene_of
+from relocd.operator.status.health import ServerView
+from relocd.operator.status.server_status import sign
+from relocd.operator.status.view import now_of, server_view
 
 __all__ = [
     "CLUSTER",

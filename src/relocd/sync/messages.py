@@ -1,6 +1,6 @@
 """The values of RFC 4533, section 2, to and from BER: the few forms that such a search needs.
 
-A refresh decodes one for each entry of the directory, which is why that is done by hand (`relocd.ber`).
+A refresh decodes one for each entry of the directory, which is why that is done by hand (`relocd.sync.ber`).
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from enum import IntEnum
 from typing import Final
 from uuid import UUID
 
-from relocd.ber import ENUMERATED, OCTETS, SEQUENCE, SET, elements, encoded
 from relocd.errors import Invalid
 from relocd.model.entries import EntryUUID
+from relocd.sync.ber import ENUMERATED, OCTETS, SEQUENCE, SET, elements, encoded
 
 __all__ = [
     "SYNC_INFO",

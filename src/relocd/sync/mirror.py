@@ -17,7 +17,7 @@ Invariants.
 - Entries of concern are whole. Those that came to be of concern after they were sent are taken from the spare ones, or
   are `missing` until `fill` brings what a direct read found; until then they are unknown in the snapshot.
 
-What is not here: the connection (`relocd.adapters.ldap_feed`), and the proof that something absent is really gone
+What is not here: the connection (`relocd.adapters.ldap.feed`), and the proof that something absent is really gone
 (`relocd.agent`): a refresh of an empty or half loaded server would otherwise stop everything.
 """
 
@@ -32,9 +32,8 @@ from relocd.model.dn import DN
 from relocd.model.entries import Entry, EntryUUID
 from relocd.model.parse import kinds
 from relocd.model.snapshot import Snapshot
-from relocd.sync.concern import concern_of
-from relocd.sync.content import Content, Record, reduced, whole
 from relocd.sync.cookie import SyncCookie
+from relocd.sync.entry_cache import Spare
 from relocd.sync.events import (
     Cookie,
     Deleted,
@@ -46,8 +45,9 @@ from relocd.sync.events import (
     SyncEvent,
     Upsert,
 )
+from relocd.sync.index import Content, Record, reduced, whole
+from relocd.sync.interest import concern_of
 from relocd.sync.refresh import Refresh
-from relocd.sync.spare import Spare
 from relocd.sync.view import snapshot_of
 
 __all__ = ["Mirror", "Saved"]

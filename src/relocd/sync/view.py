@@ -8,8 +8,8 @@ from relocd.model.dn import DN
 from relocd.model.entries import Cluster, EntryUUID, Problem, Server, Service, ServiceState
 from relocd.model.parse import Model
 from relocd.model.snapshot import Snapshot
-from relocd.sync.concern import Concern
-from relocd.sync.content import Content, Record
+from relocd.sync.index import Content, Record
+from relocd.sync.interest import Concern
 
 __all__ = ["snapshot_of"]
 

@@ -11,8 +11,8 @@ from typing import Any, Final
 from tests.lab.deadline import until
 from tests.lab.faults.kind import Kind
 from tests.lab.faults.scene import SERVICE, Scene
-from tests.lab.ldif import SUFFIX, record, server_dn
-from tests.lab.stage import ADDRESS
+from tests.lab.hosts.stage import ADDRESS
+from tests.lab.slapd.ldif import SUFFIX, record, server_dn
 from tests.lab.timeline import Claim
 
 __all__ = ["AddressTwice", "ClonedServer", "ForeignAddress", "MarkLost", "NameTwice", "RecordFull"]

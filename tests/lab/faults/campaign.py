@@ -17,8 +17,8 @@ from tests.lab.faults.kind import Kind
 from tests.lab.faults.observer import Observer
 from tests.lab.faults.scene import Scene
 from tests.lab.faults.verdict import Excuse, Observation, Outcome, Result, Terms, judged
+from tests.lab.hosts.stage import Stage
 from tests.lab.interrupts import Interrupts
-from tests.lab.stage import Stage
 from tests.lab.timeline import Claim
 
 __all__ = ["Campaign", "Case", "cases"]

@@ -9,11 +9,11 @@ from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from tests.adapters.scripted_provider import NTP, WEB, entry, refresh_done, scripted
+from tests.adapters.ldap.scripted_provider import NTP, WEB, entry, refresh_done, scripted
 from tests.lab.faults.kind import Kind
 from tests.lab.faults.scene import SERVICE, Scene
-from tests.lab.hosts import entered
-from tests.lab.ldif import SUFFIX, record, server_dn, service_dn
+from tests.lab.hosts.hosts import entered
+from tests.lab.slapd.ldif import SUFFIX, record, server_dn, service_dn
 from tests.lab.timeline import Claim
 
 __all__ = ["BadProvider", "ClockAhead", "EmptyDirectory", "ParentRenamed"]

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from tests.lab.faults.kind import Kind
-from tests.lab.node import Node
-from tests.lab.stage import FILE
+from tests.lab.hosts.node import Node
+from tests.lab.hosts.stage import FILE
 from tests.lab.timeline import Claim
 
 __all__ = ["BadConfiguration", "BadSet", "DescriptorsShort", "ModeUnreadable"]

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 
 from tests.lab.deadline import until
 from tests.lab.faults.kind import Kind
+from tests.lab.probers.trace import COMPLAINTS
 from tests.lab.timeline import Claim
-from tests.lab.trace import COMPLAINTS
 
 __all__ = ["HandoverQuiet", "TwoTriggers"]
 

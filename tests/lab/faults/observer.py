@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Final, Self
 
-from tests.lab.judgement import Probe
-from tests.lab.stage import ADDRESS, Stage
+from tests.lab.hosts.stage import ADDRESS, Stage
+from tests.lab.probers.judgement import Probe
 
 __all__ = ["INTERVAL_MS", "Observer", "Sample"]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from tests.lab.faults.kind import Kind
 from tests.lab.faults.scene import SERVICE
-from tests.lab.reading import links
+from tests.lab.slapd.reading import links
 from tests.lab.timeline import Claim
 
 __all__ = ["AgentKilledInMove", "AgentsHung", "AgentsKilled", "ProvidersHung", "ProvidersKilled"]

@@ -15,13 +15,13 @@ from typing import Any, Final
 import ldap
 
 from tests.lab.deadline import until
-from tests.lab.ldif import link_ldif, service_dn, service_ldif, state_dn
-from tests.lab.node import Node
-from tests.lab.reading import State, attributes, links, state
-from tests.lab.slapd import Slapd
-from tests.lab.stage import FILE, UNIT, Stage, Unit
+from tests.lab.hosts.node import Node
+from tests.lab.hosts.stage import FILE, UNIT, Stage, Unit
+from tests.lab.probers.trace import Line
+from tests.lab.slapd.ldif import link_ldif, service_dn, service_ldif, state_dn
+from tests.lab.slapd.reading import State, attributes, links, state
+from tests.lab.slapd.slapd import Slapd
 from tests.lab.timeline import Claim
-from tests.lab.trace import Line
 
 __all__ = ["SERVICE", "Scene"]
 

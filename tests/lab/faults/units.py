@@ -8,8 +8,8 @@ from typing import ClassVar
 
 from tests.lab.deadline import until
 from tests.lab.faults.kind import Kind
+from tests.lab.probers.trace import COMPLAINTS
 from tests.lab.timeline import Claim
-from tests.lab.trace import COMPLAINTS
 
 __all__ = ["ActivationFails", "StopFails", "StopHangs"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tests.lab.faults.observer import INTERVAL_MS, Sample
-from tests.lab.judgement import Probe, doubles, gaps_ns, outage_ns, runs_ns
+from tests.lab.probers.judgement import Probe, doubles, gaps_ns, outage_ns, runs_ns
 from tests.lab.timeline import Claim
 
 __all__ = ["HEALED_CUT_MS", "Excuse", "Observation", "Outcome", "Result", "Terms", "judged"]

@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 
 from relocd.agent.agent import Agent
 from relocd.model.settings import AgentSettings, DirectorySettings, ServerSettings, Settings, WireSettings
-from tests.entries import BASE, ME, service
-from tests.fake_directory import FakeDirectory, FakeOrders, FakeOutlets
-from tests.fakes import FakeServer, until
-from tests.plans import template_set
+from tests.support.entries import BASE, ME, service
+from tests.support.fake_directory import FakeDirectory, FakeOrders, FakeOutlets
+from tests.support.fakes import FakeServer, until
+from tests.support.plans import template_set
 
 __all__ = ["HELD", "SETTINGS", "Lab", "web"]
 

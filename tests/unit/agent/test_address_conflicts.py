@@ -11,10 +11,10 @@ import pytest
 from relocd.errors import Unavailable
 from relocd.model.dn import DN
 from relocd.model.settings import HandoverSettings
-from tests.entries import ME, csn, server, state
-from tests.fake_directory import FakeDirectory
-from tests.fakes import until
-from tests.plans import ETH0, interface
+from tests.support.entries import ME, csn, server, state
+from tests.support.fake_directory import FakeDirectory
+from tests.support.fakes import until
+from tests.support.plans import ETH0, interface
 from tests.unit.agent.lab import HELD, SETTINGS, Lab, web
 
 MAC = "02:00:00:00:00:99"

@@ -12,10 +12,10 @@ from relocd.errors import Failed, Unavailable
 from relocd.model.mode import Mode
 from relocd.model.settings import AgentSettings, HandoverSettings
 from relocd.model.template_set import Scope
-from tests.directory import ModelDirectory
-from tests.entries import cluster, server, service, state, status, uuid_of
-from tests.fakes import until
-from tests.plans import placed
+from tests.support.directory import ModelDirectory
+from tests.support.entries import cluster, server, service, state, status, uuid_of
+from tests.support.fakes import until
+from tests.support.plans import placed
 from tests.unit.agent.lab import HELD, SETTINGS, Lab, web
 
 # One that keeps nothing in stock, so that what comes to be of concern is read directly; and one that asks again late.

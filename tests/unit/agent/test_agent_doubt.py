@@ -11,11 +11,11 @@ import pytest
 from relocd.errors import Failed, Unavailable
 from relocd.model.template_set import FileSpec
 from relocd.sync.events import Lost
-from tests.directory import ModelDirectory
-from tests.entries import cluster, server, uuid_of
-from tests.fake_directory import FakeOutlets
-from tests.fakes import until
-from tests.plans import template_set
+from tests.support.directory import ModelDirectory
+from tests.support.entries import cluster, server, uuid_of
+from tests.support.fake_directory import FakeOutlets
+from tests.support.fakes import until
+from tests.support.plans import template_set
 from tests.unit.agent.lab import HELD, SETTINGS, Lab, web
 
 # One that keeps nothing in stock, so that what comes to be of concern is read directly; and one that asks again late.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from relocd.agent.converge import converged, departed
+from relocd.agent.convergence.converge import converged, departed
 from relocd.model.template_set import FileSpec, Role, UnitSpec
-from relocd.plan.desired import Footprint
-from tests.fakes import FakeServer, Killed
-from tests.plans import context, goal, template_set
+from relocd.reconcile.desired import Footprint
+from tests.support.fakes import FakeServer, Killed
+from tests.support.plans import context, goal, template_set
 
 ADDRESSES = ("192.0.2.10/24", "2001:db8::10/64")
 ACTIVE, STANDBY = goal("one", Role.ACTIVE, *ADDRESSES), goal("one", Role.STANDBY, *ADDRESSES)

@@ -11,8 +11,8 @@ import pytest
 
 from relocd import daemon
 from relocd.errors import Failed, Unavailable
-from tests.fakes import until
-from tests.unit.agent.test_configuration import SMALLEST
+from tests.support.fakes import until
+from tests.unit.config.test_configuration import SMALLEST
 
 _SIMPLE = SMALLEST + 'bind = "simple"\nbind_dn = "cn=me"\npassword_file = "{password}"\n'
 

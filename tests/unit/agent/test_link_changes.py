@@ -8,7 +8,7 @@ from math import inf
 import pytest
 
 from relocd.agent.link_changes import LinkChanges
-from tests.plans import ETH0
+from tests.support.plans import ETH0
 
 DOWN = replace(ETH0, up=False)
 FLAPPED = replace(ETH0, carrier_ups=ETH0.carrier_ups + 1)

@@ -9,10 +9,10 @@ from relocd.errors import Failed, Unavailable
 from relocd.model.settings import AgentSettings, DirectorySettings, ServerSettings, Settings
 from relocd.model.template_set import Scope
 from relocd.sync.events import Lost
-from tests.entries import BASE, ME, cluster, server, service, state, uuid_of
-from tests.fake_directory import FakeDirectory
-from tests.fakes import FakeServer
-from tests.plans import new_file, template_set
+from tests.support.entries import BASE, ME, cluster, server, service, state, uuid_of
+from tests.support.fake_directory import FakeDirectory
+from tests.support.fakes import FakeServer
+from tests.support.plans import new_file, template_set
 
 SETTINGS = Settings(
     ServerSettings(ME),

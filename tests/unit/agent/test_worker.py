@@ -8,15 +8,15 @@ from dataclasses import replace
 
 import pytest
 
-from relocd.agent.converge import Report
+from relocd.agent.convergence.converge import Report
 from relocd.agent.worker import Leave, Pace, Worker
 from relocd.model.host import UnitState
 from relocd.model.settings import AgentSettings, WireSettings
 from relocd.model.template_set import Role
-from relocd.plan.desired import Footprint
-from tests.agreement import agreement
-from tests.fakes import FakeServer, until
-from tests.plans import context, goal, placed
+from relocd.reconcile.desired import Footprint
+from tests.support.agreement import agreement
+from tests.support.fakes import FakeServer, until
+from tests.support.plans import context, goal, placed
 
 ADDRESS = "192.0.2.10/24"
 ACTIVE, STANDBY = goal("one", Role.ACTIVE, ADDRESS), goal("one", Role.STANDBY, ADDRESS)

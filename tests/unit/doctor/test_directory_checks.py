@@ -6,14 +6,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from relocd.doctor.config_checks import config_findings
-from relocd.doctor.directory_checks import between
+from relocd.doctor.directory.checks import between
+from relocd.doctor.directory.config import config_findings
+from relocd.doctor.directory.schema import schema_findings
 from relocd.doctor.finding import Level
 from relocd.doctor.report import as_json, is_well
-from relocd.doctor.schema_check import schema_findings
 from relocd.model.dn import DN
-from relocd.schema import ARC, definitions
-from relocd.slapd.config import Config, ConfigEntry
+from relocd.openldap.config import Config, ConfigEntry
+from relocd.schema.definitions import ARC, definitions
 
 OURS = [each for some in definitions() for each in some]
 

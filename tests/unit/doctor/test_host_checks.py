@@ -8,12 +8,12 @@ from ipaddress import ip_interface
 import pytest
 
 from relocd.doctor.finding import Level
-from relocd.doctor.host_checks import host_findings
-from relocd.doctor.host_facts import CAPABILITIES, Equipment, HostFacts, Manager, Network
+from relocd.doctor.host.checks import host_findings
+from relocd.doctor.host.facts import CAPABILITIES, Equipment, HostFacts, Manager, Network
 from relocd.model.entries import Isolation
 from relocd.model.host import Interface
 from relocd.model.settings import DirectorySettings, GuardSettings, ServerSettings, Settings
-from tests.entries import service, understood
+from tests.support.entries import service, understood
 
 WEB = understood(service("web", relocAddress=["192.0.2.10/24", "2001:db8::10/64"]))
 ETH0 = Interface(2, "eth0", b"\2" * 6, True, (ip_interface("192.0.2.1/24"), ip_interface("2001:db8::1/64")))

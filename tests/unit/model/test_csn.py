@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from relocd.model.csn import csn_server_id, csn_time_s
-from tests.entries import csn
+from tests.support.entries import csn
 
 
 def test_the_time_is_the_providers_in_seconds_since_1970():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from relocd.errors import Invalid
 from relocd.model import dn as module
 from relocd.model.dn import DN
-from tests.strategies import rdns, spelled, written
+from tests.support.strategies import rdns, spelled, written
 
 BASE = "ou=relocd,dc=example,dc=org"
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from relocd.model.dn import DN
 from relocd.model.entries import Failover, Isolation, Secret
 from relocd.model.parse import kinds, parsed
-from tests.entries import cluster, dn, entry, server, service, understood, uuid_of
+from tests.support.entries import cluster, dn, entry, server, service, understood, uuid_of
 
 
 def problem_of(found):

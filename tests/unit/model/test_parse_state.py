@@ -11,8 +11,8 @@ from ldap.filter import escape_filter_chars
 
 from relocd.model.dn import DN
 from relocd.model.parse import SEARCH_FILTER, parsed, search_filter
-from tests.entries import BASE, csn, dn, state, understood, uuid_of
-from tests.strategies import rdns, written
+from tests.support.entries import BASE, csn, dn, state, understood, uuid_of
+from tests.support.strategies import rdns, written
 
 FIRST = state("web", generation=None)
 

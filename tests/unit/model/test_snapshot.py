@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from relocd.model.dn import DN
 from relocd.model.snapshot import Snapshot
-from tests.entries import cluster, dn, server, service, state, understood, uuid_of
+from tests.support.entries import cluster, dn, server, service, state, understood, uuid_of
 
 ME = understood(server("me", services=["ntp", "gone"], clusters=["b", "a", "gone too"]))
 PEER = understood(server("peer", clusters=["a"]))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from relocd.cli import run
+from relocd.cli.main import run
 from relocd.errors import Invalid
 from relocd.operator.access import Access
 from relocd.operator.agent_access import with_agents_way

@@ -18,8 +18,8 @@ from relocd.sync.events import (
     Upsert,
 )
 from relocd.sync.mirror import Mirror, Saved
-from tests.directory import URI, ModelDirectory
-from tests.entries import ME, cluster, dn, server, service, state, uuid_of
+from tests.support.directory import URI, ModelDirectory
+from tests.support.entries import ME, cluster, dn, server, service, state, uuid_of
 
 MY_DN = DN.parse(ME)
 

@@ -10,8 +10,8 @@ from relocd.model.dn import DN
 from relocd.model.entries import Entry, EntryUUID
 from relocd.sync.events import Cookie, Deleted, Present, PresentPhaseEnd, RefreshDone, Started, Upsert
 from relocd.sync.mirror import Mirror
-from tests.directory import ModelDirectory
-from tests.entries import BASE, csn, server, service, state, uuid_of
+from tests.support.directory import ModelDirectory
+from tests.support.entries import BASE, csn, server, service, state, uuid_of
 from tests.unit.sync.test_mirror import MY_DN, filled
 
 COOKIE = f"rid=000,csn={csn(9)}"

@@ -8,13 +8,13 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 
 from relocd.model.dn import DN
 from relocd.model.entries import EntryUUID
-from relocd.sync.concern import concern_of
-from relocd.sync.content import Content, reduced, whole
 from relocd.sync.events import Lost, Upsert
+from relocd.sync.index import Content, reduced, whole
+from relocd.sync.interest import concern_of
 from relocd.sync.mirror import Mirror
 from relocd.sync.view import snapshot_of
-from tests.directory import ModelDirectory
-from tests.entries import ME, cluster, server, service
+from tests.support.directory import ModelDirectory
+from tests.support.entries import ME, cluster, server, service
 
 NAMES = ["me", "n1", "n2", "c1", "c2", "s1", "s2", "s3"]
 _name = st.sampled_from(NAMES)

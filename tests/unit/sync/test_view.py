@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from relocd.model.dn import DN
-from relocd.sync.concern import concern_of
-from relocd.sync.content import Content, reduced, whole
+from relocd.sync.index import Content, reduced, whole
+from relocd.sync.interest import concern_of
 from relocd.sync.view import snapshot_of
-from tests.entries import ME, cluster, dn, server, service, state, understood, uuid_of
+from tests.support.entries import ME, cluster, dn, server, service, state, understood, uuid_of
 
 MY_DN = DN.parse(ME)
 

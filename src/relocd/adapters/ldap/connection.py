@@ -1,0 +1,239 @@
+"""A connection to the directory: options, TLS, bind and plain searches, all of them limited in time.
+
+Blocking: it belongs to a thread. A connection that raised `Unavailable` is not used again; closing it and making a new
+one is the only way back, because nobody knows what became of an operation in between.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Final, Self
+
+import ldap
+
+from relocd.adapters.ldap.errors import UNREADABLE, translated
+from relocd.adapters.ldap.handshake import handshake_within
+from relocd.config.password_file import first_line
+from relocd.errors import Invalid, Unavailable
+from relocd.model.settings import DirectorySettings
+from relocd.model.uri import DirectoryUri
+
+__all__ = ["Connection", "Found", "check_files", "connect", "password"]
+
+Found = tuple[str, dict[str, list[bytes]]]
+"""One entry of a search: its name and the values of its attributes."""
+
+_KEEPALIVE_PROBES: Final = 3
+_SYSTEM_AUTHORITIES: Final = "/etc/ssl/certs/ca-certificates.crt"
+
+
+class Connection:
+    """A bound connection; `handle` is python-ldap's own object, for the one thread that owns the connection."""
+
+    def __init__(self, uri: str, handle: Any, operation_timeout_s: float) -> None:
+        self.uri = uri
+        self.handle = handle
+        self._timeout_s = operation_timeout_s
+
+    def search(self, base: str, scope: int, filter_: str, attributes: list[str]) -> list[Found]:
+        """The entries that match; raises `NotFound`, `Failed`, `Invalid` or `Unavailable`, also after the time limit.
+
+        References to other servers are not followed and not returned.
+        """
+        with translated(f"{self.uri}: search at {base!r}"):
+            message = self.handle.search_ext(base, scope, filter_, attributes)
+            _, found, _, _ = self.handle.result3(message, timeout=self._timeout_s)
+        return [(dn, values) for dn, values in found if dn is not None]
+
+    def close(self) -> None:
+        """Say goodbye without waiting for anything."""
+        with contextlib.suppress(ldap.LDAPError, *UNREADABLE):  # it is gone already
+            self.handle.unbind_ext()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def connect(uri: str, settings: DirectorySettings) -> Connection:
+    """A bound connection to one server.
+
+    Raises `Invalid` for a setting that is wrong, `Unavailable` or `Failed` for what the server does.
+    """
+    where = DirectoryUri.parse(uri)
+    _require_resolved(uri, where)
+    try:
+        handle = ldap.initialize(where.written())
+    except (ldap.LDAPError, *UNREADABLE) as error:
+        raise Invalid(f"{uri!r} is not the URI of a directory to libldap; write another for the same") from error
+    connection = Connection(uri, handle, settings.operation_timeout_s)
+    try:
+        _set_options(uri, handle, settings)
+        with _secured(uri, handle, settings):
+            _bind(uri, handle, settings)
+        _limit_silence(handle, settings)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _set_options(uri: str, handle: Any, settings: DirectorySettings) -> None:
+    """See ldap_set_option(3); seconds but for the user timeout of TCP (RFC 5482), which is in milliseconds."""
+    uses_tls = _uses_tls(uri, settings)
+    silence_s = max(1, round(settings.silence_timeout_s))
+    options = {
+        ldap.OPT_PROTOCOL_VERSION: ldap.VERSION3,
+        ldap.OPT_REFERRALS: ldap.OPT_OFF,
+        ldap.OPT_RESTART: ldap.OPT_ON,  # a signal to the process ends no operation
+        ldap.OPT_TIMEOUT: settings.operation_timeout_s,
+        ldap.OPT_TCP_USER_TIMEOUT: _milliseconds(settings.connect_timeout_s),
+        ldap.OPT_X_KEEPALIVE_IDLE: silence_s,
+        ldap.OPT_X_KEEPALIVE_INTERVAL: max(1, silence_s // _KEEPALIVE_PROBES),
+        ldap.OPT_X_KEEPALIVE_PROBES: _KEEPALIVE_PROBES,
+    }
+    if not uses_tls:  # with this option libldap spins a core for as long as a TLS handshake takes
+        options[ldap.OPT_NETWORK_TIMEOUT] = settings.connect_timeout_s
+    with translated(f"{uri}: options"):
+        for option, value in options.items():
+            handle.set_option(option, value)
+    if uses_tls:
+        _set_tls_options(uri, handle, settings)
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(1, round(seconds * 1000))
+
+
+def _set_tls_options(uri: str, handle: Any, settings: DirectorySettings) -> None:
+    files = {
+        ldap.OPT_X_TLS_CACERTFILE: settings.ca_file or _authorities(),
+        ldap.OPT_X_TLS_CERTFILE: settings.cert_file,
+        ldap.OPT_X_TLS_KEYFILE: settings.key_file,
+    }
+    for option, name in files.items():
+        if name:
+            _require_readable(name)
+            handle.set_option(option, name)
+    handle.set_option(ldap.OPT_X_TLS_REQUIRE_CERT, ldap.OPT_X_TLS_DEMAND)
+    try:
+        handle.set_option(ldap.OPT_X_TLS_NEWCTX, 0)  # last: it reads the files named before
+    except (ldap.LDAPError, ValueError) as error:
+        names = ", ".join(name for name in files.values() if name)
+        raise Invalid(
+            f"{uri}: TLS cannot use {names}; they must be PEM files, the key that of the certificate"
+        ) from error
+
+
+def _authorities() -> str:
+    """The file that ldap.conf(5) names, else the system's own; a context of its own knows neither by itself."""
+    named: str | None = ldap.get_option(ldap.OPT_X_TLS_CACERTFILE)
+    return named or (_SYSTEM_AUTHORITIES if Path(_SYSTEM_AUTHORITIES).exists() else "")
+
+
+def _uses_tls(uri: str, settings: DirectorySettings) -> bool:
+    return DirectoryUri.parse(uri).uses_tls(starttls=settings.starttls)
+
+
+def _require_resolved(uri: str, where: DirectoryUri) -> None:
+    """Raise `Unavailable` where the host has no address: libldap does not say that it was the name."""
+    if not where.host:
+        return
+    try:
+        socket.getaddrinfo(where.host, where.tcp_port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        remedy = "check the name, and the resolver of this machine"
+        raise Unavailable(f"{uri}: {where.host} does not resolve ({error.strerror}); {remedy}") from error
+
+
+@contextlib.contextmanager
+def _secured(uri: str, handle: Any, settings: DirectorySettings) -> Iterator[None]:
+    """Limit the handshakes within, which ldaps:// makes with its first operation; StartTLS makes its own at once."""
+    if not _uses_tls(uri, settings):
+        yield
+        return
+    where = DirectoryUri.parse(uri)
+    limit_s = settings.connect_timeout_s + settings.operation_timeout_s
+    with handshake_within(limit_s, uri, where.tcp_port):
+        if where.scheme == "ldap":
+            with translated(f"{uri}: StartTLS ({_trust(settings)})"):
+                handle.start_tls_s()
+        yield
+
+
+def _trust(settings: DirectorySettings) -> str:
+    """What the server's certificate is checked against: libldap does not say that it was the certificate."""
+    return f"its certificate must name the host and be signed by {settings.ca_file or 'an authority of the system'}"
+
+
+def _bind(uri: str, handle: Any, settings: DirectorySettings) -> None:
+    suffix = f" over TLS ({_trust(settings)})" if DirectoryUri.parse(uri).scheme == "ldaps" else ""
+    if settings.bind == "external":
+        with translated(f"{uri}: SASL EXTERNAL bind{suffix}"):
+            handle.sasl_bind_s("", "EXTERNAL", "")
+        return
+    # RFC 4513, section 5.1.2: a name without a password would be taken for an anonymous bind.
+    dn, secret = (settings.bind_dn, password(settings)) if settings.bind == "simple" else ("", "")
+    with translated(f"{uri}: bind as {dn or 'anonymous'}{suffix}"):
+        message = handle.simple_bind(dn, secret)
+        handle.result3(message, timeout=settings.operation_timeout_s)
+
+
+def password(settings: DirectorySettings) -> str:
+    """The first line of the password file; raises `Invalid` when it is missing, empty, no text or open to everyone."""
+    if not settings.password_file:
+        raise Invalid("bind = 'simple' needs `password_file`")
+    return first_line(Path(settings.password_file))
+
+
+def check_files(settings: DirectorySettings) -> Iterator[tuple[str, str]]:
+    """What is wrong with the files that the settings name, by their keys."""
+    for key in ("ca_file", "cert_file", "key_file"):
+        try:
+            _require_readable(getattr(settings, key) or os.devnull)
+        except Invalid as error:
+            yield key, str(error)
+    try:
+        if settings.bind == "simple":
+            password(settings)
+    except Invalid as error:
+        yield "password_file", str(error)
+
+
+def _require_readable(name: str) -> None:
+    with _opened(name):
+        pass
+
+
+@contextlib.contextmanager
+def _opened(name: str) -> Iterator[BinaryIO]:
+    """A file that was opened without waiting for anything, as for the writer of a pipe."""
+    try:
+        with os.fdopen(os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            yield file
+    except OSError as error:
+        raise Invalid(f"{name} cannot be read: {error.strerror}") from error
+
+
+def _limit_silence(handle: Any, settings: DirectorySettings) -> None:
+    """Let sent data stay unacknowledged, and a read or write of the socket wait, no longer than the settings say.
+
+    A server that hangs while it sends leaves half a message behind; libldap would wait for the other half for ever,
+    also where it was told to poll.
+    """
+    limit = struct.pack("ll", int(settings.operation_timeout_s), int(settings.operation_timeout_s % 1 * 1_000_000))
+    with socket.socket(fileno=os.dup(handle.fileno())) as same:
+        same.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+        same.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+        if same.family != socket.AF_UNIX:
+            same.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _milliseconds(settings.silence_timeout_s))

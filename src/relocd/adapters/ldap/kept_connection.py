@@ -1,0 +1,77 @@
+"""A connection that is kept: made when it is first needed, used in a thread of its own, dropped by whoever uses it.
+
+It goes to the server whose search is followed, since another may lag behind and know less; while none is followed, to
+the first one that answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from relocd.adapters.ldap.connection import Connection, connect
+from relocd.errors import RelocdError, Unavailable
+from relocd.model.settings import DirectorySettings
+
+__all__ = ["KeptConnection"]
+
+_Answer = TypeVar("_Answer")
+
+
+class KeptConnection:
+    """At most one connection. What is passed to `run` may use the other members; nobody else may but `aclose`.
+
+    `begin` is called first in the thread.
+    """
+
+    def __init__(
+        self,
+        settings: DirectorySettings,
+        current_uri: Callable[[], str | None],
+        name: str,
+        begin: Callable[[], object] = bool,
+    ) -> None:
+        self._settings = settings
+        self._current_uri = current_uri
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix=name, initializer=begin)
+        self._connection: Connection | None = None
+
+    async def run(self, act: Callable[[], _Answer]) -> _Answer:
+        """Do it in the thread, one after the other. What has begun goes on to its end, also when this is cancelled."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, act)
+
+    async def aclose(self) -> None:
+        """Close the connection once what is under way has ended; nothing waits for that."""
+        self._pool.submit(self.drop)
+        self._pool.shutdown(wait=False)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection, of which nobody knows whether it still works."""
+        return self._connection is not None
+
+    def get(self) -> Connection:
+        """The connection, kept or new; raises `Unavailable`, whatever the reason."""
+        current = self._current_uri()
+        if self._connection and current not in {None, self._connection.uri}:
+            self.drop()
+        if self._connection is None:
+            self._connection = self._first([current] if current else self._settings.uris)
+        return self._connection
+
+    def drop(self) -> None:
+        """Close it, if there is one."""
+        if self._connection:
+            self._connection.close()
+        self._connection = None
+
+    def _first(self, uris: Sequence[str]) -> Connection:
+        reasons = []
+        for uri in uris:
+            try:
+                return connect(uri, self._settings)
+            except RelocdError as error:
+                reasons.append(str(error))
+        raise Unavailable("; ".join(reasons))

@@ -1,0 +1,137 @@
+"""The port `DirectoryReader`: direct reads on a connection of their own, in a thread of their own.
+
+A service is stopped on the word of these reads, so that only a positive answer counts. None means that the server
+itself says that there is no such entry *and* has the base entry to show: one that is empty or not yet loaded has not,
+and gives the same answer for everything. Whatever else happens is `Unavailable`: nothing is known.
+
+One thing no client can tell apart: to an identity without the right to *disclose* an entry (slapd.access(5)) slapd says
+that there is none. The access rules must let the agent read all of relocd's entries but their secrets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, Self, TypeVar
+from uuid import UUID
+
+import ldap
+from ldap.filter import escape_filter_chars
+
+from relocd.adapters.ldap.connection import Connection, Found
+from relocd.adapters.ldap.entry import ATTRIBUTES, entry_of
+from relocd.adapters.ldap.errors import NotFound
+from relocd.adapters.ldap.kept_connection import KeptConnection
+from relocd.errors import RelocdError, Unavailable
+from relocd.model.dn import DN
+from relocd.model.entries import Entry, EntryUUID
+from relocd.model.settings import DirectorySettings
+
+__all__ = ["LdapReader"]
+
+_T = TypeVar("_T")
+
+_ANY: Final = "(objectClass=*)"
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """A search for one entry, and the filter that must find the base entry before "none" is believed."""
+
+    base: str
+    scope: int
+    filter: str
+    proof: str
+
+
+class LdapReader:
+    """Reads from the server that `current_uri` names, or else from the first one that answers.
+
+    `begin` is called first in its thread.
+    """
+
+    def __init__(
+        self, settings: DirectorySettings, current_uri: Callable[[], str | None], begin: Callable[[], object] = bool
+    ) -> None:
+        self._base = settings.base
+        self._kept = KeptConnection(settings, current_uri, "ldap-reader", begin)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connection once a read that is under way has ended; nothing waits for that."""
+        await self._kept.aclose()
+
+    async def by_dn(self, dn: DN) -> Entry | None:
+        """The entry of that name, or None when the directory says that there is none."""
+        return await self._answer(_Question(dn.text, ldap.SCOPE_BASE, _ANY, _ANY))
+
+    async def by_uuid(self, uuid: EntryUUID) -> Entry | None:
+        """The entry of that identity below the base, or None when the directory says that there is none."""
+        question = _Question(self._base, ldap.SCOPE_SUBTREE, f"(entryUUID={UUID(uuid)})", proof="(entryUUID=*)")
+        return await self._answer(question)
+
+    async def linking_to(self, service: DN) -> tuple[Entry, ...]:
+        """Every server and cluster below the base with a direct link to that name; raises `Unavailable`."""
+        filter_ = f"(relocServiceLink={escape_filter_chars(service.text)})"
+        return await self._kept.run(lambda: self._asked(lambda connection: self._linking(connection, filter_)))
+
+    async def _answer(self, question: _Question) -> Entry | None:
+        return await self._kept.run(lambda: self._asked(lambda connection: self._entry(connection, question)))
+
+    def _asked(self, ask: Callable[[Connection], _T]) -> _T:
+        """Ask, and once more on a new connection when the one kept from before turns out to be dead."""
+        kept = self._kept.is_open
+        try:
+            return self._ask(ask)
+        except Unavailable:
+            if not kept:
+                raise
+            return self._ask(ask)
+
+    def _ask(self, ask: Callable[[Connection], _T]) -> _T:
+        try:
+            return ask(self._kept.get())
+        except RelocdError as error:
+            self._kept.drop()
+            raise Unavailable(str(error)) from error
+
+    def _linking(self, connection: Connection, filter_: str) -> tuple[Entry, ...]:
+        found = connection.search(self._base, ldap.SCOPE_SUBTREE, filter_, ATTRIBUTES)
+        if not found:
+            self._prove(connection, _ANY)
+        return tuple(entry_of(*each) for each in found)
+
+    def _entry(self, connection: Connection, question: _Question) -> Entry | None:
+        found = self._found(connection, question)
+        if found is None:
+            self._prove(connection, question.proof)
+        return None if found is None else entry_of(*found)
+
+    def _found(self, connection: Connection, question: _Question) -> Found | None:
+        try:
+            found = connection.search(question.base, question.scope, question.filter, ATTRIBUTES)
+        except NotFound:
+            return None
+        if not found and question.scope == ldap.SCOPE_BASE:
+            raise Unavailable(f"{connection.uri}: {question.base} is there, but this identity may not read it")
+        return found[0] if found else None
+
+    def _prove(self, connection: Connection, proof: str) -> None:
+        """Raise `Unavailable` unless the server has the base entry to show."""
+        base = self._base
+        try:
+            shown = connection.search(base, ldap.SCOPE_BASE, proof, ["1.1"])
+        except NotFound as error:
+            raise Unavailable(
+                f"{connection.uri}: the directory has no entry {base}: empty or not yet loaded"
+            ) from error
+        if not shown:
+            raise Unavailable(f"{connection.uri}: this identity must be allowed to search {base} for {proof}")

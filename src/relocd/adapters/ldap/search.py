@@ -1,0 +1,199 @@
+"""One persistent search on one connection, from its request to its end (RFC 4533).
+
+Liveness. Keepalive and the user timeout of TCP notice a dead host; a slapd that hangs on a living host they do not. So
+after `silence_timeout_s` without a message the base entry is asked for on the same connection, and any answer within
+`operation_timeout_s` will do.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import ldap
+from ldap.controls import RequestControl, ResponseControl
+
+from relocd.adapters.ldap.connection import Connection
+from relocd.adapters.ldap.entry import ATTRIBUTES, entry_of
+from relocd.adapters.ldap.errors import translated
+from relocd.adapters.ldap.thread_bridge import StopSignal
+from relocd.errors import Failed, Invalid, Unavailable
+from relocd.model.entries import Entry
+from relocd.model.settings import DirectorySettings
+from relocd.sync.events import SyncEvent
+from relocd.sync.messages import (
+    SYNC_INFO,
+    SYNC_REQUEST,
+    SYNC_STATE,
+    State,
+    SyncState,
+    sync_info,
+    sync_request,
+    sync_state,
+)
+from relocd.sync.session import Session
+
+__all__ = ["PersistentSearch", "Plan", "Restarted"]
+
+_log = logging.getLogger(__name__)
+
+_CHUNK: Final = 1000
+"""Events of a refresh that are handed over together: until it is complete nobody waits for them."""
+
+_NO_TIME_S: Final = 1e-6
+"""To poll; with a true zero python-ldap 3.4 stumbles over its own empty answer when controls are wanted."""
+
+Emit = Callable[[Sequence[SyncEvent]], None]
+
+
+class Restarted(Unavailable):
+    """The agent itself asked for another search."""
+
+
+class _StateControl(ResponseControl):  # type: ignore[misc]  # the library has no types
+    """The Sync State control of an entry, decoded by `relocd.sync.messages`."""
+
+    state: SyncState
+
+    def decodeControlValue(self, encodedControlValue: bytes) -> None:  # noqa: N802, N803 - the library's names
+        self.state = sync_state(encodedControlValue)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is searched for, and how long what may take."""
+
+    settings: DirectorySettings
+    filter: str
+
+
+class PersistentSearch:
+    """One search; `follow` runs it in the calling thread until it ends."""
+
+    def __init__(self, connection: Connection, plan: Plan, session: Session, stop: StopSignal) -> None:
+        self._connection = connection
+        self._plan = plan
+        self._session = session
+        self._stop = stop
+        self._probe: int | None = None
+        self._heard_at = time.monotonic()
+
+    def start(self) -> None:
+        """Send the request, with the session's cookie."""
+        control = RequestControl(SYNC_REQUEST, True, sync_request(str(self._session.cookie or "")))
+        with translated(self._doing):
+            self._connection.handle.search_ext(
+                self._plan.settings.base,
+                ldap.SCOPE_SUBTREE,
+                self._plan.filter,
+                ATTRIBUTES,
+                serverctrls=[control],
+            )
+
+    def follow(self, emit: Emit) -> None:
+        """Emit what arrives until asked to stop; raises an error of relocd when the search ends in any other way."""
+        held: list[SyncEvent] = []
+        descriptor = self._connection.handle.fileno()
+        try:
+            while not self._stop.is_set():
+                if self._stop.take_interrupt():
+                    raise Restarted(f"{self._doing}: begun anew, since it did not tell what it should")
+                idle = self._drain(held)
+                if held and (not self._session.refreshing or len(held) >= _CHUNK):
+                    emit(held)
+                    held = []
+                if idle:
+                    self._wait(descriptor)
+        finally:
+            emit(held)
+
+    @property
+    def _doing(self) -> str:
+        return f"{self._connection.uri}: persistent search below {self._plan.settings.base!r}"
+
+    def _drain(self, held: list[SyncEvent]) -> bool:
+        """Take what has arrived, up to a chunk; whether that was all."""
+        for _ in range(_CHUNK):
+            with translated(self._doing):
+                kind, data, message = self._receive()
+                if kind is None:
+                    return True
+                self._heard_at = time.monotonic()
+                if message == self._probe:
+                    self._probe = None if kind == ldap.RES_SEARCH_RESULT else self._probe
+                else:
+                    held += self._events(kind, data)
+        return False
+
+    def _receive(self) -> tuple[int | None, Any, int]:
+        """The next message that is here, if any."""
+        try:
+            kind, data, message, _, _, _ = self._connection.handle.result4(
+                ldap.RES_ANY,
+                all=0,
+                timeout=_NO_TIME_S,
+                add_ctrls=1,
+                add_intermediates=1,
+                resp_ctrl_classes={SYNC_STATE: _StateControl},
+            )
+        except ldap.TIMEOUT:
+            return None, [], -1
+        except ldap.LDAPError as error:
+            if self._probe is None or _message_of(error) != self._probe:
+                raise
+            return ldap.RES_SEARCH_RESULT, [], self._probe  # a refusal is an answer, too
+        return kind, data, message
+
+    def _events(self, kind: int, data: Any) -> list[SyncEvent]:
+        """What one message of the search means."""
+        if kind == ldap.RES_SEARCH_ENTRY:
+            return [event for dn, values, controls in data for event in self._entry(dn, values, controls)]
+        if kind == ldap.RES_INTERMEDIATE:
+            values = [value for name, value, _ in data if name == SYNC_INFO]
+            return [event for value in values for event in self._session.info(sync_info(value))]
+        if kind == ldap.RES_SEARCH_RESULT:
+            raise Failed(f"{self._doing}: the server has ended it")
+        _log.warning("not followed", extra={"fields": {"server": self._connection.uri, "referral": str(data)}})
+        return []
+
+    def _entry(self, dn: str, values: dict[str, list[bytes]], controls: Sequence[_StateControl]) -> list[SyncEvent]:
+        if not controls:
+            _log.warning("entry without a Sync State control", extra={"fields": {"dn": dn}})
+            return []
+        state = controls[0].state
+        carried = state.state in {State.ADD, State.MODIFY}
+        return self._session.entry(state, self._understood(dn, values, state) if carried else None)
+
+    def _understood(self, dn: str, values: dict[str, list[bytes]], state: SyncState) -> Entry | None:
+        """The entry, or None when its name is malformed: that must not lose the others."""
+        try:
+            return entry_of(dn, values | {"entryUUID": [state.uuid.encode()]})
+        except Invalid as error:
+            _log.error("entry left out", extra={"fields": {"dn": dn, "uuid": state.uuid, "problem": str(error)}})
+            return None
+
+    def _wait(self, descriptor: int) -> None:
+        """Wait for data; ask for a sign of life when there was none for long, and give up when there is none."""
+        settings = self._plan.settings
+        limit_s = settings.silence_timeout_s + (settings.operation_timeout_s if self._probe is not None else 0.0)
+        left_s = self._heard_at + limit_s - time.monotonic()
+        if left_s > 0:
+            self._stop.wait_readable(descriptor, left_s)
+        elif self._probe is None:
+            self._ask()
+        else:
+            raise Unavailable(f"{self._doing}: the server has not answered for {limit_s:g} s; it hangs")
+
+    def _ask(self) -> None:
+        with translated(self._doing):
+            self._probe = self._connection.handle.search_ext(
+                self._plan.settings.base, ldap.SCOPE_BASE, attrlist=["1.1"]
+            )
+
+
+def _message_of(error: ldap.LDAPError) -> int | None:
+    details = error.args[0] if error.args else None
+    return details.get("msgid") if isinstance(details, dict) else None

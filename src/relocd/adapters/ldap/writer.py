@@ -1,0 +1,151 @@
+"""The port `DirectoryWriter`: writes on a connection of their own, in a thread of their own.
+
+A write goes out once. Until its request is sent an error means that nothing is written: a server acts on a request only
+when it has all of it. From then on only the server's own answer tells, and without one the outcome is unknown. Nothing
+is tried again here: by then it may have happened, and somebody may have built on it.
+
+A connection lies idle between writes, and its server may have ended it. So that a write does not go where nobody reads
+it, which could not be told from one that was read, the connection is looked at first and made anew if need be.
+"""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Final, Self
+
+import ldap
+from ldap.controls import RequestControl
+from ldap.controls.libldap import AssertionControl
+
+from relocd.adapters.ldap.connection import Connection
+from relocd.adapters.ldap.errors import UNREADABLE, translated
+from relocd.adapters.ldap.kept_connection import KeptConnection
+from relocd.adapters.ldap.outcomes import outcome_of
+from relocd.errors import Invalid
+from relocd.model.dn import DN
+from relocd.model.entries import Attributes
+from relocd.model.settings import DirectorySettings
+from relocd.model.writes import Add, Change, Delete, Done, Increment, Modification, Outcome, Replace, Unknown
+
+__all__ = ["LdapWriter"]
+
+_CODES: Final = {Add: ldap.MOD_ADD, Delete: ldap.MOD_DELETE, Replace: ldap.MOD_REPLACE}
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What is sent: `send` does it on python-ldap's handle and returns the number of the message."""
+
+    doing: str
+    send: Callable[[Any], int]
+
+
+class LdapWriter:
+    """Writes to the server that `current_uri` names, or else to the first one that answers.
+
+    `begin` is called first in its thread.
+    """
+
+    def __init__(
+        self, settings: DirectorySettings, current_uri: Callable[[], str | None], begin: Callable[[], object] = bool
+    ) -> None:
+        self._timeout_s = settings.operation_timeout_s
+        self._base = settings.base
+        self._kept = KeptConnection(settings, current_uri, "ldap-writer", begin)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connection once a write that is under way has ended; nothing waits for that."""
+        await self._kept.aclose()
+
+    async def apply(self, write: Modification) -> Outcome:
+        """Make all changes, or none; raises `Invalid` for an assertion that is no filter."""
+        changes, controls = [_change(each) for each in write.changes], _controls(write.assertion)
+        return await self._write(
+            _Request(str(write), lambda handle: handle.modify_ext(write.dn.text, changes, controls))
+        )
+
+    async def create(self, dn: DN, attributes: Attributes) -> Outcome:
+        """Add an entry; `Exists` when there is one of that name, `Lost` when there is none above it."""
+        content = [(name, list(values)) for name, values in attributes.items()]
+        return await self._write(_Request(f"create {dn}", lambda handle: handle.add_ext(dn.text, content)))
+
+    async def reach(self) -> None:
+        """Return once the server has shown the base entry on this connection; raises `Unavailable` or `Failed`."""
+        await self._kept.run(self._reached)
+
+    def _reached(self) -> None:
+        connection = self._living()
+        try:
+            with translated(f"{connection.uri}: look at {self._base} before letting go"):
+                message = connection.handle.search_ext(self._base, ldap.SCOPE_BASE, "(objectClass=*)", ["1.1"])
+                connection.handle.result3(message, timeout=self._timeout_s)
+        except BaseException:
+            self._kept.drop()
+            raise
+
+    async def _write(self, request: _Request) -> Outcome:
+        return await self._kept.run(lambda: self._written(request))
+
+    def _written(self, request: _Request) -> Outcome:
+        try:
+            outcome = self._sent(request)
+        except BaseException:
+            self._kept.drop()
+            raise
+        if isinstance(outcome, Unknown):
+            self._kept.drop()
+        return outcome
+
+    def _sent(self, request: _Request) -> Outcome:
+        connection = self._living()
+        doing = f"{connection.uri}: {request.doing}"
+        with translated(doing):
+            message = request.send(connection.handle)
+        try:
+            connection.handle.result3(message, timeout=self._timeout_s)
+        except (ldap.LDAPError, *UNREADABLE) as error:
+            return outcome_of(doing, error)
+        return Done()
+
+    def _living(self) -> Connection:
+        connection = self._kept.get()
+        if _has_spoken(connection):
+            self._kept.drop()
+            connection = self._kept.get()
+        return connection
+
+
+def _has_spoken(connection: Connection) -> bool:
+    """Whether something has come that nobody asked for: its end, or the notice of it (RFC 4511, section 4.4.1)."""
+    idle = select.poll()
+    idle.register(connection.handle.fileno(), select.POLLIN)
+    return bool(idle.poll(0))
+
+
+def _change(change: Change) -> tuple[int, str, list[bytes] | None]:
+    """The change as python-ldap takes it; None is how it says "no values"."""
+    if isinstance(change, Increment):
+        return ldap.MOD_INCREMENT, change.attribute, [str(change.by).encode()]
+    return _CODES[type(change)], change.attribute, list(change.values) or None
+
+
+def _controls(assertion: str | None) -> list[RequestControl]:
+    """The assertion (RFC 4528), critical: a server that knows none must not write. Encoded before anything is sent."""
+    if assertion is None:
+        return []
+    try:
+        value = AssertionControl(True, assertion).encodeControlValue()
+    except ldap.LDAPError as error:
+        raise Invalid(f"the assertion {assertion!r} is not an LDAP filter (RFC 4515)") from error
+    return [RequestControl(ldap.CONTROL_ASSERT, True, value)]

@@ -1,0 +1,135 @@
+"""The port `Meter` for Prometheus: an HTTP server in a thread of its own that shows the figures at /metrics.
+
+It says nothing that the status does not say, and takes nothing. Whoever reaches it reads the names of services.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter as Counted
+from collections.abc import Iterator, Mapping
+from typing import Final, Self
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, make_wsgi_app
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from relocd import __version__
+from relocd.adapters.local.metrics_server import MetricsServer
+from relocd.model.mode import Mode
+from relocd.ports import Standing
+
+__all__ = ["PrometheusMeter"]
+
+_log = logging.getLogger(__name__)
+_Values = Mapping[tuple[str, ...], float]
+"""Figures by the values of their labels."""
+_SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+class PrometheusMeter(Collector):
+    """Figures that can be fetched within the `async with` block; where they cannot, that is logged and nothing else.
+
+    `listen` is `HOST:PORT`; `lease_s` is shown, so that rules can hold the age of the heartbeat against it.
+    """
+
+    def __init__(self, listen: str, lease_s: float) -> None:
+        self._listen = listen
+        self._server: MetricsServer | None = None
+        self._standing = Standing()
+        self._registry = CollectorRegistry()
+        self._steps = Histogram(
+            "relocd_step_seconds",
+            "Time of the steps of convergences, and of each as a whole (all)",
+            ("step", "outcome"),
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._searches = Counter(
+            "relocd_searches", "Searches begun; each but the first reconnects", registry=self._registry
+        )
+        self._heartbeat = Gauge(
+            "relocd_heartbeat_confirmed_timestamp_seconds",
+            "When the last heartbeat was sent that has come back, 0 before the first",
+            registry=self._registry,
+        )
+        self._echo = Histogram(
+            "relocd_heartbeat_echo_seconds",
+            "From a heartbeat's writing to its coming back: provider, replication and search",
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        lease = Gauge("relocd_lease_seconds", "How old a heartbeat may be: [handover] lease_s", registry=self._registry)
+        lease.set(lease_s)
+        Gauge("relocd_info", "The version", ("version",), registry=self._registry).labels(__version__).set(1)
+        ProcessCollector(registry=self._registry)
+        self._registry.register(self)
+
+    async def __aenter__(self) -> Self:
+        host, _, port = self._listen.rpartition(":")
+        try:
+            self._server = MetricsServer(host.strip("[]"), int(port), make_wsgi_app(self._registry))
+        except (OSError, ValueError) as error:  # the latter for what can be no host's name
+            fields = {"listen": self._listen, "problem": str(error)}
+            _log.warning("no metrics, their port cannot be used", extra={"fields": fields})
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._server is not None:
+            await asyncio.to_thread(self._server.end)
+
+    def acted(self, step: str, took_s: float, outcome: str) -> None:
+        """Count a step in its histogram."""
+        self._steps.labels(step, outcome).observe(took_s)
+
+    def searched(self) -> None:
+        """Count a search."""
+        self._searches.inc()
+
+    def confirmed(self, age_s: float) -> None:
+        """Keep when the heartbeat was sent, by the clock of this host, and how long it was on its way."""
+        self._heartbeat.set(time.time() - age_s)
+        self._echo.observe(age_s)
+
+    def stand(self, standing: Standing) -> None:
+        """Replace the figures of services at once: a fetch sees these or those before."""
+        self._standing = standing
+
+    def collect(self) -> Iterator[Metric]:
+        """The figures of services and of the agent as a whole; called by the server's thread."""
+        now = self._standing
+        yield from _of_each_service(now)
+        yield from _of_all_services(now)
+        yield _gauge(
+            "relocd_mode", "1 for what a person told the agent", {(mode,): mode is now.mode for mode in Mode}, "mode"
+        )
+        yield GaugeMetricFamily("relocd_directory_current", "1 while the search is complete and goes on", now.current)
+        yield GaugeMetricFamily("relocd_problems", "What somebody should look at", now.problems)
+
+
+def _of_each_service(now: Standing) -> Iterator[Metric]:
+    states: _Values = {(each.name, each.state): 1 for each in now.services}
+    holds: _Values = {(each.name,): each.holds for each in now.services if each.holds is not None}
+    generations: _Values = {(each.name,): each.generation for each in now.services if each.generation is not None}
+    yield _gauge("relocd_service_state", "1 for the state of a service here", states, "service", "state")
+    yield _gauge("relocd_service_holds", "1 on the server that holds an exclusive service", holds, "service")
+    yield _gauge("relocd_generation", "The generation acted on", generations, "service")
+
+
+def _of_all_services(now: Standing) -> Iterator[Metric]:
+    counted = Counted(each.state for each in now.services)
+    held = sum(each.holds is True for each in now.services)
+    yield _gauge(
+        "relocd_services", "Services by their state here", {(state,): n for state, n in counted.items()}, "state"
+    )
+    yield GaugeMetricFamily("relocd_held_services", "Exclusive services that this server holds", held)
+
+
+def _gauge(name: str, text: str, values: _Values, *labels: str) -> Metric:
+    """A gauge with one sample for each tuple of label values, in their order."""
+    family = GaugeMetricFamily(name, text, labels=labels)
+    for key, value in sorted(values.items()):
+        family.add_metric(key, value)
+    return family

@@ -1,0 +1,229 @@
+"""The port `Wire`: asking for addresses and announcing them, with raw Ethernet frames on packet sockets (packet(7)).
+
+Two sockets, one for ARP and one for IPv6, hear all interfaces and live as long as the agent: closing a packet socket
+waits for the kernel's network stack, some 15 ms in which the event loop would stand still. While nothing is asked
+for, a filter in the kernel rejects every frame, so that traffic never wakes the agent; during a probe it lets through
+ARP and neighbour discovery only.
+
+Interfaces that are not Ethernet have no neighbours to ask: a probe there hears nobody, an announcement is not sent.
+`frames` builds and reads the frames.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import errno
+import socket
+import struct
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+from types import TracebackType
+from typing import Final, Self
+
+from relocd.adapters.net import frames
+from relocd.errors import Failed, Unavailable
+from relocd.model.entries import ServiceAddress
+from relocd.model.host import Interface, Probe
+from relocd.model.settings import WireSettings
+
+__all__ = ["PacketWire", "attach_filter", "translated"]
+
+Address = IPv4Address | IPv6Address
+
+_FRAME_BYTES: Final = 2048
+_SO_ATTACH_FILTER: Final = 26  # asm-generic/socket.h; Python has no name for it
+_FILTERS: Final = {frames.ARP: frames.EVERYTHING, frames.IPV6: frames.NEIGHBOUR_DISCOVERY}
+
+_PASSING: Final = frozenset({errno.ENOBUFS, errno.EAGAIN, errno.EINTR, errno.ENOMEM})
+_REMEDIES: Final[Mapping[int, str]] = {
+    errno.EPERM: "run the agent as root or give it CAP_NET_RAW",
+    errno.ENETDOWN: "bring the interface up",
+}
+
+
+@contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Turn every error of a socket into one of ours, its message opened by what was being done."""
+    try:
+        yield
+    except OSError as error:
+        reason = f"{doing}: {error.strerror or error}"
+        if error.errno in _PASSING:
+            raise Unavailable(f"{reason}; it is worth another try") from error
+        remedy = _REMEDIES.get(error.errno or 0)
+        raise Failed(f"{reason}; {remedy}" if remedy else reason) from error
+
+
+def attach_filter(sock: socket.socket, program: Sequence[frames.Instruction]) -> None:
+    """Have the kernel deliver only what a classic BPF program lets through; replaces the filter before."""
+    code = b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
+    buffer = ctypes.create_string_buffer(code)
+    sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", len(program), ctypes.addressof(buffer)))
+
+
+def _require_up(interface: Interface) -> None:
+    if not interface.up:
+        raise Failed(f"{interface.name} is down or has no carrier: nobody can be asked or told; check its cable")
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """A probe that is under way; `own` are the MACs of this host, `held` says that it has the addresses itself."""
+
+    interface: Interface
+    addresses: frozenset[Address]
+    own: frozenset[bytes]
+    held: bool
+    answer: asyncio.Future[frames.Claim]
+
+    def take(self, interface: str, claim: frames.Claim) -> None:
+        """Keep the first claim that answers.
+
+        A host that only asks counts as well (RFC 5227, section 2.1.1; RFC 4862, section 5.4.3), but of two servers
+        that ask at the same moment one goes on, that of the lower MAC; else they would put each other off for ever.
+        Who has the address itself is asked in its turn, and has no rival in who only asks.
+        """
+        if interface != self.interface.name or claim.ip not in self.addresses or claim.mac in self.own:
+            return
+        counts = not claim.asking or (not self.held and claim.mac < self.interface.mac)
+        if counts and not self.answer.done():
+            self.answer.set_result(claim)
+
+
+class PacketWire:
+    """ARP and neighbour discovery in the network namespace in which it was opened.
+
+    `interfaces` tells the interfaces of this host, whose own frames are never an answer.
+    """
+
+    def __init__(self, settings: WireSettings, interfaces: Callable[[], Iterable[Interface]]) -> None:
+        self._settings = settings
+        self._interfaces = interfaces
+        self._sockets: dict[int, socket.socket] = {}
+        self._questions: list[_Question] = []
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def open(self) -> None:
+        """Open the sockets. Raises `Failed` without the right to."""
+        try:
+            for protocol in _FILTERS:
+                self._open(protocol)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Close the sockets."""
+        for sock in self._sockets.values():
+            asyncio.get_running_loop().remove_reader(sock)
+            sock.close()
+        self._sockets.clear()
+
+    async def probe(self, interface: Interface, addresses: Sequence[ServiceAddress]) -> Sequence[Probe]:
+        """Ask for all addresses at once, several times, and say who answered.
+
+        Returns with the first answer, so that the other addresses are then still open; else after the last pause.
+        Raises `Failed` on an interface that is not up, where silence says nothing.
+        """
+        return await self._asked(interface, addresses, held=False)
+
+    async def contested(self, interface: Interface, addresses: Sequence[ServiceAddress]) -> Sequence[Probe]:
+        """Ask likewise for addresses that this host has itself, and say which other host has one, too.
+
+        The frames of a probe claim nothing, so they take nothing from the other host (RFC 5227, section 2.1.1).
+        """
+        return await self._asked(interface, addresses, held=True)
+
+    async def announce(self, interface: Interface, addresses: Sequence[ServiceAddress]) -> None:
+        """Tell all neighbours once, in every form they may heed."""
+        if interface.mac:
+            _require_up(interface)
+            self._send(interface, [f for each in addresses for f in frames.announcements(interface.mac, each.ip)])
+
+    async def _asked(self, interface: Interface, addresses: Sequence[ServiceAddress], *, held: bool) -> Sequence[Probe]:
+        ips = frozenset(address.ip for address in addresses)
+        answer = await self._answer(interface, ips, held=held) if ips and interface.mac else None
+        return tuple(
+            Probe(address, answer.mac.hex(":") if answer is not None and answer.ip == address.ip else None)
+            for address in addresses
+        )
+
+    async def _answer(self, interface: Interface, ips: frozenset[Address], *, held: bool) -> frames.Claim | None:
+        _require_up(interface)
+        asking = [frames.probe(interface.mac, ip) for ip in ips]
+        with self._joined(interface, ips), self._heard(interface, ips, held=held) as answer:
+            for _ in range(self._settings.probes):
+                self._send(interface, asking)
+                await asyncio.wait((answer,), timeout=self._settings.probe_interval_ms / 1000)
+                if answer.done():
+                    return answer.result()
+        return None
+
+    @contextmanager
+    def _heard(
+        self, interface: Interface, ips: frozenset[Address], *, held: bool
+    ) -> Iterator[asyncio.Future[frames.Claim]]:
+        """The first claim of another host on one of the addresses, listened for inside the block."""
+        own = frozenset((interface.mac, *(each.mac for each in self._interfaces())))
+        question = _Question(interface, ips, own, held, asyncio.get_running_loop().create_future())
+        self._questions.append(question)
+        self._set_filters()
+        try:
+            yield question.answer
+        finally:
+            self._questions.remove(question)
+            self._set_filters()
+
+    @contextmanager
+    def _joined(self, interface: Interface, ips: frozenset[Address]) -> Iterator[None]:
+        """Be in the groups of the IPv6 addresses, to hear another host that asks for them (RFC 4862, section 5.4.2)."""
+        groups = {frames.solicited_node(ip) for ip in ips if isinstance(ip, IPv6Address)}
+        if not groups:
+            yield
+            return
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as member:
+            with translated(f"join the neighbour discovery of {interface.name}"):
+                for group in groups:
+                    request = group.packed + struct.pack("@I", interface.index)
+                    member.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, request)
+            yield
+
+    def _open(self, protocol: int) -> None:
+        with translated("open a packet socket"):
+            sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.htons(protocol))
+            self._sockets[protocol] = sock
+            attach_filter(sock, frames.NOTHING)
+        asyncio.get_running_loop().add_reader(sock, self._hear, sock)
+
+    def _set_filters(self) -> None:
+        with translated("set the filter of a packet socket"):
+            for protocol, sock in self._sockets.items():
+                attach_filter(sock, _FILTERS[protocol] if self._questions else frames.NOTHING)
+
+    def _hear(self, sock: socket.socket) -> None:
+        """Give one received frame to the probes that wait for it."""
+        try:
+            frame, (interface, *_) = sock.recvfrom(_FRAME_BYTES)
+        except OSError:  # nothing there, or the interface went down
+            return
+        claim = frames.claim(frame)
+        if claim is not None:
+            for question in self._questions:
+                question.take(interface, claim)
+
+    def _send(self, interface: Interface, sent: Iterable[bytes]) -> None:
+        with translated(f"send on {interface.name}"):
+            for frame in sent:
+                protocol = int.from_bytes(frame[12:14])
+                self._sockets[protocol].sendto(frame, (interface.name, protocol))

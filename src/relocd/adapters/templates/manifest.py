@@ -1,0 +1,192 @@
+"""`manifest.toml` to a `TemplateSet`: the words of the file, their defaults, and what they must not say.
+
+`templates/README.md` describes every key for those who write sets.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Final
+
+from relocd.adapters.templates.declarations import DeclaredTable, declared
+from relocd.adapters.templates.set_folder import MANIFEST, SetFolder
+from relocd.config.toml_lines import KeyPath
+from relocd.config.toml_values import TomlText
+from relocd.model.settings import LONGEST_S
+from relocd.model.template_set import Command, FileSpec, First, Role, Scope, TemplateSet, UnitAction, UnitSpec
+
+__all__ = ["template_set"]
+
+_MODE: Final = re.compile(r"0?[0-7]{3}")
+_UNIT: Final = re.compile(r"[A-Za-z0-9:_.@\\{}-]+")
+_PLACEHOLDER: Final = re.compile(r"\{[^}]*\}?|\}")
+
+# What makes sense when: a unit is not stopped because its service arrives, nor started because it is gone.
+_UNIT_WORDS: Final[Mapping[str, frozenset[UnitAction]]] = {
+    "active": frozenset(UnitAction) - {UnitAction.STOP},
+    "standby": frozenset(UnitAction),
+    "removed": frozenset(UnitAction) - {UnitAction.START},
+    "change": frozenset({UnitAction.RELOAD, UnitAction.RESTART, UnitAction.NONE}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """`[[file]]`: as `FileSpec`, with the mode as people write it."""
+
+    source: str
+    target: str
+    owner: str = "root"
+    group: str = "root"
+    mode: str = "0640"
+    roles: frozenset[Role] = frozenset({Role.ACTIVE})
+    checks: tuple[tuple[str, ...], ...] = ()
+    max_line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Manifest:
+    """The whole file; the tables are named as they are written, in the singular."""
+
+    description: str = ""
+    scope: Scope = Scope.SERVICE
+    first: First = First.UNITS
+    check_timeout_s: float = 10.0
+    file: tuple[_File, ...] = ()
+    unit: tuple[UnitSpec, ...] = ()
+    command: tuple[Command, ...] = ()
+    parameters: Mapping[str, DeclaredTable] | None = None
+    secrets: Mapping[str, DeclaredTable] | None = None
+
+
+def template_set(folder: SetFolder) -> TemplateSet:
+    """The set that a folder holds; raises `Invalid` with file, line and key for the first thing that is wrong."""
+    reader = _Reader(folder)
+    return reader.template_set()
+
+
+class _Reader:
+    """One manifest being checked: every method looks at one kind of table."""
+
+    def __init__(self, folder: SetFolder) -> None:
+        self._folder = folder
+        self._toml = TomlText(str(folder.path / MANIFEST), folder.manifest)
+        self._manifest = self._toml.decoded(_Manifest)
+
+    def template_set(self) -> TemplateSet:
+        manifest = self._manifest
+        self._check_seconds(manifest.check_timeout_s, ("check_timeout_s",))
+        self._check_targets_differ()
+        return TemplateSet(
+            name=self._folder.path.name,
+            folder=self._folder.path,
+            digest=self._folder.digest,
+            description=manifest.description,
+            scope=manifest.scope,
+            first=manifest.first,
+            files=tuple(self._file(file, ("file", number)) for number, file in enumerate(manifest.file)),
+            units=self._units(),
+            commands=tuple(self._command(item, ("command", number)) for number, item in enumerate(manifest.command)),
+            check_timeout_s=manifest.check_timeout_s,
+            parameters=declared(self._toml, "parameters", manifest.parameters),
+            secrets=declared(self._toml, "secrets", manifest.secrets),
+            closed=manifest.parameters is not None or manifest.secrets is not None,
+        )
+
+    def _file(self, file: _File, at: KeyPath) -> FileSpec:
+        self._check_source(file.source, (*at, "source"))
+        self._check_target(file.target, (*at, "target"))
+        if not _MODE.fullmatch(file.mode):
+            raise self._toml.error((*at, "mode"), f'is {file.mode!r}; write the octal digits as a string, as in "0640"')
+        if not file.roles:
+            raise self._toml.error((*at, "roles"), 'is empty; write "active", "standby" or both')
+        if file.max_line is not None and file.max_line < 1:
+            raise self._toml.error((*at, "max_line"), f"is {file.max_line}; write a number of bytes above 0")
+        for check in file.checks:
+            self._check_arguments(check, (*at, "checks"))
+            if not any("{file}" in argument for argument in check):
+                raise self._toml.error((*at, "checks"), "has a check without {file}, the path of the new file; add it")
+        return FileSpec(
+            source=file.source,
+            target=file.target,
+            owner=file.owner,
+            group=file.group,
+            mode=int(file.mode, 8),
+            roles=file.roles,
+            checks=file.checks,
+            max_line=file.max_line,
+        )
+
+    def _check_source(self, source: str, at: KeyPath) -> None:
+        if source not in self._folder.files:
+            files = ", ".join(sorted(self._folder.files - {MANIFEST})) or "none"
+            raise self._toml.error(at, f"{source!r} is no file of this folder; its files are {files}")
+
+    def _check_target(self, target: str, at: KeyPath) -> None:
+        path = PurePosixPath(target)
+        if not path.is_absolute() or ".." in path.parts or str(path) != target or not path.name:
+            raise self._toml.error(at, f"is {target!r}; write the absolute path of a file, without '..' and '//'")
+        if not target.isprintable():
+            raise self._toml.error(at, "has characters that cannot be seen; write them out of it")
+        self._check_placeholders(target, at)
+
+    def _check_targets_differ(self) -> None:
+        """No role has two files with one target; a target may have another source in each role."""
+        taken: dict[tuple[str, Role], int] = {}
+        for number, file in enumerate(self._manifest.file):
+            for role in sorted(file.roles):
+                first = taken.setdefault((file.target, role), number)
+                if first != number:
+                    message = f"is also the target of [[file]] {first + 1} in the role {role}; leave one of them"
+                    raise self._toml.error(("file", number, "target"), message)
+
+    def _units(self) -> tuple[UnitSpec, ...]:
+        names: set[str] = set()
+        for number, unit in enumerate(self._manifest.unit):
+            at: KeyPath = ("unit", number)
+            if not _UNIT.fullmatch(unit.name):
+                raise self._toml.error((*at, "name"), f"is {unit.name!r}; write a unit's name, not a path")
+            if unit.name in names:
+                raise self._toml.error((*at, "name"), f"{unit.name!r} has a table already; leave one")
+            self._check_placeholders(unit.name, (*at, "name"))
+            self._check_words(unit, at)
+            names.add(unit.name)
+        return self._manifest.unit
+
+    def _check_words(self, unit: UnitSpec, at: KeyPath) -> None:
+        for key, allowed in _UNIT_WORDS.items():
+            word: UnitAction = getattr(unit, key)
+            if word not in allowed:
+                words = ", ".join(f'"{action}"' for action in UnitAction if action in allowed)
+                raise self._toml.error((*at, key), f'is "{word}"; write one of {words}')
+
+    def _command(self, command: Command, at: KeyPath) -> Command:
+        self._check_arguments(command.run, (*at, "run"))
+        self._check_seconds(command.timeout_s, (*at, "timeout_s"))
+        return command
+
+    def _check_arguments(self, arguments: tuple[str, ...], at: KeyPath) -> None:
+        if not arguments or not arguments[0]:
+            raise self._toml.error(at, "names no program; write a list of arguments with the program first")
+        for argument in arguments:
+            if "\0" in argument:
+                raise self._toml.error(at, f"has {argument!r}, and no program can be given a NUL; take it out")
+            if self._manifest.scope is Scope.SERVER and "{name}" in argument:
+                raise self._toml.error(at, _NO_NAME)
+
+    def _check_placeholders(self, text: str, at: KeyPath) -> None:
+        for found in _PLACEHOLDER.findall(text):
+            if found != "{name}":
+                raise self._toml.error(at, f"has {found!r}; the only placeholder is {{name}}, the service's name")
+            if self._manifest.scope is Scope.SERVER:
+                raise self._toml.error(at, _NO_NAME)
+
+    def _check_seconds(self, value: float, at: KeyPath) -> None:
+        if not 0 < value <= LONGEST_S:
+            raise self._toml.error(at, f"is {value}; write a number of seconds above 0, and {LONGEST_S} at most")
+
+
+_NO_NAME: Final = 'has {name}, but a set of scope "server" belongs to no single service; leave it out'

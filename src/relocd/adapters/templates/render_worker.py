@@ -1,0 +1,221 @@
+"""The process that renders templates: `python -I -m relocd.adapters.templates.render_worker`, started by `renderer`.
+
+It is a process of its own so that an endless loop, a template that eats memory, a regular expression that takes for
+ever, or the interpreter's lock never stop the agent. It imports Jinja2 and the standard library only, opens nothing
+but templates, and trusts neither them nor the context: the sandbox keeps templates from Python's inside, limits of the
+kernel keep them from the rest, and every value is bounded before a template sees it (`render_values`).
+
+A message is a JSON object after its length in four bytes, big endian. The worker sends an empty object once it is
+ready; then each request (the fields of `render_process.Request`) is answered by `text` and `secret`, or by `error`. End
+of input ends the worker.
+
+No secret leaves it by way of an error: once a template has read one, only the kind of error and its line are told.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import resource
+import signal
+import struct
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO, Final, NoReturn
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError, TemplateNotFound, TemplateSyntaxError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from relocd.adapters.templates.render_values import (
+    Declarations,
+    OutOfBoundsError,
+    Reads,
+    Values,
+    context_of,
+    out_of_bounds,
+)
+
+MEMORY_LIMIT: Final = 256 * 1024 * 1024
+"""Bytes of address space; an idle worker has about a tenth of it."""
+
+_LENGTH: Final = struct.Struct(">I")
+_OPEN_FILES: Final = 32
+_METHODS: Final = frozenset({"get", "items", "keys", "values"})
+
+
+class RefusedError(TemplateError):
+    """A template refused its input on purpose, by `must_match` or `fail`."""
+
+
+class Undefined(StrictUndefined):
+    """Says what was looked for by the words of the template."""
+
+    @property
+    def _undefined_message(self) -> str:
+        if isinstance(self._undefined_obj, Values):
+            return f"{self._undefined_obj.where}.{self._undefined_name} is undefined"
+        return super()._undefined_message
+
+
+class Templates(FileSystemLoader):
+    """The files of a set as the agent has checked them: hidden ones and those ending in `~` are none of it."""
+
+    def get_source(self, environment: Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
+        """The text of a template, its path, and whether that is as it was."""
+        if any(part.startswith(".") or part.endswith("~") for part in template.split("/")):
+            raise TemplateNotFound(template)
+        return super().get_source(environment, template)
+
+
+class Sandbox(ImmutableSandboxedEnvironment):
+    """The environment of one state of one folder; rendering depends on nothing but templates and context."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(
+            loader=Templates(folder),
+            undefined=Undefined,
+            autoescape=False,  # configuration files, not HTML
+            keep_trailing_newline=True,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        del self.globals["lipsum"], self.filters["random"]
+        self.globals["fail"] = _fail
+        self.filters["must_match"] = _must_match
+        self.policies["json.dumps_kwargs"] = {"sort_keys": True, "default": dict}
+
+    def getattr(self, obj: object, attribute: str) -> object:
+        """`parameters.items` is the parameter of that name where there is one, and else the method."""
+        if not isinstance(obj, Values):
+            return super().getattr(obj, attribute)
+        if attribute in obj:
+            return obj[attribute]
+        return super().getattr(obj, attribute) if attribute in _METHODS else self.undefined(obj=obj, name=attribute)
+
+
+def _fail(message: object) -> NoReturn:
+    raise RefusedError(str(message))
+
+
+def _must_match(value: object, pattern: str, name: str = "the value") -> object:
+    """The value, when the whole of it matches; else the template ends with an error that says so."""
+    if not re.fullmatch(pattern, str(value)):
+        raise RefusedError(f"{name} is {str(value)!r}, which does not match {pattern}")
+    return value
+
+
+class Worker:
+    """Renders requests; keeps the compiled templates of the latest state of each folder."""
+
+    def __init__(self) -> None:
+        self._environments: dict[str, tuple[str, Sandbox]] = {}
+
+    def answer(self, request: Mapping[str, Any]) -> bytes:
+        """The message to send for a request; never raises for what a template does."""
+        reads = Reads()
+        try:
+            template = self._environment(request["folder"], request["digest"]).get_template(request["source"])
+            declared = Declarations.of(request)
+            refused = out_of_bounds(request["context"], declared)
+            if refused:
+                return _message({"error": "; ".join(refused)})
+            context = context_of(request["context"], declared, reads)
+            return _message({"text": template.render(context), "secret": reads.secret})
+        except Exception as error:  # noqa: BLE001 - a template can raise anything; the answer says what
+            return _message({"error": _told(error, Path(request["folder"]), request["source"], secret=reads.secret)})
+
+    def _environment(self, folder: str, digest: str) -> Sandbox:
+        known, environment = self._environments.get(folder, ("", None))
+        if environment is None or known != digest:
+            environment = Sandbox(folder)
+            self._environments[folder] = (digest, environment)
+        return environment
+
+
+def syntax_error(folder: str, source: str) -> str | None:
+    """What is wrong with the syntax of a template, with its file and line; None when nothing is."""
+    try:
+        Sandbox(folder).get_template(source)
+    except Exception as error:  # noqa: BLE001 - a template can raise anything, the compiler's errors too
+        return _told(error, Path(folder), source, secret=False)
+    return None
+
+
+def _told(error: Exception, folder: Path, source: str, *, secret: bool) -> str:
+    """What may be told of an error: the place, the kind, and its message where that holds no secret."""
+    if isinstance(error, SyntaxError | RecursionError):  # of the Python that the template was made into
+        return f"{_place(error, folder) or source + ': '}has blocks, calls or brackets nested too deeply; nest fewer"
+    told = type(error).__name__
+    if isinstance(error, TemplateNotFound) and not secret:
+        told = "there is no template " + " or ".join(map(repr, error.templates))
+    elif isinstance(error, TemplateError) and not secret:
+        told = str(error.message)
+    elif isinstance(error, OutOfBoundsError):
+        told = str(error)
+    return f"{_place(error, folder)}{told}"
+
+
+def _place(error: Exception, folder: Path) -> str:
+    """The template and line of an error: the innermost frame of its traceback that is a template's."""
+    if isinstance(error, TemplateSyntaxError) and error.name:
+        return f"{error.name} line {error.lineno}: "
+    place = ""
+    trace = error.__traceback__
+    while trace is not None:
+        path = Path(trace.tb_frame.f_code.co_filename)
+        if path.is_relative_to(folder):
+            place = f"{path.relative_to(folder)} line {trace.tb_lineno}: "
+        trace = trace.tb_next
+    return place
+
+
+def _limit_process() -> None:
+    """What the kernel refuses from here on: much memory, files written, and secrets in a core dump."""
+    limits = {
+        resource.RLIMIT_AS: MEMORY_LIMIT,
+        resource.RLIMIT_FSIZE: 0,
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_NOFILE: _OPEN_FILES,
+    }
+    for limit, value in limits.items():
+        resource.setrlimit(limit, (value, value))
+
+
+def _received(stream: BinaryIO) -> bytes | None:
+    """The next message; None at the end of input."""
+    head = stream.read(_LENGTH.size)
+    if len(head) < _LENGTH.size:
+        return None
+    return stream.read(_LENGTH.unpack(head)[0])
+
+
+def _message(values: Mapping[str, object]) -> bytes:
+    body = json.dumps(values).encode()
+    return _LENGTH.pack(len(body)) + body
+
+
+def _send(stream: BinaryIO, message: bytes) -> None:
+    stream.write(message)
+    stream.flush()
+
+
+def main() -> None:
+    """Serve until the input ends.
+
+    The alarm ends this process when a template takes much too long and nobody is left to kill it.
+    """
+    _limit_process()
+    worker = Worker()
+    _send(sys.stdout.buffer, _message({}))
+    while (body := _received(sys.stdin.buffer)) is not None:
+        request = json.loads(body)
+        signal.setitimer(signal.ITIMER_REAL, 2 * request["limit_s"] + 1)
+        answer = worker.answer(request)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        _send(sys.stdout.buffer, answer)
+
+
+if __name__ == "__main__":
+    main()

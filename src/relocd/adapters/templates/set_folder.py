@@ -1,0 +1,152 @@
+"""The folder of one template set on disk: which files it has, their digest, and whether they can be trusted.
+
+What stands in a template set is run as root. So a folder counts only while nobody but root, or the user the agent
+runs as, can change anything in it, and while nothing in it leads elsewhere. Templates reach no other files than these
+(`relocd.adapters.templates.render_worker`).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import pwd
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from relocd.errors import Invalid, Unavailable
+
+__all__ = ["MANIFEST", "SetFolder", "read_folder", "translated"]
+
+MANIFEST: Final = "manifest.toml"
+_ROOT: Final = 0
+_WRITABLE_BY_OTHERS: Final = stat.S_IWGRP | stat.S_IWOTH
+_MOST_BYTES: Final = 16 << 20
+_MOST_FILES: Final = 1000
+_DEEPEST: Final = 8
+# What is wrong with the files themselves; of everything else, such as a lack of descriptors, the set is innocent.
+_FAULTS_OF_A_SET: Final = frozenset(
+    {errno.EACCES, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR, errno.EPERM}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SetFolder:
+    """A folder that was read: its `files` relative to it, the digest over all their content, the manifest's text."""
+
+    path: Path
+    files: frozenset[str]
+    digest: str
+    manifest: str
+
+
+def read_folder(folder: Path, *, guarded: bool) -> SetFolder:
+    """Read a set; `guarded` asks for safe owners and modes.
+
+    Raises `Invalid` naming the file that is wrong, `Unavailable` when the system could not read now. Hidden files and
+    those ending in `~` are what editors leave behind: they do not count.
+    """
+    with translated(str(folder)):
+        if guarded:
+            _check_not_link(folder)
+            _check_guarded(folder.parent)
+            _check_guarded(folder)
+        return _read(folder, guarded=guarded)
+
+
+@contextmanager
+def translated(subject: str) -> Iterator[None]:
+    """Errors of the operating system as `Invalid`, or as `Unavailable` where the files are not to blame."""
+    try:
+        yield
+    except OSError as error:
+        kind = Invalid if error.errno in _FAULTS_OF_A_SET else Unavailable
+        raise kind(f"{error.filename or subject} cannot be read: {error.strerror or error}") from error
+
+
+def _read(folder: Path, *, guarded: bool) -> SetFolder:
+    digest = sha256()
+    names: set[str] = set()
+    manifest, room = b"", _MOST_BYTES
+    for path in _files(folder, folder, guarded=guarded):
+        name = path.relative_to(folder).as_posix()
+        content = _content(path, room)
+        room -= len(content)
+        if len(names) == _MOST_FILES:
+            raise Invalid(f"{folder} has more than {_MOST_FILES} files; move what is no template out of it")
+        digest.update(f"{name}\0{len(content)}\0".encode() + content)
+        names.add(name)
+        manifest = content if name == MANIFEST else manifest
+    return SetFolder(folder, frozenset(names), digest.hexdigest(), _text(folder / MANIFEST, manifest, names))
+
+
+def _content(path: Path, room: int) -> bytes:
+    with path.open("rb") as file:
+        content = file.read(room + 1)
+    if len(content) > room:
+        raise Invalid(f"{path} makes the set larger than {_MOST_BYTES >> 20} MiB; move what is no template out of it")
+    return content
+
+
+def _text(path: Path, content: bytes, names: set[str]) -> str:
+    if MANIFEST not in names:
+        raise Invalid(f"{path} is missing; it says what the templates beside it are for")
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise Invalid(f"{path} is not UTF-8; convert it") from error
+
+
+def _files(folder: Path, root: Path, *, guarded: bool) -> Iterator[Path]:
+    """Every regular file below a folder, in the order of names."""
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or path.name.endswith("~"):
+            continue
+        _check_name(path, root)
+        _check_stays(path, root)
+        if guarded:
+            _check_guarded(path)
+        if path.is_dir() and not path.is_symlink():
+            yield from _files(path, root, guarded=guarded)
+        elif path.is_file():
+            yield path
+        else:
+            raise Invalid(f"{path} is no regular file; move it out of the template set")
+
+
+def _check_not_link(folder: Path) -> None:
+    if folder.is_symlink():
+        raise Invalid(f"{folder} is a symbolic link; a template set is a real folder, so move or copy it here")
+
+
+def _check_name(path: Path, root: Path) -> None:
+    if not path.name.isprintable():  # which also holds for what is not UTF-8
+        raise Invalid(
+            f"{path.parent} has the file name {os.fsencode(path.name)!r}; rename it, in UTF-8 that can be read"
+        )
+    if len(path.relative_to(root).parts) > _DEEPEST:
+        raise Invalid(f"{path} lies more than {_DEEPEST} folders deep; move it up")
+
+
+def _check_stays(path: Path, root: Path) -> None:
+    if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
+        raise Invalid(f"{path} is a symbolic link that leads out of the template set; put the file itself here")
+
+
+def _check_guarded(path: Path) -> None:
+    found = path.stat()
+    if found.st_uid not in {_ROOT, os.geteuid()}:
+        raise Invalid(f"{path} belongs to {_user(found.st_uid)}, who could change what runs; run: chown root {path}")
+    if found.st_mode & _WRITABLE_BY_OTHERS:
+        raise Invalid(f"{path} can be written by others than its owner; run: chmod go-w {path}")
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user number {uid}"

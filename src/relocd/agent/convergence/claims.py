@@ -1,0 +1,106 @@
+"""Which goal has what on this server (`relocd.reconcile.claims`): the first keeps it, others have a problem.
+
+Of two that begin at once the first to act has it; goals begin in the order of their identities. When one leaves, those
+that were refused what it had are told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from relocd.model.entries import ServiceAddress
+from relocd.model.template_set import Role
+from relocd.reconcile.claims import Claim, claims_of_footprint, without
+from relocd.reconcile.desired import Footprint
+from relocd.reconcile.goals import GoalId
+
+__all__ = ["Claims"]
+
+
+class Claims:
+    """Claims by goal, kept as the footprints are."""
+
+    def __init__(self) -> None:
+        self._owners: dict[Claim, tuple[GoalId, str]] = {}
+        self._refused: dict[Claim, set[GoalId]] = {}
+        self._beside: dict[GoalId, frozenset[GoalId]] = {}
+        self._freed: Callable[[GoalId], None] | None = None
+
+    def watch(self, freed: Callable[[GoalId], None]) -> None:
+        """Call `freed` with each goal that was refused what another has given up since."""
+        self._freed = freed
+
+    def adopt(self, footprints: Mapping[GoalId, Footprint]) -> Mapping[GoalId, Footprint]:
+        """Take over what an earlier agent left here; what two of them name is the first one's."""
+        found: dict[GoalId, Footprint] = {}
+        for goal, footprint in sorted(footprints.items(), key=lambda each: (each[1].role is not Role.ACTIVE, each[0])):
+            others = frozenset(claim for claim in claims_of_footprint(footprint) if self._is_anothers(goal, claim))
+            found[goal] = without(footprint, others) if others else footprint
+            self.keep(goal, found[goal])
+        return found
+
+    def allow(self, goal: GoalId, displaced: Iterable[GoalId]) -> None:
+        """Let a goal and those that give way to it have the same: they are never active here together."""
+        self._beside[goal] = frozenset(displaced)
+
+    def problems(self, goal: GoalId, wanted: Iterable[Claim]) -> tuple[str, ...]:
+        """Why a goal cannot have what it wants: who has it, and what to do."""
+        refused = sorted(claim for claim in wanted if self._is_anothers(goal, claim))
+        for claim in refused:
+            self._refused.setdefault(claim, set()).add(goal)
+        return tuple(_refusal(claim, self._owners[claim][1]) for claim in refused)
+
+    def take(self, goal: GoalId, name: str, wanted: Iterable[Claim]) -> None:
+        """Have what nobody else has, besides what the goal has already; `name` is the service's, for messages."""
+        for claim in wanted:
+            self._owners.setdefault(claim, (goal, name))
+
+    def take_over(self, goal: GoalId, name: str, wanted: Iterable[Claim]) -> None:
+        """The same for a goal that becomes active: it also has what those have that have given way to it."""
+        for claim in wanted:
+            if not self._is_anothers(goal, claim):
+                self._owners[claim] = (goal, name)
+
+    def others(self, goal: GoalId) -> frozenset[Claim]:
+        """What is not this goal's to stop, drop or remove; also of those that may have the same."""
+        return frozenset(claim for claim, (owner, _) in self._owners.items() if owner != goal)
+
+    def keep(self, goal: GoalId, footprint: Footprint | None) -> None:
+        """Have what a footprint names, and nothing else any more."""
+        for claim in self._drop(goal, footprint):
+            for other in self._refused.pop(claim, ()):
+                if self._freed is not None and other != goal:
+                    self._freed(other)
+
+    def restore(self, goal: GoalId, footprint: Footprint) -> None:
+        """The same after nothing was done; nobody is told: two that want what neither can have would never rest."""
+        self._drop(goal, footprint)
+
+    def pass_on(self, former: GoalId, heir: GoalId) -> None:
+        """Let another goal have what one has had."""
+        for claim, (owner, name) in self._owners.items():
+            if owner == former:
+                self._owners[claim] = (heir, name)
+
+    def left_to(self, goal: GoalId, addresses: Iterable[ServiceAddress]) -> tuple[ServiceAddress, ...]:
+        """The addresses that are no other goal's here."""
+        return tuple(each for each in addresses if not self._is_anothers(goal, ("address", str(each.ip))))
+
+    def _drop(self, goal: GoalId, footprint: Footprint | None) -> list[Claim]:
+        kept = frozenset[Claim]() if footprint is None else claims_of_footprint(footprint)
+        if footprint is not None:
+            self.take(goal, footprint.name, kept)
+        dropped = [claim for claim, (owner, _) in self._owners.items() if owner == goal and claim not in kept]
+        for claim in dropped:
+            del self._owners[claim]
+        return dropped
+
+    def _is_anothers(self, goal: GoalId, claim: Claim) -> bool:
+        owner, _ = self._owners.get(claim, (goal, ""))
+        beside = owner in self._beside.get(goal, ()) or goal in self._beside.get(owner, ())
+        return owner != goal and not beside
+
+
+def _refusal(claim: Claim, owner: str) -> str:
+    kind, what = claim
+    return f"the {kind} {what} is {owner}'s here; give one of the two another, or run them on different servers"

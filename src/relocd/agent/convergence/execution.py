@@ -1,0 +1,344 @@
+"""Carrying out a plan: action by action, each with an outcome, and what a failure keeps from being done.
+
+A failure of one action never hides the others: what does not depend on it is still done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from relocd.agent.convergence.host import Host
+from relocd.errors import Busy, Failed, RelocdError
+from relocd.model.entries import ServiceAddress
+from relocd.model.host import Interface, Probe, UnitState
+from relocd.model.masking import told
+from relocd.model.template_set import UnitAction
+from relocd.reconcile.actions import (
+    Action,
+    AddAddress,
+    Announce,
+    DropAddress,
+    InstallFiles,
+    KeepFile,
+    ProbeAddresses,
+    RemoveFile,
+    RunCommand,
+    UseUnit,
+)
+from relocd.reconcile.desired import Placed
+
+__all__ = [
+    "Assured",
+    "Mandate",
+    "Outcome",
+    "Warrant",
+    "announce",
+    "carried_out",
+    "contested",
+    "done_of",
+    "dropped",
+    "is_broken",
+    "probe",
+    "problems_of",
+]
+
+_log = logging.getLogger(__name__)
+_STEPS: Final[Mapping[type, str]] = {
+    InstallFiles: "files",
+    KeepFile: "files",
+    RemoveFile: "files",
+    ProbeAddresses: "probe",
+    AddAddress: "raise",
+    DropAddress: "drop",
+    UseUnit: "unit",
+    RunCommand: "command",
+    Announce: "announce",
+}
+"""What the actions are called in figures."""
+Assured = Callable[[], Awaitable[None]]
+"""Asked before a service is let go; raises when the directory could not be told of it now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one action: `problem` is None when it succeeded; skipped actions have no outcome.
+
+    `busy` says that it only waits for another host to let go.
+    """
+
+    action: Action
+    took_ms: float
+    problem: str | None = None
+    busy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Warrant:
+    """The permission to raise what one server only may have: until when, by the monotonic clock, and for how long.
+
+    Of a service that a cut-off holder releases, the kernel itself drops the addresses after `lifetime_s`.
+    """
+
+    until: float = math.inf
+    lifetime_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mandate:
+    """For which service and why a plan is carried out, and the word that its serving is not wanted any more.
+
+    `secrets` are in the files that programs read, so in what a program says about them; no outcome shows them. None:
+    they are not known here, and no outcome shows what a program said.
+    With `assured` the service is given away: its first failure ends that, and it is asked again before an address is
+    dropped, for a unit may have taken long to stop.
+    """
+
+    service: str
+    reason: str
+    entering: bool = False
+    revoked: asyncio.Event = field(default_factory=asyncio.Event)
+    warrant: Warrant = Warrant()
+    secrets: tuple[str, ...] | None = field(default=(), repr=False)
+    assured: Assured | None = None
+
+
+async def carried_out(host: Host, actions: Sequence[Action], mandate: Mandate) -> list[Outcome]:
+    """The outcomes of a plan's actions, done in order and each logged with the reason for the plan.
+
+    A unit that hangs on its start keeps nobody: once the mandate is revoked, what serves is waited for no longer.
+    """
+    outcomes: list[Outcome] = []
+    for action in actions:
+        if _is_blocked(action, outcomes, mandate):
+            fields = {"service": mandate.service, "action": str(action)}
+            _log.debug("action skipped", extra={"fields": fields})
+            continue
+        outcome = await _outcome(host, action, mandate)
+        outcomes.append(outcome)
+        _report(outcome, mandate)
+        host.meter.acted(_STEPS[type(action)], outcome.took_ms / 1000, _word(outcome))
+    return outcomes
+
+
+def problems_of(outcomes: Iterable[Outcome]) -> tuple[str, ...]:
+    """What failed, in words."""
+    return tuple(outcome.problem for outcome in outcomes if outcome.problem)
+
+
+def is_broken(outcomes: Iterable[Outcome]) -> bool:
+    """Whether a unit or an address failed: with old files, without a command or a reload a service goes on."""
+    failed = (outcome.action for outcome in outcomes if outcome.problem)
+    return any(
+        isinstance(action, AddAddress | DropAddress)
+        or (isinstance(action, UseUnit) and action.action is not UnitAction.RELOAD)
+        for action in failed
+    )
+
+
+def done_of(outcomes: Iterable[Outcome]) -> tuple[Action, ...]:
+    """The actions that succeeded."""
+    return tuple(outcome.action for outcome in outcomes if not outcome.problem)
+
+
+def _is_blocked(action: Action, outcomes: Sequence[Outcome], mandate: Mandate) -> bool:
+    """Whether an earlier failure forbids an action.
+
+    Nothing is raised or started on files that did not pass, while another host has an address, or once that is not
+    allowed any more; no unit and no address after a unit that did not start: they are ordered because they need each
+    other. Letting go is blocked only where the service goes on here instead. What is not raised is not announced again.
+    """
+    failed = [outcome.action for outcome in outcomes if outcome.problem]
+    if _lets_go(action):
+        return bool(failed) and mandate.assured is not None
+    if isinstance(action, Announce):
+        return bool(failed) and not _has_raised(outcomes)
+    files_failed = any(isinstance(each, InstallFiles | KeepFile | RemoveFile) for each in failed)
+    if files_failed and (mandate.entering or _refreshes(action) or isinstance(action, InstallFiles)):
+        return True
+    if any(isinstance(each, ProbeAddresses) for each in failed) or any(outcome.busy for outcome in outcomes):
+        return True
+    dependent = isinstance(action, UseUnit | RunCommand | AddAddress)
+    return dependent and any(isinstance(each, UseUnit | RunCommand) and not _lets_go(each) for each in failed)
+
+
+def _has_raised(outcomes: Iterable[Outcome]) -> bool:
+    return any(isinstance(outcome.action, AddAddress) and not outcome.problem for outcome in outcomes)
+
+
+def _lets_go(action: Action) -> bool:
+    return isinstance(action, DropAddress | RemoveFile) or (
+        isinstance(action, UseUnit) and action.action is UnitAction.STOP
+    )
+
+
+def _refreshes(action: Action) -> bool:
+    return isinstance(action, RunCommand) or (isinstance(action, UseUnit) and action.action is not UnitAction.START)
+
+
+async def _outcome(host: Host, action: Action, mandate: Mandate) -> Outcome:
+    started = time.monotonic()
+    problem, busy = None, False
+    try:
+        if isinstance(action, UseUnit | RunCommand) and not _lets_go(action):
+            await _unless(mandate.revoked, _carry_out(host, action, mandate.warrant))
+        else:
+            if isinstance(action, DropAddress) and mandate.assured is not None:
+                await mandate.assured()
+            await _carry_out(host, action, mandate.warrant)
+    except RelocdError as error:
+        problem, busy = told(error, mandate.secrets), isinstance(error, Busy)
+    except Exception as error:  # noqa: BLE001 - a defect met by one action must not lose what the others have done
+        _log.exception("this is a defect of relocd", extra={"fields": {"action": str(action)}})
+        problem = f"a defect of relocd, see its log: {type(error).__name__}"
+    return Outcome(action, (time.monotonic() - started) * 1000, problem, busy)
+
+
+async def _unless(revoked: asyncio.Event, work: Coroutine[None, None, None]) -> None:
+    """Do the work, but give it up when the mandate is revoked; raises `Failed` then."""
+    working, waiting = asyncio.create_task(work), asyncio.create_task(revoked.wait())
+    try:
+        await asyncio.wait((working, waiting), return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise Failed("given up, because the service shall leave")
+        await working
+    finally:
+        working.cancel()
+        waiting.cancel()
+        await asyncio.gather(working, waiting, return_exceptions=True)
+
+
+async def _carry_out(host: Host, action: Action, warrant: Warrant) -> None:
+    match action:
+        case InstallFiles(files):
+            await host.files.install(files)
+        case KeepFile(target):
+            await host.files.keep(target)
+        case RemoveFile(target):
+            await host.files.remove(target)
+        case ProbeAddresses(addresses):
+            await probe(host, addresses)
+        case AddAddress(placed):
+            await _raise(host, placed, warrant)
+        case DropAddress(placed):
+            await host.addresses.drop(placed.interface, placed.address)
+        case UseUnit(name, word):
+            await _use_unit(host, name, word)
+        case RunCommand(command):
+            await host.commands.run(command.run, command.timeout_s)
+        case Announce(addresses):
+            await announce(host, addresses)
+
+
+async def _raise(host: Host, placed: Placed, warrant: Warrant) -> None:
+    """Raise an address while that is still allowed: a process that hung in between may come too late."""
+    if time.monotonic() > warrant.until:
+        raise Busy(f"{placed}: what allowed it to be raised is too old by now; asking again")
+    await host.addresses.add(placed.interface, placed.address, warrant.lifetime_s)
+
+
+async def _use_unit(host: Host, name: str, word: UnitAction) -> None:
+    match word:
+        case UnitAction.START:
+            await host.units.start(name)
+        case UnitAction.STOP:
+            await _stop(host, name)
+        case UnitAction.RELOAD:
+            await host.units.reload(name)
+        case UnitAction.RESTART:
+            await host.units.restart(name)
+        case UnitAction.NONE:
+            pass
+
+
+async def _stop(host: Host, name: str) -> None:
+    """Stop a unit. One that did so badly has stopped all the same, when its manager says that nothing of it runs."""
+    try:
+        await host.units.stop(name)
+    except Failed as error:
+        if not await _has_stopped(host, name):
+            raise
+        _log.warning("unit stopped badly", extra={"fields": {"unit": name, "problem": told(error, None)}})
+
+
+async def _has_stopped(host: Host, name: str) -> bool:
+    try:
+        return await host.units.state(name) in {UnitState.INACTIVE, UnitState.FAILED}
+    except RelocdError:
+        return False
+
+
+async def probe(host: Host, addresses: Iterable[Placed]) -> None:
+    """Ask the wire for addresses; raises `Busy` when somebody has one."""
+    groups = _by_interface(host, addresses)
+    who = _answers(await asyncio.gather(*(host.wire.probe(interface, group) for interface, group in groups)))
+    if who:
+        raise Busy(f"{who}; waiting until it is silent")
+
+
+async def contested(host: Host, addresses: Iterable[Placed]) -> str:
+    """What other host has an address of this one, too, in words; empty for none.
+
+    An answer on one interface counts also where another one cannot be asked; without any, that is raised.
+    """
+    groups = _by_interface(host, addresses)
+    asking = (host.wire.contested(interface, group) for interface, group in groups)
+    asked = await asyncio.gather(*asking, return_exceptions=True)
+    who = _answers([found for found in asked if not isinstance(found, BaseException)])
+    failures = [found for found in asked if isinstance(found, BaseException)]
+    if failures and not who:
+        raise failures[0]
+    return who
+
+
+async def dropped(host: Host, service: str, addresses: Iterable[Placed], reason: str) -> None:
+    """Drop addresses at once, and leave everything else of the service to its next convergence."""
+    await carried_out(host, [DropAddress(placed) for placed in addresses], Mandate(service, reason))
+
+
+def _answers(found: Iterable[Sequence[Probe]]) -> str:
+    answered = [probe for probes in found for probe in probes if probe.answered_by]
+    return ", ".join(f"{probe.address.ip} is answered by {probe.answered_by}" for probe in answered)
+
+
+async def announce(host: Host, addresses: Iterable[Placed]) -> None:
+    """Announce once those of the addresses that are really here."""
+    here = {Placed(held.interface, held.address) for held in host.addresses.held() if held.ours}
+    groups = _by_interface(host, (placed for placed in addresses if placed in here))
+    await asyncio.gather(*(host.wire.announce(interface, group) for interface, group in groups))
+
+
+def _by_interface(host: Host, addresses: Iterable[Placed]) -> list[tuple[Interface, list[ServiceAddress]]]:
+    """The addresses of each interface; raises `Failed` for one that is not there any more."""
+    groups: dict[str, list[ServiceAddress]] = {}
+    for placed in addresses:
+        groups.setdefault(placed.interface, []).append(placed.address)
+    interfaces = {interface.name: interface for interface in host.addresses.interfaces()}
+    gone = ", ".join(groups.keys() - interfaces.keys())
+    if gone:
+        raise Failed(f"there is no interface {gone} here any more; bring it back, or correct relocInterface")
+    return [(interfaces[name], group) for name, group in groups.items()]
+
+
+def _word(outcome: Outcome) -> str:
+    return "done" if outcome.problem is None else "waits" if outcome.busy else "failed"
+
+
+def _report(outcome: Outcome, mandate: Mandate) -> None:
+    fields = {
+        "service": mandate.service,
+        "action": str(outcome.action),
+        "took_ms": round(outcome.took_ms, 2),
+        "reason": mandate.reason,
+    }
+    if outcome.problem is None:
+        _log.info("action done", extra={"fields": fields})
+    elif outcome.busy:
+        _log.debug("action waits", extra={"fields": fields | {"problem": outcome.problem}})
+    else:
+        _log.warning("action failed", extra={"fields": fields | {"problem": outcome.problem}})

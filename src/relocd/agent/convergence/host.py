@@ -1,0 +1,62 @@
+"""Everything that the agent acts with on its server, as one value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from relocd.agent.convergence.claims import Claims
+from relocd.ports import (
+    Addresses,
+    Commands,
+    Files,
+    HeartbeatRecord,
+    Ledger,
+    Meter,
+    Renderer,
+    Standing,
+    TemplateSets,
+    Units,
+    Wire,
+)
+from relocd.reconcile.guards import Guards
+
+__all__ = ["UNMEASURED", "Host"]
+
+
+class _Unmeasured:
+    """The meter of an agent that nobody watches."""
+
+    def acted(self, step: str, took_s: float, outcome: str) -> None:
+        """Nothing is kept."""
+
+    def searched(self) -> None:
+        """Nothing is kept."""
+
+    def confirmed(self, age_s: float) -> None:
+        """Nothing is kept."""
+
+    def stand(self, standing: Standing) -> None:
+        """Nothing is kept."""
+
+
+UNMEASURED: Final[Meter] = _Unmeasured()
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """The ports of one server, what its configuration allows, and who has what; `probing`: the wire is asked at all."""
+
+    guards: Guards
+    probing: bool
+    sets: TemplateSets
+    renderer: Renderer
+    files: Files
+    addresses: Addresses
+    wire: Wire
+    units: Units
+    commands: Commands
+    ledger: Ledger
+    heartbeats: HeartbeatRecord
+    meter: Meter = UNMEASURED
+    claims: Claims = field(default_factory=Claims)

@@ -1,0 +1,64 @@
+"""What a step of an exclusive service is an effort for, and what it is about: that tells one failure from another."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from relocd.agent.convergence.host import Host
+from relocd.agent.convergence.pauses import Effort
+from relocd.agent.liveness.lease_guard import Turn
+from relocd.election.eligibility import Contest
+from relocd.election.steps import Activate, GiveBack, HandOver, Keep, LetGo, Step, StepDown, Stop
+from relocd.errors import RelocdError
+from relocd.model.host import UnitState
+from relocd.model.template_set import Role, UnitAction
+from relocd.reconcile.desired import Footprint
+from relocd.reconcile.goals import Goal, in_role
+
+__all__ = ["cause_of", "effort_of", "matter_of", "runs", "substance_of"]
+
+
+def effort_of(step: Step) -> Effort:
+    """What kind of effort a step is."""
+    match step:
+        case Keep():
+            return Effort.KEEP
+        case Activate():
+            return Effort.ACTIVATE
+        case Stop():
+            return Effort.STOP
+        case HandOver() | GiveBack() | LetGo() | StepDown():
+            return Effort.RELEASE
+    return Effort.WRITE
+
+
+def matter_of(step: Step, turn: Turn) -> object:
+    """What a step is about: once that is another, it is tried again although it has failed."""
+    match step:
+        case Keep():
+            return substance_of(turn.goal), turn.contest.holds
+        case Activate(generation):
+            return generation, cause_of(turn.goal, turn.contest)
+        case HandOver() | GiveBack() | LetGo() | StepDown():
+            return None
+    return type(step), turn.contest.state, turn.contest.choice
+
+
+async def runs(host: Host, footprint: Footprint | None) -> bool:
+    """Whether all units that are started with a service run; not while that is unknown, or where there is none."""
+    names = [unit.name for unit in footprint.units if unit.enter is UnitAction.START] if footprint else []
+    try:
+        states = {await host.units.state(name) for name in names}
+    except RelocdError:
+        return False
+    return states == {UnitState.ACTIVE}
+
+
+def substance_of(goal: Goal) -> Goal:
+    """A goal without what changes while it moves: who runs it, and why."""
+    return replace(in_role(goal, Role.ACTIVE), contest=None, reason="")
+
+
+def cause_of(goal: Goal, contest: Contest) -> object:
+    """What a failed activation was about: once it is another, it may be tried again."""
+    return goal.addresses, goal.interface, goal.sets, goal.context["parameters"], contest.choice

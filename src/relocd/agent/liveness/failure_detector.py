@@ -1,0 +1,136 @@
+"""Whether another server is alive, silent or dead: what its heartbeat and the wire say about it.
+
+A server is dead when an administrator's trigger has fenced it; or, for a service that is kept by a cut-off holder, when
+its heartbeat is older than its lease *and* none of the service's addresses answers: two independent witnesses; or, for
+one that is released, when its heartbeat has stood still for its lease on this server's own clock while it watched:
+then it has let go by itself. A service without an address that is kept has no second witness: only a fence will do.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from relocd.agent.convergence.execution import probe
+from relocd.agent.convergence.host import Host
+from relocd.agent.liveness.heartbeat import Pulse
+from relocd.agent.liveness.peer_heartbeats import Sign, Vitals
+from relocd.election.observation import Life
+from relocd.errors import Busy, RelocdError
+from relocd.model.entries import EntryUUID, Isolation
+from relocd.model.settings import HandoverSettings
+from relocd.reconcile.desired import Placed
+from relocd.reconcile.goals import Goal
+from relocd.reconcile.interfaces import interface_for
+
+__all__ = ["Testimony", "Witnesses"]
+
+_SILENT_AGAIN_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Testimony:
+    """What is known of some servers, why in words for those that are not alive, and when to ask again."""
+
+    lives: Mapping[EntryUUID, Life] = field(default_factory=dict)
+    words: tuple[str, ...] = ()
+    again_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    life: Life
+    words: str = ""
+    again_s: float | None = None
+
+
+class Witnesses:
+    """Asks for all services of this server."""
+
+    def __init__(self, host: Host, vitals: Vitals, pulse: Pulse, settings: HandoverSettings) -> None:
+        self._host = host
+        self._vitals = vitals
+        self._pulse = pulse
+        self._settings = settings
+
+    async def heard(self, goal: Goal, servers: Iterable[EntryUUID], seen_at: float, *, wire: bool) -> Testimony:
+        """What is known of servers now; nothing that was known before `seen_at` counts. `wire` asks that, too."""
+        findings = {server: await self._finding(goal, server, seen_at, wire=wire) for server in servers}
+        return Testimony(
+            {server: found.life for server, found in findings.items()},
+            tuple(found.words for found in findings.values() if found.words),
+            min((found.again_s for found in findings.values() if found.again_s is not None), default=None),
+        )
+
+    async def takes_over(self, goal: Goal, server: EntryUUID) -> bool:
+        """Whether a server is alive and may be given something."""
+        contest = goal.contest
+        if contest is None or server in contest.fenced or server not in contest.names:
+            return False
+        recently = time.monotonic() - self._settings.beat_s
+        sign = await self._vitals.sign(server, contest.names[server], recently)
+        return sign is not None and sign.takes and self._age_s(sign) < sign.lease_s
+
+    async def _finding(self, goal: Goal, server: EntryUUID, seen_at: float, *, wire: bool) -> _Finding:
+        contest = goal.contest
+        if contest is None:
+            return _Finding(Life.SILENT)
+        dn = contest.names.get(server)
+        if dn is None:
+            return _Finding(Life.SILENT, "the entry of a server that counts here cannot be read or understood")
+        if server in contest.fenced:
+            return _Finding(Life.DEAD, f"{dn.name} is fenced")
+        now = time.monotonic()
+        sign = await self._vitals.sign(server, dn, max(seen_at, now - self._settings.beat_s))
+        if sign is not None and self._age_s(sign) >= sign.lease_s:
+            sign = await self._vitals.sign(server, dn, now)
+        if sign is None:
+            return _Finding(Life.SILENT, f"{dn.name}: its status cannot be read now", _SILENT_AGAIN_S)
+        left_s = sign.lease_s - self._age_s(sign)
+        if left_s > 0:
+            return _Finding(Life.ALIVE, "", min(left_s + 0.01, self._settings.beat_s))
+        if contest.isolation is Isolation.RELEASE:
+            return _stood_still(sign, dn.name)
+        holds = contest.state is not None and server == contest.state.holder
+        return await self._on_the_wire(goal, dn.name) if holds and wire else _silent(dn.name)
+
+    def _age_s(self, sign: Sign) -> float:
+        """How old a heartbeat is by the clock of the providers; endless where there is none to compare.
+
+        Their clocks may differ, or jump. By this server's own clock, it is as old at least as it was seen to stand
+        still, and as old at most as the read that found an earlier one.
+        """
+        now = time.monotonic()
+        now_s = self._pulse.provider_now_s(now)
+        stamped_s = float("inf") if sign.provider_s is None or now_s is None else now_s - sign.provider_s
+        moved_s = float("inf") if sign.moved_at is None else now - sign.moved_at
+        return min(max(stamped_s, sign.read_at - sign.since), moved_s)
+
+    async def _on_the_wire(self, goal: Goal, name: str) -> _Finding:
+        """The second witness."""
+        if not goal.addresses or not self._host.probing:
+            why = "the service has no address" if not goal.addresses else "[wire] probes is 0"
+            return _Finding(
+                Life.SILENT, f"{name} is silent in the directory, and {why} to ask at: fence it when it is off", 1.0
+            )
+        try:
+            interfaces = self._host.addresses.interfaces()
+            placed = [Placed(interface_for(each, goal.interface, interfaces).name, each) for each in goal.addresses]
+            await probe(self._host, placed)
+        except Busy as error:
+            return _Finding(Life.SILENT, f"{name} is silent in the directory but {error}", _SILENT_AGAIN_S)
+        except RelocdError as error:
+            return _Finding(Life.SILENT, f"{name} is silent, and the wire cannot be asked: {error}", 1.0)
+        return _Finding(Life.DEAD, f"{name} is silent in the directory and on the wire")
+
+
+def _stood_still(sign: Sign, name: str) -> _Finding:
+    left_s = sign.since + sign.lease_s - sign.read_at
+    if left_s <= 0:
+        return _Finding(Life.DEAD, f"{name} has been silent for its lease and has let go")
+    return _Finding(Life.SILENT, f"{name} is silent; it lets go within {left_s:.1f} s", min(left_s, _SILENT_AGAIN_S))
+
+
+def _silent(name: str) -> _Finding:
+    return _Finding(Life.SILENT, f"{name} is silent in the directory", _SILENT_AGAIN_S)

@@ -1,0 +1,189 @@
+"""Serving an exclusive service: only with a permission from a direct read of the state, and only while that is fresh.
+
+A view may be old: without the read two servers could serve at once. A process that hung between the read and the act
+finds its warrant too old (`relocd.agent.convergence.execution`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from relocd.agent.convergence.converge import Files, Report, Terms, converged
+from relocd.agent.convergence.execution import Warrant
+from relocd.agent.convergence.host import Host
+from relocd.agent.directory.absence_check import is_unlinked
+from relocd.agent.liveness.failure_detector import Witnesses
+from relocd.agent.liveness.heartbeat import Pulse
+from relocd.election.eligibility import Contest
+from relocd.errors import Busy, RelocdError
+from relocd.model.entries import Cluster, EntryUUID, Failover, Isolation, Server, ServiceState
+from relocd.model.mode import Mode
+from relocd.model.parse import STATE_RDN, Model, parsed
+from relocd.model.settings import HandoverSettings
+from relocd.model.template_set import Role
+from relocd.ports import DirectoryReader, DirectoryWriter
+from relocd.reconcile.desired import Footprint
+from relocd.reconcile.goals import Goal, in_role
+
+__all__ = ["Agreement", "Turn", "brought_up", "is_confirmed", "lifetime_s", "served", "still_chosen"]
+
+RELEASE_MARGIN_S: Final = 1.6
+"""How long before the end of the lease a released address ends: the kernel drops it up to 1.5 s late (measured)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """What this server agrees with the others by; shared by all its services.
+
+    `providers` is how many providers the directory has, `mode` what a person has told this agent, `is_up` whether
+    something of a service is still up here, `may_lack_secrets` whether those may be on their way.
+    """
+
+    reader: DirectoryReader
+    writer: DirectoryWriter
+    pulse: Pulse
+    witnesses: Witnesses
+    settings: HandoverSettings
+    providers: Callable[[], int]
+    mode: Callable[[], Mode]
+    is_up: Callable[[EntryUUID], Awaitable[bool]]
+    may_lack_secrets: Callable[[EntryUUID], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One look at a service: the wish, what the directory says, what is here, and the word that all that is over."""
+
+    goal: Goal
+    contest: Contest
+    footprint: Footprint
+    revoked: asyncio.Event
+
+    @property
+    def csn(self) -> str:
+        """The change number of the state, empty where there is none."""
+        return "" if self.contest.entry is None else self.contest.entry.csn
+
+
+async def served(host: Host, agreed: Agreement, turn: Turn) -> Report:
+    """Keep the service up here as it should be; what was lost is raised again with a permission, else it is busy."""
+    return await _with(host, turn, lambda: _confirmed(agreed, turn), probe=turn.goal.probe, files=None)
+
+
+async def brought_up(host: Host, agreed: Agreement, turn: Turn, *, probe: bool, files: Files | None) -> Report:
+    """Bring the service up here; busy without a permission, which is asked for while the plan is made.
+
+    `files` are those of the active role where they are rendered already.
+    """
+    asked = asyncio.create_task(_confirmed(agreed, turn))
+    try:
+        return await _with(host, turn, lambda: asked, probe=probe, files=files)
+    finally:
+        asked.cancel()
+        await asyncio.gather(asked, return_exceptions=True)
+
+
+async def _with(
+    host: Host, turn: Turn, ask: Callable[[], Awaitable[Warrant]], *, probe: bool, files: Files | None
+) -> Report:
+    refused: list[RelocdError] = []
+
+    async def permit() -> Warrant:
+        try:
+            return await ask()
+        except RelocdError as error:
+            refused.append(error)
+            raise
+
+    active = replace(in_role(turn.goal, Role.ACTIVE), probe=probe)
+    try:
+        return await converged(host, active, turn.footprint, Terms(turn.revoked, permit, files))
+    except RelocdError as error:
+        if error not in refused:
+            raise
+        return Report(turn.footprint, (str(error),), busy=True)
+
+
+async def _confirmed(agreed: Agreement, turn: Turn) -> Warrant:
+    """The permission to serve; raises `Busy` or `Unavailable` without one."""
+    read_at = time.monotonic()
+    found = await _state(agreed, turn.contest)
+    if found is None:
+        raise Busy("a direct read does not find the state of the service; nothing is raised on that")
+    if not _is_as_seen(found, turn.contest):
+        raise Busy("a direct read finds another holder or generation than was seen; waiting until that is seen")
+    if not agreed.pulse.stood_before(found.csn) and await _is_fenced(agreed, turn.contest):
+        raise Busy("a direct read finds that this server is declared fenced; waiting until that is seen")
+    now = time.monotonic()
+    if not agreed.pulse.is_steady(now, found.csn):
+        raise Busy("this server's own heartbeat is not steady; waiting until it is")
+    until = read_at + agreed.settings.hesitation_s
+    if turn.contest.isolation is Isolation.KEEP:
+        return Warrant(until)
+    seconds = lifetime_s(agreed.pulse.left_s(now))
+    if seconds < 1:
+        raise Busy("this server's lease is about to run out, or shorter than 4 s; waiting for the next heartbeat")
+    return Warrant(until, seconds)
+
+
+async def is_confirmed(agreed: Agreement, contest: Contest) -> bool:
+    """Whether a direct read finds the holder that was seen, and that is this server; raises `Unavailable`."""
+    found = await _state(agreed, contest)
+    return found is not None and contest.holds and _is_as_seen(found, contest)
+
+
+async def _state(agreed: Agreement, contest: Contest) -> ServiceState | None:
+    """The state by a direct read; None where there is none that can be understood."""
+    entry = await agreed.reader.by_dn(contest.service.below(STATE_RDN))
+    found = None if entry is None else parsed(entry)[0]
+    return found if isinstance(found, ServiceState) else None
+
+
+def _is_as_seen(found: ServiceState, contest: Contest) -> bool:
+    known = contest.entry
+    return known is not None and (found.holder, found.generation) == (known.holder, known.generation)
+
+
+async def _is_fenced(agreed: Agreement, contest: Contest) -> bool:
+    """Whether others may take this server for dead, also where its search has not brought that yet.
+
+    Only one that was away can be: it was powered off. A holder that was made so since it came back was not.
+    """
+    entry = await agreed.reader.by_dn(contest.names[contest.me])
+    found = None if entry is None else parsed(entry)[0]
+    return not isinstance(found, Server) or found.fenced
+
+
+def lifetime_s(left_s: float) -> int:
+    """The whole seconds for which the kernel keeps an address that must be gone when the lease is over."""
+    return int(left_s - RELEASE_MARGIN_S)
+
+
+async def still_chosen(agreed: Agreement, contest: Contest, service: EntryUUID) -> str:
+    """Why a direct read finds that somebody may have to run the service yet; empty where nobody has.
+
+    An active server of a cluster counts, whether or not it is a member: what is doubtful is kept. So does a link by the
+    name that the service has now, where the search has not told that yet. Raises `Unavailable` when nothing is known.
+    """
+    if not await is_unlinked(agreed.reader, contest.me, service):
+        return "a direct read finds a link of this server"
+    entry = await agreed.reader.by_uuid(service)
+    names = {contest.service, contest.service if entry is None else entry.dn}
+    found = [each for name in names for each in await agreed.reader.linking_to(name)]
+    chosen = {str(each.dn): words for each in found if (words := _chooses(parsed(each)[0]))}
+    return "; ".join(f"{dn} {words}" for dn, words in sorted(chosen.items()))
+
+
+def _chooses(value: Model | None) -> str:
+    """How an entry that links to a service chooses a server for it; empty where it chooses none."""
+    if isinstance(value, Server):
+        return "links to it"
+    if not isinstance(value, Cluster):
+        return "links to it and cannot be understood; correct that entry"
+    if value.active is None or value.failover is Failover.EXTERNAL:
+        return ""
+    return f"links to it with {value.active.name} as relocActive, which is ready once it is a member and its agent runs"

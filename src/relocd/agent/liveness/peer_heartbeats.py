@@ -1,0 +1,86 @@
+"""When other servers were last heard of, by direct reads of their status entries: the first witness of a death.
+
+A server is asked about only while something depends on it (`relocd.election.rules.watched`), and once for all services.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Final
+
+from relocd.agent.liveness.heartbeat import HEARTBEAT, LEASE
+from relocd.errors import RelocdError
+from relocd.model.csn import csn_time_s
+from relocd.model.dn import DN
+from relocd.model.entries import Entry, EntryUUID
+from relocd.model.mode import Mode
+from relocd.model.parse import STATUS_RDN, lease_of
+from relocd.ports import DirectoryReader
+
+__all__ = ["MODE", "Sign", "Vitals"]
+
+MODE: Final = "relocMode"
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """The last sign of life of a server, as read.
+
+    `heartbeat` tells one from another, `provider_s` is when its provider stamped it (None where there was none ever).
+    `read_at` and `since` are of this host's monotonic clock: the last read, and the first of an unbroken row of reads
+    that found the same heartbeat. `moved_at` is the last read before one that found another heartbeat, so that this one
+    was left after it; None where none was seen to change. `lease_s` is the lease that the server itself declares,
+    `takes` whether it may be given anything: it is neither paused nor drained.
+    """
+
+    heartbeat: bytes
+    provider_s: float | None
+    read_at: float
+    since: float
+    lease_s: float
+    takes: bool
+    moved_at: float | None = None
+
+
+class Vitals:
+    """Signs of life by server; reads further apart than `lease_s` are no unbroken row."""
+
+    def __init__(self, reader: DirectoryReader, lease_s: float) -> None:
+        self._reader = reader
+        self._lease_s = lease_s
+        self._signs: dict[EntryUUID, Sign] = {}
+        self._locks: dict[EntryUUID, asyncio.Lock] = {}
+
+    async def sign(self, server: EntryUUID, dn: DN, not_before: float) -> Sign | None:
+        """The sign of a server from a read that is not older than `not_before`; None when it cannot be read now."""
+        async with self._locks.setdefault(server, asyncio.Lock()):
+            known = self._signs.get(server)
+            if known is not None and known.read_at >= not_before:
+                return known
+            asked_at = time.monotonic()
+            try:
+                entry = await self._reader.by_dn(dn.below(STATUS_RDN))
+            except RelocdError:
+                return None
+            self._signs[server] = self._found(entry, known, asked_at)
+            return self._signs[server]
+
+    def _found(self, entry: Entry | None, known: Sign | None, asked_at: float) -> Sign:
+        heartbeat = _value(entry, HEARTBEAT)
+        same = known is not None and known.heartbeat == heartbeat
+        unbroken = known is not None and same and asked_at - known.read_at < self._lease_s
+        return Sign(
+            heartbeat,
+            None if entry is None else csn_time_s(entry.csn),
+            asked_at,
+            known.since if known is not None and unbroken else time.monotonic(),
+            max(self._lease_s, lease_of(_value(entry, LEASE)) or 0.0),
+            _value(entry, MODE) == Mode.NORMAL.encode(),
+            None if known is None else known.moved_at if same else known.read_at,
+        )
+
+
+def _value(entry: Entry | None, name: str) -> bytes:
+    return b"" if entry is None else next(iter(entry.attributes.get(name.lower(), ())), b"")

@@ -1,0 +1,187 @@
+"""What the agent says about itself: one JSON value, written to the run folder and shown by `relocd show`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from relocd.agent.liveness.peer_heartbeats import MODE
+from relocd.agent.worker import Leave, Worker
+from relocd.election.eligibility import Contest
+from relocd.model.entries import Isolation, Problem, ServiceAddress
+from relocd.model.mode import Mode
+from relocd.model.template_set import Role
+from relocd.ports import ServiceStanding, Standing
+from relocd.reconcile.goals import Goal
+
+__all__ = ["Connection", "one_line", "standing", "status", "status_entry"]
+
+_MOST_PROBLEMS = 20
+_LONGEST = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """How the agent stands to the directory: `state` in one word, since when (seconds since 1970), and why."""
+
+    state: str
+    since: float
+    detail: str
+
+
+def status(
+    server: str,
+    version: str,
+    connection: Connection,
+    workers: Iterable[Worker],
+    problems: Iterable[Problem],
+    mode: Mode = Mode.NORMAL,
+) -> dict[str, Any]:
+    """The whole status; times in ISO 8601, no secret anywhere."""
+    return {
+        "server": server,
+        "version": version,
+        "mode": str(mode),
+        "directory": {
+            "state": connection.state,
+            "since": _time(connection.since),
+            "detail": connection.detail,
+        },
+        "services": [_service(worker) for worker in sorted(workers, key=lambda worker: worker.name)],
+        "problems": [{"subject": problem.subject, "message": problem.message} for problem in problems],
+    }
+
+
+def one_line(connection: Connection, workers: Iterable[Worker]) -> str:
+    """The status for the service manager."""
+    states = [_state(worker) for worker in workers]
+    counted = ", ".join(f"{states.count(word)} {word}" for word in sorted(set(states))) or "no service"
+    return f"directory {connection.state}; {counted}"
+
+
+def standing(
+    connection: Connection, workers: Sequence[Worker], problems: Sequence[Problem], mode: Mode = Mode.NORMAL
+) -> Standing:
+    """The status in figures; problems of services count as those of entries do."""
+    return Standing(
+        services=tuple(_service_standing(worker) for worker in workers),
+        problems=len(problems) + sum(len(worker.report.problems) for worker in workers),
+        mode=mode,
+        current=connection.state == "current",
+    )
+
+
+def status_entry(workers: Iterable[Worker], problems: Iterable[Problem], mode: Mode) -> dict[str, list[str]]:
+    """The status as the directory keeps it, by attribute, for `cn=status` below the server."""
+    states: dict[str, list[str]] = {"active": [], "standby": [], "failed": []}
+    found, acted_on = [str(problem) for problem in problems], []
+    for worker in workers:
+        wish = worker.wish
+        found += [f"{worker.name}: {problem}" for problem in worker.report.problems]
+        found += [f"{worker.name} waits: {words}" for words in _waits_for(worker) if words]
+        if isinstance(wish, Goal) and wish.context["service"] is not None:
+            states.get(_state(worker), []).append(wish.context["service"]["dn"])
+            if wish.contest is not None and wish.contest.state is not None:
+                acted_on.append(f"{wish.id}={wish.contest.state.generation}")
+    return {
+        "relocActiveService": sorted(states["active"]),
+        "relocStandbyService": sorted(states["standby"]),
+        "relocFailedService": sorted(states["failed"]),
+        "relocProblem": sorted({problem[:_LONGEST] for problem in found})[:_MOST_PROBLEMS],
+        "relocActedOn": sorted(acted_on),
+        MODE: [str(mode)],
+    }
+
+
+def _waits_for(worker: Worker) -> Iterator[str]:
+    """What keeps a candidate from taking over, which nobody else knows; of `release` it is only a matter of time."""
+    contest = _contest(worker)
+    state = None if contest is None else contest.state
+    if contest is None or state is None or contest.isolation is not Isolation.KEEP:
+        return
+    if state.candidate == contest.me != state.holder:
+        yield worker.report.standing.partition("; ")[2]
+
+
+def _service_standing(worker: Worker) -> ServiceStanding:
+    contest = _contest(worker)
+    return ServiceStanding(worker.name, _state(worker), _holds(contest), _generation(contest))
+
+
+def _generation(contest: Contest | None) -> int | None:
+    return None if contest is None or contest.state is None else contest.state.generation
+
+
+def _holds(contest: Contest | None) -> bool | None:
+    """Whether this server holds a service; None where nobody need hold it."""
+    if contest is None:
+        return None
+    waits = bool(contest.choice.all) and contest.displaced_by is None
+    return True if contest.holds else False if waits else None
+
+
+def _contest(worker: Worker) -> Contest | None:
+    return worker.wish.contest if isinstance(worker.wish, Goal) else None
+
+
+def _service(worker: Worker) -> dict[str, Any]:
+    footprint, wish, contest = worker.footprint, worker.wish, _contest(worker)
+    return {
+        "name": worker.name,
+        "id": worker.goal,
+        "state": _state(worker),
+        "since": _time(worker.since),
+        "wish": str(wish.role) if isinstance(wish, Goal) else "unknown" if wish is None else "leave",
+        "reason": _reason(worker, contest),
+        "exclusive": contest is not None,
+        "holds": contest is not None and contest.holds,
+        "holder": _holder(contest),
+        "generation": _generation(contest),
+        "addresses": sorted(map(str, worker.there)),
+        "missing": sorted(map(str, _missing(worker))),
+        "files": sorted(footprint.files) if footprint else [],
+        "units": [unit.name for unit in footprint.units] if footprint else [],
+        "problems": list(worker.report.problems),
+    }
+
+
+def _missing(worker: Worker) -> Iterator[ServiceAddress]:
+    """The addresses that shall be here and are not."""
+    there = {placed.address.ip for placed in worker.there}
+    return (address for address in worker.intended if address.ip not in there)
+
+
+def _reason(worker: Worker, contest: Contest | None) -> str:
+    """Why it is as it is; what an earlier step said counts no more while the next one takes its time."""
+    if worker.acting and contest is not None and contest.holds and _state(worker) != "active":
+        return "is the holder; a step is under way"
+    return worker.report.standing or ("" if worker.wish is None else worker.wish.reason)
+
+
+def _holder(contest: Contest | None) -> str | None:
+    """What the holder is called; None for nobody, or while that is unknown, as where its entry cannot be understood."""
+    if contest is None or contest.state is None or contest.state.holder is None:
+        return None
+    known = contest.names.get(contest.state.holder)
+    return None if known is None else known.name
+
+
+def _state(worker: Worker) -> str:
+    """`active` or `standby` once reached, `waiting` or `failed` with a problem, `unknown` before the first wish.
+
+    What is active stays so with a problem that interrupts nothing, such as a template that is refused.
+    """
+    report, role = worker.report, None if worker.footprint is None else worker.footprint.role
+    if report.busy:
+        return "waiting"
+    if report.problems and (report.broken or role is not Role.ACTIVE):
+        return "failed"
+    if role is not None:
+        return str(role)
+    return "leaving" if isinstance(worker.wish, Leave) else "unknown"
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

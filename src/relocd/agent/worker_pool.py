@@ -1,0 +1,260 @@
+"""The workers of a server: one for each goal that is wished for or has left something here."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+
+from relocd.agent.convergence.host import Host
+from relocd.agent.isolation import Net
+from relocd.agent.liveness.lease_guard import Agreement
+from relocd.agent.worker import Leave, Pace, Worker
+from relocd.errors import RelocdError
+from relocd.model.entries import EntryUUID, Problem
+from relocd.model.mode import Mode
+from relocd.model.settings import Settings
+from relocd.reconcile.desired import Footprint
+from relocd.reconcile.goals import Goal, GoalId, Goals, goal_id, service_of
+
+__all__ = ["Crew"]
+
+_log = logging.getLogger(__name__)
+
+
+class Crew:
+    """Workers by goal. Those for what an earlier run left here exist from the start, without a wish."""
+
+    def __init__(self, host: Host, settings: Settings, agreement: Agreement, changed: Callable[[], None]) -> None:
+        self._host = host
+        self._settings = settings
+        self._agreement = agreement
+        self._pace = Pace(settings.agent, settings.wire)
+        self._changed = changed
+        self._workers: dict[GoalId, Worker] = {}
+        self._tasks: dict[GoalId, asyncio.Task[None]] = {}
+        self._confirming: dict[GoalId, asyncio.Task[None]] = {}
+        self._absent: frozenset[GoalId] = frozenset()
+        self._unconfirmed: dict[GoalId, str] = {}
+        self._given_back: dict[GoalId, Problem] = {}
+        self._group: asyncio.TaskGroup | None = None
+        self._adopted = False
+        self._net = Net(changed)
+
+    @property
+    def workers(self) -> tuple[Worker, ...]:
+        """Every worker that has something to say."""
+        return tuple(self._workers.values())
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What keeps a service here that does not seem to be linked any more, and why others were given back."""
+        named = ((self._workers[goal].name, why) for goal, why in self._unconfirmed.items() if goal in self._workers)
+        staying = (Problem(name, f"seems not to be linked any more, but stays: {why}") for name, why in named)
+        here = ((worker.name, (worker.given_back, worker.withdrawn)) for worker in self.workers)
+        told = (Problem(name, why) for name, reasons in here for why in reasons if why)
+        return *staying, *told, *self._given_back.values(), *self._net.problems
+
+    @property
+    def doubting(self) -> bool:
+        """Whether a service that has something here seems not to be linked any more and that is not confirmed yet."""
+        absent = (self._workers[goal] for goal in self._absent if goal in self._workers and service_of(goal))
+        return any(not isinstance(worker.wish, Leave) for worker in absent)
+
+    def begin(self, group: asyncio.TaskGroup) -> None:
+        """Start the workers for what the ledger says was left here."""
+        self._group = group
+        self._host.claims.watch(self._nudge)
+        for goal, footprint in self._host.claims.adopt(self._host.ledger.all()).items():
+            self._hire(goal, footprint)
+
+    def want(self, goals: Goals, exists: Callable[[EntryUUID], bool]) -> frozenset[GoalId]:
+        """Pass on the wishes; what is left are the goals that have something here and no link.
+
+        `exists` says whether the directory has an entry of that identity.
+        """
+        absent = self._workers.keys() - goals.wanted.keys()
+        self._absent = frozenset(here for here in absent if not goals.in_doubt(here))
+        for name, error in goals.defects.items():
+            self._net.take(name, error)
+        for goal in goals.wanted.values():
+            with self._net.under(goal.name):
+                worker = self._worker(goal, exists)
+                if worker.footprint is None or not goals.in_doubt(goal.id):
+                    worker.want(goal)
+        for here in self._unconfirmed.keys() - self._absent:
+            del self._unconfirmed[here]
+        self._given_back = {
+            goal: why for goal, why in self._given_back.items() if (service := service_of(goal)) and exists(service)
+        }
+        for here in self._confirming.keys() - self._absent:
+            self._confirming.pop(here).cancel()  # so that the next absence is asked about at once
+        if not self._adopted and goals.complete and self._agreement.mode() is not Mode.PAUSED:
+            self._adopted = True
+            self._start(self._drop_orphans(goals))
+        return self._absent
+
+    def confirm(self, goals: Iterable[GoalId], is_gone: Callable[[GoalId], Awaitable[bool]]) -> None:
+        """Leave the goals of which `is_gone` says that they really have no link; ask again while it cannot say."""
+        for goal in goals:
+            if goal not in self._confirming:
+                self._confirming[goal] = self._start(self._confirm(goal, is_gone))
+
+    def nudge_all(self) -> None:
+        """Something changed that may concern any service."""
+        for worker in self._workers.values():
+            worker.nudge(at_all=True)
+
+    def wish(self, goal: GoalId) -> Goal | Leave | None:
+        """The latest wish for a goal, None where there is none."""
+        worker = self._workers.get(goal)
+        return None if worker is None else worker.wish
+
+    async def could_serve(self, goal: GoalId) -> bool:
+        """Whether nothing on this server stands against running a service."""
+        worker = self._workers.get(goal)
+        return worker is not None and await worker.could_serve()
+
+    async def is_up(self, service: EntryUUID) -> bool:
+        """Whether something of a service may be up here."""
+        worker = self._workers.get(goal_id(service))
+        return worker is not None and await worker.is_up()
+
+    async def renew(self, left_s: float) -> None:
+        """The lease has been renewed and lasts that long."""
+        await asyncio.gather(*(worker.renew(left_s) for worker in self.workers))
+
+    def nudge_contests(self) -> None:
+        """The others hear of this server again."""
+        for worker in self._workers.values():
+            if isinstance(worker.wish, Goal) and worker.wish.contest is not None:
+                worker.nudge()
+
+    def nudge_units(self) -> None:
+        """A unit changed its state."""
+        for worker in self._workers.values():
+            worker.nudge_if_units_matter()
+
+    def nudge_drifted(self) -> None:
+        """Addresses or interfaces changed."""
+        for worker in self._workers.values():
+            worker.nudge_if_drifted()
+
+    def _nudge(self, goal: GoalId) -> None:
+        """Something that a goal was refused is nobody's any more."""
+        if goal in self._workers:
+            self._workers[goal].nudge(at_all=True)
+
+    def _worker(self, goal: Goal, exists: Callable[[EntryUUID], bool]) -> Worker:
+        if goal.id in self._workers:
+            return self._workers[goal.id]
+        former = self._former(goal, exists)
+        return self._hire(goal.id, None) if former is None else self._succeed(former, goal.id)
+
+    def _former(self, goal: Goal, exists: Callable[[EntryUUID], bool]) -> Worker | None:
+        """The idle worker of an entry of the same name that exists no more: it was deleted and added anew.
+
+        Its footprint goes over, so that a directory that was loaded again with new identities interrupts nothing.
+        """
+        if service_of(goal.id) is None:
+            return None
+        for absent in self._absent:
+            worker, service = self._workers[absent], service_of(absent)
+            if service is not None and not exists(service) and worker.name == goal.name and not worker.acting:
+                return worker
+        return None
+
+    def _succeed(self, former: Worker, goal: GoalId) -> Worker:
+        """End a worker and go on under another goal with what it has left here."""
+        self._absent -= {former.goal}
+        self._unconfirmed.pop(former.goal, None)
+        del self._workers[former.goal]
+        self._tasks.pop(former.goal).cancel()
+        self._host.claims.pass_on(former.goal, goal)
+        fields = {"service": former.name, "was": former.goal, "now": goal}
+        _log.info("entry was added anew; what it had here goes over", extra={"fields": fields})
+        return self._hire(goal, former.footprint, former.goal)
+
+    def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        if self._group is None:
+            raise RuntimeError("begin comes first")
+        task = self._group.create_task(self._ended(work))
+        task.add_done_callback(lambda _: work.close())  # one that is cancelled before it begins would complain
+        return task
+
+    async def _ended(self, work: Coroutine[None, None, None]) -> None:
+        with self._net.under("agent"):
+            await work
+
+    def _hire(self, goal: GoalId, footprint: Footprint | None, heir_of: GoalId | None = None) -> Worker:
+        self._given_back.pop(goal, None)
+        worker = Worker(self._host, goal, footprint, self._pace, self._agreement, self._changed)
+        self._workers[goal] = worker
+        self._tasks[goal] = self._start(self._employ(worker, heir_of))
+        return worker
+
+    async def _employ(self, worker: Worker, heir_of: GoalId | None) -> None:
+        if heir_of is not None:
+            await self._inherit(worker, heir_of)
+        await self._net.kept_running(worker.run, worker.name)
+        del self._workers[worker.goal], self._tasks[worker.goal]
+        if worker.given_back:
+            self._given_back[worker.goal] = Problem(worker.name, worker.given_back)
+        for other in self._workers.values():
+            if other.name == worker.name:  # added anew while this one left: what it removed was the other's too
+                other.nudge()
+        self._changed()
+
+    async def _inherit(self, worker: Worker, heir_of: GoalId) -> None:
+        if worker.footprint is None:
+            return
+        try:
+            await self._host.ledger.save(worker.goal, worker.footprint)
+            await self._host.ledger.forget(heir_of)
+        except RelocdError as error:
+            _log.warning("cannot keep the ledger", extra={"fields": {"service": worker.name, "problem": str(error)}})
+
+    async def _confirm(self, goal: GoalId, is_gone: Callable[[GoalId], Awaitable[bool]]) -> None:
+        delay_s = self._settings.directory.retry_min_s
+        try:
+            while goal in self._absent and goal in self._workers:
+                why = await _why_not(goal, is_gone)
+                if why is None:
+                    self._leave(goal)
+                    return
+                self._unconfirmed[goal] = why
+                self._changed()
+                await asyncio.sleep(delay_s)
+                delay_s = min(delay_s * 2, self._settings.directory.retry_max_s)
+        finally:
+            if self._confirming.get(goal) is asyncio.current_task():
+                del self._confirming[goal]
+
+    def _leave(self, goal: GoalId) -> None:
+        """The link is gone, unless it came back while the directory was asked."""
+        self._unconfirmed.pop(goal, None)
+        if goal in self._absent and goal in self._workers:
+            self._workers[goal].want(Leave("no longer linked"))
+
+    async def _drop_orphans(self, goals: Goals) -> None:
+        """Drop addresses that are ours and that no goal and no ledger knows, once, when everything is known."""
+        known = {address for goal in goals.wanted.values() for address in goal.addresses}
+        known |= {
+            placed.address for worker in self.workers if worker.footprint for placed in worker.footprint.addresses
+        }
+        for held in self._host.addresses.held():
+            if held.ours and held.address not in known:
+                fields = {"address": str(held.address), "interface": held.interface}
+                _log.warning("dropping an address that nothing here knows", extra={"fields": fields})
+                try:
+                    await self._host.addresses.drop(held.interface, held.address)
+                except RelocdError as error:
+                    _log.warning("cannot drop it", extra={"fields": fields | {"problem": str(error)}})
+
+
+async def _why_not(goal: GoalId, is_gone: Callable[[GoalId], Awaitable[bool]]) -> str | None:
+    """Why a goal may not be left, None when it may."""
+    try:
+        return None if await is_gone(goal) else "a direct read still finds the link"
+    except RelocdError as error:
+        return str(error)

@@ -1,0 +1,120 @@
+"""`relocd doctor` on the command line: arguments, printing and exit codes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import click
+from click.exceptions import Exit
+
+from relocd.cli.access import with_given_access
+from relocd.cli.options import config_file, flag, in_json
+from relocd.cli.run import EXIT_PROBLEMS, EXIT_UNAVAILABLE
+from relocd.cli.screen import Screen, print_json
+from relocd.doctor.directory.run import agent_access, look
+from relocd.doctor.finding import Finding, error, not_checked, ok
+from relocd.doctor.host.checks import host_findings
+from relocd.doctor.host.probe import host_facts
+from relocd.doctor.report import Findings, as_json, is_well, lines
+from relocd.errors import Fatal, Invalid
+from relocd.model.dn import DN
+from relocd.model.entries import Service
+from relocd.model.settings import Settings
+from relocd.operator.access import Access
+from relocd.shipped import missing_libraries
+
+__all__ = ["doctor"]
+
+_HERE = "this host"
+NO_AGENT = "relocd[agent] is not installed here"
+
+
+@click.command
+@with_given_access
+@config_file
+@flag("--directory", help="Only look at the directory.")
+@flag("--host", help="Only look at this host.")
+@in_json
+def doctor(*, access: Access, config: Path, directory: bool, host: bool, in_json: bool) -> None:
+    """Check the directory and this host: each line ok, warning, error or not checked, and what to do about it.
+
+    The directory is that of --uri, or else that of the agent's configuration, looked at as the agent's identity unless
+    --base and another identity are given. Nothing is changed.
+    Exits with 1 for a warning or an error, with 3 when no directory answers or none is named.
+    """
+    if directory and host:
+        raise Invalid("--directory and --host exclude each other; without either both are looked at")
+    settings, problem = _settings(config)
+    found: dict[str, list[Finding]] = {}
+    answered, services = True, None
+    if not host:
+        answered, services = _directory(found, access, settings, problem)
+    if not directory:
+        found[_HERE] = [problem, *_host(config, settings, services)]
+    _show(found, as_text=not in_json)
+    if not answered:
+        raise Exit(EXIT_UNAVAILABLE)
+    if not is_well(found):
+        raise Exit(EXIT_PROBLEMS)
+
+
+def _settings(config: Path) -> tuple[Settings | None, Finding]:
+    """The agent's configuration, or why there is none."""
+    if missing_libraries():
+        return None, not_checked("configuration", NO_AGENT)
+    if not config.exists():
+        return None, not_checked("configuration", f"{config} is not there", "name another by --config")
+    from relocd.config.configuration import read_settings
+
+    try:
+        return read_settings(config), ok("configuration", f"{config} is valid")
+    except Fatal as problem:
+        return None, error("configuration", str(problem), "correct that line")
+
+
+def _directory(
+    found: dict[str, list[Finding]], access: Access, settings: Settings | None, problem: Finding
+) -> tuple[bool, tuple[Service, ...] | None]:
+    """Look at the directories: whether one answered or none was named, and what the server here is linked to."""
+    server = agent = None
+    if settings is not None:
+        server, own = DN.parse(settings.server.dn), agent_access(settings.directory)
+        access = _as_agent(access, own)
+        agent = server if (access.bind_dn, access.external) == (own.bind_dn, own.external) else None
+    if not access.uris or not access.base:
+        options = {"--uri": access.uris, "--base": access.base}
+        advice = f"name it by {' and '.join(option for option, value in options.items() if not value)}"
+        found["directory"] = [not_checked("directory", f"none is named in full; {problem.what}", advice)]
+        return False, None
+    looked = look(access, agent)
+    found.update({uri: list(some) for uri, some in looked.findings.items()})
+    return bool(looked.directories), None if server is None else looked.services_of(server)
+
+
+def _as_agent(access: Access, own: Access) -> Access:
+    """The agent's own way where nothing else is asked for; to the directories that are named, where some are."""
+    if not access.uris:
+        return own
+    return access if access.base or access.bind_dn or access.external else replace(own, uris=access.uris)
+
+
+def _host(config: Path, settings: Settings | None, services: tuple[Service, ...] | None) -> Iterator[Finding]:
+    """What the files of this host tell, and what the agent's libraries do where they and a configuration are there."""
+    tools = None
+    if settings is None:
+        yield not_checked("equipment", "template sets, interfaces and systemd: see the configuration")
+    else:
+        from relocd.apply import equipment
+
+        tools = asyncio.run(equipment(config, settings))
+    yield from host_findings(host_facts(settings, tools, services))
+
+
+def _show(found: Findings, *, as_text: bool) -> None:
+    if as_text:
+        Screen().print(lines(found))
+    else:
+        print_json(as_json(found))

@@ -1,0 +1,58 @@
+"""What the trials of an identity's rights say. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from relocd.doctor.directory.facts import DirectoryFacts
+from relocd.doctor.finding import Finding, error, not_checked, ok, warning
+from relocd.model.dn import DN
+
+__all__ = ["access_findings"]
+
+_CHECK: Final = "access"
+_RULES: Final = "load the rules of `relocd schema --acl` before other rules of that database"
+_OWN: Final = "let the agent bind as the entry of its server, see docs/install.md"
+
+
+def access_findings(facts: DirectoryFacts) -> Iterator[Finding]:
+    """What must be allowed is, what must not be is refused, and nobody is shown anything."""
+    yield from _identity(facts)
+    wrong = list(_wrong(facts))
+    yield from wrong
+    silent = [each for each in facts.tried if each.allowed is None]
+    for each in silent:
+        yield not_checked(_CHECK, f"{facts.identity}: {each.trial.act}: the directory answers {each.answer}")
+    if facts.tried and not wrong and not silent:
+        allowed = sum(each.trial.allowed for each in facts.tried)
+        refused = len(facts.tried) - allowed
+        yield ok(_CHECK, f"{facts.identity}: {allowed} acts tried that are needed, {refused} that must be refused")
+    yield from _nobody(facts)
+
+
+def _identity(facts: DirectoryFacts) -> Iterator[Finding]:
+    if facts.server is None:
+        why = f"{facts.identity or 'nobody'} is not the entry of a server, so no rights of one can be tried"
+        yield not_checked(_CHECK, why, "run this with the agent's configuration, or --bind-dn of a server")
+    elif not facts.identity:
+        yield error(_CHECK, f"without an identity {facts.server} can neither write its status nor read secrets", _OWN)
+    elif DN.parse(facts.identity) != facts.server:
+        what = f"{facts.identity} is not {facts.server}: what a server must not do is not refused to it"
+        yield warning(_CHECK, what, _OWN)
+    elif facts.content.server(facts.server) is not None and facts.server.key not in facts.content.signs:
+        yield not_checked(_CHECK, "the agent has not created its cn=status yet, and creating cannot be tried")
+
+
+def _wrong(facts: DirectoryFacts) -> Iterator[Finding]:
+    for each in facts.tried:
+        if each.allowed is not None and each.allowed != each.trial.allowed:
+            what = f"may {each.trial.act}, and must not" if each.allowed else f"may not {each.trial.act}, and has to"
+            yield error(_CHECK, f"{facts.identity} {what}", _RULES)
+
+
+def _nobody(facts: DirectoryFacts) -> Iterator[Finding]:
+    if facts.open_secrets:
+        yield error(_CHECK, f"{facts.open_secrets} services show their secrets to whoever connects", _RULES)
+    elif facts.open_entries:
+        yield warning(_CHECK, f"{facts.open_entries} entries are shown to whoever connects, without a bind", _RULES)

@@ -1,0 +1,149 @@
+"""The checks of a directory: facts in, findings out. Pure; `CHECKS` is the whole list."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from relocd.doctor.directory.acl_checks import access_findings
+from relocd.doctor.directory.config import config_findings, has_session_log
+from relocd.doctor.directory.facts import DirectoryFacts, Peer
+from relocd.doctor.directory.schema import schema_findings
+from relocd.doctor.finding import Finding, error, not_checked, ok, warning
+from relocd.model.csn import csn_time_s
+
+__all__ = ["CHECKS", "between", "directory_findings"]
+
+_PROVIDER: Final = re.compile(r"[^#]*#[^#]*#([0-9a-fA-F]{1,4})#[^#]*")
+_TOLERANCE_S: Final = 0.5
+_LATE_S: Final = 5.0
+_LIMITS: Final = 'olcLimits: dn.onelevel="ou=servers,..." size=unlimited time=unlimited (see relocd schema --acl)'
+
+
+def directory_findings(facts: DirectoryFacts) -> Iterator[Finding]:
+    """All findings about one directory."""
+    for check in CHECKS:
+        yield from check(facts)
+
+
+def schema(facts: DirectoryFacts) -> Iterator[Finding]:
+    """The definitions, of this version."""
+    yield from schema_findings(facts.definitions)
+
+
+def entries(facts: DirectoryFacts) -> Iterator[Finding]:
+    """Everything is read at once, and the server's own entry is there."""
+    found = len(facts.content.entries)
+    if facts.limit:
+        what = f"{facts.limit} for {facts.identity or 'nobody'} cuts off a search of all entries, which an agent makes"
+        yield error("limits", what, f"raise it, as in {_LIMITS}")
+    elif not found:
+        who = facts.identity or "whom the directory does not know (no --bind-dn, no --external)"
+        advice = "check the base, the identity, and its right to read; a new directory has none yet"
+        yield error("entries", f"no entry of relocd below {facts.base} is shown to {who}", advice)
+    else:
+        yield ok("limits", f"{found} entries at once")
+    if facts.server is not None and found and facts.content.server(facts.server) is None:
+        advice = "create it, or correct [server] dn"
+        yield error("entries", f"{facts.server} is not there, cannot be read, or is no relocServer", advice)
+
+
+def syncprov(facts: DirectoryFacts) -> Iterator[Finding]:
+    """Persistent searches are answered, and resumed from a session log."""
+    if not facts.refresh.served and not facts.content.entries:
+        yield not_checked("syncprov", f"this identity is not shown {facts.base}, or it is not there")
+    elif not facts.refresh.served:
+        advice = "add the overlay syncprov to that database, see docs/install.md"
+        yield error("syncprov", f"{facts.base} answers no persistent search (RFC 4533)", advice)
+    elif facts.refresh.by_log is None:
+        yield not_checked(
+            "syncprov", f"{facts.context} shows this identity no contextCSN, so a session log was not tried"
+        )
+    elif facts.refresh.by_log:
+        yield ok("syncprov", "answers persistent searches, and resumes them from its session log")
+    elif has_session_log(facts):
+        yield ok("syncprov", "answers persistent searches; its session log is empty since slapd was started")
+    else:
+        what = "a search is resumed by naming every entry: it has no session log, or slapd was just started"
+        yield warning("syncprov", what, "set olcSpSessionlog: 10000 at the overlay syncprov of that database")
+
+
+def clocks(facts: DirectoryFacts) -> Iterator[Finding]:
+    """What a heartbeat says by the clock of the server, against when the provider took it by its own."""
+    found = dict(_offsets(facts))
+    for name, (offset_s, lease_s) in found.items():
+        if abs(offset_s) > _TOLERANCE_S:
+            what = f"the clocks of {name} and of the provider that took its heartbeat differ by {offset_s:+.1f} s"
+            make = error if abs(offset_s) > lease_s / 4 else warning
+            yield make("clocks", what, "let both follow NTP (or that provider hung when the heartbeat came)")
+    ahead_s = max((csn_time_s(each) or 0.0 for each in facts.context_csns), default=0.0) - facts.now_s
+    if ahead_s > _TOLERANCE_S:
+        what = f"the last change of the directory is {ahead_s:.1f} s in the future of this host's clock"
+        yield warning("clocks", what, "let this host and all providers follow NTP")
+    if not found:
+        yield not_checked("clocks", "no agent has written a heartbeat yet")
+    elif ahead_s <= _TOLERANCE_S and all(abs(offset_s) <= _TOLERANCE_S for offset_s, _ in found.values()):
+        worst_s = max(abs(offset_s) for offset_s, _ in found.values())
+        yield ok("clocks", f"{len(found)} servers and their providers differ by {worst_s:.2f} s at most")
+
+
+def _offsets(facts: DirectoryFacts) -> Iterator[tuple[str, tuple[float, float]]]:
+    for key, sign in facts.content.signs.items():
+        sent_s = _time_s(sign.heartbeat)
+        if sign.at_s is not None and sent_s is not None:
+            yield key.partition(",")[0].partition("=")[2], (sign.at_s - sent_s, sign.lease_s)
+
+
+def _time_s(text: str) -> float | None:
+    """A generalized time as agents write it, seconds since 1970."""
+    for form in ("%Y%m%d%H%M%S.%fZ", "%Y%m%d%H%M%SZ"):
+        try:
+            return datetime.strptime(text, form).replace(tzinfo=UTC).timestamp()
+        except ValueError:
+            continue
+    return None
+
+
+CHECKS: Final[Sequence[Callable[[DirectoryFacts], Iterator[Finding]]]] = (
+    schema,
+    entries,
+    syncprov,
+    access_findings,
+    clocks,
+    config_findings,
+)
+"""What is checked of each directory, in order."""
+
+
+def between(directories: Sequence[DirectoryFacts | Peer]) -> Iterator[Finding]:
+    """Whether directories that were looked at one after the other know the same changes."""
+    if len(directories) < 2:
+        return
+    newest: dict[str, tuple[str, float]] = {}
+    for each in directories:
+        for csn in each.context_csns:
+            newest[_provider(csn)] = max((csn, each.now_s), newest.get(_provider(csn), ("", 0.0)))
+    behind = list(_behind(directories, newest))
+    yield from behind
+    if not behind:
+        yield ok("replication", f"{len(directories)} directories know the same changes of {len(newest)} providers")
+
+
+def _behind(directories: Sequence[DirectoryFacts | Peer], newest: dict[str, tuple[str, float]]) -> Iterator[Finding]:
+    for each in directories:
+        has = {_provider(csn): csn_time_s(csn) or 0.0 for csn in each.context_csns}
+        for provider, (csn, seen_s) in newest.items():
+            came_since_s = max(0.0, seen_s - each.now_s)  # what nobody could know when this one was looked at
+            late_s = (csn_time_s(csn) or 0.0) - has.get(provider, 0.0) - came_since_s
+            if late_s > _LATE_S:
+                since = f"is {late_s:.0f} s behind" if provider in has else "knows none of the changes of"
+                advice = "look at its log and its olcSyncrepl; relocd init-pair sets up a pair"
+                yield error("replication", f"{each.uri} {since} provider {int(provider, 16)}", advice)
+
+
+def _provider(csn: str) -> str:
+    """The number of the provider that took a change, in hexadecimal."""
+    found = _PROVIDER.fullmatch(csn)
+    return found[1] if found else "0"

@@ -1,0 +1,85 @@
+"""What stands in a slapd's cn=config about the database of relocd's entries. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from relocd.doctor.directory.facts import DirectoryFacts, Peer
+from relocd.doctor.finding import Finding, error, not_checked, ok, raised, warning
+from relocd.openldap.config import Config, ConfigEntry
+
+__all__ = ["config_findings", "has_session_log"]
+
+_INDEXED: Final = ("objectClass", "entryUUID", "entryCSN")
+
+
+def config_findings(facts: DirectoryFacts) -> Iterator[Finding]:
+    """Indexes, the checking of new entries, and the membership in a pair; or that nobody can tell."""
+    if facts.config is None:
+        why = f"cn=config is not readable by {facts.identity or 'nobody'}: indexes and replication"
+        yield not_checked("cn=config", why, "run this as root on the directory's own host, with --uri ldapi:///")
+        return
+    database = facts.config.holding(facts.base)
+    if database is None:
+        yield not_checked("cn=config", f"no database of {facts.base} stands in it")
+        return
+    yield from _indexes(database)
+    yield from _new_entries(database)
+    yield from _replication(facts.config, database)
+    yield from map(_copied, facts.peers)
+
+
+def has_session_log(facts: DirectoryFacts) -> bool:
+    """Whether the configuration says so; False where it cannot be read."""
+    database = None if facts.config is None else facts.config.holding(facts.base)
+    if facts.config is None or database is None:
+        return False
+    syncprov = facts.config.overlay(database, "syncprov")
+    return syncprov is not None and syncprov.first("olcSpSessionlog") not in {"", "0"}
+
+
+def _indexes(database: ConfigEntry) -> Iterator[Finding]:
+    found = {name.lower() for value in database.values("olcDbIndex") for name in _equality(value)}
+    missing = [name for name in _INDEXED if name.lower() not in found]
+    if missing:
+        what = f"{', '.join(missing)} not indexed for equality: each search reads the whole database"
+        yield warning("indexes", what, f"add olcDbIndex: {','.join(missing)} eq to {database.dn}")
+    else:
+        yield ok("indexes", f"{', '.join(_INDEXED)} for equality")
+
+
+def _equality(value: str) -> list[str]:
+    """The attributes that a value of `olcDbIndex` indexes for equality; it is the default of slapd's, too."""
+    names, _, kinds = value.partition(" ")
+    return names.split(",") if not kinds or "eq" in kinds.replace(" ", "").split(",") else []
+
+
+def _new_entries(database: ConfigEntry) -> Iterator[Finding]:
+    if database.first("olcAddContentAcl") != "TRUE":
+        what = "what a server creates is not checked attribute by attribute: it could give its status a password"
+        yield warning("new entries", what, f"set olcAddContentAcl: TRUE at {database.dn}")
+
+
+def _replication(config: Config, database: ConfigEntry) -> Iterator[Finding]:
+    follows = bool(database.values("olcSyncrepl"))
+    multiple = "TRUE" in {database.first("olcMultiProvider"), database.first("olcMirrorMode")}
+    if follows and not multiple:
+        advice = "point the agents at the provider, or make a pair by relocd init-pair"
+        yield error("replication", f"{database.dn} is a read-only copy, which takes no heartbeat", advice)
+    elif follows and not config.server_ids - {0}:
+        yield error("replication", "one of several providers, without a number", "set olcServerID, another on each")
+    elif follows and config.overlay(database, "accesslog") is None:
+        what = "two providers copy whole entries, so one of two changes at the same time is lost"
+        yield warning("replication", what, "use delta-syncrepl (slapo-accesslog), as relocd init-pair does")
+    elif follows:
+        yield ok("replication", f"provider {min(config.server_ids - {0})} of several, which copy changes")
+
+
+def _copied(peer: Peer) -> Finding:
+    """Whether this slapd may copy from its peer, tried with the name and the password that it uses itself."""
+    if not peer.tried:
+        return not_checked("peer", f"{peer.uri}: this slapd does not bind there by name and password")
+    if peer.problem:
+        return raised("peer", peer.problem)
+    return ok("peer", f"{peer.uri} lets this slapd copy")

@@ -1,0 +1,40 @@
+"""Asking those from whom a slapd copies, as it does itself: who can read its cn=config knows how."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from relocd.doctor.directory.facts import Peer
+from relocd.errors import Failed, Unavailable
+from relocd.model.dn import DN
+from relocd.openldap.config import Config
+from relocd.openldap.connection import Identity, remote
+from relocd.openldap.syncrepl import words
+
+__all__ = ["peers"]
+
+
+def peers(config: Config | None, base: DN) -> tuple[Peer, ...]:
+    """Everyone from whom the database of the base is copied; none where the configuration cannot be read."""
+    database = None if config is None else config.holding(base)
+    if config is None or database is None:
+        return ()
+    return tuple(_asked(words(value), config.ca_file) for value in database.values("olcSyncrepl"))
+
+
+def _asked(directive: Mapping[str, str], ca_file: str) -> Peer:
+    uri, suffix = directive.get("provider", ""), directive.get("searchbase", "")
+    if directive.get("bindmethod") != "simple":
+        return Peer(uri, tried=False)
+    starttls = directive.get("starttls", "no") != "no"
+    who = Identity(
+        directive.get("binddn", ""), directive.get("credentials", ""), starttls, directive.get("tls_cacert", ca_file)
+    )
+    try:
+        with remote(uri, who) as provider:
+            csns = provider.context_csns(suffix)
+    except (Failed, Unavailable) as error:
+        return Peer(uri, problem=str(error))
+    problem = "" if csns else f"{uri} has nothing of {suffix} yet, or does not show it; make it a member of the pair"
+    return Peer(uri, problem=problem, context_csns=csns, now_s=time.time())

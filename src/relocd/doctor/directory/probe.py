@@ -1,0 +1,210 @@
+"""Looking at one directory over ldap3: everything that the checks need, and nothing is changed by it."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import ldap3
+from ldap3.core import exceptions, results
+
+from relocd.doctor.directory.acl_trials import Compare, Trial, Tried, trials
+from relocd.doctor.directory.facts import Content, DirectoryFacts, Refresh
+from relocd.doctor.directory.peer import peers
+from relocd.errors import Failed, Unavailable
+from relocd.model.csn import csn_time_s
+from relocd.model.dn import DN
+from relocd.model.parse import CLASSES, STATUS_CLASS
+from relocd.model.writes import Conflict, Lost, Modification
+from relocd.openldap.config import Config
+from relocd.openldap.connection import Directory as SlapdDirectory
+from relocd.operator.access import Access
+from relocd.operator.connection import first_answer
+from relocd.operator.directory import Directory
+from relocd.sync.messages import SYNC_REQUEST, sync_request
+
+__all__ = ["directory_facts"]
+
+_SYNC_DONE: Final = "1.3.6.1.4.1.4203.1.9.1.3"
+_REFRESH_DELETES: Final = b"\x01\x01\xff"  # the last part of a Sync Done control, BOOLEAN TRUE
+_FILTER: Final = "(|" + "".join(f"(objectClass={name})" for name in (*CLASSES, STATUS_CLASS)) + ")"
+_ANY: Final = "(objectClass=*)"
+_LIMITS: Final = {
+    results.RESULT_SIZE_LIMIT_EXCEEDED: "the size limit",
+    results.RESULT_TIME_LIMIT_EXCEEDED: "the time limit",
+    results.RESULT_ADMIN_LIMIT_EXCEEDED: "an administrative limit",
+}
+
+
+def directory_facts(access: Access, server: DN | None) -> DirectoryFacts:
+    """What is to be seen of the one directory of an access; without a `server` whoever is bound is it, if it is one.
+
+    Raises `Unavailable` when it does not answer, `Failed` when it refuses, `Invalid` for a wrong option.
+    """
+    facts = first_answer(access, lambda connection: _seen(connection, access, server))
+    opened, secrets = _seen_by_nobody(access)
+    config = _config(access)
+    asked = peers(config, facts.base)
+    return replace(facts, open_entries=opened, open_secrets=secrets, config=config, peers=asked)
+
+
+def _seen(connection: ldap3.Connection, access: Access, server: DN | None) -> DirectoryFacts:
+    identity = str(connection.extend.standard.who_am_i() or "").removeprefix("dn:")
+    content, limit = _content(connection, access.base)
+    if server is None and identity and content.server(DN.parse(identity)) is not None:
+        server = DN.parse(identity)
+    context = DN.parse(access.base).context(_values(connection, "", "namingContexts"))
+    csns = _values(connection, context.written, "contextCSN")
+    return DirectoryFacts(
+        uri=access.uris[0],
+        base=DN.parse(access.base),
+        context=context,
+        identity=identity,
+        server=server,
+        definitions=_definitions(connection),
+        content=content,
+        limit=limit,
+        refresh=_refresh(connection, access.base, _readable(csns)),
+        context_csns=csns,
+        tried=_tried(Directory(connection, access.base), content, server, identity),
+        open_entries=0,
+        open_secrets=0,
+        now_s=time.time(),
+        config=None,
+        peers=(),
+    )
+
+
+def _values(connection: ldap3.Connection, dn: str, name: str) -> tuple[str, ...]:
+    """The values of one entry's attribute, none when it cannot be read."""
+    with suppress(exceptions.LDAPOperationResult):
+        connection.search(dn, _ANY, ldap3.BASE, attributes=[name])
+        found = (item["raw_attributes"].get(name, []) for item in connection.response if "raw_attributes" in item)
+        return tuple(value.decode(errors="replace") for values in found for value in values)
+    return ()
+
+
+def _definitions(connection: ldap3.Connection) -> tuple[str, ...]:
+    """Attribute types and object classes as the subschema of the directory has them (RFC 4512, section 4.2)."""
+    where = next(iter(_values(connection, "", "subschemaSubentry")), "cn=Subschema")
+    return tuple(value for name in ("attributeTypes", "objectClasses") for value in _values(connection, where, name))
+
+
+def _content(connection: ldap3.Connection, base: str) -> tuple[Content, str]:
+    """All entries of relocd, and the limit that has cut off one search for all of them, as an agent makes it."""
+    limit = _limit(connection, base)
+    try:
+        return Content(Directory(connection, base).entries(_FILTER)), limit
+    except exceptions.LDAPNoSuchObjectResult:
+        return Content(()), limit
+    except (Failed, exceptions.LDAPOperationResult):
+        if not limit:
+            raise
+        return Content(()), limit  # paged searches have a limit, too
+
+
+def _limit(connection: ldap3.Connection, base: str) -> str:
+    with suppress(exceptions.LDAPNoSuchObjectResult, exceptions.LDAPAdminLimitExceededResult):
+        connection.search(base, _FILTER, attributes=["1.1"])
+    return _LIMITS.get(connection.result["result"], "")
+
+
+def _refresh(connection: ldap3.Connection, base: str, csns: tuple[str, ...]) -> Refresh:
+    if _refreshed(connection, base, "") is None:
+        return Refresh(served=False)
+    if not csns:
+        return Refresh(served=True)
+    done = _refreshed(connection, base, _cookie(csns))
+    return Refresh(served=True, by_log=done is not None and done.endswith(_REFRESH_DELETES))
+
+
+def _cookie(csns: tuple[str, ...]) -> str:
+    """What an agent would have that has seen all changes but the last."""
+    last = max(csns)
+    rest = last.partition("#")[2]
+    before = datetime.fromtimestamp((csn_time_s(last) or 1.0) - 1e-6, UTC).strftime("%Y%m%d%H%M%S.%fZ")
+    return "rid=000,csn=" + ";".join(f"{before}#{rest}" if each == last else each for each in csns)
+
+
+def _readable(csns: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of the values that are change numbers: a directory may show anything."""
+    return tuple(each for each in csns if csn_time_s(each) is not None)
+
+
+def _refreshed(connection: ldap3.Connection, base: str, cookie: str) -> bytes | None:
+    """The Sync Done control that answers a refresh of the suffix's own entry; None when there is no such service."""
+    try:
+        connection.search(
+            base,
+            _ANY,
+            ldap3.BASE,
+            attributes=["1.1"],
+            dereference_aliases=ldap3.DEREF_NEVER,  # slapd's syncprov takes no other
+            controls=[(SYNC_REQUEST, True, sync_request(cookie, persist=False))],
+        )
+    except exceptions.LDAPOperationResult:
+        return None
+    done: dict[str, Any] = (connection.result.get("controls") or {}).get(_SYNC_DONE, {})
+    return bytes(done.get("value") or b"")
+
+
+def _tried(directory: Directory, content: Content, server: DN | None, identity: str) -> tuple[Tried, ...]:
+    me = content.server(server) if server is not None else None
+    if me is None or not identity:
+        return ()
+    return tuple(_try(directory, each) for each in trials(me, content.known(me), is_me=DN.parse(identity) == me.dn))
+
+
+def _try(directory: Directory, trial: Trial) -> Tried:
+    try:
+        way = trial.way
+        answer = _compared(directory, way) if isinstance(way, Compare) else _modified(directory, way)
+    except exceptions.LDAPInsufficientAccessRightsResult:
+        return Tried(trial, allowed=False)
+    except exceptions.LDAPOperationResult as error:
+        return Tried(trial, None, error.description or str(error))
+    return Tried(trial, True if not answer else None, answer)
+
+
+def _modified(directory: Directory, modification: Modification) -> str:
+    """Why the answer does not tell, empty when it says that the identity may."""
+    outcome = directory.modify(modification)
+    if not isinstance(outcome, Lost):
+        return "it was carried out, against all expectation"
+    return "" if outcome.conflict is not Conflict.NO_SUCH_OBJECT else "there is no such entry for this identity"
+
+
+def _compared(directory: Directory, compare: Compare) -> str:
+    with suppress(exceptions.LDAPNoSuchAttributeResult):
+        directory.compare(compare.dn, compare.attribute, compare.value)
+    return ""
+
+
+def _seen_by_nobody(access: Access) -> tuple[int, int]:
+    """How many entries, and how many secrets, the directory shows without an identity."""
+    nobody = replace(access, bind_dn="", password_file=None, external=False)
+
+    def count(connection: ldap3.Connection) -> tuple[int, int]:
+        with suppress(exceptions.LDAPOperationResult):
+            connection.search(access.base, _FILTER, attributes=["relocSecret"])
+        found = [item["raw_attributes"] for item in connection.response or () if "raw_attributes" in item]
+        return len(found), sum(bool(each.get("relocSecret")) for each in found)
+
+    try:
+        return first_answer(nobody, count)
+    except (Failed, Unavailable):  # who refuses to talk to nobody shows nothing
+        return 0, 0
+
+
+def _config(access: Access) -> Config | None:
+    """The configuration of this slapd, as whoever is bound or, over its own socket, as the user of this process."""
+    ways = [access, replace(access, external=True)] if access.uris[0].lower().startswith("ldapi:") else [access]
+    for way in ways:
+        with suppress(Failed, Unavailable):
+            found = first_answer(way, lambda connection: SlapdDirectory(access.uris[0], connection).config())
+            if found.entries:
+                return found
+    return None

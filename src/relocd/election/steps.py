@@ -1,0 +1,226 @@
+"""The steps that the rules of `relocd.election.rules` give; a server takes one at a time.
+
+Each step carries the rule that it follows from and the reason in words. `applied(state)` is the state once the step has
+been carried out on the state that it was made for; the write that does it in the directory is made in
+`relocd.election.writes`. A step that the agent takes on its own account, or where no rule applies, has no rule.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from relocd.election.observation import State
+from relocd.model.entries import EntryUUID
+
+__all__ = [
+    "Activate",
+    "BecomeCandidate",
+    "ClearCandidate",
+    "ClearPrevious",
+    "DeleteLink",
+    "GiveBack",
+    "Giving",
+    "HandOver",
+    "Keep",
+    "LetGo",
+    "Rule",
+    "Step",
+    "StepDown",
+    "Stop",
+    "SwapIn",
+    "Withdraw",
+]
+
+
+class Rule(StrEnum):
+    """The rules by their numbers in the table of `relocd.election.rules`."""
+
+    R1 = "R1"
+    R2 = "R2"
+    R3 = "R3"
+    R4 = "R4"
+    R5 = "R5"
+    R6 = "R6"
+    R7 = "R7"
+    R8 = "R8"
+    R9 = "R9"
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """What all steps have beside their own fields and `reason`."""
+
+    rule: Rule | None = field(default=None, kw_only=True)
+
+    def applied(self, state: State) -> State:
+        """The state after the step, which most steps leave as it is."""
+        return state
+
+
+@dataclass(frozen=True, slots=True)
+class Keep(_Decided):
+    """Change nothing."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SwapIn(_Decided):
+    """Swap myself in as holder where `state` still is so (generation + 1); I am no candidate any more.
+
+    From a dead holder only while the witnesses of its death are fresh: it may be coming back.
+    """
+
+    state: State
+    me: EntryUUID
+    reason: str
+
+    def applied(self, state: State) -> State:
+        """I am the holder, and no candidate any more."""
+        return State(self.me, None if state.candidate == self.me else state.candidate, None, state.generation + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class BecomeCandidate(_Decided):
+    """Set myself as candidate in place of the one in `state`."""
+
+    state: State
+    me: EntryUUID
+    reason: str
+
+    def applied(self, state: State) -> State:
+        """I am the candidate."""
+        return replace(state, candidate=self.me)
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw(_Decided):
+    """Delete my candidacy."""
+
+    reason: str
+
+    def applied(self, state: State) -> State:
+        """No server is candidate."""
+        return replace(state, candidate=None)
+
+
+@dataclass(frozen=True, slots=True)
+class ClearCandidate(_Decided):
+    """Delete the candidate that is me, the holder."""
+
+    reason: str
+
+    def applied(self, state: State) -> State:
+        """No server is candidate."""
+        return replace(state, candidate=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Activate(_Decided):
+    """Read the state directly; if I still am holder in this generation, raise addresses and start units."""
+
+    generation: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stop(_Decided):
+    """Stop units and drop addresses at once."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class HandOver(_Decided):
+    """Stop units, drop addresses, and then in one modify: holder `to`, candidate none, previous me, generation + 1."""
+
+    state: State
+    to: EntryUUID
+    reason: str
+
+    def applied(self, state: State) -> State:
+        """`to` is the holder, and I am the previous one."""
+        return State(self.to, None, state.holder, state.generation + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class GiveBack(_Decided):
+    """Stop, drop, delete my own direct link, then swap the holder back to `to` (previous none, generation + 1)."""
+
+    state: State
+    to: EntryUUID
+    reason: str
+
+    def applied(self, state: State) -> State:
+        """`to` is the holder again; who asked still asks."""
+        return State(self.to, state.candidate, None, state.generation + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class LetGo(_Decided):
+    """Confirm by a direct read that nobody is chosen, stop, drop, and clear the holder (generation + 1)."""
+
+    state: State
+    reason: str
+
+    def applied(self, state: State) -> State:
+        """No server is the holder."""
+        return _without_holder(state)
+
+
+@dataclass(frozen=True, slots=True)
+class StepDown(_Decided):
+    """Stop, drop, and clear the holder (generation + 1), whoever is chosen: somebody else may take it."""
+
+    state: State
+    reason: str
+
+    def applied(self, state: State) -> State:
+        """No server is the holder."""
+        return _without_holder(state)
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteLink(_Decided):
+    """Delete a server's direct link to the service."""
+
+    server: EntryUUID
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClearPrevious(_Decided):
+    """Delete the previous holder from the state: it is not needed any more."""
+
+    server: EntryUUID
+    reason: str
+
+    def applied(self, state: State) -> State:
+        """No server is the previous holder."""
+        return replace(state, previous=None)
+
+
+def _without_holder(state: State) -> State:
+    """The state when its holder gives the service away to no server in particular."""
+    return State(None, state.asking, state.previous, state.generation + 1)
+
+
+Giving = HandOver | GiveBack | LetGo | StepDown
+"""The steps by which a holder stops the service and gives it away."""
+
+Step = (
+    Keep
+    | SwapIn
+    | BecomeCandidate
+    | Withdraw
+    | ClearCandidate
+    | Activate
+    | Stop
+    | HandOver
+    | GiveBack
+    | LetGo
+    | StepDown
+    | DeleteLink
+    | ClearPrevious
+)

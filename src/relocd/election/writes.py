@@ -1,0 +1,201 @@
+"""The writes of the handover's steps: each one modify of the state, or of a server's links, and each a comparison.
+
+A change of holder takes away the generation that it went by and adds the next one, so it is lost when somebody was
+faster, and it may be sent again without harm when nobody knows whether it was written (`again`). Changes that keep the
+holder assert the generation instead (RFC 4528).
+
+Candidate and previous holder are replaced where an assertion says what they were. That compares as well at the
+provider that takes the write, and it fits at any other: a deletion of a value that is not there, or a second value of
+an attribute that has one, makes a consumer of delta-syncrepl give up the modification and take the whole entry from its
+peer, which may undo what was written here meanwhile.
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from relocd.election.eligibility import Contest
+from relocd.election.steps import (
+    BecomeCandidate,
+    ClearCandidate,
+    ClearPrevious,
+    DeleteLink,
+    GiveBack,
+    HandOver,
+    LetGo,
+    Step,
+    StepDown,
+    SwapIn,
+    Withdraw,
+)
+from relocd.model.dn import DN
+from relocd.model.entries import Attributes, EntryUUID
+from relocd.model.parse import STATE_RDN
+from relocd.model.writes import Delete, Modification, Replace, swap
+
+__all__ = ["Creation", "Write", "again", "changes_holder", "renaming", "unlinking", "write_of"]
+
+_HOLDER: Final = "relocHolder"
+_CANDIDATE: Final = "relocCandidate"
+_PREVIOUS: Final = "relocPrevious"
+_GENERATION: Final = "relocGeneration"
+_PLAIN: Final = frozenset(string.ascii_letters + string.digits + " =,.-_")
+
+
+@dataclass(frozen=True, slots=True)
+class Creation:
+    """An entry to add, which fails where there is one."""
+
+    dn: DN
+    attributes: Attributes
+
+    def __str__(self) -> str:
+        return f"create {self.dn}"
+
+
+Write = Modification | Creation
+
+
+def write_of(step: Step, contest: Contest) -> Write | None:
+    """The write of a step; None for a step that writes nothing."""
+    match step:
+        case SwapIn():
+            return _swapping_in(contest)
+        case BecomeCandidate() if contest.entry is None:
+            return _creation(contest)
+        case BecomeCandidate():
+            return _keeping_holder(contest, _CANDIDATE, contest.me)
+        case Withdraw() | ClearCandidate():
+            return _withdrawing(contest)
+        case ClearPrevious():
+            return _keeping_holder(contest, _PREVIOUS, None)
+        case HandOver(_, to):
+            return _changing_holder(contest, to, {_CANDIDATE: None, _PREVIOUS: contest.me})
+        case GiveBack(_, to):
+            return _changing_holder(contest, to, {_PREVIOUS: None})
+        case LetGo() | StepDown():
+            return _changing_holder(contest, None, _own_candidacy(contest))
+        case DeleteLink(server):
+            return unlinking(contest, server)
+        case _:
+            return None
+
+
+def changes_holder(write: Write) -> bool:
+    """Whether another server is the holder once this is written."""
+    return isinstance(write, Modification) and any(change.attribute == _GENERATION for change in write.changes)
+
+
+def again(write: Write, contest: Contest) -> Write:
+    """What is sent while nobody knows whether a write was carried out.
+
+    What the holder writes to give the service away, only the generation may refuse then. If a candidate that has
+    withdrawn could, and asked again, an earlier copy that is still on its way would match once more. What a candidate
+    writes in the belief that the holder is dead is not sent again: that belief grows old. It withdraws, which no copy
+    survives either, and begins anew.
+    """
+    if not (isinstance(write, Modification) and changes_holder(write)):
+        return write
+    if _is_candidate(contest):
+        return _withdrawing(contest)
+    return replace(write, assertion=None) if contest.holds else write
+
+
+def unlinking(contest: Contest, server: EntryUUID) -> Modification | None:
+    """The write that deletes a server's direct link to the service; None where it has none."""
+    link = contest.links.get(server)
+    if link is None:
+        return None
+    return Modification(contest.names[server], (Delete("relocServiceLink", (link.text.encode(),)),))
+
+
+def renaming(contest: Contest) -> Modification:
+    """The write that calls the holder, which is `me`, by the name it has now; nothing else changes."""
+    changes = swap(_HOLDER, _old(contest, _HOLDER), _name(contest, contest.me))
+    return Modification(_state_dn(contest), changes, _assertion(contest, _GENERATION))
+
+
+def _creation(contest: Contest) -> Creation:
+    attributes = {
+        "objectClass": (b"relocServiceState",),
+        "cn": (b"state",),
+        _CANDIDATE: (_name(contest, contest.me),),
+    }
+    return Creation(contest.service.below(STATE_RDN), attributes)
+
+
+def _swapping_in(contest: Contest) -> Modification:
+    return _changing_holder(contest, contest.me, {**_own_candidacy(contest), _PREVIOUS: None})
+
+
+def _own_candidacy(contest: Contest) -> dict[str, EntryUUID | None]:
+    """Who acts as candidate is none any more, and has to be one until then."""
+    return {_CANDIDATE: None} if _is_candidate(contest) else {}
+
+
+def _is_candidate(contest: Contest) -> bool:
+    return contest.state is not None and contest.state.candidate == contest.me
+
+
+def _changing_holder(contest: Contest, to: EntryUUID | None, more: Mapping[str, EntryUUID | None]) -> Modification:
+    generation = None if contest.entry is None else contest.entry.generation
+    holder = swap(_HOLDER, _old(contest, _HOLDER), None if to is None else _name(contest, to))
+    before = None if generation is None else str(generation).encode()
+    after = str((generation or 0) + 1).encode()
+    changes = (*holder, *_replacing(contest, more), *swap(_GENERATION, before, after))
+    return Modification(_state_dn(contest), changes, _assertion(contest, *more) if more else None)
+
+
+def _withdrawing(contest: Contest) -> Modification:
+    return _keeping_holder(contest, _CANDIDATE, None)
+
+
+def _keeping_holder(contest: Contest, attribute: str, to: EntryUUID | None) -> Modification:
+    changes = tuple(_replacing(contest, {attribute: to}))
+    return Modification(_state_dn(contest), changes, _assertion(contest, _GENERATION, attribute))
+
+
+def _replacing(contest: Contest, named: Mapping[str, EntryUUID | None]) -> Iterator[Replace]:
+    for attribute, server in named.items():
+        yield Replace(attribute, () if server is None else (_name(contest, server),))
+
+
+def _assertion(contest: Contest, *attributes: str) -> str:
+    """The filter that holds while these attributes are as they were seen."""
+    compared = "".join(_compared(attribute, _old(contest, attribute)) for attribute in attributes)
+    return compared if len(attributes) == 1 else f"(&{compared})"
+
+
+def _compared(attribute: str, value: bytes | None) -> str:
+    return f"(!({attribute}=*))" if value is None else f"({attribute}={_escaped(value)})"
+
+
+def _escaped(value: bytes) -> str:
+    """A value in a filter (RFC 4515, section 3): all but plain letters and signs by their numbers."""
+    return "".join(chr(each) if chr(each) in _PLAIN else f"\\{each:02x}" for each in value)
+
+
+def _state_dn(contest: Contest) -> DN:
+    return contest.service.below(STATE_RDN)
+
+
+def _name(contest: Contest, server: EntryUUID) -> bytes:
+    return contest.names[server].text.encode()
+
+
+def _old(contest: Contest, attribute: str) -> bytes | None:
+    """The value that the state has, as it is written there."""
+    entry = contest.entry
+    if entry is None:
+        return None
+    values = {
+        _HOLDER: entry.holder,
+        _CANDIDATE: entry.candidate,
+        _PREVIOUS: entry.previous,
+        _GENERATION: entry.generation,
+    }
+    found = values[attribute]
+    return None if found is None else str(found).encode()

@@ -1,0 +1,65 @@
+"""Changes to a directory as values: planned by pure code, shown as LDIF, made by `relocd.openldap.connection`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from relocd.model.ldif import attribute, remark
+
+__all__ = ["Add", "Change", "Modify", "Values", "ldif"]
+
+Values = Mapping[str, tuple[str, ...]]
+
+_SECRET_ATTRIBUTES: Final = frozenset({"olcrootpw", "userpassword"})
+_CREDENTIALS: Final = re.compile(r'credentials=("[^"]*"|\S+)')
+
+
+@dataclass(frozen=True, slots=True)
+class Add:
+    """Create an entry; `dn` is what it is asked for as: slapd numbers the entries of cn=config itself."""
+
+    dn: str
+    attributes: Values
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Modify:
+    """One modify: all of it or nothing. Values in `replaced` take the place of all others, none deletes them."""
+
+    dn: str
+    why: str
+    replaced: Values
+    added: Values
+
+
+Change = Add | Modify
+
+
+def ldif(changes: Iterable[Change]) -> str:
+    """The changes as LDIF for people; passwords are left out, so that it can be shown."""
+    return "\n".join("\n".join(_lines(change)) + "\n" for change in changes)
+
+
+def _lines(change: Change) -> Iterator[str]:
+    yield remark(change.why)
+    yield attribute("dn", change.dn.encode())
+    if isinstance(change, Add):
+        yield "changetype: add"
+        for name, values in change.attributes.items():
+            yield from (_line(name, value) for value in values)
+        return
+    yield "changetype: modify"
+    for verb, attributes in (("replace", change.replaced), ("add", change.added)):
+        for name, values in attributes.items():
+            yield f"{verb}: {name}"
+            yield from (_line(name, value) for value in values)
+            yield "-"
+
+
+def _line(name: str, value: str) -> str:
+    shown = "(left out)" if name.lower() in _SECRET_ATTRIBUTES else _CREDENTIALS.sub("credentials=(left out)", value)
+    return attribute(name, shown.encode())

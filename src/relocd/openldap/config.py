@@ -1,0 +1,117 @@
+"""What stands in `cn=config` (slapd-config(5)), as values: databases in their order, overlays, modules. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Final
+
+from relocd.model.dn import DN
+from relocd.openldap.changes import Add, Change, Modify
+
+__all__ = ["Config", "ConfigEntry", "loaded"]
+
+_ORDER: Final = re.compile(r"^\{-?\d+\}")
+_MODULES: Final = "/usr/lib/ldap"
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigEntry:
+    """One entry of cn=config; names of attributes are in lower case."""
+
+    dn: str
+    attributes: Mapping[str, tuple[str, ...]]
+
+    def values(self, name: str) -> tuple[str, ...]:
+        """The values of an attribute, in order and without the numbers that say the order."""
+        return tuple(_ORDER.sub("", value) for value in self.attributes.get(name.lower(), ()))
+
+    def first(self, name: str) -> str:
+        """The only value of an attribute, or none as an empty text."""
+        return next(iter(self.values(name)), "")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All entries of cn=config."""
+
+    entries: tuple[ConfigEntry, ...]
+
+    def database(self, suffix: DN) -> ConfigEntry | None:
+        """The database that is rooted at a suffix."""
+        return next((each for each in self.databases if _is_rooted(each, suffix)), None)
+
+    def holding(self, base: DN) -> ConfigEntry | None:
+        """The database that holds an entry: rooted there, or above."""
+        while base.text.strip():
+            found = self.database(base)
+            if found is not None:
+                return found
+            base = base.parent
+        return None
+
+    @property
+    def databases(self) -> tuple[ConfigEntry, ...]:
+        """Every database with a suffix, in the order in which slapd asks them."""
+        return tuple(each for each in self.entries if each.first("olcDatabase") and each.first("olcSuffix"))
+
+    def overlay(self, database: ConfigEntry, name: str) -> ConfigEntry | None:
+        """An overlay of a database."""
+        parent = f",{database.dn.lower()}"
+        overlays = (each for each in self.entries if each.dn.lower().endswith(parent))
+        return next((each for each in overlays if each.first("olcOverlay") == name), None)
+
+    @property
+    def top(self) -> ConfigEntry:
+        """The entry of what holds for all of slapd."""
+        return next((each for each in self.entries if each.dn.lower() == "cn=config"), ConfigEntry("cn=config", {}))
+
+    @property
+    def server_ids(self) -> frozenset[int]:
+        """The numbers of this provider, more than one where each is given with a URL; none is 0."""
+        return frozenset(int(value.split()[0], 0) for value in self.top.values("olcServerID"))
+
+    @property
+    def ca_file(self) -> str:
+        """Whom this slapd trusts, empty for the authorities of the system."""
+        return self.top.first("olcTLSCACertificateFile")
+
+    @property
+    def has_certificate(self) -> bool:
+        """Whether this slapd can speak TLS with those who ask it."""
+        return any(self.top.first(name) for name in ("olcTLSCertificateFile", "olcTLSCertificate;binary"))
+
+    @property
+    def schemas(self) -> frozenset[str]:
+        """The names of the schemas that are loaded."""
+        parent = ",cn=schema,cn=config"
+        return frozenset(each.first("cn") for each in self.entries if each.dn.lower().endswith(parent))
+
+    @property
+    def module_list(self) -> ConfigEntry | None:
+        """The entry that loads modules."""
+        return next((each for each in self.entries if "olcModuleList" in each.values("objectClass")), None)
+
+    @property
+    def modules(self) -> frozenset[str]:
+        """The names of the modules that are loaded, without folder and suffix."""
+        lists = (each for each in self.entries if "olcModuleList" in each.values("objectClass"))
+        return frozenset(PurePosixPath(name).stem for each in lists for name in each.values("olcModuleLoad"))
+
+
+def _is_rooted(database: ConfigEntry, suffix: DN) -> bool:
+    return any(DN.parse(value) == suffix for value in database.values("olcSuffix"))
+
+
+def loaded(config: Config, *names: str) -> tuple[Change, ...]:
+    """The change that loads the modules which are not loaded yet."""
+    missing = tuple(name for name in names if name not in config.modules)
+    if not missing:
+        return ()
+    why = f"the modules {', '.join(missing)}"
+    if config.module_list is not None:
+        return (Modify(config.module_list.dn, why, replaced={}, added={"olcModuleLoad": missing}),)
+    attributes = {"objectClass": ("olcModuleList",), "olcModulePath": (_MODULES,), "olcModuleLoad": missing}
+    return (Add("cn=module,cn=config", attributes, why),)

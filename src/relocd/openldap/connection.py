@@ -1,0 +1,191 @@
+"""A connection to a slapd over ldap3: reading cn=config, changing it, and comparing what two servers have.
+
+Locally as root by SASL EXTERNAL over the socket, which Debian's slapd lets manage cn=config; elsewhere as whoever
+replicates. Every operation has a time limit.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+import ldap3
+from ldap3.core.exceptions import LDAPException, LDAPOperationResult
+
+from relocd.errors import Failed, Unavailable
+from relocd.openldap.changes import Add, Change
+from relocd.openldap.config import Config, ConfigEntry
+from relocd.openldap.distrust import UNRESOLVED, distrust, is_unresolved
+from relocd.openldap.tls import Tls
+
+__all__ = ["Directory", "Identity", "Version", "bound_locally", "close", "local", "remote", "translated"]
+
+_CONNECT_TIMEOUT_S: Final = 3
+"""A host that is switched off says nothing, and a primary's takeover may wait behind this (as `connect_timeout_s`)."""
+
+_TIMEOUT_S: Final = 10
+_PAGE: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who binds at another server, and how the connection is protected."""
+
+    dn: str
+    password: str
+    starttls: bool
+    ca_file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """Which state of an entry a server has."""
+
+    dn: str
+    csn: str
+
+
+class Directory:
+    """A bound connection to one server."""
+
+    def __init__(self, uri: str, connection: ldap3.Connection) -> None:
+        self._uri = uri
+        self._connection = connection
+
+    def config(self) -> Config:
+        """Everything below cn=config; raises `Failed` when this identity may not read it."""
+        return Config(tuple(self._entries("cn=config", "(objectClass=*)", ["*"])))
+
+    def apply(self, change: Change) -> None:
+        """Carry out one change."""
+        with translated(self._uri, f"changing {change.dn} ({change.why})"):
+            if isinstance(change, Add):
+                self._connection.add(change.dn, attributes=dict(change.attributes))
+                return
+            wanted: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
+            for name, values in change.replaced.items():
+                wanted.setdefault(name, []).append((ldap3.MODIFY_REPLACE, values))
+            for name, values in change.added.items():
+                wanted.setdefault(name, []).append((ldap3.MODIFY_ADD, values))
+            self._connection.modify(change.dn, wanted)
+
+    def exists(self, dn: str) -> bool:
+        """Whether there is an entry of that name which this identity may see."""
+        try:
+            return any(self._search(dn, "(objectClass=*)", ["1.1"], ldap3.BASE))
+        except _NoSuchEntry:
+            return False
+
+    def context_csns(self, suffix: str) -> tuple[str, ...]:
+        """How far the server knows the changes of each provider; empty while it has no content."""
+        try:
+            found = list(self._search(suffix, "(objectClass=*)", ["contextCSN"], ldap3.BASE))
+        except _NoSuchEntry:
+            return ()
+        return tuple(value.decode() for item in found for value in item["raw_attributes"].get("contextCSN", ()))
+
+    def versions(self, suffix: str) -> Mapping[str, Version]:
+        """The state of every entry of the suffix by its entryUUID."""
+        found: dict[str, Version] = {}
+        for entry in self._entries(suffix, "(objectClass=*)", ["entryUUID", "entryCSN"]):
+            found[entry.first("entryUUID")] = Version(entry.dn, entry.first("entryCSN"))
+        return found
+
+    def _entries(self, base: str, filter_: str, attributes: list[str]) -> Iterator[ConfigEntry]:
+        for item in self._search(base, filter_, attributes, ldap3.SUBTREE):
+            raw: dict[str, list[bytes]] = item["raw_attributes"]
+            texts = {name.lower(): tuple(map(_text, values)) for name, values in raw.items()}
+            yield ConfigEntry(item["dn"], texts)
+
+    def _search(self, base: str, filter_: str, attributes: list[str], scope: str) -> Iterator[dict[str, Any]]:
+        with translated(self._uri, f"reading {base}"):
+            found = self._connection.extend.standard.paged_search(
+                base, filter_, scope, attributes=attributes, paged_size=_PAGE, generator=True
+            )
+            yield from (item for item in found if item["type"] == "searchResEntry")
+
+
+class _NoSuchEntry(Failed):
+    """There is no entry of that name, or none that this identity may see."""
+
+
+@contextmanager
+def local(socket: str) -> Iterator[Directory]:
+    """The slapd of this machine, as the user that runs this program: SASL EXTERNAL over its socket, by its path."""
+    identity = {"authentication": ldap3.SASL, "sasl_mechanism": ldap3.EXTERNAL, "sasl_credentials": ""}
+    with _connected(f"ldapi://{socket}", identity, starttls=False, ca_file="") as directory:
+        yield directory
+
+
+@contextmanager
+def bound_locally(socket: str, dn: str, password: str) -> Iterator[Directory]:
+    """The slapd of this machine, by a simple bind."""
+    who = {"user": dn, "password": password}
+    with _connected(f"ldapi://{socket}", who, starttls=False, ca_file="") as directory:
+        yield directory
+
+
+@contextmanager
+def remote(uri: str, identity: Identity) -> Iterator[Directory]:
+    """Another slapd, by a simple bind."""
+    who = {"user": identity.dn, "password": identity.password}
+    with _connected(uri, who, starttls=identity.starttls, ca_file=identity.ca_file) as directory:
+        yield directory
+
+
+@contextmanager
+def _connected(uri: str, identity: Mapping[str, str], *, starttls: bool, ca_file: str) -> Iterator[Directory]:
+    with translated(uri, "binding"):
+        tls = Tls(validate=ssl.CERT_REQUIRED, ca_certs_file=ca_file or None)
+        server = ldap3.Server(uri, connect_timeout=_CONNECT_TIMEOUT_S, get_info=ldap3.NONE, tls=tls)
+    connection = ldap3.Connection(
+        server, raise_exceptions=True, receive_timeout=_TIMEOUT_S, auto_bind=ldap3.AUTO_BIND_NONE, **identity
+    )
+    try:
+        with translated(uri, "binding"):
+            connection.open()
+            if starttls:
+                connection.start_tls()
+            connection.bind()
+        yield Directory(uri, connection)
+    finally:
+        close(connection)
+
+
+def close(connection: ldap3.Connection) -> None:
+    """Say goodbye, which may fail without harm; ldap3 leaves the socket open that could not connect, or is cut off."""
+    with suppress(LDAPException, OSError):
+        connection.unbind()
+    if connection.socket is not None:
+        connection.socket.close()
+
+
+@contextmanager
+def translated(uri: str, doing: str) -> Iterator[None]:
+    """Every error of ldap3 as one of ours: `Failed` when the server refuses, `Unavailable` when it does not answer."""
+    try:
+        yield
+    except LDAPOperationResult as error:
+        kind = _NoSuchEntry if error.result == ldap3.core.results.RESULT_NO_SUCH_OBJECT else Failed
+        what = f"{error.description}: {error.message}".rstrip(": ")
+        raise kind(f"{uri} refuses {doing} ({what}); {_to_check(error)}") from error
+    except (LDAPException, OSError) as error:
+        if why := distrust(error):
+            advice = "use a name that it has, and name who has signed it by olcTLSCACertificateFile of this slapd"
+            raise Unavailable(f"{uri} is not trusted, {doing} ({why}); {advice}") from error
+        if is_unresolved(error):
+            raise Unavailable(f"{uri}, {doing}: {UNRESOLVED}") from error
+        raise Unavailable(f"{uri} does not answer, {doing} ({error}); check whether slapd runs") from error
+
+
+def _to_check(refusal: LDAPOperationResult) -> str:
+    if refusal.result == ldap3.core.results.RESULT_INVALID_CREDENTIALS:
+        return "give it the same name and password there as here"
+    return "check its log and the rights of this identity"
+
+
+def _text(value: bytes) -> str:
+    return value.decode(errors="replace")

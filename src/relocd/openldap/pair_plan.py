@@ -1,0 +1,251 @@
+"""The control suffix of a pair of base servers: which changes of cn=config make this node one of the two. Pure.
+
+relocd's entries get a database of their own that both nodes write to, so that a failover can be written while the other
+node is dead. It is not a `subordinate` database: in slapd 2.5 a refresh of the data above deletes what is in one.
+
+- It comes before the database of the suffix above it, or slapd would look for its entries there.
+- Changes are copied as changes and not as whole entries (delta-syncrepl): two of them to one entry, made at the same
+  moment on either node, both survive. For that each node logs its writes in a third database (slapo-accesslog).
+- Who copies is the rootdn of both databases. It needs no entry, so that the first copy can begin before there is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Final
+
+from relocd.errors import Invalid
+from relocd.model.dn import DN
+from relocd.openldap.changes import Add, Change, Modify
+from relocd.openldap.config import Config, ConfigEntry, loaded
+from relocd.openldap.passwords import hashed, is_of
+from relocd.openldap.syncrepl import Consumer, follows
+from relocd.schema.acl import access, limits
+from relocd.schema.acl_rules import Roles
+from relocd.schema.definitions import definitions
+
+__all__ = ["LOG_SUFFIX", "Pair", "PairPlan", "first_entries", "pair_plan"]
+
+LOG_SUFFIX: Final = "cn=relocd-log"
+_RID: Final = 990
+_LOG_KEPT: Final = "0+01:00 0+00:05"
+"""Heartbeats fill the log. A node that was away for longer than an hour reads everything anew, which is little."""
+_INDEX: Final = ("objectClass eq", "entryUUID eq", "entryCSN eq")
+_CONTROL_BYTES: Final = 1 << 30
+_LOG_BYTES: Final = 4 << 30
+_FOLDERS: Final = ("servers", "services", "clusters")
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """What this node is to be. `peer` is the other one's URI; empty names mean what the slapd already has."""
+
+    suffix: str
+    server_id: int
+    peer: str
+    password: str
+    administrators: str = ""
+    triggers: str = ""
+    starttls: bool = True
+    folder: str = ""
+
+    @property
+    def replicator(self) -> str:
+        """Who copies."""
+        return f"cn=replicator,{self.suffix}"
+
+    @property
+    def consumer(self) -> Consumer:
+        """How this node follows the other one."""
+        log = f'syncdata=accesslog logbase="{LOG_SUFFIX}" logfilter="(&(objectClass=auditWriteObject)(reqResult=0))"'
+        return Consumer(_RID, self.peer, self.suffix, self.replicator, self.password, self.starttls, log)
+
+
+@dataclass(frozen=True, slots=True)
+class PairPlan:
+    """`folders` must exist and belong to the owner of the folder `like` before the changes are made, in order."""
+
+    folders: tuple[str, ...]
+    like: str
+    changes: tuple[Change, ...]
+
+
+def pair_plan(config: Config, pair: Pair) -> PairPlan:
+    """What makes this node one of the pair; no changes when it is. Raises `Invalid` for what stands in the way."""
+    _check(config, pair)
+    control, log = config.database(DN.parse(pair.suffix)), config.database(DN.parse(LOG_SUFFIX))
+    above = _above(config, pair)
+    places = _Places(config, control, log, above)
+    like = _like(config, above)
+    folder = PurePosixPath(pair.folder or PurePosixPath(like) / "relocd")
+    missing = {str(folder / "control"): control, str(folder / "log"): log}
+    changes = (
+        *_server_id(config, pair),
+        *loaded(config, "back_mdb", "syncprov", "accesslog"),
+        *_schema(config),
+        *_control_database(control, places.control, _roles(pair, above), pair, str(folder / "control")),
+        *_log_database(log, places.log, pair, str(folder / "log")),
+        *_overlays(config, control, log, places),
+        *_membership(control, places.control, pair),
+    )
+    wanted = tuple(path for path, database in missing.items() if database is None)
+    return PairPlan((str(folder), *wanted) if wanted else (), like, changes)
+
+
+def first_entries(pair: Pair) -> tuple[Add, ...]:
+    """The suffix and the folders below it; to be created on one node only, the other one copies them."""
+    name = DN.parse(pair.suffix).name
+    top = Add(pair.suffix, _unit(name), "where relocd's entries begin")
+    return (top, *(Add(f"ou={each},{pair.suffix}", _unit(each), f"for {each}") for each in _FOLDERS))
+
+
+def _unit(name: str) -> dict[str, tuple[str, ...]]:
+    return {"objectClass": ("organizationalUnit",), "ou": (name,)}
+
+
+def _check(config: Config, pair: Pair) -> None:
+    if not pair.suffix.lower().startswith("ou="):
+        raise Invalid(f"--suffix {pair.suffix} does not begin with ou=, as in ou=relocd,dc=example,dc=org")
+    if not 1 <= pair.server_id <= 4095:
+        raise Invalid(f"--server-id {pair.server_id} is not between 1 and 4095; take 1 on one node and 2 on the other")
+    if not pair.password or not pair.password.isprintable() or '"' in pair.password:
+        raise Invalid("the password of --password-file is empty or has a quote or an unprintable character; change it")
+    if config.server_ids - {0} and pair.server_id not in config.server_ids:
+        known = ", ".join(map(str, sorted(config.server_ids)))
+        raise Invalid(f"this slapd has the server ID {known} already; give that as --server-id")
+    if pair.starttls and not config.has_certificate:
+        raise Invalid(
+            "this slapd has no certificate, so its peer could not copy by StartTLS; set olcTLSCertificateFile, "
+            "olcTLSCertificateKeyFile and olcTLSCACertificateFile in cn=config first, or give --no-tls on both nodes"
+        )
+    control = config.database(DN.parse(pair.suffix))
+    if control is not None and control.first("olcSubordinate") not in {"", "FALSE"}:
+        raise Invalid(
+            f"the database of {pair.suffix} is subordinate: in slapd 2.5 a refresh of the data above deletes what is "
+            "in it; remove olcSubordinate from it"
+        )
+    if control is not None and DN.parse(control.first("olcRootDN") or "cn=none") != DN.parse(pair.replicator):
+        raise Invalid(f"the database of {pair.suffix} has another rootdn than {pair.replicator}; it was made by others")
+
+
+def _above(config: Config, pair: Pair) -> ConfigEntry | None:
+    """The database that the suffix lies in otherwise."""
+    suffix = DN.parse(pair.suffix)
+    below = (each for each in config.databases if DN.parse(each.first("olcSuffix")) != suffix)
+    return next((each for each in below if suffix.is_within(DN.parse(each.first("olcSuffix")))), None)
+
+
+def _like(config: Config, above: ConfigEntry | None) -> str:
+    """The folder of a database that is there, as the pattern for the place and the owner of ours."""
+    databases = ([] if above is None else [above]) + list(config.databases)
+    found = next((each.first("olcDbDirectory") for each in databases if each.first("olcDbDirectory")), "")
+    if not found:
+        raise Invalid("this slapd has no database whose folder would show where ours goes; create that of the data")
+    return found
+
+
+def _roles(pair: Pair, above: ConfigEntry | None) -> Roles:
+    administrators = pair.administrators or ("" if above is None else above.first("olcRootDN"))
+    if not administrators:
+        raise Invalid("--admins is needed, the name of a group or an entry: nobody else could change anything")
+    return Roles(pair.suffix, administrators, pair.triggers)
+
+
+class _Places:
+    """The names that our databases have or will have: slapd numbers them in the order in which it asks them."""
+
+    def __init__(
+        self, config: Config, control: ConfigEntry | None, log: ConfigEntry | None, above: ConfigEntry | None
+    ) -> None:
+        last = max((_number(each) for each in config.databases), default=0)
+        at = last + 1 if above is None else _number(above)
+        moved = control is None  # everything from there on gets the next number
+        self.control = _database(at) if control is None else control.dn
+        if log is None:
+            self.log = _database(last + 1 + moved)
+        else:
+            self.log = _database(_number(log) + (moved and _number(log) >= at))
+
+
+def _database(number: int) -> str:
+    return f"olcDatabase={{{number}}}mdb,cn=config"
+
+
+def _number(database: ConfigEntry) -> int:
+    return int(database.dn.partition("{")[2].partition("}")[0])
+
+
+def _server_id(config: Config, pair: Pair) -> Iterator[Change]:
+    if pair.server_id not in config.server_ids:
+        yield Modify("cn=config", "which provider this is", {"olcServerID": (str(pair.server_id),)}, {})
+
+
+def _schema(config: Config) -> Iterator[Change]:
+    if "relocd" not in config.schemas:
+        types, classes = definitions()
+        attributes = {"objectClass": ("olcSchemaConfig",), "cn": ("relocd",)}
+        definition = {"olcAttributeTypes": types, "olcObjectClasses": classes}
+        yield Add("cn=relocd,cn=schema,cn=config", attributes | definition, "the schema of relocd")
+
+
+def _control_database(found: ConfigEntry | None, dn: str, roles: Roles, pair: Pair, folder: str) -> Iterator[Change]:
+    """The database; its rules are written once, since slapd spells them in its own way and they cannot be compared."""
+    if found is None:
+        attributes = _database_attributes(pair.suffix, pair, folder, _CONTROL_BYTES) | {
+            "olcRootPW": (hashed(pair.password),),
+            "olcDbIndex": _INDEX,
+            "olcAddContentAcl": ("TRUE",),
+            "olcLimits": limits(roles),
+            "olcAccess": access(roles),
+        }
+        yield Add(dn, attributes, f"the database of {pair.suffix}")
+    elif not is_of(pair.password, found.first("olcRootPW")):
+        yield Modify(dn, "the password of who copies", {"olcRootPW": (hashed(pair.password),)}, {})
+
+
+def _log_database(found: ConfigEntry | None, dn: str, pair: Pair, folder: str) -> Iterator[Change]:
+    if found is None:
+        index = {"olcDbIndex": ("reqStart,reqEnd,reqResult eq", *_INDEX), "olcAccess": ("to * by * none",)}
+        attributes = _database_attributes(LOG_SUFFIX, pair, folder, _LOG_BYTES) | index
+        yield Add(dn, attributes, "the log of the changes, from which the peer copies")
+
+
+def _database_attributes(suffix: str, pair: Pair, folder: str, max_bytes: int) -> dict[str, tuple[str, ...]]:
+    return {
+        "objectClass": ("olcDatabaseConfig", "olcMdbConfig"),
+        "olcSuffix": (suffix,),
+        "olcRootDN": (pair.replicator,),
+        "olcDbDirectory": (folder,),
+        "olcDbMaxSize": (str(max_bytes),),
+    }
+
+
+def _overlays(
+    config: Config, control: ConfigEntry | None, log: ConfigEntry | None, places: _Places
+) -> Iterator[Change]:
+    if log is None or config.overlay(log, "syncprov") is None:
+        options = {"olcSpNoPresent": ("TRUE",), "olcSpReloadHint": ("TRUE",)}
+        yield _overlay("syncprov", "olcSyncProvConfig", places.log, options, "the peer follows the log")
+    if control is None or config.overlay(control, "syncprov") is None:
+        options = {"olcSpCheckpoint": ("100 5",), "olcSpSessionlog": ("10000",)}
+        yield _overlay("syncprov", "olcSyncProvConfig", places.control, options, "agents follow the database")
+    if control is None or config.overlay(control, "accesslog") is None:
+        logged = {"olcAccessLogDB": (LOG_SUFFIX,), "olcAccessLogOps": ("writes",), "olcAccessLogSuccess": ("TRUE",)}
+        options = logged | {"olcAccessLogPurge": (_LOG_KEPT,)}
+        yield _overlay("accesslog", "olcAccessLogConfig", places.control, options, "each change is logged")
+
+
+def _overlay(name: str, object_class: str, database: str, options: Mapping[str, tuple[str, ...]], why: str) -> Add:
+    return Add(f"olcOverlay={name},{database}", {"objectClass": (object_class,), "olcOverlay": (name,), **options}, why)
+
+
+def _membership(control: ConfigEntry | None, dn: str, pair: Pair) -> Iterator[Change]:
+    replaced = {}
+    if control is None or not follows(control, pair.consumer):
+        replaced["olcSyncrepl"] = (pair.consumer.value,)
+    if control is None or control.first("olcMultiProvider") != "TRUE":
+        replaced["olcMultiProvider"] = ("TRUE",)
+    if replaced:
+        yield Modify(dn, f"follow {pair.peer}, and take writes as well", replaced, {})

@@ -1,0 +1,87 @@
+"""`relocd pause`, `relocd drain`, `relocd resume`: one word to the agent of this machine, and waiting until it is done.
+
+The word is in the agent's run folder, so it ends with the boot. The agent answers in its status file.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from relocd.errors import Failed, Unavailable
+from relocd.model.mode import Mode
+from relocd.model.settings import MODE_NAME
+from relocd.operator.status.status_file import agent_runs, read_status
+
+__all__ = ["drain_agent", "give_order", "left_to_drain"]
+
+_EVERY_S: Final = 0.1
+
+
+def give_order(status: Path, mode: Mode, timeout_s: float, progress: Callable[[str], None]) -> None:
+    """Tell the agent that leaves its status there, and wait until it has done it; `progress` gets what it waits for.
+
+    Raises `Unavailable` when no agent runs here, `Failed` when the order cannot be given or the time is over; the order
+    stands then.
+    """
+    if not agent_runs(status):
+        raise Unavailable(
+            f"no agent runs on this server (nobody holds the lock beside {status}); start it: systemctl start relocd"
+        )
+    try:
+        aside = status.with_name(f".{MODE_NAME}.new")
+        aside.write_text(f"{mode}\n")
+        aside.rename(status.with_name(MODE_NAME))  # so that the agent reads one word or the other
+    except OSError as error:
+        raise Failed(
+            f"{status.with_name(MODE_NAME)}: cannot be written ({error.strerror}); run this as root"
+        ) from error
+    deadline, said = time.monotonic() + timeout_s, ""
+    while True:
+        left = "; ".join(_left(read_status(status), mode))
+        if not left:
+            return
+        if left != said:
+            said = left
+            progress(said)
+        if time.monotonic() > deadline:
+            raise Failed(f"not done within {timeout_s:g} s, and still under way: {said}")
+        time.sleep(_EVERY_S)
+
+
+def drain_agent(status: Path, timeout_s: float, progress: Callable[[str], None]) -> tuple[str, ...]:
+    """Give the order to drain as `give_order` does; what then became of each service that was held, in words."""
+    held = [each for each in _services(status) if each["holds"]]
+    give_order(status, Mode.DRAINED, timeout_s, progress)
+    after = {each["id"]: each for each in _services(status)}
+    return tuple(_fate(each["name"], after.get(each["id"])) for each in held)
+
+
+def _services(status: Path) -> list[dict[str, Any]]:
+    content = read_status(status)
+    return [] if content is None else content["services"]
+
+
+def _fate(name: str, after: dict[str, Any] | None) -> str:
+    """What became of a service that this server held; without a link to it, since the next holder removes that."""
+    if after is None:
+        return f"{name}: given to another server, which has removed the link of this one"
+    if after.get("holder"):
+        return f"{name}: {after['holder']} holds it now"
+    return f"{name}: stopped, since no other server may run it"
+
+
+def left_to_drain(status: dict[str, Any]) -> Iterator[str]:
+    """What a drained server still has of exclusive services, each with what it waits for."""
+    for service in status["services"]:
+        if service["exclusive"] and (service["holds"] or service["addresses"]):
+            yield f"{service['name']}: {'; '.join(service['problems']) or service['reason']}"
+
+
+def _left(status: dict[str, Any] | None, mode: Mode) -> Iterator[str]:
+    if status is None or status["mode"] != mode:
+        yield "the agent has not taken notice yet"
+    elif mode is Mode.DRAINED:
+        yield from left_to_drain(status)

@@ -1,0 +1,126 @@
+"""`relocd failover`: who takes over from a server, and everything that it runs to each of them by one modify. Pure.
+
+What moves is what the server holds, and what it is linked to or active for and nobody else holds. Where nobody says who
+takes over it goes as in a cluster that fails over by itself: to the first, in the order of names, that shares the
+service and is alive. What nobody shares goes to the only other server that shares anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from relocd.errors import Invalid
+from relocd.model.dn import DN
+from relocd.model.entries import Cluster
+from relocd.operator.change import changes
+from relocd.operator.change.changes import Move
+from relocd.operator.change.preflight import Doubts, about_fence, about_lost, about_target, takes_over
+from relocd.operator.status.health import ServerView
+
+__all__ = ["Loss", "failover"]
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A server to take over from, and what it is chosen for or holds.
+
+    `held` are the services that it holds, `elsewhere` those that it is linked to and others hold, with the names of
+    these; `clusters` those in which it is active, `peers` the servers that share anything with it.
+    """
+
+    server: ServerView
+    held: frozenset[DN] = frozenset()
+    elsewhere: Mapping[DN, str] = field(default_factory=dict)
+    clusters: tuple[Cluster, ...] = ()
+    peers: tuple[ServerView, ...] = ()
+
+    @property
+    def services(self) -> tuple[DN, ...]:
+        """What moves by a link: all but what moves with its cluster, and what others hold."""
+        through = frozenset[DN]().union(*(cluster.service_links for cluster in self.clusters))
+        wished = self.server.server.service_links | (self.held - through)
+        return tuple(sorted(wished - self.elsewhere.keys(), key=lambda dn: dn.key))
+
+
+def failover(loss: Loss, target: ServerView | None, *, fenced: bool) -> Move:
+    """The whole order; `target` takes over everything, or with None everything goes to whom it belongs.
+
+    With `fenced` the lost one is said to be off before anything else. Where a target is refused nothing is changed.
+    Raises `Invalid` where it is not clear who takes over.
+    """
+    lost = loss.server.server
+    if target is not None and lost.dn == target.server.dn:
+        raise Invalid(f"{lost.dn} cannot take over from itself; name another server by --to")
+    taken = _taken(loss, target)
+    doubts = _doubts(loss, taken, fenced=fenced)
+    if doubts.refusals:
+        return Move(problems=doubts.refusals)
+    moved = sum((_moved(each) for each in taken), Move())
+    if moved == Move():
+        moved = Move(already=(f"{lost.name} is chosen for nothing",))
+    stays = tuple(f"{dn.name} stays on {name}, which holds it" for dn, name in loss.elsewhere.items())
+    first = changes.fence(lost) if fenced else Move()
+    return first + moved + Move(already=stays, warnings=doubts.warnings)
+
+
+@dataclass(slots=True)
+class _Taken:
+    """What one server takes over."""
+
+    taker: ServerView
+    services: list[DN] = field(default_factory=list)
+    clusters: list[Cluster] = field(default_factory=list)
+
+
+def _taken(loss: Loss, target: ServerView | None) -> tuple[_Taken, ...]:
+    """Who takes over what, in the order of names."""
+    by_name: dict[str, _Taken] = {}
+
+    def part(taker: ServerView) -> _Taken:
+        return by_name.setdefault(taker.server.dn.key, _Taken(taker))
+
+    for service in loss.services:
+        sharing = [each for each in loss.peers if service in each.server.service_links]
+        part(target or _first(sharing) or _only(loss)).services.append(service)
+    for cluster in sorted(loss.clusters, key=lambda cluster: cluster.dn.key):
+        members = [each for each in loss.peers if cluster.dn in each.server.cluster_links]
+        part(target or _first(members) or _only(loss)).clusters.append(cluster)
+    return tuple(taken for _, taken in sorted(by_name.items()))
+
+
+def _first(servers: Iterable[ServerView]) -> ServerView | None:
+    """The first in the order of names that takes over; one that is alone need not be alive."""
+    found = sorted(servers, key=lambda each: each.server.dn.key)
+    return next(filter(takes_over, found), found[0] if len(found) == 1 and not found[0].server.fenced else None)
+
+
+def _only(loss: Loss) -> ServerView:
+    """The only peer, or the only one of them that takes over; else `Invalid`."""
+    peers = [each for each in loss.peers if not each.server.fenced]
+    living = [each for each in peers if takes_over(each)]
+    for found in (living, peers):
+        if len(found) == 1:
+            return found[0]
+    lost = loss.server.server.dn
+    named = ", ".join(sorted(str(each.server.dn) for each in peers)) or "no other server that is not fenced"
+    raise Invalid(f"who takes over from {lost}? {named} shares a cluster or a service with it; say which by --to")
+
+
+def _moved(taken: _Taken) -> Move:
+    """One modify of the taker's links, and one of each cluster; of a cluster that it is no member of, a problem."""
+    moved = changes.link(taken.taker.server, taken.services)
+    for cluster in taken.clusters:
+        try:
+            moved += changes.activate(cluster, taken.taker.server)
+        except Invalid as error:
+            moved += Move(problems=(str(error),))
+    return moved
+
+
+def _doubts(loss: Loss, taken: Iterable[_Taken], *, fenced: bool) -> Doubts:
+    doubts = about_fence(loss.server) if fenced else about_lost(loss.server)
+    for each in taken:
+        through = (dn for cluster in each.clusters for dn in cluster.service_links)
+        doubts += about_target(each.taker, [dn.name for dn in (*each.services, *through)])
+    return doubts

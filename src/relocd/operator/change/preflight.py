@@ -1,0 +1,116 @@
+"""What speaks against an order before it is given: each doubt in words, those that refuse it and those that only warn.
+
+A modify that names a dead, broken or failing server takes nothing away from the living one, and is served once that
+server is well. So a state that may pass is a warning. What is refused contradicts an order that somebody has given
+before and nobody has taken back: a fence, a drain, a pause. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from relocd.election.observation import Life
+from relocd.model.entries import EntryUUID, Isolation
+from relocd.model.mode import Mode
+from relocd.operator.explain.service_view import Scene
+from relocd.operator.status.health import ServerView
+
+__all__ = ["Doubts", "about_fence", "about_lost", "about_service", "about_target", "proof", "takes_over"]
+
+
+@dataclass(frozen=True, slots=True)
+class Doubts:
+    """Sentences: why an order is refused, and what may keep it from coming true."""
+
+    refusals: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def __add__(self, other: Doubts) -> Doubts:
+        return Doubts(self.refusals + other.refusals, self.warnings + other.warnings)
+
+
+def about_target(target: ServerView, services: Iterable[str]) -> Doubts:
+    """What speaks against giving a server some services, by their cn."""
+    return Doubts(tuple(_refusals(target)), tuple(_warnings(target, services)))
+
+
+def about_service(scene: Scene, target: EntryUUID) -> Doubts:
+    """What may keep a service from moving to a server, as far as others have to do with it."""
+    return Doubts(warnings=tuple(_obstacles(scene, target)))
+
+
+def about_lost(lost: ServerView) -> Doubts:
+    """What may keep others from taking over from a server that nobody says to be off."""
+    if lost.server.fenced or not lost.is_silent:
+        return Doubts()
+    name = lost.server.name
+    proved = f"others take over once its addresses do not answer either; if it is powered off: relocd fence {name}"
+    return Doubts(warnings=(f"{lost.silence}: {proved}",))
+
+
+def about_fence(lost: ServerView) -> Doubts:
+    """What speaks against the word that a server is powered off: its own word."""
+    if lost.age_s is None or (lost.is_silent and not lost.is_of_the_future):
+        return Doubts()
+    heard = lost.silence if lost.is_of_the_future else f"{lost.server.name} was heard {lost.age_s:.1f} s ago"
+    return Doubts(warnings=(f"{heard}: two servers answer if it is not powered off",))
+
+
+def takes_over(target: ServerView) -> bool:
+    """Whether a server is alive and may be given something."""
+    return not target.is_silent and not any(_refusals(target))
+
+
+def proof(scene: Scene, server: EntryUUID) -> str:
+    """What proves to the agents that a silent server is dead, besides its silence (`liveness.failure_detector`)."""
+    name, ways = scene.name(server), []
+    if scene.service.isolation is Isolation.RELEASE:
+        ways.append(f"{name} has been silent for its lease while they watched")
+    elif scene.service.addresses:
+        ways.append(f"the addresses of {scene.service.name} do not answer either")
+    if server in scene.seen:
+        ways.append(f"relocd fence {name} says that it is powered off")
+    return ", or ".join(ways) or f"{name} has an entry again, or the state no longer names it"
+
+
+def _refusals(target: ServerView) -> Iterator[str]:
+    name = target.server.name
+    if target.server.fenced:
+        yield f"{name} is fenced, said to be powered off; if it is not: relocd unfence {name}"
+    elif target.sign is not None and target.sign.mode != Mode.NORMAL and not target.is_silent:
+        yield f"{name} is {target.sign.mode} and takes nothing; on that server: relocd resume"
+
+
+def _warnings(target: ServerView, services: Iterable[str]) -> Iterator[str]:
+    if target.is_silent:
+        yield f"{target.silence}: it takes nothing before its agent runs, and nothing is taken from who serves now"
+        return
+    for service in services:
+        for problem in target.problems_of(service):
+            yield f"{target.server.name} says of {service}: {problem}"
+
+
+def _obstacles(scene: Scene, target: EntryUUID) -> Iterator[str]:
+    contest, service = scene.contest(target), scene.service.name
+    if contest.state is None:
+        yield f"the state of {service} cannot be understood, so nobody acts on it; see relocd show"
+        return
+    if contest.displaced_by is not None:
+        yield f"{service} rests on {scene.name(target)} while {contest.displaced_by} is there"
+    holder, candidate = contest.state.holder, contest.state.candidate
+    if candidate not in {None, target, holder}:
+        yield f"{scene.name(candidate or target)} is candidate for {service}, too; both are served in turn"
+    if holder in {None, target}:
+        return
+    yield from _about_holder(scene, holder or target)
+
+
+def _about_holder(scene: Scene, holder: EntryUUID) -> Iterator[str]:
+    seen, name = scene.seen.get(holder), scene.name(holder)
+    if seen is None:
+        yield f"the holder {name} has no entry: others take over when {proof(scene, holder)}"
+    elif scene.life(holder) is Life.SILENT:
+        yield f"the holder {seen.silence}: others take over when {proof(scene, holder)}"
+    elif seen.sign is not None and seen.sign.mode == Mode.PAUSED and not seen.is_silent:
+        yield f"the holder {name} is paused and hands nothing over; on that server: relocd resume"

@@ -1,0 +1,124 @@
+"""How far an order has come true, by the state of the service and what the agent of its new server says. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from relocd.model.dn import DN
+from relocd.model.entries import Service, ServiceState
+from relocd.model.mode import Mode
+from relocd.operator.status.health import ServerView
+
+__all__ = ["End", "Progress", "Reading", "Watched", "problems_said", "progress"]
+
+
+class End(Enum):
+    """What waiting for something has come to."""
+
+    DONE = "done"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Watched:
+    """A service that shall run on a server; `generation` is that of its state before the order."""
+
+    service: Service
+    server: DN
+    generation: int
+
+    @property
+    def name(self) -> str:
+        """What the server is called."""
+        return self.server.name
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the directory says now of a service and its new server, None where that has no entry.
+
+    `resting` is a service that displaces this one and that the new server holds.
+    """
+
+    state: ServiceState | None
+    seen: ServerView | None
+    resting: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where it is, in words, and whether that is the end."""
+
+    text: str
+    end: End | None = None
+
+
+def progress(watched: Watched, reading: Reading) -> Progress:
+    """How far it has come."""
+    state, name = reading.state, watched.name
+    if not watched.service.exclusive:
+        runs = _says_active(watched, reading, 0)
+        return Progress(f"{name} runs it", End.DONE) if runs else Progress(_why(watched, reading))
+    if state is not None and state.holder == watched.server:
+        return _as_holder(watched, reading, state)
+    if reading.resting:
+        return Progress(f"rests on {name} while {reading.resting} is there", End.DONE)
+    return _as_other(watched, reading, state)
+
+
+def _as_holder(watched: Watched, reading: Reading, state: ServiceState) -> Progress:
+    holds = f"{watched.name} holds it (generation {state.generation})"
+    if not _says_active(watched, reading, state.generation or 0):
+        problems = problems_said(watched, reading)
+        return Progress(f"{holds} and activates it{problems and f': {problems}'}")
+    if state.previous is not None:
+        return Progress(f"{watched.name} runs it; cleaning up behind {state.previous.name}")
+    return Progress(f"{watched.name} runs it, all cleaned up", End.DONE)
+
+
+def _as_other(watched: Watched, reading: Reading, state: ServiceState | None) -> Progress:
+    name, holder = watched.name, None if state is None else state.holder
+    if state is not None and state.candidate == watched.server:
+        waits = "settles before it takes over" if holder is None else f"waits for {holder.name} to let go"
+        return Progress(f"{name} is ready and candidate, and {waits}")
+    if holder is None or state is None:
+        return Progress(f"nobody holds it; {_why(watched, reading)}")
+    if (state.generation or 0) >= watched.generation + 2 and not _is_linked(watched, reading):
+        return Progress(f"{name} has given it back to {holder.name} (generation {state.generation})", End.LOST)
+    return Progress(f"{holder.name} holds it; {_why(watched, reading)}")
+
+
+def _why(watched: Watched, reading: Reading) -> str:
+    """Why the new server does not run the service yet, by what it says itself."""
+    seen, name = reading.seen, watched.name
+    if seen is None:
+        return f"{name} has no entry that can be read"
+    if seen.sign is None or seen.age_s is None:
+        return f"{seen.silence}: its agent does not run"
+    if seen.server.fenced:
+        return f"{name} is fenced"
+    if seen.is_silent:
+        return f"{seen.silence}: its agent does not run"
+    if seen.sign.mode != Mode.NORMAL:
+        return f"{name} is {seen.sign.mode}"
+    problems = problems_said(watched, reading)
+    return f"{name} is not ready: {problems}" if problems else f"{name} has not said yet that it is ready"
+
+
+def problems_said(watched: Watched, reading: Reading) -> str:
+    """What the new server says to be wrong with the service, empty when nothing."""
+    return "" if reading.seen is None else "; ".join(reading.seen.problems_of(watched.service.name))
+
+
+def _says_active(watched: Watched, reading: Reading, generation: int) -> bool:
+    """Whether the new server says that it runs the service, and means it of this generation."""
+    seen, service = reading.seen, watched.service
+    if seen is None or seen.sign is None or seen.is_silent:
+        return False
+    acted_on = seen.sign.acted_on.get(service.uuid, 0)
+    return seen.sign.says.get(service.dn.key) == "active" and acted_on >= generation
+
+
+def _is_linked(watched: Watched, reading: Reading) -> bool:
+    return reading.seen is not None and watched.service.dn in reading.seen.server.service_links

@@ -1,0 +1,100 @@
+"""One service with everybody who has to do with it, as the directory says it at one moment. Pure.
+
+It is what the agents see, from the same code (`relocd.election.eligibility`), but of all servers at once, and with what
+their agents last said of themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from relocd.election.eligibility import Contest, contest, displacing
+from relocd.election.observation import Life
+from relocd.errors import Invalid
+from relocd.model.dn import DN
+from relocd.model.entries import Cluster, Entry, EntryUUID, Failover, Isolation, Server, Service
+from relocd.model.snapshot import Snapshot
+from relocd.operator.status.health import ServerView
+from relocd.operator.status.server_status import is_status, sign
+from relocd.operator.status.view import now_of, server_view
+from relocd.sync.index import Content, whole
+from relocd.sync.interest import Concern
+from relocd.sync.view import snapshot_of
+
+__all__ = ["GIVEN_BACK", "Scene", "scene_of"]
+
+GIVEN_BACK: Final = "given back"
+"""How an agent begins to say that it has given a service back (`relocd.agent.handover.controller`)."""
+
+_LET_GO: Final = 2
+"""In how many leases without a heartbeat anybody who watched has seen one pass."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A service, the servers around it by identity, and everything that they link to."""
+
+    service: Service
+    snapshot: Snapshot
+    seen: Mapping[EntryUUID, ServerView]
+
+    def contest(self, server: EntryUUID) -> Contest:
+        """The contest for the service as that server sees it."""
+        me = self.seen[server].server
+        return contest(self.snapshot, me, self.service, displacing(self.snapshot, me))
+
+    @property
+    def clusters(self) -> tuple[Cluster, ...]:
+        """The clusters that link to the service, in order of their names."""
+        found = (each for each in self.snapshot.clusters.values() if self.service.dn in each.service_links)
+        return tuple(sorted(found, key=lambda cluster: cluster.dn.key))
+
+    def clusters_with(self, server: Server) -> tuple[Cluster, ...]:
+        """Those of them that a server is a member of."""
+        return tuple(each for each in self.clusters if each.dn in server.cluster_links)
+
+    def is_external(self, server: Server) -> bool:
+        """Whether the service is there on a server by clusters only that have a cluster manager of their own."""
+        through = self.clusters_with(server)
+        linked = self.service.dn in server.service_links
+        return bool(through) and not linked and all(each.failover is Failover.EXTERNAL for each in through)
+
+    def life(self, server: EntryUUID) -> Life:
+        """What is known of a server from here, where nobody can ask the wire; without an entry it is silent."""
+        seen = self.seen.get(server)
+        if seen is None:
+            return Life.SILENT
+        if seen.server.fenced:
+            return Life.DEAD
+        return Life.ALIVE if not seen.is_silent else Life.DEAD if self._has_let_go(seen) else Life.SILENT
+
+    def _has_let_go(self, seen: ServerView) -> bool:
+        if self.service.isolation is not Isolation.RELEASE or seen.sign is None or seen.age_s is None:
+            return False
+        return seen.age_s > _LET_GO * seen.sign.lease_s
+
+    def name(self, server: EntryUUID) -> str:
+        """What a server is called."""
+        known = self.seen.get(server)
+        return known.server.name if known else server.rpartition(": ")[2]
+
+
+def scene_of(service: DN, entries: Iterable[Entry], now_s: float) -> Scene:
+    """The scene of a service that is among some entries; raises `Invalid` where it cannot be understood."""
+    found = tuple(entries)
+    now_s = now_of(found, now_s)
+    signs = {each.dn.parent.key: sign(each) for each in found if is_status(each)}
+    content = Content(whole(each) for each in found if not is_status(each))
+    everything = Concern(frozenset(record.uuid for record in content))
+    snapshot = snapshot_of(content, content.named(service.key), service, everything)
+    about = next((each for each in snapshot.services.values() if each.dn == service), None)
+    if about is None:
+        wrong = "; ".join(str(each) for each in snapshot.problems if each.subject == str(service))
+        raise Invalid(wrong or f"{service} cannot be read")
+    seen = {
+        uuid: server_view(server, signs.get(server.dn.key), now_s)
+        for uuid, server in sorted(snapshot.servers.items(), key=lambda each: each[1].dn.key)
+    }
+    return Scene(about, snapshot, seen)

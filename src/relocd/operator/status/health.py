@@ -1,0 +1,153 @@
+"""How a server and a service stand, as values, and what is not as it should be with a service. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+from relocd.model.entries import Problem, Server, Service
+from relocd.operator.status.server_status import Sign
+
+__all__ = ["Finding", "Level", "ServerView", "ServiceView", "View", "findings"]
+
+_GONE: Final = {"silent": "is silent", "fenced": "is fenced", "has no entry": "has no entry that can be understood"}
+
+
+class Level(IntEnum):
+    """How grave it is; the values are the exit codes of monitoring plug-ins."""
+
+    OK = 0
+    WARNING = 1
+    CRITICAL = 2
+    UNKNOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is not as it should be."""
+
+    level: Level
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServerView:
+    """One server: its last sign of life, how old that is, and what is worth a look, most important first."""
+
+    server: Server
+    sign: Sign | None
+    age_s: float | None
+    notes: tuple[str, ...]
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether its agent has not been heard within the lease that it declared itself."""
+        return self.sign is None or self.age_s is None or abs(self.age_s) > self.sign.lease_s
+
+    @property
+    def is_of_the_future(self) -> bool:
+        """Whether its last heartbeat was stamped by a clock that is or was ahead: how old it is nobody knows."""
+        return self.sign is not None and self.age_s is not None and self.age_s < -self.sign.lease_s
+
+    @property
+    def silence(self) -> str:
+        """How long it has not been heard, as the beginning of a sentence."""
+        name = self.server.name
+        if self.sign is None or self.age_s is None:
+            return f"{name} has never been heard"
+        if self.is_of_the_future:
+            return f"{name} was last heard {-self.age_s:.0f} s in the future: the clock of its provider is or was wrong"
+        return f"{name} is silent for {self.age_s:.0f} s (lease {self.sign.lease_s:g} s)"
+
+    def problems_of(self, service: str) -> tuple[str, ...]:
+        """What its agent last said to be wrong with a service, by its cn."""
+        return () if self.sign is None else self.sign.problems_of(service)
+
+    @property
+    def level(self) -> Level:
+        """What becomes of its services is judged with them."""
+        return Level.WARNING if self.notes else Level.OK
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceView:
+    """One service, servers by their names: whom the links choose, what its state says, and what the agents say.
+
+    `says` is `active`, `standby`, `failed`, `nothing`, or why a server says nothing. On those in `external` only files
+    are written, and nothing is judged.
+    """
+
+    service: Service
+    chosen: tuple[str, ...]
+    standby: tuple[str, ...]
+    external: tuple[str, ...]
+    holder: str
+    candidate: str
+    previous: str
+    generation: int | None
+    says: Mapping[str, str]
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def level(self) -> Level:
+        """That of the gravest finding."""
+        return max((each.level for each in self.findings), default=Level.OK)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Everything, in the order of names; `problems` are those of entries."""
+
+    servers: tuple[ServerView, ...]
+    services: tuple[ServiceView, ...]
+    problems: tuple[Problem, ...]
+
+    @property
+    def level(self) -> Level:
+        """The gravest of all; UNKNOWN where there is nothing to judge."""
+        if not self.servers and not self.services:
+            return Level.UNKNOWN
+        entries = Level.WARNING if self.problems else Level.OK
+        return max([entries, *(each.level for each in self.servers), *(each.level for each in self.services)])
+
+
+def findings(seen: ServiceView) -> Iterator[Finding]:
+    """What is not as it should be with a service."""
+    yield from _exclusive(seen) if seen.service.exclusive else _shared(seen)
+    for server, word in seen.says.items():
+        if word == "failed" and not (seen.service.exclusive and server == seen.holder):
+            yield Finding(Level.WARNING, f"{server} says it has failed")
+
+
+def _exclusive(seen: ServiceView) -> Iterator[Finding]:
+    if seen.holder:
+        yield from _held(seen)
+    elif seen.chosen:
+        yield Finding(Level.CRITICAL, f"chosen on {', '.join(seen.chosen)}, and nobody holds it")
+    if seen.holder and seen.holder not in seen.chosen:
+        yield Finding(Level.WARNING, f"{seen.holder} holds it and is not chosen")
+    for server in seen.chosen:
+        if server not in {seen.holder, seen.candidate, seen.previous}:
+            yield Finding(Level.WARNING, f"{server} is chosen and is not ready")
+    if seen.candidate:
+        yield Finding(Level.WARNING, f"{seen.candidate} waits to take over")
+    if seen.previous:
+        yield Finding(Level.WARNING, f"{seen.previous} has handed over and is still named")
+
+
+def _held(seen: ServiceView) -> Iterator[Finding]:
+    grave, word = Level.CRITICAL if seen.chosen else Level.WARNING, seen.says[seen.holder]
+    if word in _GONE:
+        yield Finding(grave, f"its holder {seen.holder} {_GONE[word]}")
+    elif word == "failed":
+        yield Finding(grave, f"its holder {seen.holder} says it has failed")
+    elif word in {"nothing", "standby"}:
+        yield Finding(Level.WARNING, f"its holder {seen.holder} has not said yet that it runs")
+
+
+def _shared(seen: ServiceView) -> Iterator[Finding]:
+    for server in seen.chosen:
+        if seen.says[server] not in {"active", "failed"}:
+            yield Finding(Level.WARNING, f"{server} {_GONE.get(seen.says[server], 'has not said yet that it runs')}")

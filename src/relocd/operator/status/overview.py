@@ -1,0 +1,77 @@
+"""The whole directory as a person wants to see it: who runs what and why, and everything that is wrong. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from relocd.election.eligibility import contest
+from relocd.election.holder import decision
+from relocd.election.observation import State
+from relocd.model.entries import Cluster, Entry, Problem, Server, Service
+from relocd.model.snapshot import Snapshot
+from relocd.sync.index import Content, whole
+from relocd.sync.interest import concern_of
+from relocd.sync.view import snapshot_of
+
+__all__ = ["Overview", "Run", "overview"]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one server is to one service, and why.
+
+    `role` is `active` or `standby`; of an exclusive service `holder`, `candidate`, `previous`, `chosen` or `standby`.
+    """
+
+    service: Service
+    server: Server
+    role: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Every entry that was understood, who runs what, and every problem."""
+
+    servers: tuple[Server, ...]
+    clusters: tuple[Cluster, ...]
+    services: tuple[Service, ...]
+    runs: tuple[Run, ...]
+    problems: tuple[Problem, ...]
+
+
+def overview(entries: Iterable[Entry]) -> Overview:
+    """The overview of a directory, from the same decisions that the agents make."""
+    content = Content(whole(entry) for entry in entries)
+    records = sorted(content, key=lambda record: record.key)
+    values = [record.whole.value for record in records if record.whole]
+    problems = {problem: None for record in records if record.whole for problem in record.whole.problems}
+    runs: list[Run] = []
+    for server in (value for value in values if isinstance(value, Server)):
+        record = content.get(server.uuid)
+        snapshot = snapshot_of(content, record, server.dn, concern_of(content, record, server.dn.key))
+        problems |= dict.fromkeys(snapshot.problems)
+        linked = snapshot.linked(server) | snapshot.held_by(server)
+        found = (_run(snapshot, server, snapshot.services[uuid]) for uuid in sorted(linked & snapshot.services.keys()))
+        runs += [run for run in found if run is not None]
+    return Overview(
+        servers=tuple(value for value in values if isinstance(value, Server)),
+        clusters=tuple(value for value in values if isinstance(value, Cluster)),
+        services=tuple(value for value in values if isinstance(value, Service)),
+        runs=tuple(runs),
+        problems=tuple(problems),
+    )
+
+
+def _run(snapshot: Snapshot, server: Server, service: Service) -> Run | None:
+    """What a server is to a service: by its state where the agents agree on it, else by the links."""
+    decided = decision(snapshot, server, service)
+    if not service.exclusive or (decided is not None and decided.files_only):
+        return None if decided is None else Run(service, server, str(decided.role), decided.reason)
+    reason = "not linked any more" if decided is None else decided.reason
+    contested = contest(snapshot, server, service, {})
+    state = contested.state or State()
+    named = {state.previous: "previous", state.candidate: "candidate", state.holder: "holder"}
+    chosen = "chosen" if server.uuid in contested.choice.all else "standby"
+    return Run(service, server, named.get(server.uuid, chosen), reason)

@@ -1,0 +1,105 @@
+"""`relocd show`: the overview of the directory and the status of the agent on this machine, as tables or JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from relocd.operator.status.overview import Overview, Run
+
+__all__ = ["is_troubled", "overview_json", "show_overview", "show_status"]
+
+
+def overview_json(view: Overview) -> dict[str, Any]:
+    """The overview as JSON values; parameters are not part of it, secrets never are."""
+    return {
+        "servers": [{"name": server.name, "dn": str(server.dn), "fenced": server.fenced} for server in view.servers],
+        "clusters": [
+            {
+                "name": cluster.name,
+                "dn": str(cluster.dn),
+                "active": None if cluster.active is None else str(cluster.active),
+                "failover": str(cluster.failover),
+            }
+            for cluster in view.clusters
+        ],
+        "services": [
+            {
+                "name": service.name,
+                "dn": str(service.dn),
+                "addresses": [str(address) for address in service.addresses],
+                "exclusive": service.exclusive,
+                "servers": [_run_json(run) for run in view.runs if run.service.uuid == service.uuid],
+            }
+            for service in view.services
+        ],
+        "problems": [{"subject": problem.subject, "message": problem.message} for problem in view.problems],
+    }
+
+
+def _run_json(run: Run) -> dict[str, str]:
+    return {"server": run.server.name, "role": run.role, "reason": run.reason}
+
+
+def show_overview(console: Console, view: Overview) -> None:
+    """Print who runs what and what is wrong."""
+    table = _table("Services as the directory wishes them", "service", "addresses", "server", "role", "why")
+    for service in view.services:
+        addresses = "\n".join(str(address) for address in service.addresses)
+        runs = [run for run in view.runs if run.service.uuid == service.uuid]
+        for run in runs:
+            table.add_row(service.name, addresses, run.server.name, run.role, Text(run.reason))
+        if not runs:
+            table.add_row(service.name, addresses, "", "", "no server is linked to it")
+    console.print(table)
+    _show_problems(console, [(problem.subject, problem.message) for problem in view.problems])
+
+
+def is_troubled(status: dict[str, Any]) -> bool:
+    """Whether the status of an agent holds anything that somebody should look at."""
+    return bool(status["problems"]) or any(service["problems"] for service in status["services"])
+
+
+def show_status(console: Console, status: dict[str, Any], *, runs: bool) -> None:
+    """Print what the agent on this machine does, or did when it last wrote its status."""
+    if not runs:
+        console.print(Text("No agent runs here; this is what the last one left:", style="bold red"))
+    directory = status["directory"]
+    console.print(
+        Text(f"This server: {status['server']}, directory {directory['state']} since {_local(directory['since'])}"),
+        Text(directory["detail"], style="dim"),
+    )
+    table = _table("Here", "service", "state", "since", "addresses", "why")
+    table.columns[2].no_wrap = True
+    for service in status["services"]:
+        why = "\n".join(service["problems"]) or service["reason"]
+        style = "" if service["state"] in {"active", "standby"} else "yellow"
+        addresses = "\n".join([*service["addresses"], *(f"{each} (intended)" for each in service.get("missing", ()))])
+        table.add_row(service["name"], Text(service["state"], style), _local(service["since"]), addresses, Text(why))
+    console.print(table)
+    _show_problems(console, [(problem["subject"], problem["message"]) for problem in status["problems"]])
+
+
+def _local(time: str) -> str:
+    """A time of the status as the journal shows it: local, to the second; as it is where it is none."""
+    try:
+        return f"{datetime.fromisoformat(time).astimezone():%Y-%m-%d %H:%M:%S}"
+    except (ValueError, OverflowError):
+        return time
+
+
+def _show_problems(console: Console, problems: Iterable[tuple[str, str]]) -> None:
+    for subject, message in problems:
+        console.print(Text.assemble(("problem ", "bold red"), (subject, "bold"), ": ", message))
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table

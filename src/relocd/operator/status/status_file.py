@@ -1,0 +1,98 @@
+"""Reading the status that the agent on this machine leaves in its run folder (`agent.status_report`), and its lock.
+
+Another version of relocd may have written it, or somebody else: what is not as expected is named, and nothing that
+reads a status has to ask again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any, Final
+
+from relocd.errors import Invalid
+from relocd.model.settings import LOCK_NAME
+
+__all__ = ["agent_runs", "read_status"]
+
+_PROBLEM: Final = {"subject": str, "message": str}
+_SERVICE: Final = {
+    "name": str,
+    "id": str,
+    "state": str,
+    "since": str,
+    "reason": str,
+    "exclusive": bool,
+    "holds": bool,
+    "addresses": [str],
+    "problems": [str],
+}
+_STATUS: Final = {
+    "server": str,
+    "version": str,
+    "mode": str,
+    "directory": {"state": str, "since": str, "detail": str},
+    "services": [_SERVICE],
+    "problems": [_PROBLEM],
+}
+
+
+def read_status(path: Path) -> dict[str, Any] | None:
+    """The status that the agent left at `path`, None where there is none; raises `Invalid` when it is damaged."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        content: dict[str, Any] = json.loads(text, parse_constant=_refused, parse_float=_finite)
+        _require(content, _STATUS, "status")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError) as error:
+        raise Invalid(f"{path}: the agent's status cannot be read ({error}); restart the agent") from error
+    return content
+
+
+def agent_runs(status: Path) -> bool:
+    """Whether an agent holds the lock beside its status, and so keeps that status current."""
+    try:
+        descriptor = os.open(status.with_name(LOCK_NAME), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except (OSError, ValueError):  # a path without a name has no lock beside it
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _require(value: object, shape: object, where: str) -> None:
+    """Raise `ValueError` where a value has not the shape: keys of an object, what each item of a list is, or a type."""
+    if isinstance(shape, dict):
+        found = _of_type(value, dict, where)
+        for key, inner in shape.items():
+            if key not in found:
+                raise ValueError(f"{where} has no {key!r}")
+            _require(found[key], inner, f"{where}.{key}")
+    elif isinstance(shape, list):
+        for at, item in enumerate(_of_type(value, list, where)):
+            _require(item, shape[0], f"{where}[{at}]")
+    elif isinstance(shape, type):
+        _of_type(value, shape, where)
+
+
+def _of_type(value: object, kind: type, where: str) -> Any:
+    if not isinstance(value, kind):
+        raise ValueError(f"{where} is no {kind.__name__}")  # noqa: TRY004 - it is the file that is wrong
+    return value
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _refused(text)
+
+
+def _refused(text: str) -> float:
+    raise ValueError(f"{text} is no number of JSON")

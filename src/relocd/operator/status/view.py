@@ -1,0 +1,136 @@
+"""How things stand in the whole directory, and how grave that is: entries in, one value out. Pure.
+
+The links say who is chosen for a service, its state who holds it, and the status of each server what its agent says and
+when it was last heard. The rules of handover themselves are elsewhere (`relocd.election.rules`); this only judges.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from relocd.model.dn import DN
+from relocd.model.entries import Entry, Problem, Server, Service, ServiceState
+from relocd.model.mode import Mode
+from relocd.model.parse import STATE_RDN, Model, parsed
+from relocd.operator.status.health import ServerView, ServiceView, View, findings
+from relocd.operator.status.server_status import Sign, is_status, sign
+from relocd.operator.status.service_links import Links, links
+
+__all__ = ["now_of", "server_view", "view"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What every service is looked up in, by names (`DN.key`); `names` are those of servers as they are shown."""
+
+    known: Mapping[str, Model]
+    servers: Mapping[str, ServerView]
+    links: Links
+    names: Mapping[str, str]
+
+
+def view(entries: Iterable[Entry], now_s: float) -> View:
+    """How things stand at `now_s`, seconds since 1970, or at the time by the providers' clocks: see `now_of`."""
+    found = tuple(entries)
+    values, signs, problems = _understood(found)
+    known = {value.dn.key: value for value in values}
+    now_s = now_of(found, now_s)
+    servers = {key: server_view(each, signs.get(key), now_s) for key, each in known.items() if isinstance(each, Server)}
+    facts = _Facts(known, servers, links(known), _shown(each.server.dn for each in servers.values()))
+    services = [_service(each, facts) for each in known.values() if isinstance(each, Service)]
+    return View(tuple(servers.values()), tuple(services), (*problems, *facts.links.problems))
+
+
+def now_of(entries: Iterable[Entry], now_s: float) -> float:
+    """The time by the clocks of the providers: the later one of `now_s` and the newest heartbeat that fits it.
+
+    Where none fits, not even within its lease, it is the clock here that is behind. A single heartbeat of the future
+    was stamped by a clock that was wrong, and other entries may have been, at any time.
+    """
+    signs = [sign(entry) for entry in entries if is_status(entry)]
+    times = [each.at_s for each in signs if each.at_s is not None]
+    fitting = [each.at_s for each in signs if each.at_s is not None and abs(each.at_s - now_s) <= each.lease_s]
+    return max([now_s, *(fitting or times)])
+
+
+def _shown(names: Iterable[DN]) -> dict[str, str]:
+    """What each server is called: its cn, or its DN where that would be two."""
+    listed = tuple(names)
+    count = Counter(dn.name for dn in listed)
+    return {dn.key: dn.name if count[dn.name] == 1 else str(dn) for dn in listed}
+
+
+def _understood(entries: Iterable[Entry]) -> tuple[list[Model], dict[str, Sign], list[Problem]]:
+    """The values in order of their names, signs of life by server, and problems of entries."""
+    values: list[Model] = []
+    signs: dict[str, Sign] = {}
+    problems: list[Problem] = []
+    for entry in sorted(entries, key=lambda entry: entry.dn.key):
+        if is_status(entry):
+            signs[entry.dn.parent.key] = sign(entry)
+            continue
+        value, found = parsed(entry)
+        problems += found
+        if value is not None:
+            values.append(value)
+    return values, signs, problems
+
+
+def server_view(server: Server, last: Sign | None, now_s: float) -> ServerView:
+    """How one server stands at a time, by its last sign of life."""
+    age_s = None if last is None or last.at_s is None else now_s - last.at_s
+    seen = ServerView(server, last, age_s, ())
+    return ServerView(server, last, age_s, tuple(_notes(seen)))
+
+
+def _notes(seen: ServerView) -> Iterator[str]:
+    if seen.server.fenced:
+        yield "fenced"
+    if seen.sign is None:
+        yield "no agent has ever written a status"
+        return
+    if seen.is_of_the_future:
+        yield seen.silence.removeprefix(f"{seen.server.name} ")
+    elif seen.is_silent:
+        yield "silent" if seen.age_s is None else f"silent for {seen.age_s:.0f} s, its lease is {seen.sign.lease_s:g}"
+    if seen.sign.mode != Mode.NORMAL:
+        yield seen.sign.mode
+    yield from seen.sign.problems
+
+
+def _service(service: Service, facts: _Facts) -> ServiceView:
+    key = service.dn.key
+    chosen, standby, external = (
+        by.get(key, set()) for by in (facts.links.chosen, facts.links.standby, facts.links.external)
+    )
+    state = facts.known.get(f"{STATE_RDN},{key}")
+    state = state if isinstance(state, ServiceState) else None
+    named = (None, None, None) if state is None else (state.holder, state.asking, state.previous)
+    names = {dn.key: facts.names.get(dn.key, str(dn)) for dn in named if dn is not None}
+    names |= {each: facts.names[each] for each in chosen | standby | external}
+    holder, candidate, previous = ("" if dn is None else names[dn.key] for dn in named)
+    seen = ServiceView(
+        service,
+        chosen=tuple(sorted(names[each] for each in chosen)),
+        standby=tuple(sorted(names[each] for each in standby)),
+        external=tuple(sorted(names[each] for each in external)),
+        holder=holder,
+        candidate=candidate,
+        previous=previous,
+        generation=None if state is None else state.generation,
+        says={names[each]: _word(facts.servers.get(each), key) for each in sorted(names)},
+    )
+    return replace(seen, findings=tuple(findings(seen)))
+
+
+def _word(server: ServerView | None, service: str) -> str:
+    """What a server says of a service: silence outweighs what it said before."""
+    if server is None:
+        return "has no entry"
+    if server.server.fenced:
+        return "fenced"
+    if server.is_silent or server.sign is None:
+        return "silent"
+    return server.sign.says.get(service, "nothing")

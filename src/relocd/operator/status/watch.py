@@ -1,0 +1,59 @@
+"""`relocd status`: reading how things stand, once or again and again."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from relocd.errors import Failed, Unavailable
+from relocd.model.parse import CLASSES, STATUS_CLASS
+from relocd.operator.access import Access
+from relocd.operator.directory import on_directory
+from relocd.operator.status.health import View
+from relocd.operator.status.server_status import ATTRIBUTES
+from relocd.operator.status.tables import tables
+from relocd.operator.status.view import view
+
+__all__ = ["read_view", "watch"]
+
+_FILTER: Final = "(|" + "".join(f"(objectClass={name})" for name in (*CLASSES, STATUS_CLASS)) + ")"
+# Parameters may be most of a directory, and decide nothing here.
+_ATTRIBUTES: Final = (
+    "objectClass",
+    "relocServiceLink",
+    "relocClusterLink",
+    "relocFenced",
+    "relocActive",
+    "relocFailover",
+    "relocAddress",
+    "relocExclusive",
+    "relocDisplaces",
+    "relocHolder",
+    "relocCandidate",
+    "relocPrevious",
+    "relocGeneration",
+    *ATTRIBUTES,
+)
+
+
+def read_view(access: Access) -> View:
+    """How things stand now, by one search.
+
+    Raises `Unavailable` when no directory answers, `Failed` when one refuses, `Invalid` for a wrong option.
+    """
+    return view(on_directory(access, lambda directory: directory.entries(_FILTER, _ATTRIBUTES)), time.time())
+
+
+def watch(console: Console, access: Access, every_s: float) -> None:
+    """Show it anew every so many seconds until Ctrl-C; while no directory answers, that is what is shown."""
+    with Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
+        while True:
+            try:
+                live.update(tables(read_view(access)), refresh=True)
+            except (Unavailable, Failed) as error:
+                live.update(Text(str(error), "bold red"), refresh=True)
+            time.sleep(every_s)

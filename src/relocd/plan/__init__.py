@@ -1,1 +1,0 @@
-"""Decisions, pure: what this server shall run and why, and the smallest ordered change that gets there."""

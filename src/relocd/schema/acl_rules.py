@@ -1,0 +1,221 @@
+"""Who may do what in the directory, as access rules of OpenLDAP (slapd.access(5)); `relocd.acl` writes them down.
+
+Three things are easy to break here:
+
+- A set is evaluated for whoever is bound. Only what lies below the suffix is under these rules, so only a name below
+  it counts as a server: elsewhere someone may be allowed to write `relocServiceLink` into their own entry.
+- What a server creates is checked attribute by attribute only with `add_content_acl`. Without it a server could give
+  its status entry a password, or the user number 0 for hosts whose accounts are in the directory.
+- Names reach slapd only as DN patterns, which it normalises, and never within a regular expression or a set, where it
+  would compare them as text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from relocd.errors import Invalid
+from relocd.model.dn import DN
+from relocd.schema.definitions import CLASSES
+
+__all__ = ["Roles", "Rule", "plain", "quoted", "rules", "server"]
+
+# An escape in hexadecimal, which may stay, any other escape, or a character beyond ASCII.
+_SPECIAL: Final = re.compile(r"\\([0-9A-Fa-f]{2})|\\.|[^\x00-\x7f]")
+
+
+def quoted(name: str) -> str:
+    """A name as it stands in a rule."""
+    return f'"{plain(name)}"'
+
+
+def plain(name: str) -> str:
+    """The same name in ASCII, with hexadecimal for what is special (RFC 4514 section 2.4): LDIF and slapd take that."""
+    return _SPECIAL.sub(lambda match: match[0] if match[1] else _hexadecimal(match[0].removeprefix("\\")), name)
+
+
+def _hexadecimal(character: str) -> str:
+    return "".join(f"\\{byte:02X}" for byte in character.encode())
+
+
+def _require_name(role: str, name: str, *, may_be_empty: bool) -> None:
+    if not name.strip() and not may_be_empty:
+        raise Invalid(f"the access rules need the name of an entry as {role}, such as ou=relocd,dc=example,dc=org")
+    if not name.isprintable():
+        raise Invalid(f"{name!r} ({role}) is not the name of an entry: it must be one line of printable characters")
+    DN.parse(name)
+    if '"' in plain(name):
+        raise Invalid(
+            f"{name} ({role}): slapd's configuration has no place for a name in quotes; write \\2C for a comma"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """Whom the rules are for; each name but the suffix is a group (`groupOfNames`) or the one entry that may.
+
+    `database` is the entry of the database in cn=config, for the LDIF form. Raises `Invalid` for a name that is none.
+    """
+
+    suffix: str
+    administrators: str
+    triggers: str = ""
+    database: str = "olcDatabase={1}mdb,cn=config"
+
+    def __post_init__(self) -> None:
+        for role in ("suffix", "administrators", "triggers", "database"):
+            _require_name(role, getattr(self, role), may_be_empty=role == "triggers")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One access directive: why it is there, what it is about, and who may do what, first match first."""
+
+    why: str
+    what: str
+    by: tuple[str, ...]
+
+
+# Privileges (slapd.access(5)): a adds, z deletes, the rest is what the level `read` stands for.
+_ADD: Final = "=arscxd"
+_DELETE: Final = "=zrscxd"
+_ADD_AND_DELETE: Final = "=azrscxd"
+_GO_ON: Final = "* break"
+
+# Counted from the entry: who is bound is its parent.
+_MY_CHILD: Final = "self.level{-1}"
+
+_LINKED: Final = "(user/relocServiceLink | user/relocClusterLink/relocServiceLink)"
+# A DN as one match. Brackets would end a literal of the set early: no rule applies to such a name.
+_A_NAME: Final = 'val.regex="^([^][]+)$"'
+
+
+def rules(roles: Roles) -> tuple[Rule, ...]:
+    """The access directives in their order, each about something below the suffix."""
+    return (
+        Rule("Administrators do everything.", "", (*_members(roles.administrators, "write"), _GO_ON)),
+        Rule("Passwords are for binding.", "attrs=userPassword", ("anonymous auth", "* none")),
+        Rule(
+            "Secrets are for the servers that are linked to the service, directly or through a cluster.",
+            "attrs=relocSecret",
+            (f'{server(roles)} set="{_LINKED} & this" read', "* none"),
+        ),
+        *_trigger_rules(roles),
+        *_link_rules(roles),
+        *_status_rules(roles),
+        *_state_rules(roles),
+        Rule("Everyone who has an identity reads the rest.", "", ("users read", "* none")),
+    )
+
+
+def _trigger_rules(roles: Roles) -> Iterator[Rule]:
+    if roles.triggers:
+        yield Rule(
+            "Triggers move services: by links, by the active member of a cluster, by a fence. Nothing else. They need "
+            "an identity of their own: a server that could add links could read every secret.",
+            "attrs=relocServiceLink,relocActive,relocFenced",
+            (*_members(roles.triggers, "write"), _GO_ON),
+        )
+
+
+def _link_rules(roles: Roles) -> Iterator[Rule]:
+    below = server(roles)
+    yield Rule(
+        "A server deletes links and the fence of its own, and adds none.",
+        "attrs=relocServiceLink,relocFenced",
+        (f"self {_DELETE}", _GO_ON),
+    )
+    state = "[cn=state,${v1}]"
+    yield Rule(
+        "The holder deletes the link of the previous one, and the candidate that of a dead holder.",
+        f"attrs=relocServiceLink {_A_NAME}",
+        (
+            f'{below} set.expand="({state}/relocHolder & user) + ({state}/relocPrevious & this)" {_DELETE}',
+            f'{below} set.expand="({state}/relocCandidate & user) + ({state}/relocHolder & this)" {_DELETE}',
+            _GO_ON,
+        ),
+    )
+    yield Rule(
+        "The active server of a cluster, when it is drained, makes another member the active one.",
+        f'filter="(objectClass=relocCluster)" attrs=relocActive {_A_NAME}',
+        (
+            f'{below} dnattr=relocActive set.expand="[${{v1}}]/relocClusterLink & this" {_ADD_AND_DELETE}',
+            _GO_ON,
+        ),
+    )
+    yield Rule(
+        "A member makes itself, and nobody else, the active one of a cluster that fails over by itself.",
+        f'filter="(&(objectClass=relocCluster)(relocFailover=automatic))" attrs=relocActive {_A_NAME}',
+        (
+            f'{below} set.expand="([${{v1}}] & user)/relocClusterLink & this" {_ADD_AND_DELETE}',
+            f'{below} set="user/relocClusterLink & this" {_DELETE}',
+            _GO_ON,
+        ),
+    )
+
+
+def _status_rules(roles: Roles) -> Iterator[Rule]:
+    yield Rule(
+        "A server creates and writes its own status, cn=status below its entry.",
+        'filter="(objectClass=relocServer)" attrs=children',
+        (f"self {_ADD}", _GO_ON),
+    )
+    yield from _created(roles, "relocServerStatus", "status", (f"{_MY_CHILD} {_named('status')} {_ADD}", _GO_ON))
+    yield Rule("", _attributes_of("relocServerStatus"), (f"{_MY_CHILD} write", _GO_ON))
+
+
+def _state_rules(roles: Roles) -> Iterator[Rule]:
+    linked = f'{server(roles)} set="{_LINKED} & '
+    yield Rule(
+        "A linked server creates and writes the state, cn=state below the service. Who has lost its link is still the "
+        "holder until it has handed over, and a candidate until it has withdrawn.",
+        'filter="(objectClass=relocService)" attrs=children',
+        (f'{linked}this" {_ADD}', _GO_ON),
+    )
+    by = (f"{_MY_CHILD} read", f"{server(roles)} {_named('state')} {_ADD}", _GO_ON)
+    yield from _created(roles, "relocServiceState", "state", by)
+    yield Rule(
+        "",
+        _attributes_of("relocServiceState"),
+        (f"{server(roles)} dnattr=relocHolder write", f'{linked}this/-1" write', _GO_ON),
+    )
+    yield Rule(
+        "",
+        'filter="(objectClass=relocServiceState)" attrs=relocCandidate',
+        (f"{server(roles)} dnattr=relocCandidate {_DELETE}", _GO_ON),
+    )
+
+
+def _created(roles: Roles, object_class: str, name: str, by: tuple[str, ...]) -> Iterator[Rule]:
+    """Create an entry of that class and name, where its parent allows it, with nothing that is not of the class.
+
+    The rule on the parent's `children` asks who may. It is looked at for writing only, these for each entry that is
+    read: none of them has a set that looks anything up.
+    """
+    of_class = f'filter="(objectClass={object_class})"'
+    yield Rule("", f"{of_class} attrs=entry", by)
+    for what in (f"attrs=objectClass val={object_class}", f"attrs=cn val={name}"):
+        yield Rule("", f"{of_class} {what}", (f"{server(roles)} {_ADD}", _GO_ON))
+
+
+def _named(name: str) -> str:
+    """The entry has just this first RDN: slapd adds the naming attribute itself, and does not ask its own rule then."""
+    return f'set="([cn={name},] + this/-1) & this"'
+
+
+def _attributes_of(object_class: str) -> str:
+    names = ",".join(name for each in CLASSES if each.name == object_class for name in each.may)
+    return f'filter="(objectClass={object_class})" attrs={names}'
+
+
+def server(roles: Roles) -> str:
+    """Whoever has its entry below the suffix, as a rule says it."""
+    return f"dn.children={quoted(roles.suffix)}"
+
+
+def _members(name: str, level: str) -> tuple[str, str]:
+    """The members of a group; or that entry itself, which then is no group and has none."""
+    return f"group.exact={quoted(name)} {level}", f"dn.exact={quoted(name)} {level}"

@@ -1,1 +1,0 @@
-"""Programs that template sets run: what a service needs done that no file and no unit can say."""

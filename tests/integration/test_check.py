@@ -1,0 +1,47 @@
+"""What `relocd check` says of template sets and files beside each other, without a directory."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from relocd.apply import checked
+from tests.adapters.templates.set_writing import write_set
+from tests.unit.config.test_configuration import SMALLEST
+
+_UNIT = '[[unit]]\nname = "one.service"\n'
+_FILE = '[[file]]\nsource = "a.j2"\ntarget = "/etc/one"\n'
+
+
+@pytest.fixture
+def said(tmp_path):
+    before = os.umask(0o022)
+
+    def say(more=""):
+        config = tmp_path / "relocd.toml"
+        config.write_text(f'{SMALLEST}{more}[paths]\ntemplate_sets = ["{tmp_path}/sets"]\n')
+        return {each.subject: each for each in checked(config)}
+
+    yield say
+    os.umask(before)
+
+
+@pytest.mark.parametrize(("manifest", "what"), [(_UNIT, "one.service"), (_FILE, "/etc/one")])
+def test_sets_that_share_a_file_or_a_unit_are_warned_of(said, tmp_path, manifest, what):
+    write_set(tmp_path / "sets" / "a", manifest)
+    assert what not in said()
+    write_set(tmp_path / "sets" / "b", manifest)
+    assert "a and b" in said()[what].warning
+
+
+def test_a_unit_that_is_only_restarted_may_be_shared(said, tmp_path):
+    shared = _UNIT + 'active = "restart"\nstandby = "restart"\nremoved = "restart"\n'
+    for name in ("a", "b"):
+        write_set(tmp_path / "sets" / name, shared)
+    assert "one.service" not in said()
+
+
+def test_files_that_the_connection_needs_are_looked_at(said):
+    assert said('ca_file = "/nowhere"\n')["[directory] ca_file"].problem
+    assert "[directory] ca_file" not in said()

@@ -1,0 +1,37 @@
+"""What a server in memory agrees with others by: for tests of the parts of the agent below `Agent`."""
+
+from __future__ import annotations
+
+from relocd.agent.convergence.host import Host
+from relocd.agent.liveness.failure_detector import Witnesses
+from relocd.agent.liveness.heartbeat import Pulse
+from relocd.agent.liveness.lease_guard import Agreement
+from relocd.agent.liveness.peer_heartbeats import Vitals
+from relocd.model.entries import EntryUUID
+from relocd.model.mode import Mode
+from relocd.model.settings import HandoverSettings
+from tests.support.fake_directory import FakeDirectory
+
+__all__ = ["agreement"]
+
+
+def agreement(host: Host, directory: FakeDirectory | None = None) -> Agreement:
+    """The agreement of a server over a directory in memory."""
+    ways = (directory or FakeDirectory()).ways
+    settings = HandoverSettings()
+    pulse = Pulse(ways.writer, settings, host.heartbeats)
+    return Agreement(
+        reader=ways.reader,
+        writer=ways.writer,
+        pulse=pulse,
+        witnesses=Witnesses(host, Vitals(ways.reader, settings.lease_s), pulse, settings),
+        settings=settings,
+        providers=lambda: 1,
+        mode=lambda: Mode.NORMAL,
+        is_up=_nothing_is_up,
+        may_lack_secrets=lambda _service: False,
+    )
+
+
+async def _nothing_is_up(_service: EntryUUID) -> bool:
+    return False

@@ -1,0 +1,90 @@
+"""One convergence where something here is not as it should be: units, and files of somebody else."""
+
+from __future__ import annotations
+
+import pytest
+
+from relocd.agent.convergence.converge import converged, departed, prepared
+from relocd.errors import Failed
+from relocd.model.template_set import Role, UnitAction, UnitSpec
+from relocd.reconcile.desired import Footprint
+from tests.support.fakes import FakeServer
+from tests.support.plans import goal, placed, template_set
+
+ADDRESS = "192.0.2.10/24"
+V4 = placed(ADDRESS)
+ACTIVE, STANDBY = goal("one", Role.ACTIVE, ADDRESS), goal("one", Role.STANDBY, ADDRESS)
+NOTHING = Footprint("one")
+CONF = "/etc/app/one.conf"
+
+
+@pytest.fixture
+def server():
+    return FakeServer()
+
+
+@pytest.fixture
+async def serving(server):
+    """A server that runs the service, and its footprint."""
+    report = await converged(server.host, ACTIVE, NOTHING)
+    server.take_effects()
+    return server, report.footprint
+
+
+class TestUnitThatCannotBeReliedOn:
+    """It crashes again and again, say, and may run just now."""
+
+    async def test_the_service_has_a_problem_and_is_no_whole_one(self, serving):
+        server, footprint = serving
+        server.units.troubled["web"] = "web crashes"
+        report = await converged(server.host, ACTIVE, footprint)
+        assert (report.problems, report.broken, report.actions) == (("web crashes",), True, ())
+        assert report.footprint.role is Role.ACTIVE
+
+    async def test_a_server_with_it_is_not_ready(self, server):
+        server.units.troubled["web"] = "web ends at once"
+        with pytest.raises(Failed, match="web ends at once"):
+            await prepared(server.host, ACTIVE, NOTHING)
+        assert server.take_effects() == []
+
+    async def test_one_that_the_role_does_not_start_matters_not(self, server):
+        server.sets.sets["web"] = template_set("web", units=(UnitSpec("web", active=UnitAction.RELOAD),))
+        server.units.troubled["web"] = "web ends at once"
+        await prepared(server.host, ACTIVE, NOTHING)
+
+
+class TestFileOfSomebodyElse:
+    """At the target there is a file that relocd has not written."""
+
+    @pytest.fixture
+    def server(self, server):
+        server.files.contents[CONF] = b"by hand"
+        server.files.attributes[CONF] = ("root", "root", 0o644)
+        return server
+
+    async def test_it_keeps_another_name(self, server):
+        report = await converged(server.host, ACTIVE, NOTHING)
+        assert server.take_effects()[:2] == [f"save {CONF}", f"install {CONF}"]
+        assert server.files.text(f"{CONF}.relocd-orig") == "by hand"
+        assert report.footprint.files == {CONF}
+
+    async def test_it_is_not_removed_after_files_that_were_refused(self, server):
+        server.renderer.templates["web", "conf.j2"] = "BAD"
+        report = await converged(server.host, ACTIVE, NOTHING)
+        assert report.problems
+        await departed(server.host, ACTIVE.id, report.footprint, "no longer linked")
+        assert server.files.text(CONF) == "by hand"
+
+    async def test_what_was_installed_is_removed_also_when_the_unit_did_not_start(self, server):
+        server.units.broken = {"web"}
+        report = await converged(server.host, ACTIVE, NOTHING)
+        await departed(server.host, ACTIVE.id, report.footprint, "no longer linked")
+        assert server.files.text(CONF) is None
+        assert server.files.text(f"{CONF}.relocd-orig") == "by hand"
+
+    async def test_what_relocd_installed_is_replaced_without_another_name(self, server):
+        first = await converged(server.host, ACTIVE, NOTHING)
+        server.renderer.templates["web", "conf.j2"] = "another"
+        server.take_effects()
+        await converged(server.host, ACTIVE, first.footprint)
+        assert f"save {CONF}" not in server.take_effects()

@@ -1,0 +1,78 @@
+"""The heartbeat of the server `me`, sent to a directory in memory and heard from it when a test says so."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from relocd.agent.liveness.heartbeat import Pulse
+from relocd.model.dn import DN
+from relocd.model.entries import Entry
+from relocd.model.settings import HandoverSettings
+from tests.support.entries import ME, server
+from tests.support.fake_directory import FakeDirectory
+from tests.support.fake_records import FakeHeartbeatRecord
+from tests.support.fakes import until
+
+__all__ = ["SETTINGS", "STATUS", "Heart", "stamped"]
+
+SETTINGS = HandoverSettings(lease_s=10)
+STATUS = DN.parse(f"cn=status,{ME}")
+
+
+def stamped(at_s: float) -> str:
+    """The change sequence number of a change at a time by the provider's clock, in seconds since 1970."""
+    return datetime.fromtimestamp(at_s, UTC).strftime("%Y%m%d%H%M%S.%fZ#000000#000#000000")
+
+
+class Heart:
+    """A pulse and its directory; `missed` and `changed` say how often the pulse has told either."""
+
+    def __init__(self, settings: HandoverSettings = SETTINGS) -> None:
+        self.directory = FakeDirectory(server("me"))
+        self.record = FakeHeartbeatRecord()
+        self.settings = settings
+        self.pulse = Pulse(self.directory.writer, settings, self.record)
+        self.said: dict[str, list[str]] = {}
+        self.missed = self.changed = 0
+
+    @property
+    def entry(self) -> Entry | None:
+        """The status entry as the directory has it."""
+        return self.directory.model.named(STATUS)
+
+    def value(self, name: str) -> list[str]:
+        """The values of an attribute of it."""
+        assert self.entry is not None
+        return [value.decode() for value in self.entry.attributes.get(name.lower(), ())]
+
+    async def beat(self) -> Entry:
+        """Send one heartbeat; the entry as it is then."""
+        before = self.entry
+        task = self.run()
+        await until(lambda: self.entry != before)
+        await self.end(task)
+        assert self.entry is not None
+        return self.entry
+
+    def restart(self) -> None:
+        """Another agent begins, on the same machine and with what the first one has left."""
+        self.pulse = Pulse(self.directory.writer, self.settings, self.record)
+
+    def run(self) -> asyncio.Task[None]:
+        return asyncio.create_task(self.pulse.run(lambda: DN.parse(ME), lambda: self.said, self._miss, self._change))
+
+    async def end(self, task: asyncio.Task[None]) -> None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    def heard(self, entry: Entry, at_s: float) -> bool:
+        """An entry comes back that the provider has stamped then; whether it confirms a heartbeat."""
+        return self.pulse.heard(replace(entry, csn=stamped(at_s)))
+
+    def _miss(self) -> None:
+        self.missed += 1
+
+    def _change(self) -> None:
+        self.changed += 1

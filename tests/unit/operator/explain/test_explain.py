@@ -1,0 +1,363 @@
+"""Why a service runs where it runs: entries in, the rule of each server and the way to it out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from relocd.model.entries import Entry
+from relocd.operator.explain.explain import Explanation, Stand, explanation
+from relocd.operator.explain.text import as_json, as_text
+from tests.support import entries
+from tests.unit.operator.change.test_move import HELD, PAIR, B, heard, scene
+
+LINKED = entries.server("b", services=["web"])
+CLUSTER = entries.cluster("pair", services=["web"], active="a")
+A_SILENT = [HELD[0], heard("a", lease="0.5", active="web")]
+
+
+def explained(*found: Entry, age_s: float = 1.0, **more: Any) -> Explanation:
+    return explanation(scene(*found, age_s=age_s, **more))
+
+
+def stands(told: Explanation) -> dict[str, Stand]:
+    return {each.seen.server.name: each for each in told.stands}
+
+
+def needs(stand: Stand) -> str | None:
+    return None if stand.way is None else "; ".join(stand.way.needs)
+
+
+def text(told: Explanation, width: int = 200) -> str:
+    console = Console(width=width)
+    with console.capture() as captured:
+        console.print(as_text(told))
+    return captured.get()
+
+
+def state(**named: str | None) -> Entry:
+    return entries.state("web", **{"holder": "a"} | named)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("found", "server", "rule", "does"),
+    [
+        pytest.param([LINKED, heard("b")], "b", "R1", None, id="R1"),
+        pytest.param([*HELD, LINKED, heard("b")], "b", "R2", "BecomeCandidate", id="R2"),
+        pytest.param([*HELD[:2], B, heard("b"), state(candidate="b")], "b", "R2", "Withdraw", id="R2 withdraws"),
+        pytest.param([*HELD[:2], LINKED, heard("b"), state(candidate="b")], "a", "R3", "HandOver", id="R3 hands over"),
+        pytest.param([*HELD], "a", "R3", "Keep", id="R3 serves"),
+        pytest.param([HELD[0], heard("a"), HELD[2]], "a", "R4", "Activate", id="R4"),
+        pytest.param([*HELD[:2], state(previous="b"), LINKED], "a", "R4", "DeleteLink", id="R4 cleans up"),
+        pytest.param(
+            [HELD[0], heard("a", failed="web"), LINKED, heard("b"), state(previous="b")], "a", "R5", "GiveBack", id="R5"
+        ),
+        pytest.param([entries.server("a"), *HELD[1:]], "a", "R6", "LetGo", id="R6 lets go"),
+        pytest.param([entries.server("a"), *HELD[1:], LINKED], "a", "R6", "Keep", id="R6 serves on"),
+        pytest.param([*HELD, LINKED, heard("b", active="web")], "b", "R7", "Stop", id="R7"),
+        pytest.param(
+            [entries.server("a", services=["web"], relocFenced="TRUE"), heard("a", active="web"), state()],
+            "a",
+            "R6",
+            "Stop",
+            id="R6 fenced, stops",
+        ),
+        pytest.param(
+            [entries.server("a", services=["web"], relocFenced="TRUE"), heard("a"), state()],
+            "a",
+            "R6",
+            "BecomeCandidate",
+            id="R6 fenced, about to step down",
+        ),
+        pytest.param(
+            [entries.server("a", relocFenced="TRUE"), LINKED, heard("b"), state(candidate="b")],
+            "b",
+            "R8",
+            "SwapIn",
+            id="R8",
+        ),
+        pytest.param([*A_SILENT, LINKED, heard("b"), state(candidate="b")], "b", "R8", "Keep", id="R8 waits for proof"),
+        pytest.param([*HELD[:2], state(candidate="a")], "a", "R9", "ClearCandidate", id="R9"),
+        pytest.param([CLUSTER, *PAIR, heard("a"), heard("b"), state()], "b", None, "Keep", id="standby"),
+    ],
+)
+def test_each_server_is_told_its_rule(found: list[Entry], server: str, rule: str | None, does: str | None) -> None:
+    stand = stands(explained(*found))[server]
+    assert stand.rule == rule
+    assert does in {None, stand.does}
+
+
+def test_a_stop_at_the_end_of_the_lease_follows_from_no_rule() -> None:
+    """Also where another server is the holder."""
+    silent = heard("b", lease="0.5", active="web")
+    stand = stands(explained(*HELD, LINKED, silent, relocIsolation="release"))["b"]
+    assert (stand.does, stand.rule) == ("Stop", None)
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        pytest.param([*HELD, LINKED, heard("b")], "", id="under way"),
+        pytest.param([*HELD, LINKED], "the agent of b is heard again", id="no agent"),
+        pytest.param([CLUSTER, *PAIR, heard("a", active="web"), heard("b"), state()], "relocd move web b", id="member"),
+        pytest.param([*HELD, LINKED, heard("b", relocMode="paused")], "relocd resume on b", id="paused"),
+        pytest.param([*HELD, LINKED, heard("b", relocProblem="web: no unit")], "solved: no unit", id="not ready"),
+        pytest.param(
+            [*HELD, LINKED, heard("b", relocMode="drained", relocProblem="web: no unit")],
+            "relocd resume on b; solved: no unit",
+            id="two reasons",
+        ),
+        pytest.param(
+            [*HELD, entries.server("b", services=["web"], relocFenced="TRUE"), heard("b")],
+            "relocd unfence b",
+            id="fenced",
+        ),
+        pytest.param(
+            [*A_SILENT, LINKED, heard("b"), state()],
+            "the addresses of web do not answer either, or relocd fence a says that it is powered off",
+            id="the holder is silent",
+        ),
+        pytest.param(
+            [HELD[0], heard("a", relocMode="paused", active="web"), LINKED, heard("b"), state()],
+            "relocd resume on a",
+            id="the holder is paused",
+        ),
+        pytest.param(
+            [
+                entries.cluster("pair", services=["web"], active="b"),
+                entries.server("a", services=["web"], clusters=["pair"]),
+                PAIR[1],
+                heard("a", active="web"),
+                heard("b"),
+                state(),
+            ],
+            "the direct link of a, which outranks the cluster, goes",
+            id="outranked",
+        ),
+        pytest.param(
+            [
+                *HELD,
+                entries.server("b", services=["prime", "web"]),
+                heard("b", active="prime"),
+                entries.service("prime", relocAddress="192.0.2.11/24", relocDisplaces=entries.dn("web")),
+                entries.state("prime", holder="b"),
+            ],
+            "prime, which displaces it, leaves b",
+            id="displaced",
+        ),
+    ],
+)
+def test_what_would_bring_it_to_a_server_is_the_least_that_does(found: list[Entry], expected: str) -> None:
+    """Tried out with the rules: the acts that follow end with the service there."""
+    stand = stands(explained(*found))["b"]
+    assert needs(stand) == expected
+    assert stand.way is not None
+    assert stand.way.acts
+
+
+def test_where_it_runs_nothing_has_to_happen() -> None:
+    told = explained(*HELD)
+    assert stands(told)["a"].way is None
+    assert told.next == ()
+
+
+def test_the_acts_are_those_of_a_planned_move() -> None:
+    told = explained(*HELD, LINKED, heard("b"))
+    steps = [(told.scene.name(act.server), type(act.step).__name__, act.step.rule) for act in told.next]
+    assert steps == [
+        ("b", "BecomeCandidate", "R2"),
+        ("a", "HandOver", "R3"),
+        ("b", "Activate", "R4"),
+        ("b", "DeleteLink", "R4"),
+        ("b", "ClearPrevious", "R4"),
+    ]
+
+
+def test_a_silent_agent_does_nothing_in_what_comes_next() -> None:
+    """Its rule is shown all the same, as what it would do."""
+    told = explained(*A_SILENT, LINKED, heard("b"), state(candidate="b"))
+    assert told.next == ()
+    assert "R3: waits until its own heartbeat is steady again (if its agent acted)" in text(told)
+    assert "it is silent" in stands(told)["a"].idle
+
+
+@pytest.mark.parametrize(
+    ("found", "more", "part"),
+    [
+        ([HELD[0], heard("a", active="web")], {"relocExclusive": "FALSE"}, "chosen"),
+        ([entries.cluster("pair", services=["web"], active="a", relocFailover="external"), *PAIR], {}, "files only"),
+    ],
+    ids=["shared", "external"],
+)
+def test_what_the_agents_do_not_agree_on_has_no_rule(found: list[Entry], more: dict[str, str], part: str) -> None:
+    told = explained(*found, **more)
+    assert {(each.part, each.rule, each.way) for each in told.stands} == {(part, None, None)}
+    assert told.next == ()
+
+
+def test_a_state_that_cannot_be_understood_is_unknown_to_all() -> None:
+    bad = entries.state("web", holder="a", generation=None)
+    bad = type(bad)(bad.uuid, bad.dn, bad.csn, {**bad.attributes, "relocgeneration": (b"many",)})
+    told = explained(HELD[0], HELD[1], bad)
+    assert told.generation is None
+    assert stands(told)["a"].step is not None
+    assert "the state is unknown" in text(told)
+
+
+@pytest.mark.parametrize(
+    ("found", "more", "expected"),
+    [
+        ([*A_SILENT], {"relocAddress": (), "relocExclusive": "TRUE"}, "relocd fence a says that it is powered off"),
+        (
+            [*A_SILENT],
+            {"relocIsolation": "release"},
+            "a has been silent for its lease while they watched, or relocd fence a says that it is powered off",
+        ),
+        ([], {}, "the addresses of web do not answer either"),
+    ],
+    ids=["no address, no witness but the fence", "released", "no entry"],
+)
+def test_what_proves_a_silent_holder_dead(found: list[Entry], more: dict[str, Any], expected: str) -> None:
+    told = explained(*found, LINKED, heard("b"), state(holder="a" if found else "ghost"), age_s=0.8, **more)
+    assert needs(stands(told)["b"]) == expected
+
+
+class TestShown:
+    def test_the_facts_and_the_reasons_stand_there(self) -> None:
+        shown = text(explained(CLUSTER, *PAIR, heard("a", active="web"), heard("b", standby="web"), state()))
+        for words in (
+            "holder a, candidate none, previous none, generation 1",
+            "cluster pair: active a, failover manual",
+            "R3: holds and serves",
+            "no rule: not chosen",
+            "comes here when: relocd move web b",
+            "a stops it and hands over to b (R6)",
+            "next: nothing, all rest",
+        ):
+            assert words in shown
+
+    @pytest.mark.parametrize(
+        ("found", "more", "expected"),
+        [
+            ([], {}, "no server is linked to it; it runs on one after relocd link web SERVER"),
+            (HELD, {}, "no other server is linked to it; it comes to one by relocd move web SERVER"),
+            (HELD, {"relocExclusive": "FALSE"}, "no other server is linked to it; it comes to one by relocd link"),
+            ([*HELD, LINKED], {}, None),
+        ],
+        ids=["none", "one", "one of a shared service", "two"],
+    )
+    def test_where_at_most_one_server_is_linked_it_says_how_to_link_another(
+        self, found: list[Entry], more: dict[str, Any], expected: str | None
+    ) -> None:
+        shown = text(explained(*found, **more))
+        assert "is linked to it" not in shown if expected is None else expected in shown
+
+    def test_the_generation_is_known_where_nobody_is_linked(self) -> None:
+        assert "generation 7" in text(explained(entries.state("web", generation=7)))
+
+    def test_it_fits_and_no_foreign_text_is_markup(self) -> None:
+        shown = text(explained(*HELD, LINKED, heard("b", relocProblem="web: [red]x[/nonsense]")), width=60)
+        assert max(map(len, shown.splitlines())) <= 60
+        assert "[red]x[/nonsense]" in shown
+
+    def test_json_has_it_all_and_no_parameters(self) -> None:
+        told = as_json(explained(*HELD, LINKED, heard("b"), relocParameter="key=value", relocSecret="k=verysecret"))
+        assert told["state"] == {"holder": "a", "candidate": None, "previous": None, "generation": 1}
+        b = told["servers"][1]
+        assert (b["name"], b["part"], b["rule"], b["step"], b["needs"]) == ("b", "chosen", "R2", "BecomeCandidate", [])
+        assert told["next"][0] == {
+            "server": "b",
+            "step": "BecomeCandidate",
+            "rule": "R2",
+            "reason": "ready to take over",
+        }
+        assert "value" not in str(told)
+        assert "verysecret" not in str(told)
+
+
+_NAMES = st.sampled_from([None, "a", "b", "c", "ghost"])
+_WORDS = st.sampled_from([{}, {"active": "web"}, {"standby": "web"}, {"failed": "web"}])
+_MORE = st.sampled_from([{}, {"relocMode": "paused"}, {"relocMode": "drained"}, {"relocProblem": "web: no"}])
+_LEASES = st.sampled_from(["10", "0.7", "0.1"])
+
+
+@st.composite
+def _servers(draw: st.DrawFn) -> list[Entry]:
+    found: list[Entry] = []
+    for name in "abc":
+        fenced = {"relocFenced": "TRUE"} if draw(st.booleans()) and draw(st.booleans()) else {}
+        links = {"services": draw(st.sampled_from([(), ("web",)])), "clusters": draw(st.sampled_from([(), ("pair",)]))}
+        found.append(entries.server(name, **links, **fenced))
+        if draw(st.booleans()):
+            found.append(heard(name, lease=draw(_LEASES), **draw(_WORDS), **draw(_MORE)))
+    return found
+
+
+@given(_servers(), _NAMES, _NAMES, _NAMES, _NAMES, st.sampled_from(["keep", "release"]))
+def test_whatever_the_directory_says_is_explained(
+    servers: list[Entry], active: str | None, holder: str | None, candidate: str | None, previous: str | None, kept: str
+) -> None:
+    """Every step has its rule but one that follows from a lease, and a way ends with the service on its server."""
+    pair = entries.cluster("pair", services=["web"], active=active)
+    named = state(holder=holder, candidate=candidate, previous=previous)
+    told = explained(pair, *servers, named, relocIsolation=kept)
+    assert text(told)
+    assert as_json(told)
+    for act in told.next:
+        assert act.step.rule
+    for stand in told.stands:
+        if stand.does not in {"Keep", "Stop"}:
+            assert stand.rule, stand
+        if stand.way is not None and stand.way.acts:
+            named = {each for act in stand.way.acts for each in (act.server, getattr(act.step, "to", None)) if each}
+            assert stand.seen.server.name in set(map(told.scene.name, named))  # it may run there all the while
+
+
+WAITING = "node1 is silent in the directory but 192.0.2.10 is answered by 02:00:00:00:00:01"
+
+
+def test_a_candidate_behind_a_silent_holder_says_what_it_waits_for_and_what_ends_that() -> None:
+    says = heard("b", relocProblem=f"web waits: {WAITING}")
+    told = explained(*A_SILENT, LINKED, says, state(candidate="b"))
+    waits = stands(told)["b"].waits
+    assert waits[0] == WAITING
+    assert "relocd fence a" in waits[1]
+    assert stands(told)["a"].waits == ()
+    assert as_json(told)["servers"][1]["waits"] == list(waits)
+    assert "the holder will let go" not in text(told)
+    assert WAITING in text(told)
+    assert "all rest" not in text(told)
+
+
+def test_a_candidate_behind_a_living_holder_waits_for_nothing_else() -> None:
+    says = heard("b", relocProblem=f"web waits: {WAITING}")
+    assert stands(explained(*HELD, LINKED, says, state(candidate="b")))["b"].waits == ()
+
+
+def test_what_a_candidate_waits_for_is_no_problem_of_the_service() -> None:
+    says = heard("b", relocProblem=f"web waits: {WAITING}")
+    told = explained(*A_SILENT, LINKED, says, state(candidate="b"))
+    assert stands(told)["b"].seen.problems_of("web") == ()
+
+
+def test_a_server_that_gave_the_service_back_is_shown_with_the_reason() -> None:
+    why = "given back at 2026-01-01 00:00:00+00:00, for it could not be activated here: unit web.service failed"
+    told = explained(*HELD, B, heard("b", relocProblem=f"web: {why}"))
+    assert stands(told)["b"].part == "gave it back"
+    assert why in text(told)
+
+
+def test_a_server_without_a_link_and_without_a_word_is_not_shown() -> None:
+    assert "b" not in stands(explained(*HELD, B, heard("b", relocProblem="web: something else")))
+
+
+def test_the_rules_are_named_with_their_page() -> None:
+    told = explained(*HELD)
+    page = Path(__file__).parents[4] / as_json(told)["rules"]
+    assert text(told).rstrip().endswith(as_json(told)["rules"])
+    assert [f"| R{number} |" in page.read_text() for number in range(1, 10)] == [True] * 9
