@@ -36,8 +36,8 @@ __all__ = [
     "Orders",
     "Rendered",
     "Renderer",
-    "ServiceStanding",
-    "Standing",
+    "ServiceHealth",
+    "Health",
     "StatusFile",
     "TemplateSets",
     "Units",
@@ -311,7 +311,7 @@ class Cache(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class ServiceStanding:
+class ServiceHealth:
     """How one service stands here: its state in a word; of an exclusive one, whether it is held, and its generation.
 
     `holds` is None where nobody need hold it: it is shared, nobody is chosen for it, or it rests beside another one.
@@ -324,13 +324,13 @@ class ServiceStanding:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Health:
     """How the agent stands: its services, how many problems there are, its mode, and the directory.
 
     `current` says that a refresh is complete and the search goes on: what the agent knows is the directory's last word.
     """
 
-    services: tuple[ServiceStanding, ...] = ()
+    services: tuple[ServiceHealth, ...] = ()
     problems: int = 0
     mode: Mode = Mode.NORMAL
     current: bool = False
@@ -351,7 +351,7 @@ class Meter(Protocol):
         """A heartbeat that was sent so long ago has come back."""
         ...
 
-    def stand(self, standing: Standing) -> None:
+    def stand(self, standing: Health) -> None:
         """The services stand like that from now on."""
         ...
 

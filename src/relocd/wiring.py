@@ -34,7 +34,7 @@ from relocd.adapters.templates.template_sets import FolderTemplateSets
 from relocd.adapters.units.commands import ProcessCommands
 from relocd.adapters.units.script_units import ScriptUnits
 from relocd.adapters.units.systemd import SystemdUnits
-from relocd.agent.agent import Agent, Directory, Outlets
+from relocd.agent.agent import Agent, DirectoryPorts, Outlets
 from relocd.agent.convergence.host import UNMEASURED, Host
 from relocd.agent.logs import Said, stream_handler
 from relocd.config.toml_lines import KeyPath
@@ -70,7 +70,7 @@ class Parts:
     """What a running relocd acts with."""
 
     host: Host
-    directory: Directory
+    directory: DirectoryPorts
 
 
 def template_sets(settings: Settings) -> FolderTemplateSets:
@@ -193,7 +193,7 @@ def _units(settings: Settings) -> SystemdUnits | ScriptUnits:
     return ScriptUnits(settings.units, Path(settings.paths.run) / "units")
 
 
-async def _directory(settings: Settings, stack: AsyncExitStack, *, resuming: bool) -> Directory:
+async def _directory(settings: Settings, stack: AsyncExitStack, *, resuming: bool) -> DirectoryPorts:
     filter_ = search_filter(DN.parse(settings.server.dn))
     search = (settings.directory.base, filter_, settings.server.dn)
     cache = FileCache(Path(settings.paths.state) / "cache", search)
@@ -203,7 +203,7 @@ async def _directory(settings: Settings, stack: AsyncExitStack, *, resuming: boo
     await stack.enter_async_context(feed)
     reader = await stack.enter_async_context(LdapReader(settings.directory, lambda: feed.current_uri, urgent))
     writer = await stack.enter_async_context(LdapWriter(_prompt(settings), lambda: feed.current_uri, urgent))
-    return Directory(feed, reader, writer, cache, saved)
+    return DirectoryPorts(feed, reader, writer, cache, saved)
 
 
 def _prompt(settings: Settings) -> DirectorySettings:

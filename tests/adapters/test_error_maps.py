@@ -18,7 +18,7 @@ from relocd.adapters.local.lock import sole
 from relocd.adapters.local.status_file import JsonStatusFile
 from relocd.adapters.net import arp_nd, frames, rtnetlink, rtnetlink_messages
 from relocd.adapters.templates import set_folder
-from relocd.adapters.templates.render_process import Worker
+from relocd.adapters.templates.render_process import RenderProcess
 from relocd.adapters.units import systemd_bus
 from relocd.adapters.units.unit_records import UnitRecords
 from relocd.errors import Failed, Fatal, RelocdError, Unavailable
@@ -122,7 +122,7 @@ class TestShortOfDescriptors:
     async def test_each_adapter_says_so(self, tmp_path):
         with no_descriptors():
             with pytest.raises(Failed, match="cannot start the process"):
-                await Worker.started()
+                await RenderProcess.started()
             with pytest.raises(Fatal), sole(tmp_path):
                 pass
             with pytest.raises(Failed):

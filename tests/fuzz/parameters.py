@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from relocd.adapters.templates.render_process import Request
-from relocd.adapters.templates.render_worker import Worker
+from relocd.adapters.templates.render_worker import RenderWorker
 from relocd.errors import Invalid
 from relocd.model.declared import Declared, refusal
 from relocd.model.template_set import TemplateSet
@@ -25,7 +25,7 @@ from tests.support.shipped_values import RANDOM
 NAME = "parameters"
 CASES = 1200
 
-_WORKER = Worker()
+_WORKER = RenderWorker()
 _NAMES = ("web", "a.b-c_D", "a" * 128, "a" * 129, "a\nenable-tftp", "", "-x", "ä")
 _ADDRESSES = (
     {"ip": "192.0.2.80", "prefix": 24, "version": 4},

@@ -9,9 +9,9 @@ from relocd.errors import Invalid, Unavailable
 from relocd.model.dn import DN
 from relocd.model.entries import EntryUUID
 from relocd.sync.cookie import SyncCookie
-from relocd.sync.events import Lost, Started
+from relocd.sync.events import SearchLost, Started
 from relocd.sync.index import reduced
-from relocd.sync.messages import IdSet, NewCookie, PhaseEnd, State, SyncState, sync_info, sync_state
+from relocd.sync.messages import EntryState, IdSet, NewCookie, PhaseEnd, SyncState, sync_info, sync_state
 from relocd.sync.mirror import Mirror
 from relocd.sync.session import Session
 from tests.fuzz.defects import no_defects
@@ -81,7 +81,7 @@ class _Follower:
             false = type(false)(known, name, self._random.choice(("", csn(1), csn(9999))), false.attributes)
             cookie = self._random.choice((None, "", odd_text(self._random), self.tree.cookie))
             lies: list[Message] = [
-                (SyncState(self._random.choice(list(State)), known, cookie), false),
+                (SyncState(self._random.choice(list(EntryState)), known, cookie), false),
                 IdSet(self._random.randrange(2) == 0, (*uuids, known), cookie),
                 NewCookie(cookie or ""),
                 PhaseEnd(self._random.randrange(2) == 0, self._random.randrange(2) == 0, cookie),
@@ -128,7 +128,7 @@ class _Follower:
         """The search ends."""
         if self._session is not None:
             self._cookie, self._session = self._session.cookie, None
-            self.mirror.apply([Lost("cut off")])
+            self.mirror.apply([SearchLost("cut off")])
 
     def _take(self, message: Message) -> None:
         session = self._session

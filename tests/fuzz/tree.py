@@ -14,7 +14,7 @@ from uuid import UUID
 from relocd.model.dn import DN
 from relocd.model.entries import Entry, EntryUUID
 from relocd.sync.cookie import SyncCookie
-from relocd.sync.messages import IdSet, PhaseEnd, State, SyncInfo, SyncState
+from relocd.sync.messages import EntryState, IdSet, PhaseEnd, SyncInfo, SyncState
 from tests.support.entries import BASE, csn
 
 __all__ = ["ME", "Message", "Tree"]
@@ -138,7 +138,7 @@ class Tree:
             return
         del self.entries[entry.uuid]
         self._gone.append((self._stamp(), entry.uuid))
-        yield SyncState(State.DELETE, entry.uuid, self.cookie), None
+        yield SyncState(EntryState.DELETE, entry.uuid, self.cookie), None
 
     def _any(self) -> Entry:
         return self.random.choice([each for each in self.entries.values() if each.dn.key != BASE] or [self._top])
@@ -183,8 +183,8 @@ class Tree:
 
 
 def _added(entry: Entry) -> Message:
-    return SyncState(State.ADD, entry.uuid, None), entry
+    return SyncState(EntryState.ADD, entry.uuid, None), entry
 
 
 def _modified(entry: Entry) -> Message:
-    return SyncState(State.MODIFY, entry.uuid, f"rid=000,csn={entry.csn}"), entry
+    return SyncState(EntryState.MODIFY, entry.uuid, f"rid=000,csn={entry.csn}"), entry

@@ -160,9 +160,9 @@ def _mends(attribute: str, value: bool) -> Callable[[World, Server], bool]:
     """What has failed may work now, so the agent asks for the service again."""
 
     def happens(_world: World, server: Server) -> bool:
-        changes = getattr(server, attribute) is not value or server.memory.sulks
+        changes = getattr(server, attribute) is not value or server.memory.failed_here
         setattr(server, attribute, value)
-        server.memory.sulks = False
+        server.memory.failed_here = False
         return changes
 
     return happens

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from relocd.election.observation import Here, Sight
+from relocd.election.observation import LocalState, Observation
 from relocd.election.steps import Step
 from relocd.model.entries import Isolation
 from tests.simulation.sight import Direct, Seeing
@@ -21,7 +21,7 @@ SETTLING = 5
 SLOWEST = 4
 """The most ticks that a heartbeat takes to come back while the directory answers."""
 
-Rules = Callable[[Sight, Here], Step]
+Rules = Callable[[Observation, LocalState], Step]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from random import Random
 
-from relocd.election.observation import GivesWay, Here, Life, Sight
+from relocd.election.observation import Life, LocalState, Observation, YieldReason
 from relocd.election.rules import next_step
 from relocd.election.steps import (
     BecomeCandidate,
@@ -15,7 +15,7 @@ from relocd.election.steps import (
     Giving,
     HandOver,
     Keep,
-    LetGo,
+    Release,
     Rule,
     Step,
     StepDown,
@@ -46,7 +46,7 @@ def _deciding(decide: Rules) -> Make:
 def _left_out(kind: type, rule: Rule | None = None) -> Make:
     """The world in which no server takes such a step, by one rule or by any."""
 
-    def decide(sight: Sight, here: Here) -> Step:
+    def decide(sight: Observation, here: LocalState) -> Step:
         step = next_step(sight, here)
         return Keep("left out") if isinstance(step, kind) and rule in {None, step.rule} else step
 
@@ -61,7 +61,7 @@ def _with(**changed: object) -> Make:
 def _giving_at_once(random: Random, kind: Kind) -> World:
     """The world in which a holder gives the service away although others may have found it dead."""
 
-    def decide(sight: Sight, here: Here) -> Step:
+    def decide(sight: Observation, here: LocalState) -> Step:
         step = next_step(sight, here)
         hasty = next_step(sight, replace(here, steady=True))
         return hasty if isinstance(hasty, Giving) else step
@@ -69,19 +69,19 @@ def _giving_at_once(random: Random, kind: Kind) -> World:
     return World(random, kind, decide, Care(waits_to_give=False))
 
 
-def _stops_when_unchosen(sight: Sight, here: Here) -> Step:
+def _stops_when_unchosen(sight: Observation, here: LocalState) -> Step:
     step = next_step(sight, here)
-    unchosen = sight.me not in sight.choice.all
+    unchosen = sight.me not in sight.eligible.all
     return Stop("not chosen") if unchosen and isinstance(step, Keep) and here.active else step
 
 
-def _one_witness(sight: Sight, here: Here) -> Step:
+def _one_witness(sight: Observation, here: LocalState) -> Step:
     """Silence in the directory alone counts as death."""
     lives = {name: Life.DEAD if life is Life.SILENT else life for name, life in sight.lives.items()}
     return next_step(replace(sight, lives=lives), here)
 
 
-def _takes_at_once(sight: Sight, here: Here) -> Step:
+def _takes_at_once(sight: Observation, here: LocalState) -> Step:
     """Whoever finds no holder swaps itself in without a candidacy."""
     step = next_step(sight, here)
     free = sight.state is not None and sight.state.holder is None and sight.state.generation > 0
@@ -90,18 +90,18 @@ def _takes_at_once(sight: Sight, here: Here) -> Step:
     return step
 
 
-def _fence_is_nothing(sight: Sight, here: Here) -> Step:
+def _fence_is_nothing(sight: Observation, here: LocalState) -> Step:
     """A server that comes up fenced goes on as if it were not."""
-    fenced = here.gives_way is GivesWay.FENCED
-    return next_step(sight, replace(here, gives_way=None) if fenced else here)
+    fenced = here.yield_reason is YieldReason.FENCED
+    return next_step(sight, replace(here, yield_reason=None) if fenced else here)
 
 
-def _rests_beside(sight: Sight, here: Here) -> Step:
+def _rests_beside(sight: Observation, here: LocalState) -> Step:
     """Nobody gives way to anything."""
-    return next_step(sight, replace(here, gives_way=None))
+    return next_step(sight, replace(here, yield_reason=None))
 
 
-def _counts_the_holder(sight: Sight, here: Here) -> Step:
+def _counts_the_holder(sight: Observation, here: LocalState) -> Step:
     """A candidate that is the holder counts as one for the others."""
     step, state = next_step(sight, here), sight.state
     doubled = state is not None and state.holder is not None and state.candidate == state.holder
@@ -120,7 +120,7 @@ CAUGHT: dict[str, Make | tuple[Make, int]] = {
     "R4 nobody cleans up behind the previous holder": _left_out(ClearPrevious),
     "R5 a failed holder keeps the service": _with(failed=False),
     "R6 an unchosen holder stops though no other is ready": _deciding(_stops_when_unchosen),
-    "R6 nobody lets go": _left_out(LetGo),
+    "R6 nobody lets go": _left_out(Release),
     "R8 a dead holder keeps the service": _left_out(SwapIn, Rule.R8),
     "R8 nobody deletes the dead holder's link": _left_out(DeleteLink, Rule.R8),
     "R8 one witness is enough": _deciding(_one_witness),

@@ -224,7 +224,7 @@ def _check_served(world: World, content: Content) -> None:
     servers, state = world.servers, content.state
     serving = [server for server in servers.values() if server.serves]
     holder = servers[state.holder] if state.holder else None
-    others = [servers[name] for name in content.chosen if not _gives_way(servers[name], content)]
+    others = [servers[name] for name in content.chosen if not _yield_reason(servers[name], content)]
     if not others and any((server is not holder or not content.chosen) and not server.sticks for server in serving):
         raise _violation(world, "it runs, and nobody is chosen")
     if not serving and any(server.able for server in others):
@@ -236,7 +236,7 @@ def _check_served(world: World, content: Content) -> None:
         _check_nobody_waits(world, content)
 
 
-def _gives_way(server: Server, content: Content) -> bool:
+def _yield_reason(server: Server, content: Content) -> bool:
     return server.drained or server.displaced or server.name in content.fenced
 
 
@@ -252,7 +252,7 @@ def _check_nobody_waits(world: World, content: Content) -> None:
     outranked = state.holder in content.direct and state.asking not in content.direct
     if state.asking and world.servers[state.asking].up and not outranked and not _retries(world):
         raise _violation(world, "a candidate is left waiting")
-    serves_on = state.holder in content.chosen and not _gives_way(world.servers[state.holder], content)
+    serves_on = state.holder in content.chosen and not _yield_reason(world.servers[state.holder], content)
     if state.previous and serves_on and not _retries(world):
         raise _violation(world, "a previous holder is left waiting")
 

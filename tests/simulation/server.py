@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from relocd.election.observation import GivesWay, Life, State
+from relocd.election.observation import Life, State, YieldReason
 from relocd.model.entries import EntryUUID
 from tests.simulation.sight import Direct
 
@@ -51,7 +51,7 @@ class Memory:
     parts: Iterator[None] | None = None
     failed_in: int | None = None
     unlinked_in: int | None = None
-    sulks: bool = False
+    failed_here: bool = False
     settled_at: int | None = None
     sent_at: int | None = None
     confirmed: int | None = None
@@ -126,20 +126,20 @@ class Server:
         remains = self.sticks and self.units and not self.address
         return self.up and self.fit and not self.failing and not self.displaced and not remains
 
-    def gives_way(self, *, fenced: bool) -> GivesWay | None:
+    def yield_reason(self, *, fenced: bool) -> YieldReason | None:
         """Why it lets the service go although it is linked."""
         if fenced:
-            return GivesWay.FENCED
+            return YieldReason.FENCED
         if self.displaced:
-            return GivesWay.DISPLACED
-        return GivesWay.DRAINED if self.drained else None
+            return YieldReason.DISPLACED
+        return YieldReason.DRAINED if self.drained else None
 
     def remove_copy(self) -> None:
         """Somebody removes an address that the agent has not raised, or that has no mark of it any more."""
         if self.copy:
             self.copy = self.address = self.was_cut = False
             self.memory.kept_until = self.memory.pause = 0  # a change here is a reason to try again
-            self.memory.sulks = False
+            self.memory.failed_here = False
 
     def power_off(self) -> None:
         """The address is gone with the machine, and all that the agent knew."""

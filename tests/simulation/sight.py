@@ -1,8 +1,8 @@
 """What an agent sees of the directory, as the code that ships sees it, and what it writes, as that code writes it.
 
-`Direct` makes the contest from the content at once; `Mirrored` goes the whole way: entries through the real `Mirror`,
-its snapshot, and the real `contest`. Both write through the real `write_of`; a modification becomes a comparison and a
-change of the simulated directory's attributes.
+`Direct` makes the ownership from the content at once; `Mirrored` goes the whole way: entries through the real `Mirror`,
+its snapshot, and the real `ownership`. Both write through the real `write_of`; a modification becomes a comparison and
+a change of the simulated directory's attributes.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
-from relocd.election.eligibility import Contest, contest, displacing
-from relocd.election.observation import Choice, State
+from relocd.election.eligibility import OwnershipView, displacing, ownership
+from relocd.election.observation import Eligible, State
 from relocd.election.steps import Step
 from relocd.election.writes import Creation, again, write_of
 from relocd.model.dn import DN
@@ -46,8 +46,8 @@ class Direct:
         self.content = content
 
     @property
-    def contest(self) -> Contest:
-        return _contest(self._me, self.content)
+    def ownership(self) -> OwnershipView:
+        return _ownership(self._me, self.content)
 
 
 class Mirrored(Direct):
@@ -74,11 +74,11 @@ class Mirrored(Direct):
                 self._mirror.fill(each)
 
     @property
-    def contest(self) -> Contest:
+    def ownership(self) -> OwnershipView:
         snapshot = self._mirror.snapshot
         if snapshot is None or snapshot.me is None:
             raise AssertionError("a mirror that has refreshed knows its server")
-        return contest(snapshot, snapshot.me, _service_of(snapshot), displacing(snapshot, snapshot.me))
+        return ownership(snapshot, snapshot.me, _service_of(snapshot), displacing(snapshot, snapshot.me))
 
 
 Seeing = type[Direct]
@@ -86,19 +86,19 @@ Seeing = type[Direct]
 
 @lru_cache(maxsize=2**16)
 def _written(step: Step, me: EntryUUID, content: Content) -> Write | None:
-    return _written_by(step, _contest(me, content))
+    return _written_by(step, _ownership(me, content))
 
 
-def _written_by(step: Step, contest: Contest) -> Write | None:
-    write = write_of(step, contest)
-    return None if write is None else replace(_translated(write), again=_translated(again(write, contest)))
+def _written_by(step: Step, ownership: OwnershipView) -> Write | None:
+    write = write_of(step, ownership)
+    return None if write is None else replace(_translated(write), again=_translated(again(write, ownership)))
 
 
 def written(step: Step, seen: Direct) -> Write | None:
     """The write of a step for what was seen, None where there is nothing to write."""
     if isinstance(seen, Mirrored):
-        return _written_by(step, seen.contest)
-    return _written(step, seen.contest.me, seen.content)
+        return _written_by(step, seen.ownership)
+    return _written(step, seen.ownership.me, seen.content)
 
 
 def _translated(write: Modification | Creation) -> Write:
@@ -147,16 +147,16 @@ def _value(name: str, value: bytes) -> Value:
 
 
 @lru_cache(maxsize=2**14)
-def _contest(me: EntryUUID, content: Content) -> Contest:
-    """What `contest` gives for a content."""
+def _ownership(me: EntryUUID, content: Content) -> OwnershipView:
+    """What `ownership` gives for a content."""
     active = frozenset(filter(None, (content.cluster_active,)))
     state = content.state
-    return Contest(
+    return OwnershipView(
         me=me,
         service=_SERVICE.dn,
         state=state,
         entry=None if not content.created else ServiceState(uuid_of("state"), _STATE, "", _SERVICE.dn, *_named(state)),
-        choice=Choice(content.direct, active, frozenset(NAMES) - active),
+        eligible=Eligible(content.direct, active, frozenset(NAMES) - active),
         names=_SERVERS,
         links=dict.fromkeys(content.direct, _SERVICE.dn),
         fenced=content.fenced,

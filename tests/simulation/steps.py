@@ -11,9 +11,9 @@ from relocd.election.steps import (
     ClearCandidate,
     ClearPrevious,
     DeleteLink,
-    GiveBack,
+    FailBack,
     HandOver,
-    LetGo,
+    Release,
     Step,
     StepDown,
     Stop,
@@ -68,7 +68,7 @@ def _bring_up(world: World, server: Server, step: Activate) -> Iterator[None]:
         yield
     if _fails(server):
         server.memory.failed_in = step.generation
-        server.memory.sulks = True
+        server.memory.failed_here = True
         world.note(f"{server.name} could not activate")
         return
     server.units = server.memory.believes = True
@@ -171,7 +171,7 @@ def _stop_and_write(world: World, server: Server, _step: Step, write: Write | No
         yield from _send(world, server, write)
 
 
-def _give_back(world: World, server: Server, _step: GiveBack, write: Write | None) -> Iterator[None]:
+def _give_back(world: World, server: Server, _step: FailBack, write: Write | None) -> Iterator[None]:
     yield from _let(world, server)
     if not _is_gone(world, server):
         return
@@ -182,7 +182,7 @@ def _give_back(world: World, server: Server, _step: GiveBack, write: Write | Non
         yield from _send(world, server, write)
 
 
-def _let_go(world: World, server: Server, step: LetGo, write: Write | None) -> Iterator[None]:
+def _let_go(world: World, server: Server, step: Release, write: Write | None) -> Iterator[None]:
     if world.reaches(server) and not world.provider(server).now.chosen:
         yield from _stop_and_write(world, server, step, write)
 
@@ -198,6 +198,6 @@ CARRIED_OUT: dict[type, Callable[..., Iterator[None]]] = {
     DeleteLink: _delete_link,
     HandOver: _stop_and_write,
     StepDown: _stop_and_write,
-    GiveBack: _give_back,
-    LetGo: _let_go,
+    FailBack: _give_back,
+    Release: _let_go,
 }

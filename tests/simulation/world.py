@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from random import Random
 
-from relocd.election.observation import GivesWay, Here, Sight, State
+from relocd.election.observation import LocalState, Observation, State, YieldReason
 from relocd.election.rules import watched
 from relocd.election.steps import Activate, BecomeCandidate, ClearCandidate, Giving, Keep, Step, Stop, SwapIn
 from relocd.model.entries import EntryUUID, Isolation
@@ -306,17 +306,19 @@ class World:
         memory = server.memory
         if memory.believes and not server.address and self.random.random() < 0.5:
             memory.believes = False
-        contest = memory.view.contest
-        seen = contest.state
+        ownership = memory.view.ownership
+        seen = ownership.state
         if seen is None:
             raise AssertionError("the state is always readable here")
-        memory.sulks = memory.sulks and server.name in contest.choice.all
-        here = self._here(server, seen, fenced=server.name in contest.fenced)
-        sight = Sight(server.name, seen, contest.choice)
+        memory.failed_here = memory.failed_here and server.name in ownership.eligible.all
+        here = self._here(server, seen, fenced=server.name in ownership.fenced)
+        sight = Observation(server.name, seen, ownership.eligible)
         lives = lives_of(self, server, watched(sight, here))
-        step = self._unless_kept(server, self.decide(Sight(server.name, seen, contest.choice, lives), here), here)
+        step = self._unless_kept(
+            server, self.decide(Observation(server.name, seen, ownership.eligible, lives), here), here
+        )
         if isinstance(step, Keep):
-            if here.gives_way is GivesWay.FENCED and seen.holder != server.name and not here.up:
+            if here.yield_reason is YieldReason.FENCED and seen.holder != server.name and not here.up:
                 yield from self._clear_fence(server)
             return
         write = written(step, memory.view)
@@ -324,7 +326,7 @@ class World:
         yield
         yield from CARRIED_OUT[type(step)](self, server, step, write)
 
-    def _unless_kept(self, server: Server, step: Step, here: Here) -> Step:
+    def _unless_kept(self, server: Server, step: Step, here: LocalState) -> Step:
         """The step, or to serve on where it would let go of what could not be let go just now."""
         if self.now >= server.memory.kept_until or not isinstance(step, Giving | Stop):
             return step
@@ -352,24 +354,24 @@ class World:
         waits = LEASE * min(1 << memory.repeats, 16)
         return self.care.asks_again and self.kind.providers > 1 and self.now - memory.changed_at >= waits
 
-    def _here(self, server: Server, state: State, *, fenced: bool) -> Here:
+    def _here(self, server: Server, state: State, *, fenced: bool) -> LocalState:
         memory = server.memory
         if state.candidate != server.name:
             memory.settled_at = None
         elif memory.settled_at is None:
             memory.settled_at = self.now + (SETTLING if self.kind.providers > 1 else 0)
-        return Here(
+        return LocalState(
             active=memory.believes,
             up=server.address or server.units,
             ready=self._is_ready(server),
             failed=memory.failed_in == state.generation,
-            sulks=memory.sulks,
+            failed_here=memory.failed_here,
             unlinked=memory.unlinked_in == state.generation,
             settled=memory.settled_at is not None and self.now >= memory.settled_at,
             waited=self._waited(server, state),
             steady=self.is_steady(server),
             expired=self.kind.isolation is Isolation.RELEASE and self._missing(memory),
-            gives_way=server.gives_way(fenced=fenced),
+            yield_reason=server.yield_reason(fenced=fenced),
         )
 
     def _is_ready(self, server: Server) -> bool:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from relocd.agent.convergence.host import Host
-from relocd.agent.liveness.failure_detector import Witnesses
-from relocd.agent.liveness.heartbeat import Pulse
-from relocd.agent.liveness.lease_guard import Agreement
-from relocd.agent.liveness.peer_heartbeats import Vitals
+from relocd.agent.liveness.failure_detector import FailureDetector
+from relocd.agent.liveness.heartbeat import Heartbeat
+from relocd.agent.liveness.lease_guard import HandoverDeps
+from relocd.agent.liveness.peer_heartbeats import PeerHeartbeats
 from relocd.model.entries import EntryUUID
 from relocd.model.mode import Mode
 from relocd.model.settings import HandoverSettings
@@ -15,16 +15,16 @@ from tests.support.fake_directory import FakeDirectory
 __all__ = ["agreement"]
 
 
-def agreement(host: Host, directory: FakeDirectory | None = None) -> Agreement:
+def agreement(host: Host, directory: FakeDirectory | None = None) -> HandoverDeps:
     """The agreement of a server over a directory in memory."""
     ways = (directory or FakeDirectory()).ways
     settings = HandoverSettings()
-    pulse = Pulse(ways.writer, settings, host.heartbeats)
-    return Agreement(
+    pulse = Heartbeat(ways.writer, settings, host.heartbeats)
+    return HandoverDeps(
         reader=ways.reader,
         writer=ways.writer,
         pulse=pulse,
-        witnesses=Witnesses(host, Vitals(ways.reader, settings.lease_s), pulse, settings),
+        witnesses=FailureDetector(host, PeerHeartbeats(ways.reader, settings.lease_s), pulse, settings),
         settings=settings,
         providers=lambda: 1,
         mode=lambda: Mode.NORMAL,

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from relocd.agent.agent import Directory, Outlets
+from relocd.agent.agent import DirectoryPorts, Outlets
 from relocd.errors import Invalid, RelocdError
 from relocd.model.dn import DN
 from relocd.model.entries import Attributes, Entry, EntryUUID
@@ -16,8 +16,7 @@ from relocd.model.mode import Mode
 from relocd.model.parse import STATUS_RDN
 from relocd.model.writes import Add, Conflict, Delete, Done, Exists, Lost, Modification, Outcome, Replace, Unknown
 from relocd.schema.definitions import ATTRIBUTES
-from relocd.sync.events import Lost as FeedLost
-from relocd.sync.events import SyncEvent, Upsert
+from relocd.sync.events import SearchLost, SyncEvent, Upsert
 from relocd.sync.mirror import Saved
 from tests.support.directory import ModelDirectory
 from tests.support.entries import csn, uuid_of
@@ -243,14 +242,14 @@ class FakeDirectory:
         return feed
 
     @property
-    def ways(self) -> Directory:
+    def ways(self) -> DirectoryPorts:
         """For an agent that starts now, with what an earlier one has stored."""
-        return Directory(self.feed, self.reader, self.writer, self.cache, self.cache.saved)
+        return DirectoryPorts(self.feed, self.reader, self.writer, self.cache, self.cache.saved)
 
     def refresh(self, *, whole: bool = True) -> None:
         """A refresh of everything, or one that is cut off before its end."""
         events = self.model.refresh()
-        self.feed.tell(events if whole else [*events[:-2], FeedLost("cut off")])
+        self.feed.tell(events if whole else [*events[:-2], SearchLost("cut off")])
 
     def put(self, *entries: Entry) -> None:
         """Add or replace entries, each told as it happens."""

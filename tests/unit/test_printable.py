@@ -23,7 +23,7 @@ from relocd.model.csn import csn_time_s
 from relocd.model.dn import DN
 from relocd.model.entries import Entry
 from relocd.model.ldif import attribute, remark
-from relocd.openldap.changes import Add
+from relocd.openldap.changes import AddEntry
 from relocd.openldap.changes import ldif as slapd_ldif
 from relocd.operator.change import changes
 from relocd.operator.explain.explain import explanation
@@ -167,4 +167,4 @@ def test_a_remark_about_a_service_with_a_line_break_deletes_nothing() -> None:
     order = changes.link(server, [evil])  # type: ignore[arg-type]
     assert [remark(each).splitlines() for each in order.already] == [[remark(order.already[0])]]
     assert "\n" not in evil.name
-    assert slapd_ldif([Add("cn=x", {}, "why\ndn: cn=victim")]).splitlines()[0] == "# why\\ndn: cn=victim"
+    assert slapd_ldif([AddEntry("cn=x", {}, "why\ndn: cn=victim")]).splitlines()[0] == "# why\\ndn: cn=victim"

@@ -27,9 +27,9 @@ from typing import Final
 from relocd.agent.convergence.execution import contested
 from relocd.agent.convergence.host import Host
 from relocd.agent.link_changes import LinkChanges
-from relocd.agent.liveness.lease_guard import Agreement, is_confirmed
+from relocd.agent.liveness.lease_guard import HandoverDeps, is_confirmed
 from relocd.agent.worker import Worker
-from relocd.election.eligibility import Contest
+from relocd.election.eligibility import OwnershipView
 from relocd.errors import RelocdError
 from relocd.model.entries import Isolation, Problem
 from relocd.reconcile.goals import GoalId
@@ -51,7 +51,7 @@ class AddressConflicts:
     """Asks the wire for all services of this server; `changed` is called when `problems` is another."""
 
     def __init__(
-        self, host: Host, agreement: Agreement, workers: Callable[[], Sequence[Worker]], changed: Callable[[], None]
+        self, host: Host, agreement: HandoverDeps, workers: Callable[[], Sequence[Worker]], changed: Callable[[], None]
     ) -> None:
         self._host = host
         self._agreed = agreement
@@ -133,11 +133,11 @@ class AddressConflicts:
             self._changed()
 
     async def _look_at(self, worker: Worker, interfaces: frozenset[str], *, asking: bool) -> None:
-        contest = worker.contested if asking and self._host.probing else None
-        if contest is not None and not self._outlives(contest):
-            contest = None
-        who = "" if contest is None else await self._rival(worker)
-        if contest is not None and who and not await self._is_mine(contest):
+        ownership = worker.contested if asking and self._host.probing else None
+        if ownership is not None and not self._outlives(ownership):
+            ownership = None
+        who = "" if ownership is None else await self._rival(worker)
+        if ownership is not None and who and not await self._is_mine(ownership):
             what = "the directory does not confirm at once that this server is still the holder"
             _log.warning("addresses dropped", extra={"fields": {"service": worker.name, "problem": f"{who}; {what}"}})
             await worker.withdraw(f"{who}, and {what}")
@@ -145,13 +145,13 @@ class AddressConflicts:
             self._note(worker, who)
             await worker.announce_on(interfaces)
 
-    def _outlives(self, contest: Contest) -> bool:
+    def _outlives(self, ownership: OwnershipView) -> bool:
         """Whether addresses may be here still when others have taken over.
 
         One provider hears no heartbeats of a server that is cut off, so what is released has gone by then. Of several,
         one may be cut off together with the server and go on hearing them.
         """
-        return contest.isolation is Isolation.KEEP or self._agreed.providers() > 1
+        return ownership.isolation is Isolation.KEEP or self._agreed.providers() > 1
 
     async def _rival(self, worker: Worker) -> str:
         """What other host has an address of the service, in words; empty for none, and where it cannot be asked."""
@@ -161,15 +161,15 @@ class AddressConflicts:
             _log.debug("the wire cannot be asked", extra={"fields": {"service": worker.name, "problem": str(error)}})
             return ""
 
-    async def _is_mine(self, contest: Contest) -> bool:
+    async def _is_mine(self, ownership: OwnershipView) -> bool:
         """Whether the directory confirms that this server is the holder; after a short absence there is time to ask."""
         settings = self._agreed.settings
         heard_of = self._agreed.pulse.is_current(time.monotonic()) and self._away_s < settings.steady_s
-        if not contest.holds or (self._agreed.providers() > 1 and not heard_of):
+        if not ownership.holds or (self._agreed.providers() > 1 and not heard_of):
             return False
         try:
             async with asyncio.timeout(settings.prompt_s if heard_of else READ_S):
-                return await is_confirmed(self._agreed, contest)
+                return await is_confirmed(self._agreed, ownership)
         except (TimeoutError, RelocdError):
             return False
 

@@ -14,20 +14,20 @@ from dataclasses import dataclass
 
 from relocd import __version__
 from relocd.agent.address_conflicts import AddressConflicts
-from relocd.agent.auto_failover import Clusters
+from relocd.agent.auto_failover import AutoFailover
+from relocd.agent.bulkhead import Bulkhead
 from relocd.agent.convergence.host import Host
 from relocd.agent.convergence.pauses import Attempts
 from relocd.agent.directory.absence_check import is_unlinked
-from relocd.agent.directory.backfill import Completion
+from relocd.agent.directory.backfill import Backfill
 from relocd.agent.directory.watched_writer import WatchedWriter
 from relocd.agent.intake import Intake
-from relocd.agent.isolation import Net
-from relocd.agent.liveness.failure_detector import Witnesses
-from relocd.agent.liveness.heartbeat import Pulse
-from relocd.agent.liveness.lease_guard import Agreement
-from relocd.agent.liveness.peer_heartbeats import Vitals
-from relocd.agent.status_report import Connection, one_line, standing, status, status_entry
-from relocd.agent.worker_pool import Crew
+from relocd.agent.liveness.failure_detector import FailureDetector
+from relocd.agent.liveness.heartbeat import Heartbeat
+from relocd.agent.liveness.lease_guard import HandoverDeps
+from relocd.agent.liveness.peer_heartbeats import PeerHeartbeats
+from relocd.agent.status_report import ConnectionState, one_line, standing, status, status_entry
+from relocd.agent.worker_pool import WorkerPool
 from relocd.errors import RelocdError, Unavailable
 from relocd.model.dn import DN
 from relocd.model.entries import Entry, EntryUUID, Problem
@@ -37,10 +37,10 @@ from relocd.model.snapshot import Snapshot
 from relocd.model.template_set import Scope
 from relocd.ports import Cache, DirectoryReader, DirectoryWriter, Feed, Notifier, Orders, StatusFile
 from relocd.reconcile.goals import GoalId, goals, service_of
-from relocd.sync.events import Lost, RefreshDone, Started, SyncEvent, Upsert
+from relocd.sync.events import RefreshDone, SearchLost, Started, SyncEvent, Upsert
 from relocd.sync.mirror import Mirror, Saved
 
-__all__ = ["Agent", "Directory", "Outlets", "scope_of"]
+__all__ = ["Agent", "DirectoryPorts", "Outlets", "scope_of"]
 
 _log = logging.getLogger(__name__)
 _STORE_EVERY_S = 300.0
@@ -50,7 +50,7 @@ _MODE_EVERY_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Directory:
+class DirectoryPorts:
     """The agent's ways to the directory; `saved` is the content that the feed goes on from, None for the whole."""
 
     feed: Feed
@@ -72,26 +72,26 @@ class Outlets:
 class Agent:
     """One server's agent; `run` works until it is cancelled, and then leaves everything as it is."""
 
-    def __init__(self, settings: Settings, host: Host, directory: Directory, outlets: Outlets, orders: Orders) -> None:
+    def __init__(
+        self, settings: Settings, host: Host, directory: DirectoryPorts, outlets: Outlets, orders: Orders
+    ) -> None:
         self._settings = settings
         self._host = host
         self._directory = directory
         self._outlets = outlets
         self._mirror = Mirror(DN.parse(settings.server.dn), directory.saved, int(settings.agent.spare_mib * 2**20))
-        self._net = Net(self._changed)
+        self._net = Bulkhead(self._changed)
         self._orders = orders
         self._mode, self._mode_problem = orders.mode(), orders.problem
         writer = WatchedWriter(directory.writer, self._name_missed)
-        self._pulse = Pulse(writer, settings.handover, host.heartbeats)
-        self._completion = Completion(
-            self._mirror, directory.reader, settings.directory, self._consider, self._read_anew
-        )
+        self._pulse = Heartbeat(writer, settings.handover, host.heartbeats)
+        self._completion = Backfill(self._mirror, directory.reader, settings.directory, self._consider, self._read_anew)
         self._intake = Intake(self._mirror, self._net, self._completion.want_anew)
         self._agreement = self._agreed(settings, host, directory.reader, writer)
-        self._crew = Crew(host, settings, self._agreement, self._changed)
-        self._clusters = Clusters(self._agreement, self._crew, Attempts(settings.agent))
+        self._crew = WorkerPool(host, settings, self._agreement, self._changed)
+        self._clusters = AutoFailover(self._agreement, self._crew, Attempts(settings.agent))
         self._conflicts = AddressConflicts(host, self._agreement, lambda: self._crew.workers, self._changed)
-        self._connection = Connection("connecting", time.time(), "")
+        self._connection = ConnectionState("connecting", time.time(), "")
         self._considered: Snapshot | None = None
         self._name = DN.parse(settings.server.dn)
         self._problems: tuple[Problem, ...] = ()
@@ -150,7 +150,7 @@ class Agent:
                     self._host.meter.confirmed(self._pulse.age_s(time.monotonic()) or 0.0)
                     await self._crew.renew(self._pulse.left_s(time.monotonic()))
                     if not was_current:
-                        self._crew.nudge_contests()
+                        self._crew.nudge_exclusive()
                     if had_begun and not was_current:
                         self._conflicts.heard_again()
 
@@ -173,7 +173,7 @@ class Agent:
                     self._completion.refreshed()
                     self._connected("refreshing" if self._mirror.doubt else "current", self._connection.detail)
                     _log.info("refresh complete", extra={"fields": {"entries": len(self._mirror)}})
-                case Lost(reason):
+                case SearchLost(reason):
                     if self._connected("lost", reason):
                         _log.warning("directory lost", extra={"fields": {"reason": reason}})
                 case Upsert(entry) if self._connection.state == "current" and not self._is_my_status(entry):
@@ -186,7 +186,7 @@ class Agent:
         """Keep how the agent stands to the directory; whether that is news."""
         if (state, detail) == (self._connection.state, self._connection.detail):
             return False
-        self._connection = Connection(state, time.time(), detail)
+        self._connection = ConnectionState(state, time.time(), detail)
         self._changed()
         return True
 
@@ -240,7 +240,7 @@ class Agent:
         """The heartbeat began or ceased to be written: where it can be, the search can be, too; or a clone is heard."""
         if not self._pulse.problem:
             self._directory.feed.hurry()
-        self._crew.nudge_contests()
+        self._crew.nudge_exclusive()
         self._changed()
 
     def _my_status(self) -> dict[str, list[str]]:
@@ -253,13 +253,13 @@ class Agent:
         here = (*self._crew.problems, *self._conflicts.problems, *self._net.problems, *mode)
         return *self._problems, *self._completion.problems, *here
 
-    def _agreed(self, settings: Settings, host: Host, reader: DirectoryReader, writer: DirectoryWriter) -> Agreement:
-        vitals = Vitals(reader, settings.handover.lease_s)
-        return Agreement(
+    def _agreed(self, settings: Settings, host: Host, reader: DirectoryReader, writer: DirectoryWriter) -> HandoverDeps:
+        vitals = PeerHeartbeats(reader, settings.handover.lease_s)
+        return HandoverDeps(
             reader=reader,
             writer=writer,
             pulse=self._pulse,
-            witnesses=Witnesses(host, vitals, self._pulse, settings.handover),
+            witnesses=FailureDetector(host, vitals, self._pulse, settings.handover),
             settings=settings.handover,
             providers=self._providers,
             mode=lambda: self._mode,

@@ -11,8 +11,8 @@ import logging
 import time
 
 from relocd.agent.convergence.pauses import Attempts
-from relocd.agent.liveness.lease_guard import Agreement
-from relocd.agent.worker_pool import Crew
+from relocd.agent.liveness.lease_guard import HandoverDeps
+from relocd.agent.worker_pool import WorkerPool
 from relocd.election.observation import Life
 from relocd.errors import RelocdError
 from relocd.model.entries import Cluster, EntryUUID, Failover, Server
@@ -21,16 +21,16 @@ from relocd.model.snapshot import Snapshot
 from relocd.model.writes import Delete, Done, Modification, swap
 from relocd.reconcile.goals import Goal, goal_id
 
-__all__ = ["Clusters"]
+__all__ = ["AutoFailover"]
 
 _log = logging.getLogger(__name__)
 _ACTIVE = "relocActive"
 
 
-class Clusters:
+class AutoFailover:
     """The automatic clusters of this server, and its own fence; `look` is called again and again."""
 
-    def __init__(self, agreement: Agreement, crew: Crew, attempts: Attempts) -> None:
+    def __init__(self, agreement: HandoverDeps, crew: WorkerPool, attempts: Attempts) -> None:
         self._agreed = agreement
         self._crew = crew
         self._attempts = attempts
@@ -82,7 +82,9 @@ class Clusters:
         if server.fenced:
             return f"{server.name} is fenced"
         goals = self._goals(snapshot, cluster)
-        held = [goal for goal in goals if goal.contest and goal.contest.state and goal.contest.state.holder == active]
+        held = [
+            goal for goal in goals if goal.ownership and goal.ownership.state and goal.ownership.state.holder == active
+        ]
         lives = [await self._life(goal, active) for goal in held or goals[:1]]
         dead = Life.DEAD in lives if held else bool(lives) and Life.ALIVE not in lives
         return f"{server.name} is dead" if dead else None
@@ -106,7 +108,7 @@ class Clusters:
     def _goals(self, snapshot: Snapshot, cluster: Cluster) -> list[Goal]:
         """The wishes for the exclusive services of a cluster."""
         wishes = (self._crew.wish(goal_id(uuid)) for uuid in sorted(snapshot.targets(cluster.service_links)))
-        return [wish for wish in wishes if isinstance(wish, Goal) and wish.contest is not None]
+        return [wish for wish in wishes if isinstance(wish, Goal) and wish.ownership is not None]
 
     async def _set(self, cluster: Cluster, to: Server, reason: str) -> None:
         if not self._attempts.is_due(cluster.uuid):

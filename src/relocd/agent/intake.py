@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from relocd.agent.isolation import Net
+from relocd.agent.bulkhead import Bulkhead
 from relocd.sync.events import RefreshDone, Started, SyncEvent, Upsert
 from relocd.sync.mirror import Mirror
 
@@ -22,7 +22,7 @@ _MISSED: Final = "something that the search has brought met a defect of relocd"
 class Intake:
     """Takes events for a mirror; `read_anew` is called with a reason when one of them was missed."""
 
-    def __init__(self, mirror: Mirror, net: Net, read_anew: Callable[[str], None]) -> None:
+    def __init__(self, mirror: Mirror, net: Bulkhead, read_anew: Callable[[str], None]) -> None:
         self._mirror = mirror
         self._net = net
         self._read_anew = read_anew

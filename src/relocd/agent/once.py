@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from difflib import unified_diff
 
-from relocd.agent.agent import Directory, scope_of
+from relocd.agent.agent import DirectoryPorts, scope_of
 from relocd.agent.convergence.converge import Terms, converged, departed, departure, planned
-from relocd.agent.convergence.execution import Warrant
+from relocd.agent.convergence.execution import ServePermit
 from relocd.agent.convergence.host import Host
 from relocd.agent.directory.absence_check import fill, is_unlinked
 from relocd.errors import RelocdError, Unavailable
@@ -24,7 +24,7 @@ from relocd.model.template_set import Role
 from relocd.reconcile.actions import Action, InstallFiles
 from relocd.reconcile.desired import Footprint
 from relocd.reconcile.goals import Goal, GoalId, Goals, goals, service_of
-from relocd.sync.events import Lost
+from relocd.sync.events import SearchLost
 from relocd.sync.mirror import Mirror
 
 __all__ = ["Cycle", "Step", "apply_once", "plan_once"]
@@ -51,7 +51,7 @@ class Cycle:
     problems: tuple[Problem, ...]
 
 
-async def plan_once(settings: Settings, host: Host, directory: Directory, timeout_s: float) -> Cycle:
+async def plan_once(settings: Settings, host: Host, directory: DirectoryPorts, timeout_s: float) -> Cycle:
     """What a cycle would do now; nothing is changed. Raises `Unavailable` when the directory does not answer."""
     known = await _known(settings, host, directory, timeout_s)
     ledger = host.claims.adopt(host.ledger.all())
@@ -63,7 +63,7 @@ async def plan_once(settings: Settings, host: Host, directory: Directory, timeou
     return Cycle((*steps, *doubts), known.snapshot.problems)
 
 
-async def apply_once(settings: Settings, host: Host, directory: Directory, timeout_s: float) -> Cycle:
+async def apply_once(settings: Settings, host: Host, directory: DirectoryPorts, timeout_s: float) -> Cycle:
     """Carry out one cycle; every goal is tried, whatever becomes of the others."""
     known = await _known(settings, host, directory, timeout_s)
     ledger = host.claims.adopt(host.ledger.all())
@@ -80,7 +80,7 @@ class _Known:
     goals: Goals
 
 
-async def _known(settings: Settings, host: Host, directory: Directory, timeout_s: float) -> _Known:
+async def _known(settings: Settings, host: Host, directory: DirectoryPorts, timeout_s: float) -> _Known:
     try:
         async with asyncio.timeout(timeout_s):
             snapshot = await _snapshot(settings, directory)
@@ -92,14 +92,14 @@ async def _known(settings: Settings, host: Host, directory: Directory, timeout_s
     return _Known(snapshot, found)
 
 
-async def _snapshot(settings: Settings, directory: Directory) -> Snapshot:
+async def _snapshot(settings: Settings, directory: DirectoryPorts) -> Snapshot:
     mirror = Mirror(DN.parse(settings.server.dn))
     lost: list[str] = []
     async for batch in directory.feed.batches():
         mirror.apply(batch)
         if mirror.snapshot is not None:
             break
-        lost += [event.reason for event in batch if isinstance(event, Lost)]
+        lost += [event.reason for event in batch if isinstance(event, SearchLost)]
         if len(lost) >= len(settings.directory.uris):  # every one was tried
             raise Unavailable("; ".join(lost))
     while mirror.missing:
@@ -122,7 +122,7 @@ def _due(known: _Known, ledger: Mapping[GoalId, Footprint]) -> list[Goal]:
 
 
 async def _gone(
-    known: _Known, directory: Directory, ledger: Mapping[GoalId, Footprint]
+    known: _Known, directory: DirectoryPorts, ledger: Mapping[GoalId, Footprint]
 ) -> tuple[list[GoalId], list[Step]]:
     """The goals of the ledger that the directory positively no longer links, and those that only seem so."""
     gone: list[GoalId] = []
@@ -138,7 +138,7 @@ async def _gone(
     return gone, doubts
 
 
-async def _doubt(known: _Known, directory: Directory, goal_id: GoalId) -> str | None:
+async def _doubt(known: _Known, directory: DirectoryPorts, goal_id: GoalId) -> str | None:
     """Why a goal that seems not to be linked any more must stay, None when it may go."""
     service = service_of(goal_id)
     if service is None or known.snapshot.me is None:
@@ -150,7 +150,7 @@ async def _doubt(known: _Known, directory: Directory, goal_id: GoalId) -> str | 
     return None if unlinked else "a direct read still finds the link"
 
 
-async def _planned(host: Host, directory: Directory, goal: Goal, footprint: Footprint) -> Step:
+async def _planned(host: Host, directory: DirectoryPorts, goal: Goal, footprint: Footprint) -> Step:
     wish = _wish(goal)
     if _is_undecided(goal, footprint):
         return Step(goal.name, wish)
@@ -164,7 +164,7 @@ async def _planned(host: Host, directory: Directory, goal: Goal, footprint: Foot
     return Step(goal.name, wish, plan.actions, tuple(differences), plan.problems)
 
 
-async def _converged(host: Host, directory: Directory, goal: Goal, footprint: Footprint) -> Step:
+async def _converged(host: Host, directory: DirectoryPorts, goal: Goal, footprint: Footprint) -> Step:
     wish = _wish(goal)
     if _is_undecided(goal, footprint):
         return Step(goal.name, wish)
@@ -176,28 +176,28 @@ async def _converged(host: Host, directory: Directory, goal: Goal, footprint: Fo
 
 
 def _wish(goal: Goal) -> str:
-    if goal.contest is not None and (goal.contest.state is None or goal.contest.state.holder is None):
+    if goal.ownership is not None and (goal.ownership.state is None or goal.ownership.state.holder is None):
         return f"{goal.role}: {goal.reason}; nobody holds it yet, which agents agree on"
     return f"{goal.role}: {goal.reason}"
 
 
 def _is_undecided(goal: Goal, footprint: Footprint) -> bool:
     """Whether something of an exclusive service is here and nobody holds it: only an agent may end that."""
-    contest = goal.contest
-    undecided = contest is not None and (contest.state is None or contest.state.holder is None)
+    ownership = goal.ownership
+    undecided = ownership is not None and (ownership.state is None or ownership.state.holder is None)
     return undecided and footprint.role is not Role.STANDBY and bool(footprint.addresses or footprint.units)
 
 
-async def _permitted(directory: Directory, goal: Goal) -> Warrant:
+async def _permitted(directory: DirectoryPorts, goal: Goal) -> ServePermit:
     """The permission to serve an exclusive service: a direct read finds this server as its holder, too."""
-    contest = goal.contest
-    if contest is None or not contest.holds or contest.entry is None:
-        return Warrant()
-    entry = await directory.reader.by_dn(contest.entry.dn)
+    ownership = goal.ownership
+    if ownership is None or not ownership.holds or ownership.entry is None:
+        return ServePermit()
+    entry = await directory.reader.by_dn(ownership.entry.dn)
     found = None if entry is None else parsed(entry)[0]
-    if not isinstance(found, ServiceState) or found.holder != contest.entry.holder:
+    if not isinstance(found, ServiceState) or found.holder != ownership.entry.holder:
         raise Unavailable("a direct read does not find this server as its holder any more")
-    return Warrant()
+    return ServePermit()
 
 
 async def _departed(host: Host, goal_id: GoalId, footprint: Footprint) -> Step:

@@ -9,21 +9,21 @@ from typing import Any
 
 from relocd.agent.liveness.peer_heartbeats import MODE
 from relocd.agent.worker import Leave, Worker
-from relocd.election.eligibility import Contest
+from relocd.election.eligibility import OwnershipView
 from relocd.model.entries import Isolation, Problem, ServiceAddress
 from relocd.model.mode import Mode
 from relocd.model.template_set import Role
-from relocd.ports import ServiceStanding, Standing
+from relocd.ports import Health, ServiceHealth
 from relocd.reconcile.goals import Goal
 
-__all__ = ["Connection", "one_line", "standing", "status", "status_entry"]
+__all__ = ["ConnectionState", "one_line", "standing", "status", "status_entry"]
 
 _MOST_PROBLEMS = 20
 _LONGEST = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
+class ConnectionState:
     """How the agent stands to the directory: `state` in one word, since when (seconds since 1970), and why."""
 
     state: str
@@ -34,7 +34,7 @@ class Connection:
 def status(
     server: str,
     version: str,
-    connection: Connection,
+    connection: ConnectionState,
     workers: Iterable[Worker],
     problems: Iterable[Problem],
     mode: Mode = Mode.NORMAL,
@@ -54,7 +54,7 @@ def status(
     }
 
 
-def one_line(connection: Connection, workers: Iterable[Worker]) -> str:
+def one_line(connection: ConnectionState, workers: Iterable[Worker]) -> str:
     """The status for the service manager."""
     states = [_state(worker) for worker in workers]
     counted = ", ".join(f"{states.count(word)} {word}" for word in sorted(set(states))) or "no service"
@@ -62,10 +62,10 @@ def one_line(connection: Connection, workers: Iterable[Worker]) -> str:
 
 
 def standing(
-    connection: Connection, workers: Sequence[Worker], problems: Sequence[Problem], mode: Mode = Mode.NORMAL
-) -> Standing:
+    connection: ConnectionState, workers: Sequence[Worker], problems: Sequence[Problem], mode: Mode = Mode.NORMAL
+) -> Health:
     """The status in figures; problems of services count as those of entries do."""
-    return Standing(
+    return Health(
         services=tuple(_service_standing(worker) for worker in workers),
         problems=len(problems) + sum(len(worker.report.problems) for worker in workers),
         mode=mode,
@@ -83,8 +83,8 @@ def status_entry(workers: Iterable[Worker], problems: Iterable[Problem], mode: M
         found += [f"{worker.name} waits: {words}" for words in _waits_for(worker) if words]
         if isinstance(wish, Goal) and wish.context["service"] is not None:
             states.get(_state(worker), []).append(wish.context["service"]["dn"])
-            if wish.contest is not None and wish.contest.state is not None:
-                acted_on.append(f"{wish.id}={wish.contest.state.generation}")
+            if wish.ownership is not None and wish.ownership.state is not None:
+                acted_on.append(f"{wish.id}={wish.ownership.state.generation}")
     return {
         "relocActiveService": sorted(states["active"]),
         "relocStandbyService": sorted(states["standby"]),
@@ -97,48 +97,48 @@ def status_entry(workers: Iterable[Worker], problems: Iterable[Problem], mode: M
 
 def _waits_for(worker: Worker) -> Iterator[str]:
     """What keeps a candidate from taking over, which nobody else knows; of `release` it is only a matter of time."""
-    contest = _contest(worker)
-    state = None if contest is None else contest.state
-    if contest is None or state is None or contest.isolation is not Isolation.KEEP:
+    ownership = _ownership(worker)
+    state = None if ownership is None else ownership.state
+    if ownership is None or state is None or ownership.isolation is not Isolation.KEEP:
         return
-    if state.candidate == contest.me != state.holder:
+    if state.candidate == ownership.me != state.holder:
         yield worker.report.standing.partition("; ")[2]
 
 
-def _service_standing(worker: Worker) -> ServiceStanding:
-    contest = _contest(worker)
-    return ServiceStanding(worker.name, _state(worker), _holds(contest), _generation(contest))
+def _service_standing(worker: Worker) -> ServiceHealth:
+    ownership = _ownership(worker)
+    return ServiceHealth(worker.name, _state(worker), _holds(ownership), _generation(ownership))
 
 
-def _generation(contest: Contest | None) -> int | None:
-    return None if contest is None or contest.state is None else contest.state.generation
+def _generation(ownership: OwnershipView | None) -> int | None:
+    return None if ownership is None or ownership.state is None else ownership.state.generation
 
 
-def _holds(contest: Contest | None) -> bool | None:
+def _holds(ownership: OwnershipView | None) -> bool | None:
     """Whether this server holds a service; None where nobody need hold it."""
-    if contest is None:
+    if ownership is None:
         return None
-    waits = bool(contest.choice.all) and contest.displaced_by is None
-    return True if contest.holds else False if waits else None
+    waits = bool(ownership.eligible.all) and ownership.displaced_by is None
+    return True if ownership.holds else False if waits else None
 
 
-def _contest(worker: Worker) -> Contest | None:
-    return worker.wish.contest if isinstance(worker.wish, Goal) else None
+def _ownership(worker: Worker) -> OwnershipView | None:
+    return worker.wish.ownership if isinstance(worker.wish, Goal) else None
 
 
 def _service(worker: Worker) -> dict[str, Any]:
-    footprint, wish, contest = worker.footprint, worker.wish, _contest(worker)
+    footprint, wish, ownership = worker.footprint, worker.wish, _ownership(worker)
     return {
         "name": worker.name,
         "id": worker.goal,
         "state": _state(worker),
         "since": _time(worker.since),
         "wish": str(wish.role) if isinstance(wish, Goal) else "unknown" if wish is None else "leave",
-        "reason": _reason(worker, contest),
-        "exclusive": contest is not None,
-        "holds": contest is not None and contest.holds,
-        "holder": _holder(contest),
-        "generation": _generation(contest),
+        "reason": _reason(worker, ownership),
+        "exclusive": ownership is not None,
+        "holds": ownership is not None and ownership.holds,
+        "holder": _holder(ownership),
+        "generation": _generation(ownership),
         "addresses": sorted(map(str, worker.there)),
         "missing": sorted(map(str, _missing(worker))),
         "files": sorted(footprint.files) if footprint else [],
@@ -153,18 +153,18 @@ def _missing(worker: Worker) -> Iterator[ServiceAddress]:
     return (address for address in worker.intended if address.ip not in there)
 
 
-def _reason(worker: Worker, contest: Contest | None) -> str:
+def _reason(worker: Worker, ownership: OwnershipView | None) -> str:
     """Why it is as it is; what an earlier step said counts no more while the next one takes its time."""
-    if worker.acting and contest is not None and contest.holds and _state(worker) != "active":
+    if worker.acting and ownership is not None and ownership.holds and _state(worker) != "active":
         return "is the holder; a step is under way"
     return worker.report.standing or ("" if worker.wish is None else worker.wish.reason)
 
 
-def _holder(contest: Contest | None) -> str | None:
+def _holder(ownership: OwnershipView | None) -> str | None:
     """What the holder is called; None for nobody, or while that is unknown, as where its entry cannot be understood."""
-    if contest is None or contest.state is None or contest.state.holder is None:
+    if ownership is None or ownership.state is None or ownership.state.holder is None:
         return None
-    known = contest.names.get(contest.state.holder)
+    known = ownership.names.get(ownership.state.holder)
     return None if known is None else known.name
 
 

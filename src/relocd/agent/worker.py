@@ -12,15 +12,15 @@ from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from relocd.agent.bulkhead import defect
 from relocd.agent.convergence.converge import Report, Terms, converged, departed, is_up, prepared
 from relocd.agent.convergence.execution import announce, dropped
 from relocd.agent.convergence.host import Host
 from relocd.agent.convergence.pauses import Effort, Pauses, growing_s
-from relocd.agent.handover.controller import Contender
+from relocd.agent.handover.controller import HandoverController
 from relocd.agent.handover.efforts import runs
-from relocd.agent.isolation import defect
-from relocd.agent.liveness.lease_guard import Agreement, Turn, lifetime_s
-from relocd.election.eligibility import Contest
+from relocd.agent.liveness.lease_guard import HandoverDeps, Round, lifetime_s
+from relocd.election.eligibility import OwnershipView
 from relocd.errors import RelocdError
 from relocd.model.entries import Isolation, ServiceAddress
 from relocd.model.host import HeldAddress
@@ -76,7 +76,7 @@ class Worker:
         goal: GoalId,
         footprint: Footprint | None,
         pace: Pace,
-        agreement: Agreement,
+        agreement: HandoverDeps,
         reported: Callable[[], None],
     ) -> None:
         self.goal = goal
@@ -91,7 +91,7 @@ class Worker:
         self._pace = pace
         self._agreement = agreement
         self._pauses = Pauses(pace.agent)
-        self._contender = Contender(host, agreement, self._pauses)
+        self._contender = HandoverController(host, agreement, self._pauses)
         self._seen: tuple[object, tuple[HeldAddress, ...]] = (None, ())
         self._reported = reported
         self._wake = asyncio.Event()
@@ -107,7 +107,7 @@ class Worker:
     def want(self, wish: Goal | Leave) -> None:
         """Take a wish; the latest counts."""
         if wish != self.wish:
-            if _contest(wish) != _contest(self.wish) or _secrets(wish) != _secrets(self.wish):
+            if _ownership(wish) != _ownership(self.wish) or _secrets(wish) != _secrets(self.wish):
                 self._urgent.set()
             if isinstance(wish, Goal):
                 self.name = wish.name
@@ -140,9 +140,9 @@ class Worker:
         return tuple(Placed(each.interface, each.address) for each in self._held() if each.ours)
 
     @property
-    def contested(self) -> Contest | None:
+    def contested(self) -> OwnershipView | None:
         """Who may run the service, while addresses of it are here that one server only may have."""
-        return _contest(self.wish) if self.raised else None
+        return _ownership(self.wish) if self.raised else None
 
     def _held(self) -> Iterator[HeldAddress]:
         left = self.footprint.addresses if self.footprint else ()
@@ -155,7 +155,7 @@ class Worker:
         wish = self.wish
         if not isinstance(wish, Goal) or wish.role is not Role.ACTIVE:
             return ()
-        return wish.addresses if wish.contest is None or wish.contest.holds else ()
+        return wish.addresses if wish.ownership is None or wish.ownership.holds else ()
 
     async def is_up(self) -> bool:
         """Whether something that this server has only while it serves may be up here."""
@@ -230,10 +230,10 @@ class Worker:
     async def renew(self, left_s: float) -> None:
         """The lease has been renewed: what the kernel would drop at its end stays as much longer."""
         wish, footprint = self.wish, self.footprint
-        contest = wish.contest if isinstance(wish, Goal) else None
-        if contest is None or footprint is None or footprint.role is not Role.ACTIVE:
+        ownership = wish.ownership if isinstance(wish, Goal) else None
+        if ownership is None or footprint is None or footprint.role is not Role.ACTIVE:
             return
-        releases = contest.isolation is Isolation.RELEASE
+        releases = ownership.isolation is Isolation.RELEASE
         if not (releases or self._leased):
             return
         seconds = lifetime_s(left_s) if releases else None
@@ -317,8 +317,8 @@ class Worker:
                 self._announce(frozenset())
             self._revoked.clear()
             footprint = self.footprint or Footprint(wish.name)
-            if wish.contest is not None:
-                return await self._contender.act(Turn(wish, wish.contest, footprint, self._revoked))
+            if wish.ownership is not None:
+                return await self._contender.act(Round(wish, wish.ownership, footprint, self._revoked))
             return await self._paced(wish, lambda: converged(self._host, wish, footprint, Terms(self._revoked)))
         here = self.footprint
         if isinstance(wish, Leave) and here is not None:
@@ -383,8 +383,8 @@ class Worker:
             _log.warning("cannot announce", extra={"fields": {"service": self.name, "problem": str(error)}})
 
 
-def _contest(wish: Goal | Leave | None) -> Contest | None:
-    return wish.contest if isinstance(wish, Goal) else None
+def _ownership(wish: Goal | Leave | None) -> OwnershipView | None:
+    return wish.ownership if isinstance(wish, Goal) else None
 
 
 def _secrets(wish: Goal | Leave | None) -> object:
@@ -395,5 +395,5 @@ def _serves(wish: Goal | Leave) -> bool:
     """Whether what is being started for a wish is to go on."""
     if not isinstance(wish, Goal) or wish.role is not Role.ACTIVE:
         return False
-    contest = wish.contest
-    return contest is None or contest.me in contest.choice.all - contest.fenced
+    ownership = wish.ownership
+    return ownership is None or ownership.me in ownership.eligible.all - ownership.fenced

@@ -6,9 +6,9 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 
+from relocd.agent.bulkhead import Bulkhead
 from relocd.agent.convergence.host import Host
-from relocd.agent.isolation import Net
-from relocd.agent.liveness.lease_guard import Agreement
+from relocd.agent.liveness.lease_guard import HandoverDeps
 from relocd.agent.worker import Leave, Pace, Worker
 from relocd.errors import RelocdError
 from relocd.model.entries import EntryUUID, Problem
@@ -17,15 +17,15 @@ from relocd.model.settings import Settings
 from relocd.reconcile.desired import Footprint
 from relocd.reconcile.goals import Goal, GoalId, Goals, goal_id, service_of
 
-__all__ = ["Crew"]
+__all__ = ["WorkerPool"]
 
 _log = logging.getLogger(__name__)
 
 
-class Crew:
+class WorkerPool:
     """Workers by goal. Those for what an earlier run left here exist from the start, without a wish."""
 
-    def __init__(self, host: Host, settings: Settings, agreement: Agreement, changed: Callable[[], None]) -> None:
+    def __init__(self, host: Host, settings: Settings, agreement: HandoverDeps, changed: Callable[[], None]) -> None:
         self._host = host
         self._settings = settings
         self._agreement = agreement
@@ -39,7 +39,7 @@ class Crew:
         self._given_back: dict[GoalId, Problem] = {}
         self._group: asyncio.TaskGroup | None = None
         self._adopted = False
-        self._net = Net(changed)
+        self._net = Bulkhead(changed)
 
     @property
     def workers(self) -> tuple[Worker, ...]:
@@ -124,10 +124,10 @@ class Crew:
         """The lease has been renewed and lasts that long."""
         await asyncio.gather(*(worker.renew(left_s) for worker in self.workers))
 
-    def nudge_contests(self) -> None:
+    def nudge_exclusive(self) -> None:
         """The others hear of this server again."""
         for worker in self._workers.values():
-            if isinstance(worker.wish, Goal) and worker.wish.contest is not None:
+            if isinstance(worker.wish, Goal) and worker.wish.ownership is not None:
                 worker.nudge()
 
     def nudge_units(self) -> None:

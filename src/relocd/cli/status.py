@@ -19,7 +19,7 @@ from relocd.operator.explain.explain import explanation
 from relocd.operator.explain.text import as_json as explained_json
 from relocd.operator.explain.text import as_text
 from relocd.operator.lookup import scene_with_past
-from relocd.operator.status.health import Level
+from relocd.operator.status.health import HealthLevel
 from relocd.operator.status.tables import as_json, check_line, tables
 from relocd.operator.status.watch import read_view, watch
 from relocd.printable import say
@@ -61,7 +61,7 @@ def status(*, access: Access, in_json: bool, check: bool, every_s: float | None)
             print_json(as_json(seen))
         else:
             Screen().print(tables(seen))
-        raise Exit(min(seen.level, Level.WARNING))
+        raise Exit(min(seen.level, HealthLevel.WARNING))
 
 
 def _check(access: Access) -> None:
@@ -69,7 +69,7 @@ def _check(access: Access) -> None:
         seen = read_view(access)
     except RelocdError as error:
         say(f"RELOCD UNKNOWN: {error}".replace("|", "/"))
-        raise Exit(Level.UNKNOWN) from error
+        raise Exit(HealthLevel.UNKNOWN) from error
     say(check_line(seen))
     raise Exit(seen.level)
 

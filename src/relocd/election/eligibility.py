@@ -6,19 +6,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from relocd.election.observation import Choice, State
+from relocd.election.observation import Eligible, State
 from relocd.model.dn import DN
 from relocd.model.entries import Cluster, EntryUUID, Failover, Isolation, Server, Service, ServiceState
 from relocd.model.snapshot import Snapshot
 
-__all__ = ["Contest", "contest", "displacing"]
+__all__ = ["OwnershipView", "ownership", "displacing"]
 
 _NOBODY: Final = "no entry: "
 """Begins the identity of a server that a state names and that has no entry; it is never equal to a real one's."""
 
 
 @dataclass(frozen=True, slots=True)
-class Contest:
+class OwnershipView:
     """One service seen by the server `me`.
 
     `state` is None while it is unknown, `entry` None where there is none yet. `names` are the servers that matter, by
@@ -31,7 +31,7 @@ class Contest:
     service: DN
     state: State | None
     entry: ServiceState | None
-    choice: Choice
+    eligible: Eligible
     isolation: Isolation = Isolation.KEEP
     names: Mapping[EntryUUID, DN] = field(default_factory=dict)
     links: Mapping[EntryUUID, DN] = field(default_factory=dict)
@@ -51,8 +51,8 @@ class Contest:
         return self.holds and self.entry is not None and self.entry.holder != self.names[self.me]
 
 
-def contest(snapshot: Snapshot, me: Server, service: Service, displaced: Mapping[EntryUUID, str]) -> Contest:
-    """The contest for an exclusive service; `displaced` are the services that rest here, see `displacing`."""
+def ownership(snapshot: Snapshot, me: Server, service: Service, displaced: Mapping[EntryUUID, str]) -> OwnershipView:
+    """Who runs an exclusive service; `displaced` are the services that rest here, see `displacing`."""
     entry = snapshot.states.get(service.uuid)
     unknown = service.uuid in snapshot.states and entry is None
     identities = _identities(snapshot, entry)
@@ -61,12 +61,12 @@ def contest(snapshot: Snapshot, me: Server, service: Service, displaced: Mapping
     concerned = {me.uuid, *chosen.all, *chosen.standby, *identities.values()}
     servers = {uuid: snapshot.servers[uuid] for uuid in concerned if uuid in snapshot.servers}
     nameless = {uuid: dn for dn, uuid in identities.items() if uuid.startswith(_NOBODY)}
-    return Contest(
+    return OwnershipView(
         me=me.uuid,
         service=service.dn,
         state=None if unknown else _state(entry, identities),
         entry=entry,
-        choice=chosen,
+        eligible=chosen,
         isolation=service.isolation,
         names={uuid: server.dn for uuid, server in servers.items()} | nameless,
         links=links,
@@ -131,7 +131,7 @@ def _links(snapshot: Snapshot, service: Service) -> dict[EntryUUID, DN]:
     }
 
 
-def _choice(snapshot: Snapshot, service: Service, links: Mapping[EntryUUID, DN]) -> Choice:
+def _choice(snapshot: Snapshot, service: Service, links: Mapping[EntryUUID, DN]) -> Eligible:
     clusters = [
         cluster
         for cluster in snapshot.clusters.values()
@@ -139,7 +139,7 @@ def _choice(snapshot: Snapshot, service: Service, links: Mapping[EntryUUID, DN])
     ]
     members = {cluster.uuid: {each.uuid for each in snapshot.members(cluster)} for cluster in clusters}
     active = {uuid for cluster in clusters for uuid in _active(snapshot, cluster) & members[cluster.uuid]}
-    return Choice(
+    return Eligible(
         direct=frozenset(links),
         by_cluster=frozenset(active),
         standby=frozenset[EntryUUID]().union(*members.values()) - active,

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from relocd.model.entries import EntryUUID
 
-__all__ = ["Choice", "GivesWay", "Here", "Life", "Sight", "State"]
+__all__ = ["Eligible", "YieldReason", "LocalState", "Life", "Observation", "State"]
 
 
 class Life(StrEnum):
@@ -19,7 +19,7 @@ class Life(StrEnum):
     DEAD = "dead"
 
 
-class GivesWay(StrEnum):
+class YieldReason(StrEnum):
     """Why a server lets a service go although it is linked to it."""
 
     DRAINED = "drained"
@@ -46,7 +46,7 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Eligible:
     """The servers that shall run a service: linked directly, or the active one of a cluster that links it.
 
     `standby` are the other members of such clusters: they may have it back, and ask for nothing.
@@ -63,12 +63,12 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class Observation:
     """What this server sees of a service: `state` is None while it is unknown; a server not in `lives` is silent."""
 
     me: EntryUUID
     state: State | None
-    choice: Choice
+    eligible: Eligible
     lives: Mapping[EntryUUID, Life] = field(default_factory=dict)
 
     def life(self, server: EntryUUID) -> Life:
@@ -77,18 +77,18 @@ class Sight:
 
 
 @dataclass(frozen=True, slots=True)
-class Here:
+class LocalState:
     """What is so on this server.
 
     `active`: the service was brought up whole and runs. `up`: something of it may be up here. `ready`: everything that
-    the service needs is here and passes its checks. `failed`: an activation in this generation has failed. `sulks`: one
-    has failed, and nothing has changed since. `unlinked`: in this generation the previous holder's link was deleted, so
-    that one which stands there is another. `settled`: the candidacy stands for as long as two providers may
-    disagree. `waited`: what the state says has stood for a lease, so that another provider may say something else.
-    `steady`: my own heartbeat has stood in the directory, since it was last missing for a lease, for longer
-    than another server takes from finding me dead to acting on it, or since before I became holder. Without that a
-    server that hung could read that it is the holder, and activate just when another one swaps itself in. `expired`: my
-    heartbeat has been missing for a lease, and the service is one that is released then.
+    the service needs is here and passes its checks. `failed`: an activation in this generation has failed.
+    `failed_here`: one has failed, and nothing has changed since. `unlinked`: in this generation the previous holder's
+    link was deleted, so that one which stands there is another. `settled`: the candidacy stands for as long as two
+    providers may disagree. `waited`: what the state says has stood for a lease, so that another provider may say
+    something else. `steady`: my own heartbeat has stood in the directory, since it was last missing for a lease, for
+    longer than another server takes from finding me dead to acting on it, or since before I became holder. Without that
+    a server that hung could read that it is the holder, and activate just when another one swaps itself in. `expired`:
+    my heartbeat has been missing for a lease, and the service is one that is released then.
     """
 
     active: bool
@@ -96,9 +96,9 @@ class Here:
     ready: bool
     steady: bool
     failed: bool = False
-    sulks: bool = False
+    failed_here: bool = False
     unlinked: bool = False
     settled: bool = False
     waited: bool = False
     expired: bool = False
-    gives_way: GivesWay | None = None
+    yield_reason: YieldReason | None = None

@@ -20,10 +20,10 @@ from. Before an address is raised the state is read directly (R4): a view may be
 A direct link outranks a cluster's: who is chosen only through a cluster yields to a directly linked candidate. It may
 be candidate while the holder is linked directly, in case that one fails, but a holder that serves does not yield to it.
 
-A server may be chosen and yet give way (`GivesWay`): drained, it hands over and serves until it can, as long as anybody
-else may run the service; displaced by what it holds, or declared fenced, it steps down. A service given back after a
-failed activation goes to a previous holder that is linked or a member of the cluster; whoever failed asks for it again
-only when something has changed (`sulks`).
+A server may be chosen and yet give way (`YieldReason`): drained, it hands over and serves until it can, as long as
+anybody else may run the service; displaced by what it holds, or declared fenced, it steps down. A service given back
+after a failed activation goes to a previous holder that is linked or a member of the cluster; whoever failed asks for
+it again only when something has changed (`failed_here`).
 
 Whoever finds a service free, by R1 or R8, is a candidate first: two who see that at once, each at a provider of its
 own, meet while the candidacy settles. And a holder that was silent for a lease gives nothing away until it is `steady`:
@@ -43,18 +43,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from relocd.election.observation import Choice, GivesWay, Here, Life, Sight, State
+from relocd.election.observation import Eligible, Life, LocalState, Observation, State, YieldReason
 from relocd.election.steps import (
     Activate,
     BecomeCandidate,
     ClearCandidate,
     ClearPrevious,
     DeleteLink,
-    GiveBack,
+    FailBack,
     Giving,
     HandOver,
     Keep,
-    LetGo,
+    Release,
     Rule,
     Step,
     StepDown,
@@ -67,7 +67,7 @@ from relocd.model.entries import EntryUUID
 __all__ = ["next_step", "watched"]
 
 
-def next_step(sight: Sight, here: Here) -> Step:
+def next_step(sight: Observation, here: LocalState) -> Step:
     """What this server does now about a service, and why; `Keep` when there is nothing to do or nothing is known."""
     state = sight.state
     if here.up and here.expired:
@@ -76,30 +76,30 @@ def next_step(sight: Sight, here: Here) -> Step:
         return Keep("the state is unknown")
     if state.holder != sight.me:
         return _as_other(sight, state, here)
-    if here.gives_way is not None:
-        sight = replace(sight, choice=_without(sight.choice, sight.me))
+    if here.yield_reason is not None:
+        sight = replace(sight, eligible=_without(sight.eligible, sight.me))
     step = _as_holder(sight, state, here)
     return step if here.steady else _kept_until_steady(step, here)
 
 
-def watched(sight: Sight, here: Here) -> frozenset[EntryUUID]:
+def watched(sight: Observation, here: LocalState) -> frozenset[EntryUUID]:
     """The other servers whose life the next step depends on; none for a holder that has yet to try."""
     state = sight.state
     if state is None or (state.holder is None and state.candidate is None):
         return frozenset()
-    trying = state.holder == sight.me and sight.me in sight.choice.all and not (here.active or here.failed)
-    if trying and here.gives_way is None:
+    trying = state.holder == sight.me and sight.me in sight.eligible.all and not (here.active or here.failed)
+    if trying and here.yield_reason is None:
         return frozenset()
     named = (state.holder, state.candidate, state.previous)
     return frozenset(server for server in named if server is not None and server != sight.me)
 
 
-def _as_holder(sight: Sight, state: State, here: Here) -> Step:
-    if state.candidate == sight.me and here.gives_way is not GivesWay.FENCED:
+def _as_holder(sight: Observation, state: State, here: LocalState) -> Step:
+    if state.candidate == sight.me and here.yield_reason is not YieldReason.FENCED:
         return ClearCandidate("the holder needs no candidacy", rule=Rule.R9)
-    if here.waited and state.asking is not None and state.asking not in sight.choice.all:
+    if here.waited and state.asking is not None and state.asking not in sight.eligible.all:
         return ClearCandidate("the candidate is not chosen, and has not withdrawn", rule=Rule.R3)
-    if sight.me not in sight.choice.all:
+    if sight.me not in sight.eligible.all:
         return _unchosen_holder(sight, state, here)
     if not here.active:
         return _inactive_holder(sight, state, here)
@@ -111,7 +111,7 @@ def _as_holder(sight: Sight, state: State, here: Here) -> Step:
     return Keep("holds and serves", rule=Rule.R3)
 
 
-def _kept_until_steady(step: Step, here: Here) -> Step:
+def _kept_until_steady(step: Step, here: LocalState) -> Step:
     """What a holder does of a step while another may take the service at another provider: it gives nothing away."""
     if not isinstance(step, Giving):
         return step
@@ -120,13 +120,13 @@ def _kept_until_steady(step: Step, here: Here) -> Step:
     return Keep("waits until its own heartbeat is steady again", rule=step.rule)
 
 
-def _inactive_holder(sight: Sight, state: State, here: Here) -> Step:
+def _inactive_holder(sight: Observation, state: State, here: LocalState) -> Step:
     if not here.steady:
         return Keep("waits until its own heartbeat is steady again", rule=Rule.R5 if here.failed else Rule.R4)
     if not here.failed:
         return Activate(state.generation, "is the holder", rule=Rule.R4)
     if _waits(sight, state.previous):
-        return GiveBack(state, _given(state.previous), "it could not be activated here", rule=Rule.R5)
+        return FailBack(state, _given(state.previous), "it could not be activated here", rule=Rule.R5)
     to = _successor(sight, state)
     if to is not None:
         return HandOver(state, to, "it could not be activated here, and a candidate is ready", rule=Rule.R5)
@@ -134,27 +134,27 @@ def _inactive_holder(sight: Sight, state: State, here: Here) -> Step:
     return Activate(state.generation, again, rule=Rule.R5)
 
 
-def _unchosen_holder(sight: Sight, state: State, here: Here) -> Step:
-    if here.gives_way is GivesWay.FENCED:
+def _unchosen_holder(sight: Observation, state: State, here: LocalState) -> Step:
+    if here.yield_reason is YieldReason.FENCED:
         return _fenced_holder(sight, state, here)
-    if here.gives_way is GivesWay.DISPLACED:
+    if here.yield_reason is YieldReason.DISPLACED:
         return StepDown(state, "displaced here", rule=Rule.R6)
-    if _waits(sight, state.previous) and state.previous in sight.choice.all:
+    if _waits(sight, state.previous) and state.previous in sight.eligible.all:
         why = "not chosen any more, and the previous holder waits"
-        return GiveBack(state, _given(state.previous), why, rule=Rule.R6)
+        return FailBack(state, _given(state.previous), why, rule=Rule.R6)
     to = _successor(sight, state)
     if to is not None:
         return HandOver(state, to, f"{_unchosen(here)}, and a candidate is ready", rule=Rule.R6)
-    if not sight.choice.all and here.gives_way is None:
-        return LetGo(state, "nobody is chosen any more", rule=Rule.R6)
-    if not sight.choice.all and not sight.choice.standby:
+    if not sight.eligible.all and here.yield_reason is None:
+        return Release(state, "nobody is chosen any more", rule=Rule.R6)
+    if not sight.eligible.all and not sight.eligible.standby:
         return StepDown(state, f"{_unchosen(here)}, and nobody else may run it", rule=Rule.R6)
     if not here.active and here.steady:
         return Activate(state.generation, f"{_unchosen(here)}, but no other is ready", rule=Rule.R6)
     return Keep(f"{_unchosen(here)}, but keeps serving until another is ready", rule=Rule.R6)
 
 
-def _fenced_holder(sight: Sight, state: State, here: Here) -> Step:
+def _fenced_holder(sight: Observation, state: State, here: LocalState) -> Step:
     if here.up:
         return Stop("fenced here", rule=Rule.R6)
     if state.candidate == sight.me and here.settled:
@@ -166,18 +166,18 @@ def _fenced_holder(sight: Sight, state: State, here: Here) -> Step:
     return BecomeCandidate(state, sight.me, "fenced here: about to step down", rule=Rule.R6)
 
 
-def _unchosen(here: Here) -> str:
-    return "not chosen any more" if here.gives_way is None else str(here.gives_way)
+def _unchosen(here: LocalState) -> str:
+    return "not chosen any more" if here.yield_reason is None else str(here.yield_reason)
 
 
-def _clean_up(sight: Sight, previous: EntryUUID, here: Here) -> Step:
+def _clean_up(sight: Observation, previous: EntryUUID, here: LocalState) -> Step:
     """Once the service runs here; a link that was deleted and stands there again is another order."""
-    if previous in sight.choice.direct and previous != sight.me and not here.unlinked:
+    if previous in sight.eligible.direct and previous != sight.me and not here.unlinked:
         return DeleteLink(previous, "the service runs here now", rule=Rule.R4)
     return ClearPrevious(previous, "the service runs here now", rule=Rule.R4)
 
 
-def _as_other(sight: Sight, state: State, here: Here) -> Step:
+def _as_other(sight: Observation, state: State, here: LocalState) -> Step:
     if here.up and state.holder is not None:
         return Stop("another server is the holder", rule=Rule.R7)
     if _is_left_over(sight, state, here) and here.waited and not here.ready:
@@ -188,7 +188,7 @@ def _as_other(sight: Sight, state: State, here: Here) -> Step:
     free = rule is not Rule.R2
     if not free and state.previous == sight.me and not here.waited:
         return Keep("the previous holder waits for the new one", rule=rule)
-    if not free and here.sulks:
+    if not free and here.failed_here:
         asked = state.candidate == sight.me
         return Withdraw("failed here", rule=rule) if asked else Keep("failed here, and nothing has changed", rule=rule)
     if state.candidate == sight.me:
@@ -201,41 +201,41 @@ def _as_other(sight: Sight, state: State, here: Here) -> Step:
     return Keep("another candidate waits", rule=rule)
 
 
-def _is_wanted(sight: Sight, here: Here) -> bool:
+def _is_wanted(sight: Observation, here: LocalState) -> bool:
     """Whether a server that is not the holder is chosen and does not give way."""
-    return sight.me in sight.choice.all and here.gives_way is None
+    return sight.me in sight.eligible.all and here.yield_reason is None
 
 
-def _unfit(sight: Sight, state: State, here: Here) -> Step:
+def _unfit(sight: Observation, state: State, here: LocalState) -> Step:
     """The step of a server that is not chosen or not ready; no rule is about one that is not linked."""
     wanted = _is_wanted(sight, here)
-    unchosen = "not chosen" if here.gives_way is None else str(here.gives_way)
+    unchosen = "not chosen" if here.yield_reason is None else str(here.yield_reason)
     why = "not ready" if wanted else unchosen
     if state.candidate == sight.me:
         return Withdraw(why, rule=Rule.R2)
     if here.up and not wanted:
         return Stop(f"no holder, and {unchosen}", rule=Rule.R7)
-    return Keep(why, rule=_claim(sight, state) if sight.me in sight.choice.all else None)
+    return Keep(why, rule=_claim(sight, state) if sight.me in sight.eligible.all else None)
 
 
-def _claim(sight: Sight, state: State) -> Rule:
+def _claim(sight: Observation, state: State) -> Rule:
     """The rule by which a server that is not the holder comes to the service; by R1 and R8 it is free."""
     if state.holder is None:
         return Rule.R1
     return Rule.R8 if sight.life(state.holder) is Life.DEAD else Rule.R2
 
 
-def _as_candidate(sight: Sight, state: State, here: Here, rule: Rule) -> Step:
+def _as_candidate(sight: Observation, state: State, here: LocalState, rule: Rule) -> Step:
     if rule is Rule.R2:
         return _waiting_candidate(sight, state, here)
     if not here.settled:
         return Keep("candidate: settling before the takeover", rule=rule)
-    if state.holder in sight.choice.direct:
+    if state.holder in sight.eligible.direct:
         return DeleteLink(_given(state.holder), "its server is dead", rule=rule)
     return SwapIn(state, sight.me, _vacancy(state), rule=rule)
 
 
-def _waiting_candidate(sight: Sight, state: State, here: Here) -> Step:
+def _waiting_candidate(sight: Observation, state: State, here: LocalState) -> Step:
     """The candidate of a holder that is not dead; where that is silent, R8 decides what it waits for."""
     rule = Rule.R8 if sight.life(_given(state.holder)) is Life.SILENT else Rule.R2
     if here.waited:
@@ -249,38 +249,38 @@ def _vacancy(state: State) -> str:
     return "no holder" if state.holder is None else "the holder is dead"
 
 
-def _successor(sight: Sight, state: State) -> EntryUUID | None:
+def _successor(sight: Observation, state: State) -> EntryUUID | None:
     """The candidate that the holder may hand over to: a ready one, while no previous holder could take it back."""
-    waiting = state.previous in sight.choice.all and sight.life(_given(state.previous)) is not Life.DEAD
+    waiting = state.previous in sight.eligible.all and sight.life(_given(state.previous)) is not Life.DEAD
     return None if waiting or not _is_ready(sight, state.asking) else state.asking
 
 
-def _is_left_over(sight: Sight, state: State, here: Here) -> bool:
+def _is_left_over(sight: Observation, state: State, here: LocalState) -> bool:
     """Whether a holder that is alive, and so not fenced, is called a candidate; who is chosen may write that."""
     held = state.holder is not None and state.candidate == state.holder
     return held and _is_wanted(sight, here) and sight.life(_given(state.holder)) is Life.ALIVE
 
 
-def _is_ready(sight: Sight, candidate: EntryUUID | None) -> bool:
+def _is_ready(sight: Observation, candidate: EntryUUID | None) -> bool:
     """Whether there is a candidate that is chosen and alive; that it set itself proves that it was ready."""
-    return candidate is not None and candidate in sight.choice.all and sight.life(candidate) is Life.ALIVE
+    return candidate is not None and candidate in sight.eligible.all and sight.life(candidate) is Life.ALIVE
 
 
-def _outranks(sight: Sight, server: EntryUUID, other: EntryUUID | None) -> bool:
+def _outranks(sight: Observation, server: EntryUUID, other: EntryUUID | None) -> bool:
     """Whether a server is linked directly and the other is chosen only through a cluster."""
-    return server in sight.choice.direct and other not in sight.choice.direct
+    return server in sight.eligible.direct and other not in sight.eligible.direct
 
 
-def _waits(sight: Sight, previous: EntryUUID | None) -> bool:
+def _waits(sight: Observation, previous: EntryUUID | None) -> bool:
     """Whether the previous holder is there to take the service back."""
-    there = sight.choice.all | sight.choice.standby
+    there = sight.eligible.all | sight.eligible.standby
     return previous is not None and previous in there and sight.life(previous) is Life.ALIVE
 
 
-def _without(choice: Choice, server: EntryUUID) -> Choice:
+def _without(eligible: Eligible, server: EntryUUID) -> Eligible:
     """The choice when a server gives way: members stand by for the active one of their cluster only."""
-    standby = choice.standby if server in choice.by_cluster else frozenset()
-    return Choice(choice.direct - {server}, choice.by_cluster - {server}, standby)
+    standby = eligible.standby if server in eligible.by_cluster else frozenset()
+    return Eligible(eligible.direct - {server}, eligible.by_cluster - {server}, standby)
 
 
 def _given(server: EntryUUID | None) -> EntryUUID:

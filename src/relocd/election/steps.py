@@ -19,11 +19,11 @@ __all__ = [
     "ClearCandidate",
     "ClearPrevious",
     "DeleteLink",
-    "GiveBack",
+    "FailBack",
     "Giving",
     "HandOver",
     "Keep",
-    "LetGo",
+    "Release",
     "Rule",
     "Step",
     "StepDown",
@@ -145,7 +145,7 @@ class HandOver(_Decided):
 
 
 @dataclass(frozen=True, slots=True)
-class GiveBack(_Decided):
+class FailBack(_Decided):
     """Stop, drop, delete my own direct link, then swap the holder back to `to` (previous none, generation + 1)."""
 
     state: State
@@ -158,7 +158,7 @@ class GiveBack(_Decided):
 
 
 @dataclass(frozen=True, slots=True)
-class LetGo(_Decided):
+class Release(_Decided):
     """Confirm by a direct read that nobody is chosen, stop, drop, and clear the holder (generation + 1)."""
 
     state: State
@@ -206,7 +206,7 @@ def _without_holder(state: State) -> State:
     return State(None, state.asking, state.previous, state.generation + 1)
 
 
-Giving = HandOver | GiveBack | LetGo | StepDown
+Giving = HandOver | FailBack | Release | StepDown
 """The steps by which a holder stops the service and gives it away."""
 
 Step = (
@@ -218,8 +218,8 @@ Step = (
     | Activate
     | Stop
     | HandOver
-    | GiveBack
-    | LetGo
+    | FailBack
+    | Release
     | StepDown
     | DeleteLink
     | ClearPrevious

@@ -17,15 +17,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from relocd.election.eligibility import Contest
+from relocd.election.eligibility import OwnershipView
 from relocd.election.steps import (
     BecomeCandidate,
     ClearCandidate,
     ClearPrevious,
     DeleteLink,
-    GiveBack,
+    FailBack,
     HandOver,
-    LetGo,
+    Release,
     Step,
     StepDown,
     SwapIn,
@@ -59,27 +59,27 @@ class Creation:
 Write = Modification | Creation
 
 
-def write_of(step: Step, contest: Contest) -> Write | None:
+def write_of(step: Step, ownership: OwnershipView) -> Write | None:
     """The write of a step; None for a step that writes nothing."""
     match step:
         case SwapIn():
-            return _swapping_in(contest)
-        case BecomeCandidate() if contest.entry is None:
-            return _creation(contest)
+            return _swapping_in(ownership)
+        case BecomeCandidate() if ownership.entry is None:
+            return _creation(ownership)
         case BecomeCandidate():
-            return _keeping_holder(contest, _CANDIDATE, contest.me)
+            return _keeping_holder(ownership, _CANDIDATE, ownership.me)
         case Withdraw() | ClearCandidate():
-            return _withdrawing(contest)
+            return _withdrawing(ownership)
         case ClearPrevious():
-            return _keeping_holder(contest, _PREVIOUS, None)
+            return _keeping_holder(ownership, _PREVIOUS, None)
         case HandOver(_, to):
-            return _changing_holder(contest, to, {_CANDIDATE: None, _PREVIOUS: contest.me})
-        case GiveBack(_, to):
-            return _changing_holder(contest, to, {_PREVIOUS: None})
-        case LetGo() | StepDown():
-            return _changing_holder(contest, None, _own_candidacy(contest))
+            return _changing_holder(ownership, to, {_CANDIDATE: None, _PREVIOUS: ownership.me})
+        case FailBack(_, to):
+            return _changing_holder(ownership, to, {_PREVIOUS: None})
+        case Release() | StepDown():
+            return _changing_holder(ownership, None, _own_candidacy(ownership))
         case DeleteLink(server):
-            return unlinking(contest, server)
+            return unlinking(ownership, server)
         case _:
             return None
 
@@ -89,7 +89,7 @@ def changes_holder(write: Write) -> bool:
     return isinstance(write, Modification) and any(change.attribute == _GENERATION for change in write.changes)
 
 
-def again(write: Write, contest: Contest) -> Write:
+def again(write: Write, ownership: OwnershipView) -> Write:
     """What is sent while nobody knows whether a write was carried out.
 
     What the holder writes to give the service away, only the generation may refuse then. If a candidate that has
@@ -99,73 +99,75 @@ def again(write: Write, contest: Contest) -> Write:
     """
     if not (isinstance(write, Modification) and changes_holder(write)):
         return write
-    if _is_candidate(contest):
-        return _withdrawing(contest)
-    return replace(write, assertion=None) if contest.holds else write
+    if _is_candidate(ownership):
+        return _withdrawing(ownership)
+    return replace(write, assertion=None) if ownership.holds else write
 
 
-def unlinking(contest: Contest, server: EntryUUID) -> Modification | None:
+def unlinking(ownership: OwnershipView, server: EntryUUID) -> Modification | None:
     """The write that deletes a server's direct link to the service; None where it has none."""
-    link = contest.links.get(server)
+    link = ownership.links.get(server)
     if link is None:
         return None
-    return Modification(contest.names[server], (Delete("relocServiceLink", (link.text.encode(),)),))
+    return Modification(ownership.names[server], (Delete("relocServiceLink", (link.text.encode(),)),))
 
 
-def renaming(contest: Contest) -> Modification:
+def renaming(ownership: OwnershipView) -> Modification:
     """The write that calls the holder, which is `me`, by the name it has now; nothing else changes."""
-    changes = swap(_HOLDER, _old(contest, _HOLDER), _name(contest, contest.me))
-    return Modification(_state_dn(contest), changes, _assertion(contest, _GENERATION))
+    changes = swap(_HOLDER, _old(ownership, _HOLDER), _name(ownership, ownership.me))
+    return Modification(_state_dn(ownership), changes, _assertion(ownership, _GENERATION))
 
 
-def _creation(contest: Contest) -> Creation:
+def _creation(ownership: OwnershipView) -> Creation:
     attributes = {
         "objectClass": (b"relocServiceState",),
         "cn": (b"state",),
-        _CANDIDATE: (_name(contest, contest.me),),
+        _CANDIDATE: (_name(ownership, ownership.me),),
     }
-    return Creation(contest.service.below(STATE_RDN), attributes)
+    return Creation(ownership.service.below(STATE_RDN), attributes)
 
 
-def _swapping_in(contest: Contest) -> Modification:
-    return _changing_holder(contest, contest.me, {**_own_candidacy(contest), _PREVIOUS: None})
+def _swapping_in(ownership: OwnershipView) -> Modification:
+    return _changing_holder(ownership, ownership.me, {**_own_candidacy(ownership), _PREVIOUS: None})
 
 
-def _own_candidacy(contest: Contest) -> dict[str, EntryUUID | None]:
+def _own_candidacy(ownership: OwnershipView) -> dict[str, EntryUUID | None]:
     """Who acts as candidate is none any more, and has to be one until then."""
-    return {_CANDIDATE: None} if _is_candidate(contest) else {}
+    return {_CANDIDATE: None} if _is_candidate(ownership) else {}
 
 
-def _is_candidate(contest: Contest) -> bool:
-    return contest.state is not None and contest.state.candidate == contest.me
+def _is_candidate(ownership: OwnershipView) -> bool:
+    return ownership.state is not None and ownership.state.candidate == ownership.me
 
 
-def _changing_holder(contest: Contest, to: EntryUUID | None, more: Mapping[str, EntryUUID | None]) -> Modification:
-    generation = None if contest.entry is None else contest.entry.generation
-    holder = swap(_HOLDER, _old(contest, _HOLDER), None if to is None else _name(contest, to))
+def _changing_holder(
+    ownership: OwnershipView, to: EntryUUID | None, more: Mapping[str, EntryUUID | None]
+) -> Modification:
+    generation = None if ownership.entry is None else ownership.entry.generation
+    holder = swap(_HOLDER, _old(ownership, _HOLDER), None if to is None else _name(ownership, to))
     before = None if generation is None else str(generation).encode()
     after = str((generation or 0) + 1).encode()
-    changes = (*holder, *_replacing(contest, more), *swap(_GENERATION, before, after))
-    return Modification(_state_dn(contest), changes, _assertion(contest, *more) if more else None)
+    changes = (*holder, *_replacing(ownership, more), *swap(_GENERATION, before, after))
+    return Modification(_state_dn(ownership), changes, _assertion(ownership, *more) if more else None)
 
 
-def _withdrawing(contest: Contest) -> Modification:
-    return _keeping_holder(contest, _CANDIDATE, None)
+def _withdrawing(ownership: OwnershipView) -> Modification:
+    return _keeping_holder(ownership, _CANDIDATE, None)
 
 
-def _keeping_holder(contest: Contest, attribute: str, to: EntryUUID | None) -> Modification:
-    changes = tuple(_replacing(contest, {attribute: to}))
-    return Modification(_state_dn(contest), changes, _assertion(contest, _GENERATION, attribute))
+def _keeping_holder(ownership: OwnershipView, attribute: str, to: EntryUUID | None) -> Modification:
+    changes = tuple(_replacing(ownership, {attribute: to}))
+    return Modification(_state_dn(ownership), changes, _assertion(ownership, _GENERATION, attribute))
 
 
-def _replacing(contest: Contest, named: Mapping[str, EntryUUID | None]) -> Iterator[Replace]:
+def _replacing(ownership: OwnershipView, named: Mapping[str, EntryUUID | None]) -> Iterator[Replace]:
     for attribute, server in named.items():
-        yield Replace(attribute, () if server is None else (_name(contest, server),))
+        yield Replace(attribute, () if server is None else (_name(ownership, server),))
 
 
-def _assertion(contest: Contest, *attributes: str) -> str:
+def _assertion(ownership: OwnershipView, *attributes: str) -> str:
     """The filter that holds while these attributes are as they were seen."""
-    compared = "".join(_compared(attribute, _old(contest, attribute)) for attribute in attributes)
+    compared = "".join(_compared(attribute, _old(ownership, attribute)) for attribute in attributes)
     return compared if len(attributes) == 1 else f"(&{compared})"
 
 
@@ -178,17 +180,17 @@ def _escaped(value: bytes) -> str:
     return "".join(chr(each) if chr(each) in _PLAIN else f"\\{each:02x}" for each in value)
 
 
-def _state_dn(contest: Contest) -> DN:
-    return contest.service.below(STATE_RDN)
+def _state_dn(ownership: OwnershipView) -> DN:
+    return ownership.service.below(STATE_RDN)
 
 
-def _name(contest: Contest, server: EntryUUID) -> bytes:
-    return contest.names[server].text.encode()
+def _name(ownership: OwnershipView, server: EntryUUID) -> bytes:
+    return ownership.names[server].text.encode()
 
 
-def _old(contest: Contest, attribute: str) -> bytes | None:
+def _old(ownership: OwnershipView, attribute: str) -> bytes | None:
     """The value that the state has, as it is written there."""
-    entry = contest.entry
+    entry = ownership.entry
     if entry is None:
         return None
     values = {

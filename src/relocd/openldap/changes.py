@@ -9,7 +9,7 @@ from typing import Final
 
 from relocd.model.ldif import attribute, remark
 
-__all__ = ["Add", "Change", "Modify", "Values", "ldif"]
+__all__ = ["AddEntry", "Change", "ModifyEntry", "Values", "ldif"]
 
 Values = Mapping[str, tuple[str, ...]]
 
@@ -18,7 +18,7 @@ _CREDENTIALS: Final = re.compile(r'credentials=("[^"]*"|\S+)')
 
 
 @dataclass(frozen=True, slots=True)
-class Add:
+class AddEntry:
     """Create an entry; `dn` is what it is asked for as: slapd numbers the entries of cn=config itself."""
 
     dn: str
@@ -27,7 +27,7 @@ class Add:
 
 
 @dataclass(frozen=True, slots=True)
-class Modify:
+class ModifyEntry:
     """One modify: all of it or nothing. Values in `replaced` take the place of all others, none deletes them."""
 
     dn: str
@@ -36,7 +36,7 @@ class Modify:
     added: Values
 
 
-Change = Add | Modify
+Change = AddEntry | ModifyEntry
 
 
 def ldif(changes: Iterable[Change]) -> str:
@@ -47,7 +47,7 @@ def ldif(changes: Iterable[Change]) -> str:
 def _lines(change: Change) -> Iterator[str]:
     yield remark(change.why)
     yield attribute("dn", change.dn.encode())
-    if isinstance(change, Add):
+    if isinstance(change, AddEntry):
         yield "changetype: add"
         for name, values in change.attributes.items():
             yield from (_line(name, value) for value in values)

@@ -10,7 +10,7 @@ import time
 from typing import Final
 
 from relocd.errors import Failed, RelocdError, Unavailable
-from relocd.openldap.connection import Directory, Identity, local, remote
+from relocd.openldap.connection import Identity, SlapdServer, local, remote
 from relocd.openldap.lost_writes import differing, is_ahead
 from relocd.openldap.role import WantedRole
 
@@ -41,7 +41,7 @@ def _identity(wanted: WantedRole, ca_file: str) -> Identity:
     return Identity(wanted.bind_dn, wanted.password, wanted.starttls, ca_file)
 
 
-def _problem(slapd: Directory, wanted: WantedRole, identity: Identity) -> RelocdError | None:
+def _problem(slapd: SlapdServer, wanted: WantedRole, identity: Identity) -> RelocdError | None:
     try:
         found = _lost_writes(slapd, wanted, identity)
     except Unavailable as error:
@@ -49,7 +49,7 @@ def _problem(slapd: Directory, wanted: WantedRole, identity: Identity) -> Relocd
     return Failed(_advice(wanted, found)) if found else None
 
 
-def _lost_writes(slapd: Directory, wanted: WantedRole, identity: Identity) -> tuple[str, ...]:
+def _lost_writes(slapd: SlapdServer, wanted: WantedRole, identity: Identity) -> tuple[str, ...]:
     """The names of entries that were written here and not at the primary."""
     with remote(wanted.primary, identity) as primary:
         ours, theirs = slapd.context_csns(wanted.suffix), primary.context_csns(wanted.suffix)

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from relocd.model.dn import DN
-from relocd.openldap.changes import Add, Change, Modify
+from relocd.openldap.changes import AddEntry, Change, ModifyEntry
 
 __all__ = ["Config", "ConfigEntry", "loaded"]
 
@@ -112,6 +112,6 @@ def loaded(config: Config, *names: str) -> tuple[Change, ...]:
         return ()
     why = f"the modules {', '.join(missing)}"
     if config.module_list is not None:
-        return (Modify(config.module_list.dn, why, replaced={}, added={"olcModuleLoad": missing}),)
+        return (ModifyEntry(config.module_list.dn, why, replaced={}, added={"olcModuleLoad": missing}),)
     attributes = {"objectClass": ("olcModuleList",), "olcModulePath": (_MODULES,), "olcModuleLoad": missing}
-    return (Add("cn=module,cn=config", attributes, why),)
+    return (AddEntry("cn=module,cn=config", attributes, why),)

@@ -16,12 +16,12 @@ import ldap3
 from ldap3.core.exceptions import LDAPException, LDAPOperationResult
 
 from relocd.errors import Failed, Unavailable
-from relocd.openldap.changes import Add, Change
+from relocd.openldap.changes import AddEntry, Change
 from relocd.openldap.config import Config, ConfigEntry
 from relocd.openldap.distrust import UNRESOLVED, distrust, is_unresolved
 from relocd.openldap.tls import Tls
 
-__all__ = ["Directory", "Identity", "Version", "bound_locally", "close", "local", "remote", "translated"]
+__all__ = ["SlapdServer", "Identity", "Version", "bound_locally", "close", "local", "remote", "translated"]
 
 _CONNECT_TIMEOUT_S: Final = 3
 """A host that is switched off says nothing, and a primary's takeover may wait behind this (as `connect_timeout_s`)."""
@@ -48,7 +48,7 @@ class Version:
     csn: str
 
 
-class Directory:
+class SlapdServer:
     """A bound connection to one server."""
 
     def __init__(self, uri: str, connection: ldap3.Connection) -> None:
@@ -62,7 +62,7 @@ class Directory:
     def apply(self, change: Change) -> None:
         """Carry out one change."""
         with translated(self._uri, f"changing {change.dn} ({change.why})"):
-            if isinstance(change, Add):
+            if isinstance(change, AddEntry):
                 self._connection.add(change.dn, attributes=dict(change.attributes))
                 return
             wanted: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
@@ -113,7 +113,7 @@ class _NoSuchEntry(Failed):
 
 
 @contextmanager
-def local(socket: str) -> Iterator[Directory]:
+def local(socket: str) -> Iterator[SlapdServer]:
     """The slapd of this machine, as the user that runs this program: SASL EXTERNAL over its socket, by its path."""
     identity = {"authentication": ldap3.SASL, "sasl_mechanism": ldap3.EXTERNAL, "sasl_credentials": ""}
     with _connected(f"ldapi://{socket}", identity, starttls=False, ca_file="") as directory:
@@ -121,7 +121,7 @@ def local(socket: str) -> Iterator[Directory]:
 
 
 @contextmanager
-def bound_locally(socket: str, dn: str, password: str) -> Iterator[Directory]:
+def bound_locally(socket: str, dn: str, password: str) -> Iterator[SlapdServer]:
     """The slapd of this machine, by a simple bind."""
     who = {"user": dn, "password": password}
     with _connected(f"ldapi://{socket}", who, starttls=False, ca_file="") as directory:
@@ -129,7 +129,7 @@ def bound_locally(socket: str, dn: str, password: str) -> Iterator[Directory]:
 
 
 @contextmanager
-def remote(uri: str, identity: Identity) -> Iterator[Directory]:
+def remote(uri: str, identity: Identity) -> Iterator[SlapdServer]:
     """Another slapd, by a simple bind."""
     who = {"user": identity.dn, "password": identity.password}
     with _connected(uri, who, starttls=identity.starttls, ca_file=identity.ca_file) as directory:
@@ -137,7 +137,7 @@ def remote(uri: str, identity: Identity) -> Iterator[Directory]:
 
 
 @contextmanager
-def _connected(uri: str, identity: Mapping[str, str], *, starttls: bool, ca_file: str) -> Iterator[Directory]:
+def _connected(uri: str, identity: Mapping[str, str], *, starttls: bool, ca_file: str) -> Iterator[SlapdServer]:
     with translated(uri, "binding"):
         tls = Tls(validate=ssl.CERT_REQUIRED, ca_certs_file=ca_file or None)
         server = ldap3.Server(uri, connect_timeout=_CONNECT_TIMEOUT_S, get_info=ldap3.NONE, tls=tls)
@@ -150,7 +150,7 @@ def _connected(uri: str, identity: Mapping[str, str], *, starttls: bool, ca_file
             if starttls:
                 connection.start_tls()
             connection.bind()
-        yield Directory(uri, connection)
+        yield SlapdServer(uri, connection)
     finally:
         close(connection)
 

@@ -14,7 +14,7 @@ from itertools import count
 from typing import Final
 
 from relocd.errors import Failed, Unavailable
-from relocd.openldap.changes import Add, Change, Values
+from relocd.openldap.changes import AddEntry, Change, Values
 from relocd.openldap.config import Config, ConfigEntry
 from relocd.sync.ber import ENUMERATED, INTEGER, OCTETS, SEQUENCE, SET, elements, encoded, span
 
@@ -56,7 +56,7 @@ class LocalConfig:
     def apply(self, change: Change) -> None:
         """Carry out one change; raises `Failed` when slapd refuses it."""
         doing = f"changing {change.dn} ({change.why})"
-        if isinstance(change, Add):
+        if isinstance(change, AddEntry):
             self._done(doing, _ADD, _octets(change.dn), encoded(SEQUENCE, *_attributes(change.attributes)))
             return
         lists = ((_MOD_REPLACE, change.replaced), (_MOD_ADD, change.added))

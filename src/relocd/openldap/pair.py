@@ -9,7 +9,7 @@ from pathlib import Path
 from relocd.errors import Failed, Invalid
 from relocd.model.dn import DN
 from relocd.openldap.changes import Change
-from relocd.openldap.connection import Directory, bound_locally, local
+from relocd.openldap.connection import SlapdServer, bound_locally, local
 from relocd.openldap.pair_plan import Pair, PairPlan, first_entries, pair_plan
 
 __all__ = ["init_pair", "planned"]
@@ -43,7 +43,7 @@ def init_pair(socket: str, pair: Pair, *, create: bool) -> Iterator[Change]:
                     yield entry
 
 
-def _plan(slapd: Directory, pair: Pair) -> PairPlan:
+def _plan(slapd: SlapdServer, pair: Pair) -> PairPlan:
     plan = pair_plan(slapd.config(), pair)
     if slapd.config().database(DN.parse(pair.suffix)) is None and slapd.exists(pair.suffix):
         raise Invalid(

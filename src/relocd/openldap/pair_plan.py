@@ -18,7 +18,7 @@ from typing import Final
 
 from relocd.errors import Invalid
 from relocd.model.dn import DN
-from relocd.openldap.changes import Add, Change, Modify
+from relocd.openldap.changes import AddEntry, Change, ModifyEntry
 from relocd.openldap.config import Config, ConfigEntry, loaded
 from relocd.openldap.passwords import hashed, is_of
 from relocd.openldap.syncrepl import Consumer, follows
@@ -94,11 +94,11 @@ def pair_plan(config: Config, pair: Pair) -> PairPlan:
     return PairPlan((str(folder), *wanted) if wanted else (), like, changes)
 
 
-def first_entries(pair: Pair) -> tuple[Add, ...]:
+def first_entries(pair: Pair) -> tuple[AddEntry, ...]:
     """The suffix and the folders below it; to be created on one node only, the other one copies them."""
     name = DN.parse(pair.suffix).name
-    top = Add(pair.suffix, _unit(name), "where relocd's entries begin")
-    return (top, *(Add(f"ou={each},{pair.suffix}", _unit(each), f"for {each}") for each in _FOLDERS))
+    top = AddEntry(pair.suffix, _unit(name), "where relocd's entries begin")
+    return (top, *(AddEntry(f"ou={each},{pair.suffix}", _unit(each), f"for {each}") for each in _FOLDERS))
 
 
 def _unit(name: str) -> dict[str, tuple[str, ...]]:
@@ -179,7 +179,7 @@ def _number(database: ConfigEntry) -> int:
 
 def _server_id(config: Config, pair: Pair) -> Iterator[Change]:
     if pair.server_id not in config.server_ids:
-        yield Modify("cn=config", "which provider this is", {"olcServerID": (str(pair.server_id),)}, {})
+        yield ModifyEntry("cn=config", "which provider this is", {"olcServerID": (str(pair.server_id),)}, {})
 
 
 def _schema(config: Config) -> Iterator[Change]:
@@ -187,7 +187,7 @@ def _schema(config: Config) -> Iterator[Change]:
         types, classes = definitions()
         attributes = {"objectClass": ("olcSchemaConfig",), "cn": ("relocd",)}
         definition = {"olcAttributeTypes": types, "olcObjectClasses": classes}
-        yield Add("cn=relocd,cn=schema,cn=config", attributes | definition, "the schema of relocd")
+        yield AddEntry("cn=relocd,cn=schema,cn=config", attributes | definition, "the schema of relocd")
 
 
 def _control_database(found: ConfigEntry | None, dn: str, roles: Roles, pair: Pair, folder: str) -> Iterator[Change]:
@@ -200,16 +200,16 @@ def _control_database(found: ConfigEntry | None, dn: str, roles: Roles, pair: Pa
             "olcLimits": limits(roles),
             "olcAccess": access(roles),
         }
-        yield Add(dn, attributes, f"the database of {pair.suffix}")
+        yield AddEntry(dn, attributes, f"the database of {pair.suffix}")
     elif not is_of(pair.password, found.first("olcRootPW")):
-        yield Modify(dn, "the password of who copies", {"olcRootPW": (hashed(pair.password),)}, {})
+        yield ModifyEntry(dn, "the password of who copies", {"olcRootPW": (hashed(pair.password),)}, {})
 
 
 def _log_database(found: ConfigEntry | None, dn: str, pair: Pair, folder: str) -> Iterator[Change]:
     if found is None:
         index = {"olcDbIndex": ("reqStart,reqEnd,reqResult eq", *_INDEX), "olcAccess": ("to * by * none",)}
         attributes = _database_attributes(LOG_SUFFIX, pair, folder, _LOG_BYTES) | index
-        yield Add(dn, attributes, "the log of the changes, from which the peer copies")
+        yield AddEntry(dn, attributes, "the log of the changes, from which the peer copies")
 
 
 def _database_attributes(suffix: str, pair: Pair, folder: str, max_bytes: int) -> dict[str, tuple[str, ...]]:
@@ -237,8 +237,10 @@ def _overlays(
         yield _overlay("accesslog", "olcAccessLogConfig", places.control, options, "each change is logged")
 
 
-def _overlay(name: str, object_class: str, database: str, options: Mapping[str, tuple[str, ...]], why: str) -> Add:
-    return Add(f"olcOverlay={name},{database}", {"objectClass": (object_class,), "olcOverlay": (name,), **options}, why)
+def _overlay(name: str, object_class: str, database: str, options: Mapping[str, tuple[str, ...]], why: str) -> AddEntry:
+    return AddEntry(
+        f"olcOverlay={name},{database}", {"objectClass": (object_class,), "olcOverlay": (name,), **options}, why
+    )
 
 
 def _membership(control: ConfigEntry | None, dn: str, pair: Pair) -> Iterator[Change]:
@@ -248,4 +250,4 @@ def _membership(control: ConfigEntry | None, dn: str, pair: Pair) -> Iterator[Ch
     if control is None or control.first("olcMultiProvider") != "TRUE":
         replaced["olcMultiProvider"] = ("TRUE",)
     if replaced:
-        yield Modify(dn, f"follow {pair.peer}, and take writes as well", replaced, {})
+        yield ModifyEntry(dn, f"follow {pair.peer}, and take writes as well", replaced, {})

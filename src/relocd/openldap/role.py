@@ -18,7 +18,7 @@ from typing import Final, Literal
 
 from relocd.errors import Invalid
 from relocd.model.dn import DN
-from relocd.openldap.changes import Add, Change, Modify
+from relocd.openldap.changes import AddEntry, Change, ModifyEntry
 from relocd.openldap.config import Config, ConfigEntry, loaded
 from relocd.openldap.syncrepl import Consumer, follows
 
@@ -129,7 +129,9 @@ def closing_changes(config: Config, wanted: WantedRole) -> tuple[Change, ...]:
     if not is_provider(database) or _is_closed(database):
         return ()
     return (
-        Modify(database.dn, f"{wanted.suffix} takes no more writes", replaced={"olcReadOnly": ("TRUE",)}, added={}),
+        ModifyEntry(
+            database.dn, f"{wanted.suffix} takes no more writes", replaced={"olcReadOnly": ("TRUE",)}, added={}
+        ),
     )
 
 
@@ -142,14 +144,14 @@ def _syncprov(config: Config, database: ConfigEntry) -> tuple[Change, ...]:
     if found is not None:
         checkpoint = {"olcSpCheckpoint": (_CHECKPOINT,)}
         kept = found.first("olcSpCheckpoint") == _CHECKPOINT
-        return () if kept else (Modify(found.dn, "a crash makes it forget no write", checkpoint, {}),)
+        return () if kept else (ModifyEntry(found.dn, "a crash makes it forget no write", checkpoint, {}),)
     attributes = {
         "objectClass": ("olcSyncProvConfig",),
         "olcOverlay": ("syncprov",),
         "olcSpCheckpoint": (_CHECKPOINT,),
         "olcSpSessionlog": (_SESSION_LOG,),
     }
-    return (Add(f"olcOverlay=syncprov,{database.dn}", attributes, "consumers can follow it"),)
+    return (AddEntry(f"olcOverlay=syncprov,{database.dn}", attributes, "consumers can follow it"),)
 
 
 def _role(database: ConfigEntry, wanted: WantedRole) -> tuple[Change, ...]:
@@ -164,4 +166,4 @@ def _role(database: ConfigEntry, wanted: WantedRole) -> tuple[Change, ...]:
         why = f"{wanted.suffix} follows {wanted.primary}"
     if _is_closed(database):
         replaced["olcReadOnly"] = ("FALSE",)
-    return (Modify(database.dn, why, replaced=replaced, added={}),) if replaced else ()
+    return (ModifyEntry(database.dn, why, replaced=replaced, added={}),) if replaced else ()

@@ -18,8 +18,8 @@ from relocd.model.dn import DN
 from relocd.model.entries import Cluster, Entry, Server, Service, ServiceState
 from relocd.model.parse import STATE_RDN, STATUS_CLASS, STATUS_RDN, kinds, parsed
 from relocd.operator.directory import Directory, equals
-from relocd.operator.explain.service_view import GIVEN_BACK, Scene, scene_of
-from relocd.operator.status.health import ServerView
+from relocd.operator.explain.service_view import GIVEN_BACK, ServiceView, scene_of
+from relocd.operator.status.health import ServerRow
 from relocd.operator.status.server_status import sign
 from relocd.operator.status.view import now_of, server_view
 
@@ -88,7 +88,7 @@ def state_of(directory: Directory, service: DN) -> ServiceState | None:
     return value if isinstance(value, ServiceState) else None
 
 
-def viewed(directory: Directory, known: Server) -> ServerView:
+def viewed(directory: Directory, known: Server) -> ServerRow:
     """How a server stands now."""
     status = _status(directory, known.dn)
     now_s = now_of([status] if status else [], time.time())
@@ -114,13 +114,13 @@ def _around(directory: Directory, service: Entry, more: Iterable[Entry] = ()) ->
     return (*known.values(), *filter(None, statuses))
 
 
-def scene_around(directory: Directory, service: str, *servers: Entry) -> Scene:
+def scene_around(directory: Directory, service: str, *servers: Entry) -> ServiceView:
     """The scene of the one service that a name or a DN means, and of servers that shall be in it; raises as `one`."""
     about = one(directory, SERVICE, service)
     return scene_of(about.dn, _around(directory, about, servers), time.time())
 
 
-def scene_with_past(directory: Directory, service: str) -> Scene:
+def scene_with_past(directory: Directory, service: str) -> ServiceView:
     """The same with the servers that have given the service back, and so are no longer linked to it."""
     name = one(directory, SERVICE, service).dn.name
     said = equals("relocProblem", f"{name}: {GIVEN_BACK}").replace(")", "*)")

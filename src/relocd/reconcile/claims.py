@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from relocd.model.template_set import UnitAction
 from relocd.reconcile.desired import Desired, DesiredUnit, Footprint, Placed
-from relocd.reconcile.spec import Outline
+from relocd.reconcile.spec import Spec
 
 __all__ = ["Claim", "claims_of_footprint", "claims_of_outline", "left_of", "without"]
 
@@ -19,7 +19,7 @@ Claim = tuple[str, str]
 """The kind of a thing and what it is called: `("address", "192.0.2.10")`."""
 
 
-def claims_of_outline(sketch: Outline) -> frozenset[Claim]:
+def claims_of_outline(sketch: Spec) -> frozenset[Claim]:
     """What a goal is about to have here."""
     return frozenset(_claims(sketch.rest.addresses, (file.spec.target for file in sketch.files), sketch.rest.units))
 

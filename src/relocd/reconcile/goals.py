@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NewType, TypeVar
 
-from relocd.election.eligibility import Contest, contest, displacing
+from relocd.election.eligibility import OwnershipView, displacing, ownership
 from relocd.election.holder import Decision, decision
 from relocd.model.entries import EntryUUID, Server, Service, ServiceAddress
 from relocd.model.snapshot import Snapshot
@@ -29,7 +29,7 @@ _T = TypeVar("_T")
 class Goal:
     """What shall be here: the role and why, and everything that it takes.
 
-    With a `contest` the role is what the directory says now; who enters it when is a matter of handover. `probe` asks
+    With a `ownership` the role is what the directory says now; who enters it when is a matter of handover. `probe` asks
     the wire before an address is raised. `files_only` leaves the rest to others. `server_sets` also see its parameters,
     those of scope `server`. `earlier_secrets` it had before: what runs may still have them.
     """
@@ -44,7 +44,7 @@ class Goal:
     interface: str | None = None
     probe: bool = False
     files_only: bool = False
-    contest: Contest | None = None
+    ownership: OwnershipView | None = None
     server_sets: tuple[str, ...] = ()
     earlier_secrets: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
@@ -142,17 +142,17 @@ def _held(snapshot: Snapshot, me: Server) -> frozenset[EntryUUID]:
 
 def _standing(
     snapshot: Snapshot, me: Server, service: Service, resting: Mapping[EntryUUID, str]
-) -> tuple[Decision, Contest | None]:
+) -> tuple[Decision, OwnershipView | None]:
     """What a server is to a service now: of an exclusive one active is only its holder."""
     wished = decision(snapshot, me, service) or Decision(Role.STANDBY, "not linked any more")
     if not service.exclusive or wished.files_only:
         return wished, None
-    contested = contest(snapshot, me, service, resting)
+    contested = ownership(snapshot, me, service, resting)
     return replace(wished, role=Role.ACTIVE if contested.holds else Role.STANDBY), contested
 
 
 def _service_goal(
-    service: Service, stands: tuple[Decision, Contest | None], whole: frozenset[str], contexts: Contexts
+    service: Service, stands: tuple[Decision, OwnershipView | None], whole: frozenset[str], contexts: Contexts
 ) -> Goal:
     decided, contested = stands
     return Goal(
@@ -166,7 +166,7 @@ def _service_goal(
         interface=service.interface,
         probe=service.exclusive,
         files_only=decided.files_only,
-        contest=contested,
+        ownership=contested,
         server_sets=tuple(sorted(whole)) if service.template_sets else (),
     )
 

@@ -17,7 +17,7 @@ from relocd.reconcile.goals import Goal
 from relocd.reconcile.guards import Guards
 from relocd.reconcile.interfaces import interface_for
 
-__all__ = ["Outline", "PlannedFile", "desired", "fallback", "outline", "rendered_file"]
+__all__ = ["Spec", "PlannedFile", "desired", "fallback", "outline", "rendered_file"]
 
 _T = TypeVar("_T")
 _V = TypeVar("_V")
@@ -32,7 +32,7 @@ class PlannedFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Outline:
+class Spec:
     """Everything of a goal but the content of its files, and what stands against it."""
 
     files: tuple[PlannedFile, ...]
@@ -40,7 +40,7 @@ class Outline:
     problems: tuple[str, ...]
 
 
-def outline(goal: Goal, sets: Sequence[TemplateSet], guards: Guards, interfaces: Sequence[Interface]) -> Outline:
+def outline(goal: Goal, sets: Sequence[TemplateSet], guards: Guards, interfaces: Sequence[Interface]) -> Spec:
     """The outline of a goal; whatever the guards refuse or does not fit becomes a problem."""
     problems: list[str] = []
 
@@ -60,7 +60,7 @@ def outline(goal: Goal, sets: Sequence[TemplateSet], guards: Guards, interfaces:
     )
     files = kept(lambda found: _file(*found, guards), _specs(goal, named))
     problems += _twice([file.spec.target for file in files]) + _twice([unit.name for unit in rest.units])
-    return Outline(files, rest, tuple(problems))
+    return Spec(files, rest, tuple(problems))
 
 
 def rendered_file(file: PlannedFile, text: str, *, secret: bool) -> NewFile:
@@ -85,7 +85,7 @@ def rendered_file(file: PlannedFile, text: str, *, secret: bool) -> NewFile:
     )
 
 
-def desired(sketch: Outline, files: tuple[NewFile, ...]) -> Desired:
+def desired(sketch: Spec, files: tuple[NewFile, ...]) -> Desired:
     """What shall be here, once the files of an outline are rendered."""
     return replace(sketch.rest, files=files)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Final
 
-from relocd.schema.acl_rules import Roles, Rule, plain, quoted, rules, server
+from relocd.schema.acl_rules import AccessRule, Roles, plain, quoted, rules, server
 from relocd.schema.definitions import FORMS, Form
 
 __all__ = ["EXAMPLE", "FILES", "Roles", "access", "limits", "text", "write"]
@@ -89,11 +89,11 @@ def limits(roles: Roles) -> tuple[str, ...]:
     return tuple(f"{each} size=unlimited" for each in who)
 
 
-def _comment(rule: Rule) -> str:
+def _comment(rule: AccessRule) -> str:
     return "".join(f"# {line}\n" for line in wrap(rule.why, 116))
 
 
-def _directive(rule: Rule, roles: Roles, indent: str) -> str:
+def _directive(rule: AccessRule, roles: Roles, indent: str) -> str:
     what = " ".join(filter(None, (f"to dn.subtree={quoted(roles.suffix)}", rule.what)))
     return "".join((what, *(f"\n{indent}by {each}" for each in rule.by)))
 

@@ -21,7 +21,7 @@ from relocd.errors import Invalid
 from relocd.model.dn import DN
 from relocd.schema.definitions import CLASSES
 
-__all__ = ["Roles", "Rule", "plain", "quoted", "rules", "server"]
+__all__ = ["Roles", "AccessRule", "plain", "quoted", "rules", "server"]
 
 # An escape in hexadecimal, which may stay, any other escape, or a character beyond ASCII.
 _SPECIAL: Final = re.compile(r"\\([0-9A-Fa-f]{2})|\\.|[^\x00-\x7f]")
@@ -71,7 +71,7 @@ class Roles:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class AccessRule:
     """One access directive: why it is there, what it is about, and who may do what, first match first."""
 
     why: str
@@ -93,12 +93,12 @@ _LINKED: Final = "(user/relocServiceLink | user/relocClusterLink/relocServiceLin
 _A_NAME: Final = 'val.regex="^([^][]+)$"'
 
 
-def rules(roles: Roles) -> tuple[Rule, ...]:
+def rules(roles: Roles) -> tuple[AccessRule, ...]:
     """The access directives in their order, each about something below the suffix."""
     return (
-        Rule("Administrators do everything.", "", (*_members(roles.administrators, "write"), _GO_ON)),
-        Rule("Passwords are for binding.", "attrs=userPassword", ("anonymous auth", "* none")),
-        Rule(
+        AccessRule("Administrators do everything.", "", (*_members(roles.administrators, "write"), _GO_ON)),
+        AccessRule("Passwords are for binding.", "attrs=userPassword", ("anonymous auth", "* none")),
+        AccessRule(
             "Secrets are for the servers that are linked to the service, directly or through a cluster.",
             "attrs=relocSecret",
             (f'{server(roles)} set="{_LINKED} & this" read', "* none"),
@@ -107,13 +107,13 @@ def rules(roles: Roles) -> tuple[Rule, ...]:
         *_link_rules(roles),
         *_status_rules(roles),
         *_state_rules(roles),
-        Rule("Everyone who has an identity reads the rest.", "", ("users read", "* none")),
+        AccessRule("Everyone who has an identity reads the rest.", "", ("users read", "* none")),
     )
 
 
-def _trigger_rules(roles: Roles) -> Iterator[Rule]:
+def _trigger_rules(roles: Roles) -> Iterator[AccessRule]:
     if roles.triggers:
-        yield Rule(
+        yield AccessRule(
             "Triggers move services: by links, by the active member of a cluster, by a fence. Nothing else. They need "
             "an identity of their own: a server that could add links could read every secret.",
             "attrs=relocServiceLink,relocActive,relocFenced",
@@ -121,15 +121,15 @@ def _trigger_rules(roles: Roles) -> Iterator[Rule]:
         )
 
 
-def _link_rules(roles: Roles) -> Iterator[Rule]:
+def _link_rules(roles: Roles) -> Iterator[AccessRule]:
     below = server(roles)
-    yield Rule(
+    yield AccessRule(
         "A server deletes links and the fence of its own, and adds none.",
         "attrs=relocServiceLink,relocFenced",
         (f"self {_DELETE}", _GO_ON),
     )
     state = "[cn=state,${v1}]"
-    yield Rule(
+    yield AccessRule(
         "The holder deletes the link of the previous one, and the candidate that of a dead holder.",
         f"attrs=relocServiceLink {_A_NAME}",
         (
@@ -138,7 +138,7 @@ def _link_rules(roles: Roles) -> Iterator[Rule]:
             _GO_ON,
         ),
     )
-    yield Rule(
+    yield AccessRule(
         "The active server of a cluster, when it is drained, makes another member the active one.",
         f'filter="(objectClass=relocCluster)" attrs=relocActive {_A_NAME}',
         (
@@ -146,7 +146,7 @@ def _link_rules(roles: Roles) -> Iterator[Rule]:
             _GO_ON,
         ),
     )
-    yield Rule(
+    yield AccessRule(
         "A member makes itself, and nobody else, the active one of a cluster that fails over by itself.",
         f'filter="(&(objectClass=relocCluster)(relocFailover=automatic))" attrs=relocActive {_A_NAME}',
         (
@@ -157,19 +157,19 @@ def _link_rules(roles: Roles) -> Iterator[Rule]:
     )
 
 
-def _status_rules(roles: Roles) -> Iterator[Rule]:
-    yield Rule(
+def _status_rules(roles: Roles) -> Iterator[AccessRule]:
+    yield AccessRule(
         "A server creates and writes its own status, cn=status below its entry.",
         'filter="(objectClass=relocServer)" attrs=children',
         (f"self {_ADD}", _GO_ON),
     )
     yield from _created(roles, "relocServerStatus", "status", (f"{_MY_CHILD} {_named('status')} {_ADD}", _GO_ON))
-    yield Rule("", _attributes_of("relocServerStatus"), (f"{_MY_CHILD} write", _GO_ON))
+    yield AccessRule("", _attributes_of("relocServerStatus"), (f"{_MY_CHILD} write", _GO_ON))
 
 
-def _state_rules(roles: Roles) -> Iterator[Rule]:
+def _state_rules(roles: Roles) -> Iterator[AccessRule]:
     linked = f'{server(roles)} set="{_LINKED} & '
-    yield Rule(
+    yield AccessRule(
         "A linked server creates and writes the state, cn=state below the service. Who has lost its link is still the "
         "holder until it has handed over, and a candidate until it has withdrawn.",
         'filter="(objectClass=relocService)" attrs=children',
@@ -177,28 +177,28 @@ def _state_rules(roles: Roles) -> Iterator[Rule]:
     )
     by = (f"{_MY_CHILD} read", f"{server(roles)} {_named('state')} {_ADD}", _GO_ON)
     yield from _created(roles, "relocServiceState", "state", by)
-    yield Rule(
+    yield AccessRule(
         "",
         _attributes_of("relocServiceState"),
         (f"{server(roles)} dnattr=relocHolder write", f'{linked}this/-1" write', _GO_ON),
     )
-    yield Rule(
+    yield AccessRule(
         "",
         'filter="(objectClass=relocServiceState)" attrs=relocCandidate',
         (f"{server(roles)} dnattr=relocCandidate {_DELETE}", _GO_ON),
     )
 
 
-def _created(roles: Roles, object_class: str, name: str, by: tuple[str, ...]) -> Iterator[Rule]:
+def _created(roles: Roles, object_class: str, name: str, by: tuple[str, ...]) -> Iterator[AccessRule]:
     """Create an entry of that class and name, where its parent allows it, with nothing that is not of the class.
 
     The rule on the parent's `children` asks who may. It is looked at for writing only, these for each entry that is
     read: none of them has a set that looks anything up.
     """
     of_class = f'filter="(objectClass={object_class})"'
-    yield Rule("", f"{of_class} attrs=entry", by)
+    yield AccessRule("", f"{of_class} attrs=entry", by)
     for what in (f"attrs=objectClass val={object_class}", f"attrs=cn val={name}"):
-        yield Rule("", f"{of_class} {what}", (f"{server(roles)} {_ADD}", _GO_ON))
+        yield AccessRule("", f"{of_class} {what}", (f"{server(roles)} {_ADD}", _GO_ON))
 
 
 def _named(name: str) -> str:

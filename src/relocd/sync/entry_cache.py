@@ -12,14 +12,14 @@ from typing import Final
 
 from relocd.model.entries import Entry, EntryUUID
 
-__all__ = ["Spare"]
+__all__ = ["EntryCache"]
 
 # What CPython needs besides the values themselves, roughly: the entry with its name and mapping, and each value.
 _ENTRY_BYTES: Final = 800
 _VALUE_BYTES: Final = 120
 
 
-class Spare:
+class EntryCache:
     """Entries by identity, at most `limit_bytes` of them; the first to come stay."""
 
     def __init__(self, limit_bytes: int) -> None:

@@ -9,7 +9,7 @@ from relocd.model.entries import Entry, EntryUUID
 __all__ = [
     "Cookie",
     "Deleted",
-    "Lost",
+    "SearchLost",
     "Present",
     "PresentPhaseEnd",
     "RefreshDone",
@@ -71,10 +71,10 @@ class Cookie:
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class SearchLost:
     """The search ended or could not start; `reason` says why and what to do. The feed tries again by itself."""
 
     reason: str
 
 
-SyncEvent = Started | Upsert | Deleted | Present | PresentPhaseEnd | RefreshDone | Cookie | Lost
+SyncEvent = Started | Upsert | Deleted | Present | PresentPhaseEnd | RefreshDone | Cookie | SearchLost

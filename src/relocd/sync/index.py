@@ -18,7 +18,7 @@ from relocd.model.dn import DN
 from relocd.model.entries import Entry, EntryUUID, Problem
 from relocd.model.parse import STATE_RDN, Model, kinds, parsed
 
-__all__ = ["Content", "Record", "Whole", "reduced", "whole"]
+__all__ = ["Index", "Record", "Whole", "reduced", "whole"]
 
 _LINKS: Final = ("relocservicelink", "relocclusterlink")
 _SERVERS: Final = ("relocactive", "relocholder", "reloccandidate", "relocprevious")
@@ -105,7 +105,7 @@ class _Users:
                 del self._users[key]
 
 
-class Content:
+class Index:
     """Records by identity, by name, by what is above them and by what they link to; all are always consistent."""
 
     def __init__(self, records: Iterable[Record] = (), former: Mapping[str, EntryUUID] | None = None) -> None:

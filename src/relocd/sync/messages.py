@@ -21,7 +21,7 @@ __all__ = [
     "IdSet",
     "NewCookie",
     "PhaseEnd",
-    "State",
+    "EntryState",
     "SyncInfo",
     "SyncState",
     "sync_info",
@@ -42,7 +42,7 @@ _REFRESH_ONLY: Final = b"\x01"
 _REFRESH_AND_PERSIST: Final = b"\x03"
 
 
-class State(IntEnum):
+class EntryState(IntEnum):
     """What an entry's message says about it (section 2.2)."""
 
     PRESENT = 0
@@ -55,7 +55,7 @@ class State(IntEnum):
 class SyncState:
     """The Sync State control of one entry (section 2.2)."""
 
-    state: State
+    state: EntryState
     uuid: EntryUUID
     cookie: str | None
 
@@ -99,7 +99,7 @@ def sync_state(value: bytes) -> SyncState:
     found = list(elements(_only(value, SEQUENCE)))
     try:
         (state_tag, state), (uuid_tag, uuid), *rest = found
-        known = State(int.from_bytes(state))
+        known = EntryState(int.from_bytes(state))
     except ValueError as error:
         raise Invalid(f"a Sync State control is malformed: {value.hex()}") from error
     if (state_tag, uuid_tag) != (ENUMERATED, OCTETS):

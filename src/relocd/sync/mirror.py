@@ -13,7 +13,7 @@ Invariants.
   are followed, too.
 - Where events cannot be true together, or an entry exists of which the search does not tell more, there is a `doubt`:
   the last snapshot stays until a search without a cookie has told everything.
-- A link whose target was renamed still finds it (`Content`); the snapshot says so as a problem.
+- A link whose target was renamed still finds it (`Index`); the snapshot says so as a problem.
 - Entries of concern are whole. Those that came to be of concern after they were sent are taken from the spare ones, or
   are `missing` until `fill` brings what a direct read found; until then they are unknown in the snapshot.
 
@@ -33,19 +33,19 @@ from relocd.model.entries import Entry, EntryUUID
 from relocd.model.parse import kinds
 from relocd.model.snapshot import Snapshot
 from relocd.sync.cookie import SyncCookie
-from relocd.sync.entry_cache import Spare
+from relocd.sync.entry_cache import EntryCache
 from relocd.sync.events import (
     Cookie,
     Deleted,
-    Lost,
     Present,
     PresentPhaseEnd,
     RefreshDone,
+    SearchLost,
     Started,
     SyncEvent,
     Upsert,
 )
-from relocd.sync.index import Content, Record, reduced, whole
+from relocd.sync.index import Index, Record, reduced, whole
 from relocd.sync.interest import concern_of
 from relocd.sync.refresh import Refresh
 from relocd.sync.view import snapshot_of
@@ -81,8 +81,8 @@ class Mirror:
         self._cookie = Cookie(saved.cookie if saved else "")
         self._doubt = ""
         self._sought: set[EntryUUID] = set()  # unknown entries for which a search without a cookie was wanted already
-        self._content = Content(saved.records, saved.former) if saved else Content()
-        self._spare = Spare(spare_bytes)
+        self._content = Index(saved.records, saved.former) if saved else Index()
+        self._spare = EntryCache(spare_bytes)
         self._refresh: Refresh | None = None
         self._resumed = False  # the search goes on from a cookie
         self._refreshed = False  # at least one refresh is complete
@@ -210,7 +210,7 @@ class Mirror:
                 self._cookie = event
                 if self._resumed and not resumable:
                     self.distrust(_PASSED_OVER)
-            case Lost():
+            case SearchLost():
                 pass  # what was named is true; a refresh that was cut short ends with the next one
 
     def _send(self, entry: Entry) -> None:

@@ -20,7 +20,7 @@ from relocd.errors import Invalid, Unavailable
 from relocd.model.entries import Entry
 from relocd.sync.cookie import SyncCookie
 from relocd.sync.events import Cookie, Deleted, Present, PresentPhaseEnd, RefreshDone, SyncEvent, Upsert
-from relocd.sync.messages import IdSet, NewCookie, PhaseEnd, State, SyncInfo, SyncState
+from relocd.sync.messages import EntryState, IdSet, NewCookie, PhaseEnd, SyncInfo, SyncState
 
 __all__ = ["Session"]
 
@@ -43,9 +43,9 @@ class Session:
         Such an entry exists: it is said to be present, so that what is known of it is not taken for gone.
         """
         event: SyncEvent
-        if state.state is State.DELETE:
+        if state.state is EntryState.DELETE:
             event = Deleted((state.uuid,))
-        elif state.state is State.PRESENT or entry is None:
+        elif state.state is EntryState.PRESENT or entry is None:
             event = Present((state.uuid,))
         else:
             event = Upsert(entry)

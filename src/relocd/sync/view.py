@@ -8,13 +8,13 @@ from relocd.model.dn import DN
 from relocd.model.entries import Cluster, EntryUUID, Problem, Server, Service, ServiceState
 from relocd.model.parse import Model
 from relocd.model.snapshot import Snapshot
-from relocd.sync.index import Content, Record
-from relocd.sync.interest import Concern
+from relocd.sync.index import Index, Record
+from relocd.sync.interest import Interest
 
 __all__ = ["snapshot_of"]
 
 
-def snapshot_of(content: Content, me: Record | None, my_dn: DN, concern: Concern) -> Snapshot:
+def snapshot_of(content: Index, me: Record | None, my_dn: DN, concern: Interest) -> Snapshot:
     """The entries of concern as values, with every name that their links use and every problem in them."""
     records = [record for uuid in sorted(concern.uuids) if (record := content.get(uuid)) is not None]
     values = [record.whole.value for record in records if record.whole and record.whole.value]
@@ -40,7 +40,7 @@ def snapshot_of(content: Content, me: Record | None, my_dn: DN, concern: Concern
     )
 
 
-def _states(content: Content, records: Iterable[Record]) -> dict[EntryUUID, ServiceState | None]:
+def _states(content: Index, records: Iterable[Record]) -> dict[EntryUUID, ServiceState | None]:
     """The states by the services they are about."""
     found: dict[EntryUUID, ServiceState | None] = {}
     for record in records:
@@ -69,7 +69,7 @@ def _links(value: Server | Cluster) -> Iterator[DN]:
         yield value.active
 
 
-def _problems(content: Content, me: Record | None, my_dn: DN, records: Iterable[Record]) -> Iterator[Problem]:
+def _problems(content: Index, me: Record | None, my_dn: DN, records: Iterable[Record]) -> Iterator[Problem]:
     if me is None:
         yield Problem(
             str(my_dn),
@@ -88,7 +88,7 @@ def _problems(content: Content, me: Record | None, my_dn: DN, records: Iterable[
                 yield from _link_problems(content, value, link)
 
 
-def _link_problems(content: Content, value: Server | Cluster, link: DN) -> Iterator[Problem]:
+def _link_problems(content: Index, value: Server | Cluster, link: DN) -> Iterator[Problem]:
     target = content.named(link.key)
     if target is None:
         yield Problem(str(value.dn), f"links to {link}, which does not exist; add it, correct the link, or remove it")

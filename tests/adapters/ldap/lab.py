@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 from relocd.adapters.ldap.feed import LdapFeed
 from relocd.model.settings import DirectorySettings
-from relocd.sync.events import Cookie, Deleted, Lost, Present, RefreshDone, Started, Upsert
+from relocd.sync.events import Cookie, Deleted, Present, RefreshDone, SearchLost, Started, Upsert
 from tests.lab.slapd.slapd import SUFFIX
 
 UNLIMITED = ["limits * size=unlimited"]  # slapd's own limit is 500 entries
@@ -37,7 +37,7 @@ class Followed:
         async for batch in feed.batches():
             self.batches.append(list(batch))
             self.events += batch
-            self.times += [time.monotonic() for event in batch if isinstance(event, Lost)]
+            self.times += [time.monotonic() for event in batch if isinstance(event, SearchLost)]
             self._more.set()
 
     async def until(self, condition: Callable[[], object], deadline_s: float = DEADLINE_S):
@@ -73,7 +73,7 @@ class Followed:
 
     @property
     def losses(self):
-        return " | ".join(event.reason for event in self.of(Lost))
+        return " | ".join(event.reason for event in self.of(SearchLost))
 
     @property
     def present(self):

@@ -9,7 +9,7 @@ import pytest
 
 from relocd.adapters.ldap.feed import LdapFeed
 from relocd.sync.cookie import SyncCookie
-from relocd.sync.events import Cookie, Deleted, Lost, RefreshDone, Started, Upsert
+from relocd.sync.events import Cookie, Deleted, RefreshDone, SearchLost, Started, Upsert
 from tests.adapters.ldap.lab import (
     SERVICES,
     UNLIMITED,
@@ -148,7 +148,7 @@ class TestThread:
 
     async def test_closing_while_all_are_dead_is_prompt(self):
         async with following(settings_for("ldap://127.0.0.1:1", retry_min_s=30, retry_max_s=60)) as followed:
-            await followed.until(lambda: followed.of(Lost))
+            await followed.until(lambda: followed.of(SearchLost))
             started = time.monotonic()
             await followed.feed.aclose()
             assert time.monotonic() - started < 0.5

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from relocd.adapters.ldap import feed
-from relocd.sync.events import Deleted, Lost, RefreshDone, Started, Upsert
+from relocd.sync.events import Deleted, RefreshDone, SearchLost, Started, Upsert
 from tests.adapters.ldap.lab import UNLIMITED, change, deleted, following, renamed, replaced, settings_for
 from tests.lab.slapd.slapd import SUFFIX, Slapd, base_ldif, service_dn, service_ldif
 
@@ -32,7 +32,7 @@ async def test_a_killed_server_is_noticed_and_found_again(slapd):
     async with following(settings_for(slapd.uri)) as followed:
         await followed.refreshed()
         slapd.kill()
-        await followed.until(lambda: followed.of(Lost))
+        await followed.until(lambda: followed.of(SearchLost))
         assert followed.feed.current_uri is None
         slapd.start()
         await followed.refreshed(2)
@@ -60,18 +60,18 @@ async def test_restarts_that_find_no_search_do_not_end_the_next_one(slapd):
     slapd.stop()
     async with following(settings_for(slapd.uri, retry_min_s=600.0, retry_max_s=600.0)) as followed:
         for count in range(1, 4):
-            await followed.until(lambda: len(followed.of(Lost)) >= count)  # noqa: B023 - used up in its round
+            await followed.until(lambda: len(followed.of(SearchLost)) >= count)  # noqa: B023 - used up in its round
             followed.feed.restart("(objectClass=*)")
         slapd.start()
         followed.feed.restart("(objectClass=*)")
         await followed.refreshed()
-        assert not any(isinstance(event, Lost) and "begun anew" in event.reason for event in followed.events)
+        assert not any(isinstance(event, SearchLost) and "begun anew" in event.reason for event in followed.events)
 
 
 async def test_in_a_hurry_a_server_that_returned_is_found_at_once(slapd):
     slapd.stop()
     async with following(settings_for(slapd.uri, retry_min_s=600.0, retry_max_s=600.0)) as followed:
-        await followed.until(lambda: followed.of(Lost))
+        await followed.until(lambda: followed.of(SearchLost))
         slapd.start()
         followed.feed.hurry()
         await followed.refreshed()
@@ -96,7 +96,7 @@ async def test_a_server_that_hangs_in_the_middle_of_a_refresh_is_noticed():
             async with following(settings) as followed:
                 await followed.until(lambda followed=followed: followed.of(Upsert))
                 slapd.pause()
-                await followed.until(lambda followed=followed: followed.of(Lost))
+                await followed.until(lambda followed=followed: followed.of(SearchLost))
                 in_the_middle = not followed.of(RefreshDone)
                 slapd.resume()
                 await followed.refreshed()
@@ -109,7 +109,7 @@ async def test_a_quiet_server_is_asked_and_kept(slapd):
     async with following(settings_for(slapd.uri, silence_timeout_s=0.05)) as followed:
         await followed.refreshed()
         await asyncio.sleep(0.4)
-        assert not followed.of(Lost)
+        assert not followed.of(SearchLost)
 
 
 async def test_an_empty_server_says_nothing(slapd):
@@ -170,14 +170,14 @@ async def test_the_second_server_is_used_when_the_first_is_dead(slapd):
         await followed.refreshed()
         assert followed.feed.current_uri == slapd.uri
     assert followed.events[0] == Started(slapd.uri, fresh=True)
-    assert not followed.of(Lost)
+    assert not followed.of(SearchLost)
 
 
 async def test_every_server_is_named_when_all_are_dead():
     async with following(settings_for("ldap://127.0.0.1:1", "ldap://127.0.0.1:2")) as followed:
-        await followed.until(lambda: len(followed.of(Lost)) >= 3)
-    assert "ldap://127.0.0.1:1" in followed.of(Lost)[0].reason
-    assert "ldap://127.0.0.1:2" in followed.of(Lost)[0].reason
+        await followed.until(lambda: len(followed.of(SearchLost)) >= 3)
+    assert "ldap://127.0.0.1:1" in followed.of(SearchLost)[0].reason
+    assert "ldap://127.0.0.1:2" in followed.of(SearchLost)[0].reason
 
 
 async def test_a_wrong_password_is_said_and_tried_again(slapd, tmp_path):
@@ -202,5 +202,5 @@ async def test_a_size_limit_is_named():
 async def test_a_server_without_the_overlay_is_named(slapd):
     settings = settings_for(slapd.ldapi_uri, bind="external", base="cn=config")
     async with following(settings) as followed:
-        await followed.until(lambda: followed.of(Lost))
+        await followed.until(lambda: followed.of(SearchLost))
     assert "overlay syncprov" in followed.losses

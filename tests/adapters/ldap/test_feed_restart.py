@@ -7,11 +7,11 @@ import time
 import pytest
 
 from relocd.adapters.ldap.feed import LdapFeed
-from relocd.agent.liveness.heartbeat import Pulse
+from relocd.agent.liveness.heartbeat import Heartbeat
 from relocd.model.dn import DN
 from relocd.model.parse import search_filter
 from relocd.model.settings import HandoverSettings
-from relocd.sync.events import Lost, RefreshDone, Started, Upsert
+from relocd.sync.events import RefreshDone, SearchLost, Started, Upsert
 from tests.adapters.ldap.lab import DEADLINE_S, change, following, renamed, replaced, settings_for
 from tests.adapters.ldap.writer_lab import directory, writer_for
 from tests.lab.slapd.ldif import record
@@ -140,7 +140,7 @@ class TestRestart:
         async with following(settings_for(slapd.uri), search_filter(NODE1)) as followed:
             await followed.refreshed()
             slapd.stop()
-            await followed.until(lambda: followed.of(Lost))
+            await followed.until(lambda: followed.of(SearchLost))
             followed.feed.restart(search_filter(NODE2))
             slapd.start()
             await followed.until(lambda: len(followed.of(RefreshDone)) >= 2)
@@ -156,7 +156,7 @@ class TestRestart:
 
 
 class TestHeartbeat:
-    """`Pulse`, the writer, slapd, the search and back."""
+    """`Heartbeat`, the writer, slapd, the search and back."""
 
     LEASE = HandoverSettings(lease_s=2.0)
 
@@ -166,7 +166,7 @@ class TestHeartbeat:
         happened = []
         writer = writer_for(slapd)
         async with writer, LdapFeed(settings_for(slapd.uri), search_filter(NODE1)) as feed, asyncio.timeout(30):
-            pulse = Pulse(writer, self.LEASE, FakeHeartbeatRecord())
+            pulse = Heartbeat(writer, self.LEASE, FakeHeartbeatRecord())
 
             def missed():
                 happened.append("missed")

@@ -9,7 +9,7 @@ import pytest
 
 from relocd.adapters.ldap import feed
 from relocd.sync.cookie import SyncCookie
-from relocd.sync.events import Cookie, Deleted, Lost, Present, PresentPhaseEnd, Started, Upsert
+from relocd.sync.events import Cookie, Deleted, Present, PresentPhaseEnd, SearchLost, Started, Upsert
 from tests.adapters.ldap.lab import UNLIMITED, change, deleted, following, replaced, settings_for
 from tests.lab.slapd.slapd import SUFFIX, Slapd, base_ldif, service_dn, service_ldif
 
@@ -62,11 +62,11 @@ class TestResume:
         async with following(settings_for(slapd.uri)) as followed:
             await followed.refreshed()
             slapd.stop()
-            await followed.until(lambda: followed.of(Lost))
+            await followed.until(lambda: followed.of(SearchLost))
             slapd.start()
             await followed.refreshed(2)
             assert Started(slapd.uri, fresh=False) in followed.events
-            assert followed.since(Lost)[0] == Started(slapd.uri, fresh=False)
+            assert followed.since(SearchLost)[0] == Started(slapd.uri, fresh=False)
             assert len(followed.names) == 2, "nothing was sent again"
 
     async def test_a_stored_cookie_is_used(self, slapd):
@@ -162,8 +162,8 @@ class TestResume:
             async with following(settings_for(slapd.uri)) as followed:
                 await followed.until(lambda: followed.of(Upsert))
                 slapd.kill()
-                await followed.until(lambda: followed.of(Lost))
-                assert followed.events.index(followed.of(Lost)[0]) < 3000, "in the middle"
+                await followed.until(lambda: followed.of(SearchLost))
+                assert followed.events.index(followed.of(SearchLost)[0]) < 3000, "in the middle"
                 slapd.start()
                 await followed.refreshed()
             assert not any(isinstance(event, Cookie) for event in followed.events[:3000])
@@ -214,7 +214,7 @@ class TestNumbersOfTheFuture:
         async with following(settings_for(slapd.uri, retry_min_s=600.0, retry_max_s=600.0)) as followed:
             await followed.refreshed()
             slapd.stop()
-            await followed.until(lambda: followed.of(Lost))
+            await followed.until(lambda: followed.of(SearchLost))
             slapd.start()
             await change(slapd, replaced(service_dn("web"), "description", "meanwhile"))
             followed.feed.hurry()

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from relocd.sync.events import Cookie, Deleted, Lost, Present, RefreshDone, Started, Upsert
+from relocd.sync.events import Cookie, Deleted, Present, RefreshDone, SearchLost, Started, Upsert
 from relocd.sync.session import Session
 from tests.adapters.ldap.lab import following, settings_for
 from tests.adapters.ldap.scripted_provider import (
@@ -73,9 +73,9 @@ async def test_an_end_of_the_search_is_lost_and_started_again(end, reason):
     with scripted([entry("cn=web", WEB), refresh_done(), end], [refresh_done()]) as uri:
         async with following(settings_for(uri)) as followed:
             await followed.refreshed(2)
-    assert reason in followed.of(Lost)[0].reason
+    assert reason in followed.of(SearchLost)[0].reason
     assert [type(event) for event in followed.events] == [
-        *(Started, Upsert, RefreshDone, Cookie, Lost),
+        *(Started, Upsert, RefreshDone, Cookie, SearchLost),
         *(Started, RefreshDone, Cookie),
     ]
     assert followed.of(Started)[1] == Started(uri, fresh=False)
@@ -125,7 +125,7 @@ async def test_a_malformed_message_ends_the_search_and_the_next_one_brings_the_t
     with scripted([*begun, message], whole) as uri:
         async with following(settings_for(uri)) as followed:
             await followed.refreshed(1 + refreshed)
-    assert followed.of(Lost)[0].reason.startswith(uri)
+    assert followed.of(SearchLost)[0].reason.startswith(uri)
     assert followed.present == {"web", "ntp"}
 
 
@@ -133,7 +133,7 @@ async def test_a_server_that_spoils_every_search_is_asked_less_and_less():
     spoilt = [entry("cn=web", WEB), refresh_done(), raw_entry(b"cn=\xff", value=_STATE)]
     with scripted(spoilt) as uri:
         async with following(settings_for(uri, retry_min_s=0.01, retry_max_s=600.0)) as followed:
-            await followed.until(lambda: len(followed.of(Lost)) >= 7)
+            await followed.until(lambda: len(followed.of(SearchLost)) >= 7)
             took_s = followed.times[-1] - followed.times[0]
     assert took_s > 0.01 * (1 + 2 + 4 + 8 + 16) / 2
 

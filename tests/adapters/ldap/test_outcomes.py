@@ -5,7 +5,7 @@ import inspect
 import ldap
 import pytest
 
-from relocd.adapters.ldap.outcomes import VERDICTS, Verdict, outcome_of
+from relocd.adapters.ldap.outcomes import VERDICTS, WriteVerdict, outcome_of
 from relocd.errors import Failed, Unavailable
 from relocd.model.writes import Conflict, Exists, Lost, Unknown
 
@@ -19,7 +19,7 @@ LOST = {
     ldap.NO_SUCH_OBJECT: Conflict.NO_SUCH_OBJECT,
     ldap.TYPE_OR_VALUE_EXISTS: Conflict.VALUE_EXISTS,
 }
-ERRORS = {Verdict.REFUSED: Failed, Verdict.LATER: Unavailable}
+ERRORS = {WriteVerdict.REFUSED: Failed, WriteVerdict.LATER: Unavailable}
 
 
 def of(verdict):
@@ -39,7 +39,7 @@ def test_every_class_has_an_outcome(kind):
             with pytest.raises(ERRORS[verdict], match=r"^server: doing: ") as caught:
                 outcome_of("server: doing", error)
             assert caught.value.__cause__ is error
-        elif verdict is Verdict.EXISTS:
+        elif verdict is WriteVerdict.EXISTS:
             assert outcome_of("server: doing", error) == Exists()
         else:
             outcome = outcome_of("server: doing", error)
@@ -54,7 +54,7 @@ def test_lost_names_which():
     )
 
 
-@pytest.mark.parametrize("kind", of(Verdict.REFUSED) + of(Verdict.LATER), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", of(WriteVerdict.REFUSED) + of(WriteVerdict.LATER), ids=lambda kind: kind.__name__)
 def test_only_a_server_can_refuse(kind):
     """What the library makes up by itself has a number below zero, and says nothing about what the server did."""
     assert kind is ldap.X_PROXY_AUTHZ_FAILURE or 0 < kind.errnum < 128

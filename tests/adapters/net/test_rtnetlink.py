@@ -14,7 +14,7 @@ import pytest
 from relocd.adapters.net import rtnetlink
 from relocd.adapters.net.address_table import Assigned, Change
 from relocd.adapters.net.rtnetlink import RouteSocket
-from relocd.adapters.net.rtnetlink_messages import Answer, Interrupted, read
+from relocd.adapters.net.rtnetlink_messages import Interrupted, KernelAnswer, read
 from relocd.errors import Failed, Unavailable
 
 NEW_ADDRESS, ERROR, DONE = 20, 2, 3
@@ -108,5 +108,5 @@ def test_addresses_of_other_families_are_left_out():
 def test_a_message_that_cannot_be_read_hides_no_other(caplog):
     nameless = address(socket.AF_INET)
     told = list(read(message(NEW_ADDRESS, 1, nameless) + message(DONE, 7, flags=MULTI | INTERRUPTED)))
-    assert told == [Interrupted(7), Answer(7, None)]
+    assert told == [Interrupted(7), KernelAnswer(7, None)]
     assert "a netlink message cannot be read" in caplog.text

@@ -17,7 +17,7 @@ from watchdog.events import (
     FileOpenedEvent,
 )
 
-from relocd.adapters.templates.folder_watch import _Handler
+from relocd.adapters.templates.folder_watch import _EventHandler
 from relocd.adapters.templates.template_sets import FolderTemplateSets
 from relocd.errors import Invalid
 from tests.adapters.templates.set_writing import MANIFEST, no_descriptors, write_set
@@ -101,7 +101,7 @@ class TestWatch:
     )
     def test_what_counts_as_a_change(self, event, concerns):
         noted = []
-        _Handler(lambda: noted.append(event), [Path("/etc/sets")]).on_any_event(event)
+        _EventHandler(lambda: noted.append(event), [Path("/etc/sets")]).on_any_event(event)
         assert noted == ([event] if concerns else [])
 
     async def test_a_set_that_breaks_and_is_mended(self, sets, folder):

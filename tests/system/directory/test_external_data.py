@@ -152,7 +152,7 @@ def test_a_server_without_the_data_is_not_ready_and_takes_nothing_away(scene: Sc
 def test_a_mount_that_fails_gives_the_service_back_and_no_address_was_raised(scene: Scene) -> None:
     scene.start(node2="/dev/null /srv/relocd/web ext4 defaults 0 0\n")
     scene.slapd.modify(link_ldif("web", "node2"))
-    scene.nodes["node2"].wait_for(lambda line: line.fields.get("step") == "GiveBack", timeout_s=PATIENCE_S)
+    scene.nodes["node2"].wait_for(lambda line: line.fields.get("step") == "FailBack", timeout_s=PATIENCE_S)
     until(lambda: scene.serves("node1") and state(scene.slapd, "web").generation == 3, PATIENCE_S)
     assert scene.has_mounted("node1")
     assert not [each for each in scene.actions("node2") if each.startswith("raise")]

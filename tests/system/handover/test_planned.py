@@ -112,7 +112,7 @@ def test_unit_that_fails_to_start_sends_the_service_back(staged):
     assert outage_ns(watch.probes, began, ended) < 2000 * MS
     assert (links(stage.slapd, "node1"), links(stage.slapd, "node2")) == ({"web"}, frozenset())
     assert stage.holders() == ["node1"]
-    gave_back = stage.nodes["node2"].wait_for(lambda line: line.fields.get("step") == "GiveBack")
+    gave_back = stage.nodes["node2"].wait_for(lambda line: line.fields.get("step") == "FailBack")
     assert "could not be activated" in gave_back.fields["reason"]
 
 

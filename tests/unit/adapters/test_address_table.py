@@ -7,7 +7,7 @@ from ipaddress import ip_interface
 
 import pytest
 
-from relocd.adapters.net.address_table import Assigned, Change, Link, Picture
+from relocd.adapters.net.address_table import AddressTable, Assigned, Change, Link
 
 LINK = Link(2, "eth0", bytes(6), up=True, promotes=False)
 OTHER = Link(3, "eth1", bytes(6), up=True, promotes=False)
@@ -17,8 +17,8 @@ def assigned(text: str, index: int = 2, *, protocol: int | None = None, secondar
     return Assigned(index, ip_interface(text), protocol, secondary)
 
 
-def picture(*facts: Link | Assigned) -> Picture:
-    made = Picture()
+def picture(*facts: Link | Assigned) -> AddressTable:
+    made = AddressTable()
     for fact in facts:
         made.apply(Change(fact, gone=False))
     return made
@@ -26,7 +26,7 @@ def picture(*facts: Link | Assigned) -> Picture:
 
 @pytest.mark.parametrize("fact", [LINK, assigned("192.0.2.1/24")], ids=["link", "address"])
 def test_only_what_differs_is_news(fact):
-    made = Picture()
+    made = AddressTable()
     told = [Change(fact, gone=False), Change(fact, gone=False), Change(fact, gone=True), Change(fact, gone=True)]
     assert [made.apply(change) for change in told] == [True, False, True, False]
 

@@ -10,7 +10,7 @@ import pytest
 
 from relocd.errors import Failed, Unavailable
 from relocd.model.template_set import FileSpec
-from relocd.sync.events import Lost
+from relocd.sync.events import SearchLost
 from tests.support.directory import ModelDirectory
 from tests.support.entries import cluster, server, uuid_of
 from tests.support.fake_directory import FakeOutlets
@@ -93,7 +93,7 @@ class TestNothingActsOnDoubt:
 
     async def test_the_directory_lost(self, lab):
         async with self.served(lab):
-            lab.directory.feed.tell([Lost("connection refused")])
+            lab.directory.feed.tell([SearchLost("connection refused")])
             await self.remains(lab)
             await until(lambda: lab.said.status["directory"]["state"] == "lost")
             assert "connection refused" in lab.said.status["directory"]["detail"]

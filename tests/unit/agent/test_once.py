@@ -8,7 +8,7 @@ from relocd.agent.once import apply_once, difference, plan_once
 from relocd.errors import Failed, Unavailable
 from relocd.model.settings import AgentSettings, DirectorySettings, ServerSettings, Settings
 from relocd.model.template_set import Scope
-from relocd.sync.events import Lost
+from relocd.sync.events import SearchLost
 from tests.support.entries import BASE, ME, cluster, server, service, state, uuid_of
 from tests.support.fake_directory import FakeDirectory
 from tests.support.fakes import FakeServer
@@ -159,14 +159,14 @@ async def test_a_set_of_the_whole_server_goes_after_its_services(host):
 class TestWithoutAnAnswer:
     async def test_when_every_server_was_tried_it_says_why(self, host):
         directory = FakeDirectory()
-        directory.feed.tell([Lost("a: refused")])
-        directory.feed.tell([Lost("b: refused")])
+        directory.feed.tell([SearchLost("a: refused")])
+        directory.feed.tell([SearchLost("b: refused")])
         with pytest.raises(Unavailable, match="a: refused; b: refused"):
             await apply_once(SETTINGS, host.host, directory.ways, 5.0)
 
     async def test_the_second_server_is_tried(self, host):
         directory = FakeDirectory(server("me", services=["web"]), web())
-        directory.feed.tell([Lost("a: refused")])
+        directory.feed.tell([SearchLost("a: refused")])
         assert (await cycle(host, directory=directory)).steps
 
     async def test_after_the_time_limit_it_says_so(self, host):

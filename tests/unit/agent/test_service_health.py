@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from relocd.agent.convergence.host import UNMEASURED
 from relocd.model.mode import Mode
-from relocd.ports import ServiceStanding, Standing
-from relocd.sync.events import Lost
+from relocd.ports import Health, ServiceHealth
+from relocd.sync.events import SearchLost
 from tests.support.entries import cluster, server, service, state
 from tests.support.fakes import until
 from tests.unit.agent.lab import Lab, web
@@ -17,9 +17,9 @@ class Meter(type(UNMEASURED)):
     """Keeps the last standing."""
 
     def __init__(self) -> None:
-        self.now = Standing()
+        self.now = Health()
 
-    def stand(self, standing: Standing) -> None:
+    def stand(self, standing: Health) -> None:
         self.now = standing
 
 
@@ -29,7 +29,7 @@ def lab_of(*entries) -> tuple[Lab, Meter]:
     return lab, meter
 
 
-async def stands(lab: Lab, meter: Meter, wanted: ServiceStanding) -> None:
+async def stands(lab: Lab, meter: Meter, wanted: ServiceHealth) -> None:
     """Wait until a service stands like that."""
     lab.directory.refresh()
     await until(lambda: wanted in meter.now.services)
@@ -38,7 +38,7 @@ async def stands(lab: Lab, meter: Meter, wanted: ServiceStanding) -> None:
 async def test_a_service_that_is_held():
     lab, meter = lab_of(server("me", services=["web"]), web())
     async with lab.agent():
-        await stands(lab, meter, ServiceStanding("web", "active", holds=True, generation=1))
+        await stands(lab, meter, ServiceHealth("web", "active", holds=True, generation=1))
         assert (meter.now.mode, meter.now.current, meter.now.problems) == (Mode.NORMAL, True, 0)
 
 
@@ -46,15 +46,15 @@ async def test_one_that_another_server_is_to_hold():
     members = [server(name, clusters=["pair"]) for name in ("me", "you")]
     lab, meter = lab_of(*members, cluster("pair", services=["web"], active="you"), web())
     async with lab.agent():
-        await stands(lab, meter, ServiceStanding("web", "standby", holds=False, generation=0))
+        await stands(lab, meter, ServiceHealth("web", "standby", holds=False, generation=0))
 
 
 async def test_nobody_need_hold_what_is_shared_or_not_chosen():
     members = [server("me", clusters=["pair"], services=["ntp"]), server("you", clusters=["pair"])]
     lab, meter = lab_of(*members, cluster("pair", services=["web"]), web(), service("ntp"))
     async with lab.agent():
-        await stands(lab, meter, ServiceStanding("web", "standby", holds=None, generation=0))
-        await stands(lab, meter, ServiceStanding("ntp", "active"))
+        await stands(lab, meter, ServiceHealth("web", "standby", holds=None, generation=0))
+        await stands(lab, meter, ServiceHealth("ntp", "active"))
 
 
 async def test_nobody_need_hold_here_what_rests_beside_another():
@@ -71,7 +71,7 @@ async def test_mode_connection_and_problems():
     async with lab.agent():
         lab.directory.refresh()
         await until(lambda: meter.now.problems == 1)
-        lab.directory.feed.tell([Lost("cut")])
+        lab.directory.feed.tell([SearchLost("cut")])
         await until(lambda: not meter.now.current)
         lab.orders.word = Mode.PAUSED
         await until(lambda: meter.now.mode is Mode.PAUSED)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from relocd.agent.worker_pool import Crew
+from relocd.agent.worker_pool import WorkerPool
 from relocd.errors import Failed, Unavailable
 from relocd.model.settings import AgentSettings, DirectorySettings, ServerSettings, Settings, WireSettings
 from relocd.model.template_set import Role
@@ -53,7 +53,7 @@ class Directory:
 @asynccontextmanager
 async def at_work(server, settings=SETTINGS):
     """A crew in a task group of its own; whatever ends the group ends the test."""
-    crew = Crew(server.host, settings, agreement(server.host), lambda: None)
+    crew = WorkerPool(server.host, settings, agreement(server.host), lambda: None)
     begun = asyncio.Event()
 
     async def work():
@@ -219,7 +219,7 @@ class TestForTheWholeServer:
 
     def test_which_service_seems_gone_is_in_doubt_until_it_leaves(self):
         host = FakeServer().host
-        assert not Crew(host, SETTINGS, agreement(host), lambda: None).doubting
+        assert not WorkerPool(host, SETTINGS, agreement(host), lambda: None).doubting
 
     async def test_it_is_begun_in_doubt_but_not_changed(self, server, directory):
         other = replace(HOSTS, context=context("hosts", "half of it"))

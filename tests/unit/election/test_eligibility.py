@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from relocd.election.eligibility import contest, displacing
+from relocd.election.eligibility import displacing, ownership
 from relocd.election.observation import State
 from relocd.model.dn import DN
 from relocd.model.entries import Isolation
 from relocd.sync.mirror import Mirror
 from tests.support.directory import ModelDirectory, snapshot
 from tests.support.entries import ME, cluster, dn, server, service, state, uuid_of
-from tests.unit.election.contests import choice, seen, uuids
+from tests.unit.election.ownerships import eligible, seen, uuids
 
 WEB = service("web", relocAddress="192.0.2.10/24")
 PAIR = [server("me", clusters=["pair"]), server("twin", clusters=["pair"])]
@@ -22,26 +22,26 @@ PAIR = [server("me", clusters=["pair"]), server("twin", clusters=["pair"])]
 @pytest.mark.parametrize(
     ("entries", "expected"),
     [
-        pytest.param([server("me", services=["web"])], choice(direct="me"), id="me, directly"),
+        pytest.param([server("me", services=["web"])], eligible(direct="me"), id="me, directly"),
         pytest.param(
             [server("me", services=["web"]), server("twin", services=["web"]), server("third", services=["else"])],
-            choice(direct="me twin"),
+            eligible(direct="me twin"),
             id="everybody who is linked",
         ),
         pytest.param(
             [*PAIR, cluster("pair", services=["web"], active="twin")],
-            choice(by_cluster="twin", standby="me"),
+            eligible(by_cluster="twin", standby="me"),
             id="the active member, the others stand by",
         ),
-        pytest.param([*PAIR, cluster("pair", services=["web"])], choice(standby="me twin"), id="no active member"),
+        pytest.param([*PAIR, cluster("pair", services=["web"])], eligible(standby="me twin"), id="no active member"),
         pytest.param(
             [*PAIR, cluster("pair", services=["web"], active="gone")],
-            choice(standby="me twin"),
+            eligible(standby="me twin"),
             id="an active server that does not exist",
         ),
         pytest.param(
             [*PAIR, server("third"), cluster("pair", services=["web"], active="third")],
-            choice(standby="me twin"),
+            eligible(standby="me twin"),
             id="an active server that is no member",
         ),
         pytest.param(
@@ -51,12 +51,12 @@ PAIR = [server("me", clusters=["pair"]), server("twin", clusters=["pair"])]
                 cluster("pair", services=["web"], active="twin"),
                 cluster("trio", services=["web"], active="me"),
             ],
-            choice(by_cluster="me twin"),
+            eligible(by_cluster="me twin"),
             id="active in one cluster, standing by in another",
         ),
         pytest.param(
             [server("me", services=["web"], clusters=["pair"]), PAIR[1], cluster("pair", services=["web"])],
-            choice(direct="me", standby="me twin"),
+            eligible(direct="me", standby="me twin"),
             id="directly and through a cluster",
         ),
         pytest.param(
@@ -65,18 +65,18 @@ PAIR = [server("me", clusters=["pair"]), server("twin", clusters=["pair"])]
                 server("twin", clusters=["pair"]),
                 cluster("pair", services=["web"], active="twin", relocFailover="external"),
             ],
-            choice(direct="me"),
+            eligible(direct="me"),
             id="a cluster manager's own service is not ours to agree on",
         ),
         pytest.param(
             [*PAIR, cluster("pair", services=["web"], active="me"), server("third", services=["web"])],
-            choice(direct="third", by_cluster="me", standby="twin"),
+            eligible(direct="third", by_cluster="me", standby="twin"),
             id="through a cluster, and another one directly",
         ),
     ],
 )
 def test_chosen_is_who_is_linked_directly_or_active_in_a_cluster_that_is(entries, expected):
-    assert seen(*entries, WEB).choice == expected
+    assert seen(*entries, WEB).eligible == expected
 
 
 class TestState:
@@ -114,7 +114,7 @@ class TestState:
         assert found.nameless == {ghost}
         assert ghost not in uuids("me twin ghost")
         assert found.names[ghost] == DN.parse(dn("ghost"))
-        assert ghost not in found.choice.all
+        assert ghost not in found.eligible.all
 
     def test_a_renamed_server_holds_by_its_former_name_until_that_is_corrected(self):
         directory = ModelDirectory([self.LINKED, WEB, state("web", holder="me")])
@@ -122,12 +122,12 @@ class TestState:
         mirror.apply(directory.refresh())
         mirror.apply(directory.rename(uuid_of("me"), "myself"))
         found = mirror.snapshot
-        misnamed = contest(found, found.me, found.services[uuid_of("web")], {})
+        misnamed = ownership(found, found.me, found.services[uuid_of("web")], {})
         assert (misnamed.holds, misnamed.is_misnamed) == (True, True)
         assert misnamed.names[uuid_of("me")] == DN.parse(dn("myself"))
         mirror.apply(directory.put(state("web", holder="myself")))
         found = mirror.snapshot
-        assert not contest(found, found.me, found.services[uuid_of("web")], {}).is_misnamed
+        assert not ownership(found, found.me, found.services[uuid_of("web")], {}).is_misnamed
 
 
 def test_fenced_are_the_servers_that_matter_and_are_declared_off():

@@ -11,24 +11,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relocd.election.observation import Choice, GivesWay, Here, Life, Sight, State
+from relocd.election.observation import Eligible, Life, LocalState, Observation, State, YieldReason
 from relocd.election.rules import next_step, watched
 from relocd.election.steps import Keep, Rule
 from relocd.model.entries import EntryUUID
 
 NAMES = ME, TWIN, THIRD = tuple(map(EntryUUID, ("me", "twin", "third")))
 
-READY = Here(active=False, up=False, ready=True, steady=True)
+READY = LocalState(active=False, up=False, ready=True, steady=True)
 UNREADY = replace(READY, ready=False)
 SETTLED = replace(READY, settled=True)
 LEFT_UP = replace(READY, up=True)
-SERVING = Here(active=True, up=True, ready=False, steady=True)
-IDLE = Here(active=False, up=False, ready=False, steady=True)
+SERVING = LocalState(active=True, up=True, ready=False, steady=True)
+IDLE = LocalState(active=False, up=False, ready=False, steady=True)
 SHAKY = replace(IDLE, steady=False)
-FAILED = replace(IDLE, failed=True, sulks=True)
-SULKING = replace(READY, sulks=True)
+FAILED = replace(IDLE, failed=True, failed_here=True)
+SULKING = replace(READY, failed_here=True)
 WAITED = replace(SETTLED, waited=True)
-DRAINED, DISPLACED, FENCED = (replace(SERVING, gives_way=way) for way in GivesWay)
+DRAINED, DISPLACED, FENCED = (replace(SERVING, yield_reason=way) for way in YieldReason)
 GONE = replace(FENCED, active=False, up=False)
 
 
@@ -41,7 +41,7 @@ class Case:
     """What a server sees; the other servers are alive unless they are `silent` or `dead`. All by their names."""
 
     state: State | None
-    here: Here
+    here: LocalState
     direct: str = ""
     by_cluster: str = ""
     standby: str = ""
@@ -52,7 +52,7 @@ class Case:
     def sight(self):
         links = (frozenset(map(EntryUUID, names.split())) for names in (self.direct, self.by_cluster, self.standby))
         lives = {name: self._life(name) for name in NAMES[1:]}
-        return Sight(ME, self.state, Choice(*links), lives)
+        return Observation(ME, self.state, Eligible(*links), lives)
 
     def _life(self, name):
         return Life.DEAD if name in self.dead else Life.SILENT if name in self.silent else Life.ALIVE
@@ -74,12 +74,12 @@ TABLE = {
     "R1 another asked and is silent": (Case(state(None, TWIN), READY, "me twin", silent="twin"), "R1 BecomeCandidate"),
     "R1 settling": (Case(state(None, ME), READY, "me"), "R1 Keep"),
     "R1 settled: swap in": (Case(state(None, ME), SETTLED, "me"), "R1 SwapIn"),
-    "R1 has failed here before": (Case(state(None, ME), replace(SETTLED, sulks=True), "me"), "R1 SwapIn"),
+    "R1 has failed here before": (Case(state(None, ME), replace(SETTLED, failed_here=True), "me"), "R1 SwapIn"),
     "R1 another asks for a lease and does not act": (Case(state(None, TWIN), WAITED, "me twin"), "R1 BecomeCandidate"),
     "R1 not ready": (Case(VACANT, UNREADY, "me"), "R1 Keep"),
     "R1 not chosen": (Case(VACANT, READY, "twin"), "-- Keep"),
     "R1 standing by": (Case(VACANT, READY, standby="me twin"), "-- Keep"),
-    "R1 displaced": (Case(VACANT, replace(READY, gives_way=GivesWay.DISPLACED), "me"), "R1 Keep"),
+    "R1 displaced": (Case(VACANT, replace(READY, yield_reason=YieldReason.DISPLACED), "me"), "R1 Keep"),
     "R1 left up by an earlier run: ask before it is stopped": (Case(VACANT, LEFT_UP, "me"), "R1 BecomeCandidate"),
     "R2 ready": (Case(THEIRS, READY, "me twin"), "R2 BecomeCandidate"),
     "R2 not ready": (Case(THEIRS, UNREADY, "me twin"), "R2 Keep"),
@@ -156,10 +156,10 @@ TABLE = {
     "fenced, settled": (Case(state(ME, ME), replace(GONE, settled=True), "me twin"), "R6 StepDown"),
     "fenced, and another takes over": (Case(ASKED, GONE, "me twin"), "R6 Keep"),
     "fenced, and the candidate is silent": (Case(ASKED, GONE, "me twin", silent="twin"), "R6 BecomeCandidate"),
-    "R5 give back": (Case(state(ME, None, TWIN), FAILED, "me twin"), "R5 GiveBack twin"),
+    "R5 give back": (Case(state(ME, None, TWIN), FAILED, "me twin"), "R5 FailBack twin"),
     "R5 give back to a member that stands by": (
         Case(state(ME, None, TWIN), FAILED, by_cluster="me", standby="twin"),
-        "R5 GiveBack twin",
+        "R5 FailBack twin",
     ),
     "R5 the previous one's link is gone": (Case(state(ME, None, TWIN), FAILED, "me"), "R5 Activate 7"),
     "R5 the previous one is silent, a candidate waits": (
@@ -173,14 +173,14 @@ TABLE = {
     "R5 a candidate alone": (Case(ASKED, FAILED, "me twin"), "R5 HandOver twin"),
     "R5 a candidate by a cluster, too": (Case(ASKED, FAILED, "me", by_cluster="twin"), "R5 HandOver twin"),
     "R5 nobody else": (Case(MINE, FAILED, "me"), "R5 Activate 7"),
-    "R6 the previous one waits": (Case(state(ME, None, TWIN), SERVING, "twin"), "R6 GiveBack twin"),
+    "R6 the previous one waits": (Case(state(ME, None, TWIN), SERVING, "twin"), "R6 FailBack twin"),
     "R6 the previous one only stands by": (Case(state(ME, None, TWIN), SERVING, "third", standby="twin"), "R6 Keep"),
     "R6 a candidate waits": (Case(ASKED, SERVING, "twin"), "R6 HandOver twin"),
     "R6 another is chosen and not ready": (Case(MINE, SERVING, "twin"), "R6 Keep"),
     "R6 another is chosen and not ready, and it does not run": (Case(MINE, IDLE, "twin"), "R6 Activate 7"),
     "R6 the same, unsteady": (Case(MINE, SHAKY, "twin"), "R6 Keep"),
-    "R6 nobody is chosen": (Case(MINE, SERVING), "R6 LetGo"),
-    "R6 nobody is chosen, the others stand by": (Case(state(ME, None, TWIN), SERVING, standby="me twin"), "R6 LetGo"),
+    "R6 nobody is chosen": (Case(MINE, SERVING), "R6 Release"),
+    "R6 nobody is chosen, the others stand by": (Case(state(ME, None, TWIN), SERVING, standby="me twin"), "R6 Release"),
     "R6 drained, a candidate waits": (Case(ASKED, DRAINED, "me twin"), "R6 HandOver twin"),
     "R6 drained, the other is not ready": (Case(MINE, DRAINED, "me twin"), "R6 Keep"),
     "R6 drained, nobody else": (Case(MINE, DRAINED, "me"), "R6 StepDown"),
@@ -239,7 +239,9 @@ def test_next_step(case, expected):
         pytest.param(Case(state(ME, TWIN, THIRD), IDLE, "me"), "", id="holder that has yet to try"),
         pytest.param(Case(state(ME, TWIN, THIRD), IDLE, "twin"), "twin third", id="holder that is not chosen"),
         pytest.param(
-            Case(state(ME, TWIN), replace(IDLE, gives_way=GivesWay.DRAINED), "me"), "twin", id="holder that gives way"
+            Case(state(ME, TWIN), replace(IDLE, yield_reason=YieldReason.DRAINED), "me"),
+            "twin",
+            id="holder that gives way",
         ),
     ],
 )
@@ -250,17 +252,17 @@ def test_watched(case, expected):
 _named = st.none() | st.sampled_from(NAMES)
 _several = st.frozensets(st.sampled_from(NAMES))
 _sights = st.builds(
-    Sight,
+    Observation,
     st.just(ME),
     st.none() | st.builds(State, _named, _named, _named, st.just(7)),
-    st.builds(Choice, _several, _several, _several),
+    st.builds(Eligible, _several, _several, _several),
     st.fixed_dictionaries({TWIN: st.sampled_from(Life), THIRD: st.sampled_from(Life)}),
 )
 _flag = st.booleans()
 _heres = st.builds(
-    Here,
+    LocalState,
     *[_flag] * 10,
-    gives_way=st.none() | st.sampled_from(GivesWay),
+    yield_reason=st.none() | st.sampled_from(YieldReason),
 )
 
 
@@ -280,19 +282,19 @@ def test_every_step_has_a_reason_and_fits_who_the_server_is(sight, here):
         case "ClearCandidate" if not holds:  # left over from two providers, and whoever is not ready takes it away
             assert state.candidate == state.holder
             assert not here.ready
-        case "HandOver" | "GiveBack" | "LetGo" | "StepDown" | "ClearPrevious" | "ClearCandidate":
+        case "HandOver" | "FailBack" | "Release" | "StepDown" | "ClearPrevious" | "ClearCandidate":
             assert holds
         case "Activate":
             assert holds
             assert here.steady
         case "BecomeCandidate" if holds:
-            assert here.gives_way is GivesWay.FENCED
+            assert here.yield_reason is YieldReason.FENCED
             assert not here.up
         case "SwapIn" | "BecomeCandidate":
             assert not holds
             assert here.ready
-            assert ME in sight.choice.all
-            assert here.gives_way is None
+            assert ME in sight.eligible.all
+            assert here.yield_reason is None
         case "Stop":
             assert here.up
 
@@ -302,7 +304,7 @@ def test_a_step_has_a_rule_where_the_server_is_linked_and_its_lease_has_not_run_
     """What the lease and an unknown state decide, they decide before any rule."""
     step, state = next_step(sight, here), sight.state
     before_any_rule = state is None or (here.up and here.expired)
-    unlinked = isinstance(step, Keep) and ME not in sight.choice.all and state is not None and state.holder != ME
+    unlinked = isinstance(step, Keep) and ME not in sight.eligible.all and state is not None and state.holder != ME
     assert (step.rule is None) == (before_any_rule or unlinked)
 
 

@@ -16,11 +16,11 @@ from relocd.election.steps import (
     ClearCandidate,
     ClearPrevious,
     DeleteLink,
-    GiveBack,
+    FailBack,
     Giving,
     HandOver,
     Keep,
-    LetGo,
+    Release,
     StepDown,
     Stop,
     SwapIn,
@@ -32,7 +32,7 @@ from relocd.model.entries import EntryUUID
 from relocd.model.writes import Delete, Done, Exists, Lost, Modification
 from tests.support.entries import dn, server, service, state
 from tests.support.fake_directory import FakeDirectory
-from tests.unit.election.contests import choice, contest_about, short, shown
+from tests.unit.election.ownerships import eligible, ownership_of, short, shown
 
 ME, TWIN, THIRD = map(EntryUUID, ("me", "twin", "third"))
 
@@ -103,7 +103,7 @@ LED = written(ME, TWIN, THIRD)
         ),
         pytest.param(
             LED,
-            GiveBack(LED, THIRD, ""),
+            FailBack(LED, THIRD, ""),
             [
                 "delete relocHolder: me",
                 "add relocHolder: third",
@@ -115,7 +115,7 @@ LED = written(ME, TWIN, THIRD)
         ),
         pytest.param(
             LED,
-            LetGo(LED, ""),
+            Release(LED, ""),
             ["delete relocHolder: me", "delete relocGeneration: 7", "add relocGeneration: 8"],
             id="let go",
         ),
@@ -128,7 +128,7 @@ LED = written(ME, TWIN, THIRD)
     ],
 )
 def test_a_step_changes_the_state_and_nothing_else(before, step, changes):
-    write = write_of(step, contest_about(before))
+    write = write_of(step, ownership_of(before))
     assert isinstance(write, Modification)
     assert short(write.dn) == "state of web"
     assert shown(write.changes) == changes
@@ -141,24 +141,24 @@ def test_a_step_changes_the_state_and_nothing_else(before, step, changes):
         (written(TWIN, ME), Withdraw(""), f"(&(relocGeneration=7)(relocCandidate={dn('me')}))"),
         (LED, ClearPrevious(THIRD, ""), f"(&(relocGeneration=7)(relocPrevious={dn('third')}))"),
         (LED, HandOver(LED, TWIN, ""), f"(&(relocCandidate={dn('twin')})(relocPrevious={dn('third')}))"),
-        (LED, GiveBack(LED, THIRD, ""), f"(relocPrevious={dn('third')})"),
+        (LED, FailBack(LED, THIRD, ""), f"(relocPrevious={dn('third')})"),
         (NOBODY, SwapIn(NOBODY, ME, ""), "(!(relocPrevious=*))"),
         (written(None, ME), SwapIn(written(None, ME), ME, ""), f"(&(relocCandidate={dn('me')})(!(relocPrevious=*)))"),
-        (LED, LetGo(LED, ""), None),
+        (LED, Release(LED, ""), None),
     ],
 )
 def test_what_a_write_replaces_it_compares_first(before, step, assertion):
     """A deletion of what is not there, or a second value, would undo more at a provider that has heard otherwise."""
-    write = write_of(step, contest_about(before))
+    write = write_of(step, ownership_of(before))
     assert isinstance(write, Modification)
     assert write.assertion == assertion
 
 
 def test_a_name_with_signs_of_a_filter_is_escaped_in_it():
     odd = DN.parse("cn=a*(b)ü,dc=org")
-    contest = contest_about(written(TWIN, THIRD))
-    assert contest.entry is not None
-    odd_named = replace(contest, entry=replace(contest.entry, candidate=odd))
+    ownership = ownership_of(written(TWIN, THIRD))
+    assert ownership.entry is not None
+    odd_named = replace(ownership, entry=replace(ownership.entry, candidate=odd))
     write = write_of(BecomeCandidate(THEIRS, ME, ""), odd_named)
     assert isinstance(write, Modification)
     assert write.assertion == r"(&(relocGeneration=7)(relocCandidate=cn=a\2a\28b\29\c3\bc,dc=org))"
@@ -166,7 +166,7 @@ def test_a_name_with_signs_of_a_filter_is_escaped_in_it():
 
 @pytest.mark.parametrize("step", [Keep(""), Stop(""), Activate(7, "")], ids=lambda step: type(step).__name__)
 def test_a_step_on_this_server_alone_writes_nothing(step):
-    assert write_of(step, contest_about(MINE)) is None
+    assert write_of(step, ownership_of(MINE)) is None
     assert step.applied(MINE) == MINE
 
 
@@ -174,7 +174,7 @@ class TestFirst:
     """A state that is not there yet, or that has never changed hands."""
 
     def test_becoming_candidate_creates_the_entry(self):
-        write = write_of(BecomeCandidate(State(), ME, ""), contest_about(None))
+        write = write_of(BecomeCandidate(State(), ME, ""), ownership_of(None))
         assert write == Creation(
             DN.parse(f"cn=state,{dn('web')}"),
             {
@@ -185,22 +185,22 @@ class TestFirst:
         )
 
     def test_swapping_in_adds_the_first_generation(self):
-        write = write_of(SwapIn(State(), ME, ""), contest_about(State(), generation=False))
+        write = write_of(SwapIn(State(), ME, ""), ownership_of(State(), generation=False))
         assert shown(write.changes) == ["add relocHolder: me", "replace relocPrevious", "add relocGeneration: 1"]
 
     def test_what_keeps_the_holder_asserts_that_there_is_no_generation_yet(self):
-        contest = contest_about(written(candidate=ME, generation=0), generation=False)
-        assert write_of(Withdraw(""), contest).assertion == f"(&(!(relocGeneration=*))(relocCandidate={dn('me')}))"
+        ownership = ownership_of(written(candidate=ME, generation=0), generation=False)
+        assert write_of(Withdraw(""), ownership).assertion == f"(&(!(relocGeneration=*))(relocCandidate={dn('me')}))"
 
 
 class TestLinks:
-    LINKED = contest_about(MINE, chosen=choice())
+    LINKED = ownership_of(MINE, chosen=eligible())
 
     def test_deleting_a_link_deletes_the_value_that_is_there_from_that_server(self):
         link = "CN=Web,dc=org"
-        contest = replace(self.LINKED, links={TWIN: DN.parse(link)})
-        write = write_of(DeleteLink(TWIN, ""), contest)
-        assert write == unlinking(contest, TWIN)
+        ownership = replace(self.LINKED, links={TWIN: DN.parse(link)})
+        write = write_of(DeleteLink(TWIN, ""), ownership)
+        assert write == unlinking(ownership, TWIN)
         assert write == Modification(DN.parse(dn("twin")), (Delete("relocServiceLink", (link.encode(),)),))
 
     def test_where_there_is_no_link_nothing_is_written(self):
@@ -208,8 +208,8 @@ class TestLinks:
 
 
 def test_renaming_swaps_the_name_of_the_holder_and_keeps_the_generation():
-    contest = contest_about(MINE)
-    renamed = replace(contest, names={**contest.names, ME: DN.parse(dn("myself"))})
+    ownership = ownership_of(MINE)
+    renamed = replace(ownership, names={**ownership.names, ME: DN.parse(dn("myself"))})
     write = renaming(renamed)
     assert shown(write.changes) == ["delete relocHolder: me", "add relocHolder: myself"]
     assert write.assertion == "(relocGeneration=7)"
@@ -235,17 +235,17 @@ def _allowed(before):
             [ClearCandidate("")] if before.candidate not in {None, "a"} and before.candidate == before.holder else []
         )
     else:
-        steps += [LetGo(before, ""), StepDown(before, "")]
+        steps += [Release(before, ""), StepDown(before, "")]
         steps += [ClearCandidate("") if before.candidate == "a" else BecomeCandidate(before, "a", "")]
         steps += [ClearPrevious(before.previous, "")] if before.previous else []
         steps += [HandOver(before, before.candidate, "")] if before.candidate not in {None, "a"} else []
-        steps += [GiveBack(before, before.previous, "")] if before.previous not in {None, "a"} else []
+        steps += [FailBack(before, before.previous, "")] if before.previous not in {None, "a"} else []
     return steps
 
 
 def contest_of_a(before):
-    contest = contest_about(before, me="a")
-    return replace(contest, names={EntryUUID(name): DN.parse(dn(name)) for name in NAMES})
+    ownership = ownership_of(before, me="a")
+    return replace(ownership, names={EntryUUID(name): DN.parse(dn(name)) for name in NAMES})
 
 
 def sent(write, before):
@@ -303,16 +303,16 @@ class TestAgain:
 
     @given(st.data(), _held)
     def test_what_gives_the_service_away_makes_the_same_state(self, data, before):
-        contest, step = contest_of_a(before), data.draw(giving_steps(before))
-        write = write_of(step, contest)
-        assert changes_holder(again(write, contest))
-        assert sent(again(write, contest), before) == sent(write, before)
+        ownership, step = contest_of_a(before), data.draw(giving_steps(before))
+        write = write_of(step, ownership)
+        assert changes_holder(again(write, ownership))
+        assert sent(again(write, ownership), before) == sent(write, before)
 
     @given(st.data(), _held, _named, _named)
     def test_only_the_generation_or_the_holder_refuses_it(self, data, before, candidate, previous):
         """So once it is lost, no copy that is still on its way can be carried out: a generation never comes back."""
-        contest, step = contest_of_a(before), data.draw(giving_steps(before))
-        resent = again(write_of(step, contest), contest)
+        ownership, step = contest_of_a(before), data.draw(giving_steps(before))
+        resent = again(write_of(step, ownership), ownership)
         outcome, after = sent(resent, replace(before, candidate=candidate, previous=previous))
         assert outcome == Done()
         assert after.generation == before.generation + 1
@@ -321,10 +321,10 @@ class TestAgain:
 
     def test_a_copy_on_its_way_is_lost_though_the_candidate_withdraws_and_asks_again(self):
         before = State("a", "b", None, 1)
-        contest = contest_of_a(before)
-        write = write_of(HandOver(before, EntryUUID("b"), ""), contest)
+        ownership = contest_of_a(before)
+        write = write_of(HandOver(before, EntryUUID("b"), ""), ownership)
         directory = FakeDirectory(service("web"), *map(server, NAMES), state("web", holder="a", generation=1))
-        assert asyncio.run(directory.writer.apply(again(write, contest))) == Done()
+        assert asyncio.run(directory.writer.apply(again(write, ownership))) == Done()
         directory.put(state("web", holder="a", candidate="b", generation=2))
         assert isinstance(asyncio.run(directory.writer.apply(write)), Lost)
 
@@ -338,10 +338,10 @@ class TestAgain:
     )
     def test_what_a_candidate_takes_for_granted_grows_old_so_it_withdraws(self, step):
         """Once that is answered, no copy of the takeover on its way can be carried out."""
-        contest = contest_of_a(step.state)
-        write = write_of(step, contest)
-        assert again(write, contest) == write_of(Withdraw(""), contest)
-        outcome, withdrawn = sent(again(write, contest), step.state)
+        ownership = contest_of_a(step.state)
+        write = write_of(step, ownership)
+        assert again(write, ownership) == write_of(Withdraw(""), ownership)
+        outcome, withdrawn = sent(again(write, ownership), step.state)
         assert (outcome, withdrawn) == (Done(), replace(step.state, candidate=None))
         outcome, after = sent(write, withdrawn)
         assert isinstance(outcome, Lost)
@@ -349,10 +349,10 @@ class TestAgain:
 
     @given(st.data(), _states)
     def test_what_keeps_the_holder_is_sent_as_it_was(self, data, before):
-        contest = contest_of_a(before)
-        write = write_of(data.draw(_steps(before)), contest)
+        ownership = contest_of_a(before)
+        write = write_of(data.draw(_steps(before)), ownership)
         assume(not changes_holder(write))
-        assert again(write, contest) == write
+        assert again(write, ownership) == write
 
 
 def test_of_two_that_create_the_state_one_comes_too_late():

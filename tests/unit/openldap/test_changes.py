@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from relocd.openldap.changes import Add, Modify, ldif
+from relocd.openldap.changes import AddEntry, ModifyEntry, ldif
 
 
 def test_an_add_and_a_modify():
     changes = [
-        Add("cn=a", {"objectClass": ("x", "y"), "cn": ("ä",)}, "it is new"),
-        Modify("cn=b", "it is old", replaced={"sn": (), "cn": ("c",)}, added={"l": (" d",)}),
+        AddEntry("cn=a", {"objectClass": ("x", "y"), "cn": ("ä",)}, "it is new"),
+        ModifyEntry("cn=b", "it is old", replaced={"sn": (), "cn": ("c",)}, added={"l": (" d",)}),
     ]
     assert ldif(changes) == (
         "# it is new\ndn: cn=a\nchangetype: add\nobjectClass: x\nobjectClass: y\ncn:: w6Q=\n\n"
@@ -18,6 +18,6 @@ def test_an_add_and_a_modify():
 
 def test_no_password_is_shown():
     secret = 'rid=1 credentials="ge heim" x=1'
-    shown = ldif([Add("cn=a", {"olcSyncrepl": (secret, "credentials=geheim"), "olcRootPW": ("geheim",)}, "why")])
+    shown = ldif([AddEntry("cn=a", {"olcSyncrepl": (secret, "credentials=geheim"), "olcRootPW": ("geheim",)}, "why")])
     assert "heim" not in shown
     assert "rid=1 credentials=(left out) x=1" in shown

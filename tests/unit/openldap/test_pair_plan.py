@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from relocd.errors import Invalid
-from relocd.openldap.changes import Add
+from relocd.openldap.changes import AddEntry
 from relocd.openldap.config import Config, ConfigEntry
 from relocd.openldap.pair_plan import Pair, pair_plan
 
@@ -29,7 +29,7 @@ LOG = database(3, "cn=relocd-log")
 def created(*databases: ConfigEntry) -> list[str]:
     """The databases that are created, with their numbers."""
     changes = pair_plan(Config(databases), replace(PAIR, administrators="cn=boss,dc=b")).changes
-    return [each.dn for each in changes if isinstance(each, Add) and "olcSuffix" in each.attributes]
+    return [each.dn for each in changes if isinstance(each, AddEntry) and "olcSuffix" in each.attributes]
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_the_folders_are_beside_that_of_the_data():
 
 def test_who_administrates_the_data_administrates_the_pair_unless_others_are_named():
     for pair, expected in ((PAIR, "cn=admin,dc="), (replace(PAIR, administrators="cn=boss,dc=b"), "cn=boss,dc=b")):
-        added = [each.attributes for each in pair_plan(Config((DATA,)), pair).changes if isinstance(each, Add)]
+        added = [each.attributes for each in pair_plan(Config((DATA,)), pair).changes if isinstance(each, AddEntry)]
         (rules,) = [attributes["olcAccess"] for attributes in added if "olcLimits" in attributes]
         assert expected in rules[0]
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from relocd.errors import Invalid
-from relocd.openldap.changes import Add, Modify
+from relocd.openldap.changes import AddEntry, ModifyEntry
 from relocd.openldap.config import Config, ConfigEntry
 from relocd.openldap.role import WantedRole, as_consumer, changes, closing_changes, wanted_role
 
@@ -52,13 +52,13 @@ FOLLOWING = {"olcSyncrepl": f"{{0}}{CONSUMER.consumer.value} filter=x", "olcUpda
 
 def test_a_promotion_is_one_modify_of_what_is_there():
     (change,) = changes(config(**FOLLOWING), PROVIDER)
-    assert isinstance(change, Modify)
+    assert isinstance(change, ModifyEntry)
     assert (change.dn, change.replaced, change.added) == (DATABASE, {"olcSyncrepl": (), "olcUpdateRef": ()}, {})
 
 
 def test_a_demotion_is_one_modify():
     (change,) = changes(config(), CONSUMER)
-    assert isinstance(change, Modify)
+    assert isinstance(change, ModifyEntry)
     assert change.replaced == {"olcSyncrepl": (CONSUMER.consumer.value,), "olcUpdateRef": (CONSUMER.primary,)}
 
 
@@ -67,7 +67,7 @@ class TestClosed:
 
     def test_a_provider_is_closed_by_one_modify_and_once(self):
         (change,) = closing_changes(config(), PROVIDER)
-        assert isinstance(change, Modify)
+        assert isinstance(change, ModifyEntry)
         assert (change.replaced, change.added) == ({"olcReadOnly": ("TRUE",)}, {})
         assert closing_changes(config(olcReadOnly="TRUE"), PROVIDER) == ()
 
@@ -77,7 +77,7 @@ class TestClosed:
     @pytest.mark.parametrize("wanted", [PROVIDER, CONSUMER], ids=["provider", "consumer"])
     def test_its_next_role_opens_it_by_one_modify(self, wanted):
         (change,) = changes(config(olcReadOnly="TRUE"), wanted)
-        assert isinstance(change, Modify)
+        assert isinstance(change, ModifyEntry)
         assert change.replaced["olcReadOnly"] == ("FALSE",)
 
 
@@ -99,7 +99,7 @@ def test_a_consumer_is_changed_when_anything_of_it_is(other):
 def test_what_a_promotion_needs_is_there_before_the_role_changes():
     bare = Config((entry(DATABASE, olcDatabase="{1}mdb", olcSuffix=SUFFIX),))
     kinds = [type(change) for change in changes(bare, CONSUMER)]
-    assert kinds == [Add, Add, Modify]
+    assert kinds == [AddEntry, AddEntry, ModifyEntry]
     assert "olcSyncrepl" in changes(bare, CONSUMER)[-1].replaced
 
 
@@ -108,7 +108,7 @@ def test_an_overlay_that_seldom_writes_down_how_far_it_is_does_it_each_time(foun
     *others, overlay = config().entries
     seldom = entry(overlay.dn, olcOverlay="{0}syncprov", **found)
     (change,) = changes(Config((*others, seldom)), PROVIDER)
-    assert isinstance(change, Modify)
+    assert isinstance(change, ModifyEntry)
     assert (change.dn, change.replaced) == (overlay.dn, {"olcSpCheckpoint": ("1 1",)})
 
 

@@ -134,11 +134,11 @@ class TestContest:
     def test_of_an_exclusive_service_active_is_only_its_holder(self, entries, role):
         found = web_of(self.LINKED, server("twin", services=["web"]), *entries)
         assert (found.role, found.reason) == (role, "linked directly")
-        assert found.contest.choice.direct == {uuid_of("me"), uuid_of("twin")}
+        assert found.ownership.eligible.direct == {uuid_of("me"), uuid_of("twin")}
 
     def test_a_holder_keeps_its_goal_when_its_link_goes(self):
         found = web_of(server("me"), state("web", holder="me"))
-        assert (found.role, found.reason, found.contest.holds) == (Role.ACTIVE, "not linked any more", True)
+        assert (found.role, found.reason, found.ownership.holds) == (Role.ACTIVE, "not linked any more", True)
 
     def test_a_service_that_it_holds_and_that_cannot_be_understood_is_unknown(self):
         found = goals_of(server("me"), service("web", relocAddress="?"), state("web", holder="me"))
@@ -147,7 +147,7 @@ class TestContest:
     def test_a_shared_service_is_everybodys(self):
         entries = [self.LINKED, service("web", relocExclusive="FALSE"), state("web", holder="twin")]
         found = goals_of(*entries).wanted[goal_id(uuid_of("web"))]
-        assert (found.role, found.contest) == (Role.ACTIVE, None)
+        assert (found.role, found.ownership) == (Role.ACTIVE, None)
 
     def test_a_shared_service_whose_state_names_a_server_is_no_goal_of_that(self):
         entries = [server("me"), service("web", relocExclusive="FALSE"), state("web", holder="me")]
@@ -159,7 +159,7 @@ class TestContest:
             cluster("pair", services=["web"], active="me", relocFailover="external"),
             state("web", holder="twin"),
         )
-        assert (found.role, found.files_only, found.contest) == (Role.ACTIVE, True, None)
+        assert (found.role, found.files_only, found.ownership) == (Role.ACTIVE, True, None)
 
 
 def test_a_goal_in_another_role_is_the_same_as_its_templates_see_it_then():

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relocd.model.dn import DN
-from relocd.sync.entry_cache import Spare
+from relocd.sync.entry_cache import EntryCache
 from relocd.sync.mirror import Mirror
 from tests.support.directory import ModelDirectory
 from tests.support.entries import ME, server, service, uuid_of
@@ -15,14 +15,14 @@ LARGE = 10**6
 
 
 def test_what_is_kept_is_the_latest():
-    spare = Spare(LARGE)
+    spare = EntryCache(LARGE)
     spare.keep(service("web", relocParameter="a=1"))
     spare.keep(service("web", relocParameter="a=2"))
     assert spare.get(uuid_of("web")) == service("web", relocParameter="a=2")
 
 
 def test_what_is_dropped_is_gone():
-    spare = Spare(LARGE)
+    spare = EntryCache(LARGE)
     spare.keep(service("web"))
     spare.drop(uuid_of("web"))
     spare.drop(uuid_of("web"))
@@ -30,7 +30,7 @@ def test_what_is_dropped_is_gone():
 
 
 def test_without_room_nothing_is_kept_and_nothing_old_either():
-    spare = Spare(2000)
+    spare = EntryCache(2000)
     spare.keep(service("web"))
     assert spare.get(uuid_of("web"))
     spare.keep(service("web", relocParameter="a=" + "x" * 2000))
@@ -41,7 +41,7 @@ def test_without_room_nothing_is_kept_and_nothing_old_either():
 
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.none() | st.integers(0, 3000))))
 def test_the_limit_holds_whatever_comes_and_goes(changes):
-    spare = Spare(5000)
+    spare = EntryCache(5000)
     for name, length in changes:
         if length is None:
             spare.drop(uuid_of(name))

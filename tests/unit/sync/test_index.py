@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from relocd.model.dn import DN
-from relocd.sync.index import Content, Record, reduced, whole
+from relocd.sync.index import Index, Record, reduced, whole
 from tests.support.entries import cluster, dn, entry, server, service, uuid_of
 
 
@@ -13,11 +13,11 @@ def key(name: str) -> str:
     return DN.parse(dn(name)).key
 
 
-def content(*entries) -> Content:
-    return Content(map(reduced, entries))
+def content(*entries) -> Index:
+    return Index(map(reduced, entries))
 
 
-def name_found(found: Content, name: str) -> str | None:
+def name_found(found: Index, name: str) -> str | None:
     """The short name of the entry that is found at a short name."""
     record = found.named(key(name))
     return None if record is None else record.key.partition("=")[2].partition(",")[0]
@@ -160,11 +160,11 @@ class TestFormerNames:
     def test_they_are_taken_over_from_an_earlier_content(self):
         found = content(server("me", services=["web"]), service("web"))
         found.put(renamed("web", "www"))
-        later = Content(list(found), found.former)
+        later = Index(list(found), found.former)
         assert name_found(later, "web") == "www"
 
     def test_one_of_an_entry_that_is_not_there_is_not_taken_over(self):
-        assert Content([], {key("web"): uuid_of("web")}).former == {}
+        assert Index([], {key("web"): uuid_of("web")}).former == {}
 
 
 @pytest.mark.parametrize("times", [1, 2])

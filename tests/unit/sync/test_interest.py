@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from relocd.model.dn import DN
-from relocd.sync.index import Content, reduced
+from relocd.sync.index import Index, reduced
 from relocd.sync.interest import concern_of
 from tests.support.entries import ME, cluster, dn, server, service, state, uuid_of
 
@@ -27,7 +27,7 @@ LAB = (
 
 
 def concern_in(*entries):
-    content = Content(map(reduced, entries))
+    content = Index(map(reduced, entries))
     return content, concern_of(content, content.get(uuid_of("me")), MY_KEY)
 
 

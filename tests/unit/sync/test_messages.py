@@ -9,10 +9,10 @@ from ldap.syncrepl import SyncInfoMessage, SyncRequestControl, SyncStateControl
 
 from relocd.errors import Invalid
 from relocd.sync.messages import (
+    EntryState,
     IdSet,
     NewCookie,
     PhaseEnd,
-    State,
     SyncState,
     sync_info,
     sync_request,
@@ -44,7 +44,7 @@ TEXT = element(0x04, COOKIE.encode())
 @pytest.mark.parametrize("number", range(4))
 @pytest.mark.parametrize("cookie", [None, COOKIE, COOKIE * 5], ids=["no cookie", "short form", "long form"])
 def test_a_state_is_read(number, cookie):
-    assert sync_state(state(number, cookie)) == SyncState(State(number), UUID, cookie)
+    assert sync_state(state(number, cookie)) == SyncState(EntryState(number), UUID, cookie)
 
 
 @pytest.mark.parametrize(

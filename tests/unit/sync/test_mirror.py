@@ -10,10 +10,10 @@ from relocd.model.dn import DN
 from relocd.sync.events import (
     Cookie,
     Deleted,
-    Lost,
     Present,
     PresentPhaseEnd,
     RefreshDone,
+    SearchLost,
     Started,
     Upsert,
 )
@@ -84,7 +84,7 @@ class TestRefresh:
         """`e-syncRefreshRequired`: the cookie was too old, so nothing says what was deleted since."""
         mirror = mirror_of(directory)
         directory.delete(uuid_of("twin"))
-        mirror.apply([Started(URI, fresh=False), Lost("refresh required"), *directory.refresh(None)])
+        mirror.apply([Started(URI, fresh=False), SearchLost("refresh required"), *directory.refresh(None)])
         assert names(mirror) == {"me", "web"}
 
     def test_repeated_it_changes_nothing(self, directory):
@@ -134,13 +134,13 @@ class TestIncompleteRefresh:
     def test_one_that_was_cut_short_ends_nothing(self, directory, length):
         mirror = mirror_of(directory)
         before = mirror.snapshot
-        mirror.apply([*directory.refresh()[:length], Lost("cut off")])
+        mirror.apply([*directory.refresh()[:length], SearchLost("cut off")])
         assert mirror.snapshot is before
         assert names(mirror) == {"me", "web", "twin"}
 
     def test_the_next_one_forgets_what_the_cut_one_named(self, directory):
         mirror = mirror_of(directory)
-        mirror.apply([Started(URI, fresh=False), Present((uuid_of("twin"),)), Lost("cut off")])
+        mirror.apply([Started(URI, fresh=False), Present((uuid_of("twin"),)), SearchLost("cut off")])
         directory.delete(uuid_of("twin"))
         mirror.apply(directory.refresh())
         assert names(mirror) == {"me", "web"}
@@ -148,7 +148,7 @@ class TestIncompleteRefresh:
     def test_losing_the_search_alone_changes_nothing(self, directory):
         mirror = mirror_of(directory)
         before = mirror.snapshot
-        mirror.apply([Lost("cut off")])
+        mirror.apply([SearchLost("cut off")])
         assert mirror.snapshot is before
         assert mirror.saved is not None
 

@@ -8,8 +8,8 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 
 from relocd.model.dn import DN
 from relocd.model.entries import EntryUUID
-from relocd.sync.events import Lost, Upsert
-from relocd.sync.index import Content, reduced, whole
+from relocd.sync.events import SearchLost, Upsert
+from relocd.sync.index import Index, reduced, whole
 from relocd.sync.interest import concern_of
 from relocd.sync.mirror import Mirror
 from relocd.sync.view import snapshot_of
@@ -93,7 +93,7 @@ class MirrorOfADirectory(RuleBasedStateMachine):
         events = self._in_any_order(data, self.directory.refresh(None if fresh else self.cookie, deletes=deletes))
         if not whole_of_it:
             self.listening = False
-            self.mirror.apply([*events[: data.draw(st.integers(1, len(events) - 2))], Lost("cut off")])
+            self.mirror.apply([*events[: data.draw(st.integers(1, len(events) - 2))], SearchLost("cut off")])
             return
         self.mirror.apply(events)
         self.frozen, self.listening, self.cookie = None, True, self.directory.cookie
@@ -102,7 +102,7 @@ class MirrorOfADirectory(RuleBasedStateMachine):
     @precondition(lambda self: self.listening)
     def lose(self):
         self.listening = False
-        self.mirror.apply([Lost("cut off")])
+        self.mirror.apply([SearchLost("cut off")])
 
     @rule()
     @precondition(lambda self: self.mirror.saved is not None)
@@ -135,10 +135,10 @@ class MirrorOfADirectory(RuleBasedStateMachine):
     def _from_nothing(self, former):
         """The concern and the snapshot, computed once from the whole directory instead of step by step."""
         entries, my_name = self.directory.entries.values(), DN.parse(ME)
-        outline = Content(map(reduced, entries), former)
+        outline = Index(map(reduced, entries), former)
         me = outline.get(self.mirror._me) or outline.named(my_name.key)
         concern = concern_of(outline, me, my_name.key)
-        content = Content((whole(each) if each.uuid in concern.uuids else reduced(each) for each in entries), former)
+        content = Index((whole(each) if each.uuid in concern.uuids else reduced(each) for each in entries), former)
         return concern, snapshot_of(content, me, my_name, concern)
 
     def _changed(self, events) -> None:

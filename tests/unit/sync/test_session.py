@@ -9,7 +9,7 @@ from relocd.model.dn import DN
 from relocd.model.entries import Entry
 from relocd.sync.cookie import SyncCookie
 from relocd.sync.events import Cookie, Deleted, Present, PresentPhaseEnd, RefreshDone, Upsert
-from relocd.sync.messages import IdSet, NewCookie, PhaseEnd, State, SyncState
+from relocd.sync.messages import EntryState, IdSet, NewCookie, PhaseEnd, SyncState
 from relocd.sync.session import Session
 
 UUID = "2f7ea5a2-5f5c-103f-8a3b-f3e9d9d1c9a1"
@@ -29,11 +29,11 @@ def persisting(cookie=A1):
 @pytest.mark.parametrize(
     ("state", "entry", "event"),
     [
-        (State.ADD, ENTRY, Upsert(ENTRY)),
-        (State.MODIFY, ENTRY, Upsert(ENTRY)),
-        (State.DELETE, None, Deleted((UUID,))),
-        (State.PRESENT, None, Present((UUID,))),
-        pytest.param(State.MODIFY, None, Present((UUID,)), id="not understood, and so not gone either"),
+        (EntryState.ADD, ENTRY, Upsert(ENTRY)),
+        (EntryState.MODIFY, ENTRY, Upsert(ENTRY)),
+        (EntryState.DELETE, None, Deleted((UUID,))),
+        (EntryState.PRESENT, None, Present((UUID,))),
+        pytest.param(EntryState.MODIFY, None, Present((UUID,)), id="not understood, and so not gone either"),
     ],
 )
 def test_an_entry_becomes_an_event(state, entry, event):
@@ -41,7 +41,7 @@ def test_an_entry_becomes_an_event(state, entry, event):
 
 
 def test_a_change_is_followed_by_its_cookie():
-    assert persisting().entry(SyncState(State.ADD, UUID, A2), ENTRY) == [Upsert(ENTRY), Cookie(A2)]
+    assert persisting().entry(SyncState(EntryState.ADD, UUID, A2), ENTRY) == [Upsert(ENTRY), Cookie(A2)]
 
 
 def test_the_cookie_of_one_provider_is_merged():
@@ -54,7 +54,7 @@ def test_an_older_cookie_takes_nothing_back():
 
 def test_a_malformed_cookie_is_left_out():
     session = persisting()
-    assert session.entry(SyncState(State.ADD, UUID, "nonsense"), ENTRY) == [Upsert(ENTRY)]
+    assert session.entry(SyncState(EntryState.ADD, UUID, "nonsense"), ENTRY) == [Upsert(ENTRY)]
     assert session.info(NewCookie("")) == []
     assert str(session.cookie) == A1
 
@@ -75,7 +75,7 @@ def test_a_phase_ends(end, events):
 
 def test_cookies_wait_for_the_end_of_the_refresh():
     session = Session(SyncCookie.parse(A1))
-    assert session.entry(SyncState(State.ADD, UUID, A2), ENTRY) == [Upsert(ENTRY)]
+    assert session.entry(SyncState(EntryState.ADD, UUID, A2), ENTRY) == [Upsert(ENTRY)]
     assert session.info(IdSet(True, (UUID,), B1)) == [Deleted((UUID,))]
     assert str(session.cookie) == A1, "a refresh cut short here starts again from where it began"
     assert session.info(PhaseEnd(True, True, None)) == [RefreshDone(), Cookie(BOTH)]
@@ -109,7 +109,7 @@ class TestNumbersThatRunBehind:
 
     @staticmethod
     def changed(session, csn):
-        return session.entry(SyncState(State.MODIFY, UUID, None), replace(ENTRY, csn=csn))
+        return session.entry(SyncState(EntryState.MODIFY, UUID, None), replace(ENTRY, csn=csn))
 
     def test_the_cookie_is_no_point_to_resume_from(self):
         session = persisting(A2)

@@ -26,13 +26,13 @@ import ldap
 
 from relocd.adapters.ldap.connection import Connection, connect
 from relocd.adapters.ldap.errors import NotFound, Refused, StaleCookie
-from relocd.adapters.ldap.search import Emit, PersistentSearch, Plan, Restarted
+from relocd.adapters.ldap.search import Emit, PersistentSearch, Restarted, SearchPlan
 from relocd.adapters.ldap.thread_bridge import Inbox, StopSignal
 from relocd.errors import Invalid, RelocdError
 from relocd.model.dn import DN
 from relocd.model.settings import DirectorySettings
 from relocd.sync.cookie import SyncCookie
-from relocd.sync.events import Lost, Started, SyncEvent
+from relocd.sync.events import SearchLost, Started, SyncEvent
 from relocd.sync.session import Session
 
 __all__ = ["LdapFeed"]
@@ -63,7 +63,7 @@ class LdapFeed:
     ) -> None:
         self._begin = begin
         self._stop = StopSignal()
-        self._follower = _Follower(Plan(settings, filter_), _usable(cookie), self._stop)
+        self._follower = _Follower(SearchPlan(settings, filter_), _usable(cookie), self._stop)
         self._inbox: Inbox | None = None
         self._thread: threading.Thread | None = None
 
@@ -143,7 +143,7 @@ class LdapFeed:
 class _Follower:
     """What the thread does: one search after the other; it `forgets` its cookie before the next one."""
 
-    def __init__(self, plan: Plan, cookie: SyncCookie | None, stop: StopSignal) -> None:
+    def __init__(self, plan: SearchPlan, cookie: SyncCookie | None, stop: StopSignal) -> None:
         self.uri: str | None = None
         self.plan = plan
         self.forgets = False
@@ -175,10 +175,10 @@ class _Follower:
             if self._stop.is_set():
                 return False
             if not session.refreshing:
-                emit([Lost(reasons[-1])])
+                emit([SearchLost(reasons[-1])])
                 return True
             _log.info("server passed over", extra={"fields": {"uri": uri, "reason": reasons[-1]}})
-        emit([Lost("; ".join(reasons))])
+        emit([SearchLost("; ".join(reasons))])
         return False
 
     def _session(self) -> Session:

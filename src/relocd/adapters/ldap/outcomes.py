@@ -17,10 +17,10 @@ from relocd.adapters.ldap.errors import ADVICE, described, unreadable
 from relocd.errors import Failed, Unavailable
 from relocd.model.writes import Conflict, Exists, Lost, Outcome, Unknown
 
-__all__ = ["VERDICTS", "Verdict", "outcome_of"]
+__all__ = ["VERDICTS", "WriteVerdict", "outcome_of"]
 
 
-class Verdict(Enum):
+class WriteVerdict(Enum):
     """What a result means for a write, where it is neither done nor lost."""
 
     EXISTS = auto()
@@ -29,83 +29,83 @@ class Verdict(Enum):
     LATER = auto()
 
 
-VERDICTS: Final[Mapping[type[ldap.LDAPError], Conflict | Verdict]] = {
+VERDICTS: Final[Mapping[type[ldap.LDAPError], Conflict | WriteVerdict]] = {
     # The directory is not as the write expects.
-    ldap.ALREADY_EXISTS: Verdict.EXISTS,
+    ldap.ALREADY_EXISTS: WriteVerdict.EXISTS,
     ldap.ASSERTION_FAILED: Conflict.ASSERTION_FAILED,
     ldap.CONSTRAINT_VIOLATION: Conflict.CONSTRAINT_VIOLATION,
     ldap.NO_SUCH_ATTRIBUTE: Conflict.NO_SUCH_ATTRIBUTE,
     ldap.NO_SUCH_OBJECT: Conflict.NO_SUCH_OBJECT,
     ldap.TYPE_OR_VALUE_EXISTS: Conflict.VALUE_EXISTS,
     # The server has not begun (RFC 4511, appendix A.2).
-    ldap.BUSY: Verdict.LATER,
+    ldap.BUSY: WriteVerdict.LATER,
     # The server understood and refuses, or did not understand.
-    ldap.AFFECTS_MULTIPLE_DSAS: Verdict.REFUSED,
-    ldap.ALIAS_DEREF_PROBLEM: Verdict.REFUSED,
-    ldap.ALIAS_PROBLEM: Verdict.REFUSED,
-    ldap.AUTH_METHOD_NOT_SUPPORTED: Verdict.REFUSED,
-    ldap.CONFIDENTIALITY_REQUIRED: Verdict.REFUSED,
-    ldap.INAPPROPRIATE_AUTH: Verdict.REFUSED,
-    ldap.INAPPROPRIATE_MATCHING: Verdict.REFUSED,
-    ldap.INSUFFICIENT_ACCESS: Verdict.REFUSED,
-    ldap.INVALID_CREDENTIALS: Verdict.REFUSED,
-    ldap.INVALID_DN_SYNTAX: Verdict.REFUSED,
-    ldap.INVALID_SYNTAX: Verdict.REFUSED,
-    ldap.IS_LEAF: Verdict.REFUSED,
-    ldap.LOOP_DETECT: Verdict.REFUSED,
-    ldap.NAMING_VIOLATION: Verdict.REFUSED,
-    ldap.NOT_ALLOWED_ON_NONLEAF: Verdict.REFUSED,
-    ldap.NOT_ALLOWED_ON_RDN: Verdict.REFUSED,
-    ldap.NO_OBJECT_CLASS_MODS: Verdict.REFUSED,
-    ldap.OBJECT_CLASS_VIOLATION: Verdict.REFUSED,
-    ldap.PROTOCOL_ERROR: Verdict.REFUSED,
-    ldap.PROXIED_AUTHORIZATION_DENIED: Verdict.REFUSED,
-    ldap.REFERRAL: Verdict.REFUSED,
-    ldap.STRONG_AUTH_NOT_SUPPORTED: Verdict.REFUSED,
-    ldap.STRONG_AUTH_REQUIRED: Verdict.REFUSED,
-    ldap.UNAVAILABLE_CRITICAL_EXTENSION: Verdict.REFUSED,
-    ldap.UNDEFINED_TYPE: Verdict.REFUSED,
-    ldap.UNWILLING_TO_PERFORM: Verdict.REFUSED,
-    ldap.X_PROXY_AUTHZ_FAILURE: Verdict.REFUSED,
+    ldap.AFFECTS_MULTIPLE_DSAS: WriteVerdict.REFUSED,
+    ldap.ALIAS_DEREF_PROBLEM: WriteVerdict.REFUSED,
+    ldap.ALIAS_PROBLEM: WriteVerdict.REFUSED,
+    ldap.AUTH_METHOD_NOT_SUPPORTED: WriteVerdict.REFUSED,
+    ldap.CONFIDENTIALITY_REQUIRED: WriteVerdict.REFUSED,
+    ldap.INAPPROPRIATE_AUTH: WriteVerdict.REFUSED,
+    ldap.INAPPROPRIATE_MATCHING: WriteVerdict.REFUSED,
+    ldap.INSUFFICIENT_ACCESS: WriteVerdict.REFUSED,
+    ldap.INVALID_CREDENTIALS: WriteVerdict.REFUSED,
+    ldap.INVALID_DN_SYNTAX: WriteVerdict.REFUSED,
+    ldap.INVALID_SYNTAX: WriteVerdict.REFUSED,
+    ldap.IS_LEAF: WriteVerdict.REFUSED,
+    ldap.LOOP_DETECT: WriteVerdict.REFUSED,
+    ldap.NAMING_VIOLATION: WriteVerdict.REFUSED,
+    ldap.NOT_ALLOWED_ON_NONLEAF: WriteVerdict.REFUSED,
+    ldap.NOT_ALLOWED_ON_RDN: WriteVerdict.REFUSED,
+    ldap.NO_OBJECT_CLASS_MODS: WriteVerdict.REFUSED,
+    ldap.OBJECT_CLASS_VIOLATION: WriteVerdict.REFUSED,
+    ldap.PROTOCOL_ERROR: WriteVerdict.REFUSED,
+    ldap.PROXIED_AUTHORIZATION_DENIED: WriteVerdict.REFUSED,
+    ldap.REFERRAL: WriteVerdict.REFUSED,
+    ldap.STRONG_AUTH_NOT_SUPPORTED: WriteVerdict.REFUSED,
+    ldap.STRONG_AUTH_REQUIRED: WriteVerdict.REFUSED,
+    ldap.UNAVAILABLE_CRITICAL_EXTENSION: WriteVerdict.REFUSED,
+    ldap.UNDEFINED_TYPE: WriteVerdict.REFUSED,
+    ldap.UNWILLING_TO_PERFORM: WriteVerdict.REFUSED,
+    ldap.X_PROXY_AUTHZ_FAILURE: WriteVerdict.REFUSED,
     # The server says that something went wrong, not when.
-    ldap.ADMINLIMIT_EXCEEDED: Verdict.UNKNOWN,
-    ldap.CANCELLED: Verdict.UNKNOWN,
-    ldap.OPERATIONS_ERROR: Verdict.UNKNOWN,
-    ldap.OTHER: Verdict.UNKNOWN,
-    ldap.TIMELIMIT_EXCEEDED: Verdict.UNKNOWN,
-    ldap.UNAVAILABLE: Verdict.UNKNOWN,
+    ldap.ADMINLIMIT_EXCEEDED: WriteVerdict.UNKNOWN,
+    ldap.CANCELLED: WriteVerdict.UNKNOWN,
+    ldap.OPERATIONS_ERROR: WriteVerdict.UNKNOWN,
+    ldap.OTHER: WriteVerdict.UNKNOWN,
+    ldap.TIMELIMIT_EXCEEDED: WriteVerdict.UNKNOWN,
+    ldap.UNAVAILABLE: WriteVerdict.UNKNOWN,
     # The library has no answer, or cannot read it.
-    ldap.AUTH_UNKNOWN: Verdict.UNKNOWN,
-    ldap.CLIENT_LOOP: Verdict.UNKNOWN,
-    ldap.CONNECT_ERROR: Verdict.UNKNOWN,
-    ldap.CONTROL_NOT_FOUND: Verdict.UNKNOWN,
-    ldap.DECODING_ERROR: Verdict.UNKNOWN,
-    ldap.ENCODING_ERROR: Verdict.UNKNOWN,
-    ldap.FILTER_ERROR: Verdict.UNKNOWN,
-    ldap.LOCAL_ERROR: Verdict.UNKNOWN,
-    ldap.MORE_RESULTS_TO_RETURN: Verdict.UNKNOWN,
-    ldap.NOT_SUPPORTED: Verdict.UNKNOWN,
-    ldap.NO_MEMORY: Verdict.UNKNOWN,
-    ldap.NO_RESULTS_RETURNED: Verdict.UNKNOWN,
-    ldap.NO_UNIQUE_ENTRY: Verdict.UNKNOWN,
-    ldap.PARAM_ERROR: Verdict.UNKNOWN,
-    ldap.REFERRAL_LIMIT_EXCEEDED: Verdict.UNKNOWN,
-    ldap.SERVER_DOWN: Verdict.UNKNOWN,
-    ldap.TIMEOUT: Verdict.UNKNOWN,
-    ldap.USER_CANCELLED: Verdict.UNKNOWN,
+    ldap.AUTH_UNKNOWN: WriteVerdict.UNKNOWN,
+    ldap.CLIENT_LOOP: WriteVerdict.UNKNOWN,
+    ldap.CONNECT_ERROR: WriteVerdict.UNKNOWN,
+    ldap.CONTROL_NOT_FOUND: WriteVerdict.UNKNOWN,
+    ldap.DECODING_ERROR: WriteVerdict.UNKNOWN,
+    ldap.ENCODING_ERROR: WriteVerdict.UNKNOWN,
+    ldap.FILTER_ERROR: WriteVerdict.UNKNOWN,
+    ldap.LOCAL_ERROR: WriteVerdict.UNKNOWN,
+    ldap.MORE_RESULTS_TO_RETURN: WriteVerdict.UNKNOWN,
+    ldap.NOT_SUPPORTED: WriteVerdict.UNKNOWN,
+    ldap.NO_MEMORY: WriteVerdict.UNKNOWN,
+    ldap.NO_RESULTS_RETURNED: WriteVerdict.UNKNOWN,
+    ldap.NO_UNIQUE_ENTRY: WriteVerdict.UNKNOWN,
+    ldap.PARAM_ERROR: WriteVerdict.UNKNOWN,
+    ldap.REFERRAL_LIMIT_EXCEEDED: WriteVerdict.UNKNOWN,
+    ldap.SERVER_DOWN: WriteVerdict.UNKNOWN,
+    ldap.TIMEOUT: WriteVerdict.UNKNOWN,
+    ldap.USER_CANCELLED: WriteVerdict.UNKNOWN,
     # Answers to other operations, and result codes that the library has no class for.
-    ldap.CANNOT_CANCEL: Verdict.UNKNOWN,
-    ldap.COMPARE_FALSE: Verdict.UNKNOWN,
-    ldap.COMPARE_TRUE: Verdict.UNKNOWN,
-    ldap.NO_SUCH_OPERATION: Verdict.UNKNOWN,
-    ldap.PARTIAL_RESULTS: Verdict.UNKNOWN,
-    ldap.RESULTS_TOO_LARGE: Verdict.UNKNOWN,
-    ldap.SASL_BIND_IN_PROGRESS: Verdict.UNKNOWN,
-    ldap.SIZELIMIT_EXCEEDED: Verdict.UNKNOWN,
-    ldap.SUCCESS: Verdict.UNKNOWN,
-    ldap.TOO_LATE: Verdict.UNKNOWN,
-    ldap.VLV_ERROR: Verdict.UNKNOWN,
-    ldap.LDAPError: Verdict.UNKNOWN,
+    ldap.CANNOT_CANCEL: WriteVerdict.UNKNOWN,
+    ldap.COMPARE_FALSE: WriteVerdict.UNKNOWN,
+    ldap.COMPARE_TRUE: WriteVerdict.UNKNOWN,
+    ldap.NO_SUCH_OPERATION: WriteVerdict.UNKNOWN,
+    ldap.PARTIAL_RESULTS: WriteVerdict.UNKNOWN,
+    ldap.RESULTS_TOO_LARGE: WriteVerdict.UNKNOWN,
+    ldap.SASL_BIND_IN_PROGRESS: WriteVerdict.UNKNOWN,
+    ldap.SIZELIMIT_EXCEEDED: WriteVerdict.UNKNOWN,
+    ldap.SUCCESS: WriteVerdict.UNKNOWN,
+    ldap.TOO_LATE: WriteVerdict.UNKNOWN,
+    ldap.VLV_ERROR: WriteVerdict.UNKNOWN,
+    ldap.LDAPError: WriteVerdict.UNKNOWN,
 }
 """Every exception class of python-ldap; a test proves that none is missing."""
 
@@ -134,8 +134,8 @@ def outcome_of(doing: str, error: Exception) -> Outcome:
     reason = described(doing, error, _ADVICE)
     if isinstance(verdict, Conflict):
         return Lost(verdict, reason)
-    if verdict is Verdict.EXISTS:
+    if verdict is WriteVerdict.EXISTS:
         return Exists()
-    if verdict is Verdict.UNKNOWN:
+    if verdict is WriteVerdict.UNKNOWN:
         return Unknown(reason)
-    raise (Unavailable if verdict is Verdict.LATER else Failed)(reason) from error
+    raise (Unavailable if verdict is WriteVerdict.LATER else Failed)(reason) from error

@@ -36,7 +36,7 @@ _ANY: Final = "(objectClass=*)"
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
+class _ReadRequest:
     """A search for one entry, and the filter that must find the base entry before "none" is believed."""
 
     base: str
@@ -71,11 +71,11 @@ class LdapReader:
 
     async def by_dn(self, dn: DN) -> Entry | None:
         """The entry of that name, or None when the directory says that there is none."""
-        return await self._answer(_Question(dn.text, ldap.SCOPE_BASE, _ANY, _ANY))
+        return await self._answer(_ReadRequest(dn.text, ldap.SCOPE_BASE, _ANY, _ANY))
 
     async def by_uuid(self, uuid: EntryUUID) -> Entry | None:
         """The entry of that identity below the base, or None when the directory says that there is none."""
-        question = _Question(self._base, ldap.SCOPE_SUBTREE, f"(entryUUID={UUID(uuid)})", proof="(entryUUID=*)")
+        question = _ReadRequest(self._base, ldap.SCOPE_SUBTREE, f"(entryUUID={UUID(uuid)})", proof="(entryUUID=*)")
         return await self._answer(question)
 
     async def linking_to(self, service: DN) -> tuple[Entry, ...]:
@@ -83,7 +83,7 @@ class LdapReader:
         filter_ = f"(relocServiceLink={escape_filter_chars(service.text)})"
         return await self._kept.run(lambda: self._asked(lambda connection: self._linking(connection, filter_)))
 
-    async def _answer(self, question: _Question) -> Entry | None:
+    async def _answer(self, question: _ReadRequest) -> Entry | None:
         return await self._kept.run(lambda: self._asked(lambda connection: self._entry(connection, question)))
 
     def _asked(self, ask: Callable[[Connection], _T]) -> _T:
@@ -109,13 +109,13 @@ class LdapReader:
             self._prove(connection, _ANY)
         return tuple(entry_of(*each) for each in found)
 
-    def _entry(self, connection: Connection, question: _Question) -> Entry | None:
+    def _entry(self, connection: Connection, question: _ReadRequest) -> Entry | None:
         found = self._found(connection, question)
         if found is None:
             self._prove(connection, question.proof)
         return None if found is None else entry_of(*found)
 
-    def _found(self, connection: Connection, question: _Question) -> Found | None:
+    def _found(self, connection: Connection, question: _ReadRequest) -> Found | None:
         try:
             found = connection.search(question.base, question.scope, question.filter, ATTRIBUTES)
         except NotFound:

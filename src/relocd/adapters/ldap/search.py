@@ -28,7 +28,7 @@ from relocd.sync.messages import (
     SYNC_INFO,
     SYNC_REQUEST,
     SYNC_STATE,
-    State,
+    EntryState,
     SyncState,
     sync_info,
     sync_request,
@@ -36,7 +36,7 @@ from relocd.sync.messages import (
 )
 from relocd.sync.session import Session
 
-__all__ = ["PersistentSearch", "Plan", "Restarted"]
+__all__ = ["PersistentSearch", "SearchPlan", "Restarted"]
 
 _log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class _StateControl(ResponseControl):  # type: ignore[misc]  # the library has n
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class SearchPlan:
     """What is searched for, and how long what may take."""
 
     settings: DirectorySettings
@@ -73,7 +73,7 @@ class Plan:
 class PersistentSearch:
     """One search; `follow` runs it in the calling thread until it ends."""
 
-    def __init__(self, connection: Connection, plan: Plan, session: Session, stop: StopSignal) -> None:
+    def __init__(self, connection: Connection, plan: SearchPlan, session: Session, stop: StopSignal) -> None:
         self._connection = connection
         self._plan = plan
         self._session = session
@@ -164,7 +164,7 @@ class PersistentSearch:
             _log.warning("entry without a Sync State control", extra={"fields": {"dn": dn}})
             return []
         state = controls[0].state
-        carried = state.state in {State.ADD, State.MODIFY}
+        carried = state.state in {EntryState.ADD, EntryState.MODIFY}
         return self._session.entry(state, self._understood(dn, values, state) if carried else None)
 
     def _understood(self, dn: str, values: dict[str, list[bytes]], state: SyncState) -> Entry | None:

@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 from relocd import __version__
 from relocd.adapters.local.metrics_server import MetricsServer
 from relocd.model.mode import Mode
-from relocd.ports import Standing
+from relocd.ports import Health
 
 __all__ = ["PrometheusMeter"]
 
@@ -38,7 +38,7 @@ class PrometheusMeter(Collector):
     def __init__(self, listen: str, lease_s: float) -> None:
         self._listen = listen
         self._server: MetricsServer | None = None
-        self._standing = Standing()
+        self._standing = Health()
         self._registry = CollectorRegistry()
         self._steps = Histogram(
             "relocd_step_seconds",
@@ -93,7 +93,7 @@ class PrometheusMeter(Collector):
         self._heartbeat.set(time.time() - age_s)
         self._echo.observe(age_s)
 
-    def stand(self, standing: Standing) -> None:
+    def stand(self, standing: Health) -> None:
         """Replace the figures of services at once: a fetch sees these or those before."""
         self._standing = standing
 
@@ -109,7 +109,7 @@ class PrometheusMeter(Collector):
         yield GaugeMetricFamily("relocd_problems", "What somebody should look at", now.problems)
 
 
-def _of_each_service(now: Standing) -> Iterator[Metric]:
+def _of_each_service(now: Health) -> Iterator[Metric]:
     states: _Values = {(each.name, each.state): 1 for each in now.services}
     holds: _Values = {(each.name,): each.holds for each in now.services if each.holds is not None}
     generations: _Values = {(each.name,): each.generation for each in now.services if each.generation is not None}
@@ -118,7 +118,7 @@ def _of_each_service(now: Standing) -> Iterator[Metric]:
     yield _gauge("relocd_generation", "The generation acted on", generations, "service")
 
 
-def _of_all_services(now: Standing) -> Iterator[Metric]:
+def _of_all_services(now: Health) -> Iterator[Metric]:
     counted = Counted(each.state for each in now.services)
     held = sum(each.holds is True for each in now.services)
     yield _gauge(

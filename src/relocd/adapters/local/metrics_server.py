@@ -23,7 +23,7 @@ _MOST: Final = 16
 _SILENCE_S: Final = 5.0
 
 
-class _Handler(WSGIRequestHandler):
+class _RequestHandler(WSGIRequestHandler):
     """One request; its connection times out, and nothing of it is logged."""
 
     timeout = _SILENCE_S
@@ -43,7 +43,7 @@ class MetricsServer(ThreadingMixIn, WSGIServer):
         self.address_family = family
         self._connections: dict[socket.socket, None] = {}
         self._lock = Lock()
-        super().__init__(address[:2], _Handler)  # type: ignore[arg-type]  # of both families it is a name and a number
+        super().__init__(address[:2], _RequestHandler)  # type: ignore[arg-type]  # of both families it is a name and a number
         self.set_app(app)
         self._thread = Thread(target=self.serve_forever, name="metrics", daemon=True)
         self._thread.start()

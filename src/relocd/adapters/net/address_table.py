@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from relocd.model.entries import ServiceAddress
 
-__all__ = ["Assigned", "Change", "Link", "Picture"]
+__all__ = ["Assigned", "Change", "Link", "AddressTable"]
 
 _Key = TypeVar("_Key", bound=Hashable)
 _Value = TypeVar("_Value")
@@ -56,7 +56,7 @@ class Change:
     gone: bool
 
 
-class Picture:
+class AddressTable:
     """All links by index, and the addresses of each link.
 
     `shows_protocols` says whether the kernel tells IFA_PROTO (Linux 5.18): it marks its own addresses too, that of

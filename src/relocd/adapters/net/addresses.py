@@ -26,9 +26,9 @@ from types import TracebackType
 from typing import Final, Self
 
 from relocd.adapters.net.address_record import AddressRecord
-from relocd.adapters.net.address_table import Assigned, Change, Link, Picture
+from relocd.adapters.net.address_table import AddressTable, Assigned, Change, Link
 from relocd.adapters.net.rtnetlink import RouteSocket, translated
-from relocd.adapters.net.rtnetlink_messages import Terms
+from relocd.adapters.net.rtnetlink_messages import AddressTerms
 from relocd.errors import Failed, Unavailable
 from relocd.model.entries import ServiceAddress
 from relocd.model.host import HeldAddress, Interface
@@ -52,8 +52,8 @@ class NetlinkAddresses:
     def __init__(self, run: Path) -> None:
         self._record = AddressRecord(run / "addresses")
         self._socket = RouteSocket(self._hear, self._reread)
-        self._picture = Picture()
-        self._next_picture: Picture | None = None
+        self._picture = AddressTable()
+        self._next_picture: AddressTable | None = None
         self._reading: asyncio.Task[None] | None = None
         self._lost_events = False
         self._news = asyncio.Event()
@@ -243,13 +243,13 @@ class NetlinkAddresses:
             await self._socket.promote(link, wanted=True)
             await self._socket.look_at(link)
 
-    def _terms(self, link: Link, address: ServiceAddress, lifetime_s: int | None) -> Terms:
+    def _terms(self, link: Link, address: ServiceAddress, lifetime_s: int | None) -> AddressTerms:
         """The terms of an address of ours; with a lifetime it leaves the route of its network to the host's own.
 
         The kernel gives an IPv6 network one route for all its addresses, and would let that route end with ours.
         """
         hosts = any(not self._is_ours(link, each) for each in self._beside(link, address))
-        return Terms(PROTOCOL, lifetime_s, routed=lifetime_s is not None and hosts)
+        return AddressTerms(PROTOCOL, lifetime_s, routed=lifetime_s is not None and hosts)
 
     def _beside(self, link: Link, address: ServiceAddress) -> Sequence[Assigned]:
         """The other addresses of an address's network on that link."""
@@ -332,7 +332,7 @@ class NetlinkAddresses:
         """Read a new picture and use it; what changes meanwhile is in it, because the kernel tells in order."""
         while True:
             self._lost_events = False
-            fresh = self._next_picture = Picture()
+            fresh = self._next_picture = AddressTable()
             try:
                 await self._socket.dump()
             except Unavailable as error:

@@ -70,7 +70,7 @@ def _require_up(interface: Interface) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
+class _Probing:
     """A probe that is under way; `own` are the MACs of this host, `held` says that it has the addresses itself."""
 
     interface: Interface
@@ -103,7 +103,7 @@ class PacketWire:
         self._settings = settings
         self._interfaces = interfaces
         self._sockets: dict[int, socket.socket] = {}
-        self._questions: list[_Question] = []
+        self._questions: list[_Probing] = []
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -176,7 +176,7 @@ class PacketWire:
     ) -> Iterator[asyncio.Future[frames.Claim]]:
         """The first claim of another host on one of the addresses, listened for inside the block."""
         own = frozenset((interface.mac, *(each.mac for each in self._interfaces())))
-        question = _Question(interface, ips, own, held, asyncio.get_running_loop().create_future())
+        question = _Probing(interface, ips, own, held, asyncio.get_running_loop().create_future())
         self._questions.append(question)
         self._set_filters()
         try:

@@ -118,12 +118,12 @@ class RouteSocket:
         while self._take():
             pass
 
-    async def assign(self, link: Link, address: ServiceAddress, terms: messages.Terms) -> None:
+    async def assign(self, link: Link, address: ServiceAddress, terms: messages.AddressTerms) -> None:
         """Put an address on a link."""
         with translated(f"raise {address} on {link.name}"):
             await self._ask(messages.assignment(link, address, terms))
 
-    async def extend(self, link: Link, address: ServiceAddress, terms: messages.Terms) -> None:
+    async def extend(self, link: Link, address: ServiceAddress, terms: messages.AddressTerms) -> None:
         """Give an address new terms. It is sent at once, before any turn of the event loop."""
         with translated(f"extend {address} on {link.name}"):
             await self._ask(messages.extension(link, address, terms))
@@ -181,7 +181,7 @@ class RouteSocket:
         except BlockingIOError:
             return b""
 
-    def _note(self, told: messages.Answer | messages.Interrupted) -> None:
+    def _note(self, told: messages.KernelAnswer | messages.Interrupted) -> None:
         answer = self._answers.get(told.number)
         if answer is None or answer.done():
             return

@@ -43,9 +43,9 @@ from relocd.adapters.net.address_table import Assigned, Change, Link
 from relocd.model.entries import ServiceAddress
 
 __all__ = [
-    "Answer",
+    "KernelAnswer",
     "Interrupted",
-    "Terms",
+    "AddressTerms",
     "address_dump",
     "assignment",
     "extension",
@@ -70,7 +70,7 @@ _PROMOTE_SECONDARIES: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class KernelAnswer:
     """The end of a request: it was done, or refused with an error of pyroute2."""
 
     number: int
@@ -79,13 +79,13 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
-    """A dump during which something changed, so that entries may be missing in it; its `Answer` is still to come."""
+    """A dump during which something changed, so that entries may be missing in it; its answer is still to come."""
 
     number: int
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class AddressTerms:
     """How an address is put on a link: marked with `protocol`, for whole seconds from now or, with None, for ever.
 
     `routed` says that the IPv6 route of its network is there without it, and is to outlive it.
@@ -118,7 +118,7 @@ def link_request(link: Link) -> bytes:
     return _encoded(message, RTM_GETLINK, NLM_F_ACK)
 
 
-def assignment(link: Link, address: ServiceAddress, terms: Terms) -> bytes:
+def assignment(link: Link, address: ServiceAddress, terms: AddressTerms) -> bytes:
     """The request to put an address on a link; refused when it is there.
 
     IPv6: without the kernel's duplicate address detection (the wire was probed before), and with a preferred lifetime
@@ -128,7 +128,7 @@ def assignment(link: Link, address: ServiceAddress, terms: Terms) -> bytes:
     return _encoded(_assigning(link, address, terms), RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL)
 
 
-def extension(link: Link, address: ServiceAddress, terms: Terms) -> bytes:
+def extension(link: Link, address: ServiceAddress, terms: AddressTerms) -> bytes:
     """The request to give an address new terms, all of them; the kernel would put it there if it were not."""
     return _encoded(_assigning(link, address, terms), RTM_NEWADDR, NLM_F_ACK | NLM_F_REPLACE)
 
@@ -146,7 +146,7 @@ def promotion(link: Link, *, wanted: bool) -> bytes:
     return struct.pack("=IHHII", 16 + len(body), RTM_SETLINK, NLM_F_REQUEST | NLM_F_ACK, 0, 0) + body
 
 
-def read(datagram: bytes) -> Iterator[Change | Answer | Interrupted]:
+def read(datagram: bytes) -> Iterator[Change | KernelAnswer | Interrupted]:
     """What a datagram tells, in order; messages about anything else are left out."""
     for message in _parsed(datagram):
         try:
@@ -174,7 +174,7 @@ def _encoded(message: nlmsg, kind: int, flags: int) -> bytes:
     return bytes(message.data)
 
 
-def _assigning(link: Link, address: ServiceAddress, terms: Terms) -> nlmsg:
+def _assigning(link: Link, address: ServiceAddress, terms: AddressTerms) -> nlmsg:
     valid_s = _FOREVER if terms.lifetime_s is None else terms.lifetime_s
     flags = IFA_F_NODAD | (IFA_F_NOPREFIXROUTE if terms.routed else 0)
     ipv6 = address.version == 6
@@ -201,13 +201,13 @@ def _attribute(kind: int, value: bytes) -> bytes:
     return struct.pack("=HH", 4 + len(value), kind) + value
 
 
-def _told(message: nlmsg) -> Iterator[Change | Answer | Interrupted]:
+def _told(message: nlmsg) -> Iterator[Change | KernelAnswer | Interrupted]:
     header = message["header"]
     kind = header["type"]
     if header["flags"] & NLM_F_DUMP_INTR:
         yield Interrupted(header["sequence_number"])
     if kind in (NLMSG_ERROR, NLMSG_DONE):
-        yield Answer(header["sequence_number"], header["error"])
+        yield KernelAnswer(header["sequence_number"], header["error"])
     elif kind in (RTM_NEWADDR, RTM_DELADDR) and message["family"] in (socket.AF_INET, socket.AF_INET6):
         yield Change(_assigned(message), gone=kind == RTM_DELADDR)
     # A link message of another family is about its place in a bridge, and a port that leaves one is not gone.

@@ -120,7 +120,7 @@ class FolderWatch:
 
     def _add(self, path: Path, identity: _Identity) -> None:
         *_, deep = identity
-        handler = _Handler(self._noted_in_thread, tuple(self._ways()))
+        handler = _EventHandler(self._noted_in_thread, tuple(self._ways()))
         try:
             watch = self._observer.schedule(
                 handler, str(path), recursive=deep, event_filter=None if deep else list(_ENTRIES)
@@ -158,7 +158,7 @@ class FolderWatch:
         self._changed()
 
 
-class _Handler(FileSystemEventHandler):
+class _EventHandler(FileSystemEventHandler):
     """Passes on the events that concern a folder, a part of it, or the way to it."""
 
     def __init__(self, noted: Callable[[], None], folders: Sequence[Path]) -> None:

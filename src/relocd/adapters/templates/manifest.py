@@ -64,11 +64,11 @@ class _Manifest:
 
 def template_set(folder: SetFolder) -> TemplateSet:
     """The set that a folder holds; raises `Invalid` with file, line and key for the first thing that is wrong."""
-    reader = _Reader(folder)
+    reader = _ManifestReader(folder)
     return reader.template_set()
 
 
-class _Reader:
+class _ManifestReader:
     """One manifest being checked: every method looks at one kind of table."""
 
     def __init__(self, folder: SetFolder) -> None:

@@ -21,7 +21,7 @@ import msgspec
 from relocd.errors import Failed
 from relocd.model.declared import Declared
 
-__all__ = ["Answer", "Gone", "Request", "Worker"]
+__all__ = ["RenderAnswer", "Gone", "Request", "RenderProcess"]
 
 _COMMAND: Final = (sys.executable, "-I", "-m", "relocd.adapters.templates.render_worker")
 _START_S: Final = 10.0
@@ -45,7 +45,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class RenderAnswer:
     """A rendered template; `error` is empty when it was rendered."""
 
     text: str = ""
@@ -57,7 +57,7 @@ class Gone(Exception):
     """The process ended instead of answering."""
 
 
-class Worker:
+class RenderProcess:
     """One process; `in_step` while every request has had its whole answer."""
 
     def __init__(
@@ -69,7 +69,7 @@ class Worker:
         self.in_step = True
 
     @classmethod
-    async def started(cls) -> Worker:
+    async def started(cls) -> RenderProcess:
         """A worker that is ready; raises `Failed` when there is none within ten seconds."""
         try:
             ours, theirs = socket.socketpair()
@@ -99,7 +99,7 @@ class Worker:
         """The id of the process."""
         return self._process.pid
 
-    async def ask(self, request: Request) -> Answer:
+    async def ask(self, request: Request) -> RenderAnswer:
         """Send a request and wait for its answer; raises `Gone` when the process ends instead."""
         self.in_step = False
         body = msgspec.json.encode(request)
@@ -112,11 +112,11 @@ class Worker:
         self.in_step = True
         return answer
 
-    async def _answer(self) -> Answer:
+    async def _answer(self) -> RenderAnswer:
         """The next message of the process."""
         try:
             (length,) = _LENGTH.unpack(await self._reader.readexactly(_LENGTH.size))
-            return msgspec.json.decode(await self._reader.readexactly(length), type=Answer)
+            return msgspec.json.decode(await self._reader.readexactly(length), type=RenderAnswer)
         except (asyncio.IncompleteReadError, OSError, msgspec.DecodeError) as error:
             raise Gone from error
 

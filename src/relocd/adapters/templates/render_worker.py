@@ -106,7 +106,7 @@ def _must_match(value: object, pattern: str, name: str = "the value") -> object:
     return value
 
 
-class Worker:
+class RenderWorker:
     """Renders requests; keeps the compiled templates of the latest state of each folder."""
 
     def __init__(self) -> None:
@@ -207,7 +207,7 @@ def main() -> None:
     The alarm ends this process when a template takes much too long and nobody is left to kill it.
     """
     _limit_process()
-    worker = Worker()
+    worker = RenderWorker()
     _send(sys.stdout.buffer, _message({}))
     while (body := _received(sys.stdin.buffer)) is not None:
         request = json.loads(body)

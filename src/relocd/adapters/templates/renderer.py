@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Final, Self
 
-from relocd.adapters.templates.render_process import Answer, Gone, Request, Worker
+from relocd.adapters.templates.render_process import Gone, RenderAnswer, RenderProcess, Request
 from relocd.errors import Invalid
 from relocd.model.template_set import TemplateSet
 from relocd.ports import Rendered
@@ -31,8 +31,8 @@ class WorkerRenderer:
 
     def __init__(self, timeout_s: float) -> None:
         self._timeout_s = timeout_s
-        self._idle: list[Worker] = []
-        self._alive: set[Worker] = set()
+        self._idle: list[RenderProcess] = []
+        self._alive: set[RenderProcess] = set()
         self._starting = 0
         self._freed = asyncio.Event()
 
@@ -74,13 +74,13 @@ class WorkerRenderer:
             raise Invalid(f"template set {template_set.name}: {answer.error}")
         return Rendered(answer.text, answer.secret)
 
-    async def _answer(self, request: Request, subject: str) -> Answer:
+    async def _answer(self, request: Request, subject: str) -> RenderAnswer:
         """A worker's answer; one that died while idle is none of the template's doing, so a fresh one is asked too."""
         with suppress(Gone):
             return await self._asked(request, subject)
         return await self._asked(request, subject)
 
-    async def _asked(self, request: Request, subject: str) -> Answer:
+    async def _asked(self, request: Request, subject: str) -> RenderAnswer:
         async with self._worker() as worker:
             try:
                 async with asyncio.timeout(self._timeout_s):
@@ -92,7 +92,7 @@ class WorkerRenderer:
                 ) from error
 
     @asynccontextmanager
-    async def _worker(self) -> AsyncIterator[Worker]:
+    async def _worker(self) -> AsyncIterator[RenderProcess]:
         """A worker for one request; afterwards it is idle again, or ended if it did not answer."""
         worker = await self._taken()
         try:
@@ -100,7 +100,7 @@ class WorkerRenderer:
         finally:
             await self._given_back(worker)
 
-    async def _taken(self) -> Worker:
+    async def _taken(self) -> RenderProcess:
         with suppress(TimeoutError):
             async with asyncio.timeout(_PATIENCE_S):
                 await self._until(lambda: bool(self._idle) or not self._count)
@@ -116,17 +116,17 @@ class WorkerRenderer:
     def _count(self) -> int:
         return len(self._alive) + self._starting
 
-    async def _started(self) -> Worker:
+    async def _started(self) -> RenderProcess:
         self._starting += 1
         try:
-            worker = await Worker.started()
+            worker = await RenderProcess.started()
             self._alive.add(worker)
         finally:
             self._starting -= 1
             self._freed.set()
         return worker
 
-    async def _given_back(self, worker: Worker) -> None:
+    async def _given_back(self, worker: RenderProcess) -> None:
         kept = worker.in_step and not self._idle
         if kept:
             self._idle.append(worker)

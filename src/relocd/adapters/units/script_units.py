@@ -36,7 +36,7 @@ _LATER_S: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class _Deed:
+class _Action:
     """What is done to a unit, the state that it shows `meanwhile`, and the one that proves it `done`."""
 
     word: str
@@ -44,9 +44,9 @@ class _Deed:
     done: UnitState
 
 
-_START: Final = _Deed("started", UnitState.ACTIVATING, UnitState.ACTIVE)
-_STOP: Final = _Deed("stopped", UnitState.DEACTIVATING, UnitState.INACTIVE)
-_RELOAD: Final = _Deed("reloaded", UnitState.ACTIVE, UnitState.ACTIVE)
+_START: Final = _Action("started", UnitState.ACTIVATING, UnitState.ACTIVE)
+_STOP: Final = _Action("stopped", UnitState.DEACTIVATING, UnitState.INACTIVE)
+_RELOAD: Final = _Action("reloaded", UnitState.ACTIVE, UnitState.ACTIVE)
 
 
 class ScriptUnits:
@@ -145,7 +145,7 @@ class ScriptUnits:
             raise Failed(f'{name} is not configured: add [units.script."{name}"] with start, stop and status')
         return self._settings.script[name]
 
-    async def _do(self, deed: _Deed, name: str, command: Sequence[str]) -> None:
+    async def _do(self, deed: _Action, name: str, command: Sequence[str]) -> None:
         self._states[name] = deed.meanwhile
         try:
             await self._carry_out(deed, name, command)
@@ -155,7 +155,7 @@ class ScriptUnits:
             del self._states[name]
         self._keep(name, deed.done)
 
-    async def _carry_out(self, deed: _Deed, name: str, command: Sequence[str]) -> None:
+    async def _carry_out(self, deed: _Action, name: str, command: Sequence[str]) -> None:
         """Run the command and wait for the state that it is to bring about, both within the time limit."""
         deadline = asyncio.get_running_loop().time() + self._settings.timeout_s
         recorded = deed.meanwhile is not deed.done and not self._settings.script[name].status

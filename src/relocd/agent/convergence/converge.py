@@ -18,9 +18,9 @@ from dataclasses import dataclass, field, replace
 
 from relocd.agent.convergence.execution import (
     Assured,
-    Mandate,
+    ExecContext,
     Outcome,
-    Warrant,
+    ServePermit,
     carried_out,
     done_of,
     is_broken,
@@ -38,7 +38,7 @@ from relocd.reconcile.desired import Desired, DesiredUnit, Footprint, Observed, 
 from relocd.reconcile.diff import STOPPED, actions, after, before, foreign, leaving
 from relocd.reconcile.goals import Goal, GoalId, goal_id
 from relocd.reconcile.presence import copies, foreign_copies, in_the_way, kept_here
-from relocd.reconcile.spec import Outline, PlannedFile, desired, fallback, outline, rendered_file
+from relocd.reconcile.spec import PlannedFile, Spec, desired, fallback, outline, rendered_file
 
 __all__ = [
     "Assured",
@@ -59,7 +59,7 @@ __all__ = [
     "still_here",
 ]
 
-Permit = Callable[[], Awaitable[Warrant]]
+Permit = Callable[[], Awaitable[ServePermit]]
 """Asked before anything is raised that one server only may have; raises `Busy` or `Unavailable` when it may not."""
 Files = tuple[NewFile, ...]
 
@@ -115,8 +115,8 @@ async def planned(host: Host, goal: Goal, footprint: Footprint, terms: Terms | N
     (files, unrendered), observed = await asyncio.gather(
         _rendered(host, goal, () if sketch is None else sketch.files, terms.files), _observed(host, sketch, footprint)
     )
-    if goal.contest is not None:
-        host.claims.allow(goal.id, map(goal_id, goal.contest.displaces))
+    if goal.ownership is not None:
+        host.claims.allow(goal.id, map(goal_id, goal.ownership.displaces))
     claimed = () if sketch is None else host.claims.problems(goal.id, claims_of_outline(sketch))
     problems = (*problems, *unrendered, *claimed, *_obstructed(host, sketch, observed))
     chosen = fallback(goal, footprint) if sketch is None or problems else desired(sketch, files)
@@ -148,7 +148,7 @@ async def converged(host: Host, goal: Goal, footprint: Footprint, terms: Terms |
         host.claims.restore(goal.id, footprint)
         raise
     entering = footprint.role is not goal.role
-    mandate = Mandate(goal.name, goal.reason, entering, terms.revoked, warrant, goal.secrets)
+    mandate = ExecContext(goal.name, goal.reason, entering, terms.revoked, warrant, goal.secrets)
     outcomes = await carried_out(host, plan.actions, mandate)
     if outcomes:
         host.meter.acted("all", time.monotonic() - begun, "failed" if problems_of(outcomes) else "done")
@@ -189,7 +189,7 @@ async def let_go(host: Host, goal: Goal, footprint: Footprint, assured: Assured)
     urgent = [action for action in plan.actions if _stops(action)]
     if urgent:
         await _intend(host, goal.id, plan.intent)
-    mandate = Mandate(goal.name, goal.reason, secrets=goal.secrets, assured=assured)
+    mandate = ExecContext(goal.name, goal.reason, secrets=goal.secrets, assured=assured)
     outcomes = await carried_out(host, urgent, mandate)
     left = () if problems_of(outcomes) else kept_here(copies(goal.addresses, host.addresses.held()))
     problems = (*problems_of(outcomes), *left)
@@ -222,7 +222,7 @@ async def departed(
     """
     plan = await departure(host, goal, footprint)
     await _intend(host, goal, replace(footprint, role=None))
-    outcomes = await carried_out(host, plan, Mandate(footprint.name, reason, secrets=secrets))
+    outcomes = await carried_out(host, plan, ExecContext(footprint.name, reason, secrets=secrets))
     problems = problems_of(outcomes)
     if problems:
         return Report(replace(footprint, role=None), problems, actions=done_of(outcomes))
@@ -264,7 +264,7 @@ def _stops(action: Action) -> bool:
     return isinstance(action, DropAddress) or (isinstance(action, UseUnit) and action.action is UnitAction.STOP)
 
 
-def _obstructed(host: Host, sketch: Outline | None, observed: Observed) -> tuple[str, ...]:
+def _obstructed(host: Host, sketch: Spec | None, observed: Observed) -> tuple[str, ...]:
     """What stands against raising the addresses that are not here yet."""
     missing = () if sketch is None else set(sketch.rest.addresses) - observed.addresses
     return in_the_way(foreign_copies((placed.address for placed in missing), host.addresses.held()))
@@ -279,7 +279,7 @@ async def _check_means(host: Host, plan: Plan) -> None:
             await host.units.check(action.name)
 
 
-def _sketch(host: Host, goal: Goal, name: str) -> tuple[Outline | None, tuple[str, ...]]:
+def _sketch(host: Host, goal: Goal, name: str) -> tuple[Spec | None, tuple[str, ...]]:
     """The outline of a goal, or None and why there is none that could be followed.
 
     Files and units are called by the `name` that the service had when it came here: a rename restarts nothing.
@@ -319,7 +319,7 @@ async def _rendered_file(host: Host, goal: Goal, file: PlannedFile) -> NewFile |
         return error
 
 
-async def _observed(host: Host, sketch: Outline | None, footprint: Footprint) -> Observed:
+async def _observed(host: Host, sketch: Spec | None, footprint: Footprint) -> Observed:
     """What is here of all that a goal asks for or has left."""
     targets = footprint.files.union(file.spec.target for file in (sketch.files if sketch else ()))
     names = sorted({unit.name for unit in (*footprint.units, *(sketch.rest.units if sketch else ()))})
@@ -373,8 +373,8 @@ def _installed(outcomes: Iterable[Outcome]) -> frozenset[str]:
     return frozenset(file.target for action in done if isinstance(action, InstallFiles) for file in action.files)
 
 
-async def _permitted(terms: Terms, plan: Plan) -> Warrant:
-    return await terms.permit() if terms.permit is not None and _raises(plan) else Warrant()
+async def _permitted(terms: Terms, plan: Plan) -> ServePermit:
+    return await terms.permit() if terms.permit is not None and _raises(plan) else ServePermit()
 
 
 async def _intended(host: Host, goal: GoalId, plan: Plan) -> None:

@@ -35,9 +35,9 @@ from relocd.reconcile.desired import Placed
 
 __all__ = [
     "Assured",
-    "Mandate",
+    "ExecContext",
     "Outcome",
-    "Warrant",
+    "ServePermit",
     "announce",
     "carried_out",
     "contested",
@@ -79,7 +79,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Warrant:
+class ServePermit:
     """The permission to raise what one server only may have: until when, by the monotonic clock, and for how long.
 
     Of a service that a cut-off holder releases, the kernel itself drops the addresses after `lifetime_s`.
@@ -90,7 +90,7 @@ class Warrant:
 
 
 @dataclass(frozen=True, slots=True)
-class Mandate:
+class ExecContext:
     """For which service and why a plan is carried out, and the word that its serving is not wanted any more.
 
     `secrets` are in the files that programs read, so in what a program says about them; no outcome shows them. None:
@@ -103,12 +103,12 @@ class Mandate:
     reason: str
     entering: bool = False
     revoked: asyncio.Event = field(default_factory=asyncio.Event)
-    warrant: Warrant = Warrant()
+    warrant: ServePermit = ServePermit()
     secrets: tuple[str, ...] | None = field(default=(), repr=False)
     assured: Assured | None = None
 
 
-async def carried_out(host: Host, actions: Sequence[Action], mandate: Mandate) -> list[Outcome]:
+async def carried_out(host: Host, actions: Sequence[Action], mandate: ExecContext) -> list[Outcome]:
     """The outcomes of a plan's actions, done in order and each logged with the reason for the plan.
 
     A unit that hangs on its start keeps nobody: once the mandate is revoked, what serves is waited for no longer.
@@ -146,7 +146,7 @@ def done_of(outcomes: Iterable[Outcome]) -> tuple[Action, ...]:
     return tuple(outcome.action for outcome in outcomes if not outcome.problem)
 
 
-def _is_blocked(action: Action, outcomes: Sequence[Outcome], mandate: Mandate) -> bool:
+def _is_blocked(action: Action, outcomes: Sequence[Outcome], mandate: ExecContext) -> bool:
     """Whether an earlier failure forbids an action.
 
     Nothing is raised or started on files that did not pass, while another host has an address, or once that is not
@@ -181,7 +181,7 @@ def _refreshes(action: Action) -> bool:
     return isinstance(action, RunCommand) or (isinstance(action, UseUnit) and action.action is not UnitAction.START)
 
 
-async def _outcome(host: Host, action: Action, mandate: Mandate) -> Outcome:
+async def _outcome(host: Host, action: Action, mandate: ExecContext) -> Outcome:
     started = time.monotonic()
     problem, busy = None, False
     try:
@@ -213,7 +213,7 @@ async def _unless(revoked: asyncio.Event, work: Coroutine[None, None, None]) -> 
         await asyncio.gather(working, waiting, return_exceptions=True)
 
 
-async def _carry_out(host: Host, action: Action, warrant: Warrant) -> None:
+async def _carry_out(host: Host, action: Action, warrant: ServePermit) -> None:
     match action:
         case InstallFiles(files):
             await host.files.install(files)
@@ -235,7 +235,7 @@ async def _carry_out(host: Host, action: Action, warrant: Warrant) -> None:
             await announce(host, addresses)
 
 
-async def _raise(host: Host, placed: Placed, warrant: Warrant) -> None:
+async def _raise(host: Host, placed: Placed, warrant: ServePermit) -> None:
     """Raise an address while that is still allowed: a process that hung in between may come too late."""
     if time.monotonic() > warrant.until:
         raise Busy(f"{placed}: what allowed it to be raised is too old by now; asking again")
@@ -298,7 +298,7 @@ async def contested(host: Host, addresses: Iterable[Placed]) -> str:
 
 async def dropped(host: Host, service: str, addresses: Iterable[Placed], reason: str) -> None:
     """Drop addresses at once, and leave everything else of the service to its next convergence."""
-    await carried_out(host, [DropAddress(placed) for placed in addresses], Mandate(service, reason))
+    await carried_out(host, [DropAddress(placed) for placed in addresses], ExecContext(service, reason))
 
 
 def _answers(found: Iterable[Sequence[Probe]]) -> str:
@@ -329,7 +329,7 @@ def _word(outcome: Outcome) -> str:
     return "done" if outcome.problem is None else "waits" if outcome.busy else "failed"
 
 
-def _report(outcome: Outcome, mandate: Mandate) -> None:
+def _report(outcome: Outcome, mandate: ExecContext) -> None:
     fields = {
         "service": mandate.service,
         "action": str(outcome.action),

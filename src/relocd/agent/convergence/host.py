@@ -10,11 +10,11 @@ from relocd.ports import (
     Addresses,
     Commands,
     Files,
+    Health,
     HeartbeatRecord,
     Ledger,
     Meter,
     Renderer,
-    Standing,
     TemplateSets,
     Units,
     Wire,
@@ -36,7 +36,7 @@ class _Unmeasured:
     def confirmed(self, age_s: float) -> None:
         """Nothing is kept."""
 
-    def stand(self, standing: Standing) -> None:
+    def stand(self, standing: Health) -> None:
         """Nothing is kept."""
 
 

@@ -1,4 +1,4 @@
-"""What the search does not bring is read directly, as long as it takes: see `Completion`."""
+"""What the search does not bring is read directly, as long as it takes: see `Backfill`."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from relocd.model.snapshot import Snapshot
 from relocd.ports import DirectoryReader
 from relocd.sync.mirror import Mirror
 
-__all__ = ["Completion"]
+__all__ = ["Backfill"]
 
 _log = logging.getLogger(__name__)
 _AHEAD_S: Final = 1.0
 """So much the numbers of changes that are made at once may be out of order."""
 
 
-class Completion:
+class Backfill:
     """Completes a mirror by direct reads; calls `changed` after them, `read_anew` with a reason where they do not do.
 
     Four things no search tells of: entries that came to be of concern after they were sent; the secrets of a service

@@ -29,21 +29,21 @@ from relocd.agent.convergence.pauses import Effort, Pauses
 from relocd.agent.handover.efforts import cause_of, effort_of, matter_of, substance_of
 from relocd.agent.handover.memory import WAY_S, Memory, Ready
 from relocd.agent.handover.writes import Writes
-from relocd.agent.liveness.failure_detector import Testimony
-from relocd.agent.liveness.lease_guard import RELEASE_MARGIN_S, Agreement, Turn, brought_up, served, still_chosen
-from relocd.election.eligibility import Contest
-from relocd.election.observation import GivesWay, Here, Sight, State
+from relocd.agent.liveness.failure_detector import Verdict
+from relocd.agent.liveness.lease_guard import RELEASE_MARGIN_S, HandoverDeps, Round, brought_up, served, still_chosen
+from relocd.election.eligibility import OwnershipView
+from relocd.election.observation import LocalState, Observation, State, YieldReason
 from relocd.election.rules import next_step, watched
 from relocd.election.steps import (
     Activate,
     BecomeCandidate,
     ClearCandidate,
     DeleteLink,
-    GiveBack,
+    FailBack,
     Giving,
     HandOver,
     Keep,
-    LetGo,
+    Release,
     Step,
     StepDown,
     Stop,
@@ -58,7 +58,7 @@ from relocd.model.template_set import First, Role
 from relocd.reconcile.desired import Footprint
 from relocd.reconcile.goals import Goal, in_role
 
-__all__ = ["Contender"]
+__all__ = ["HandoverController"]
 
 _log = logging.getLogger(__name__)
 _SOON_S: Final = 0.02
@@ -67,13 +67,13 @@ _READY_FOR_S: Final = 15.0
 _REPEATED_WITHIN: Final = 16  # leases, at most, until what waits is said again
 
 
-class Contender:
+class HandoverController:
     """The part of this server in one exclusive service. `given_back` says why it was, once it was.
 
     `withdrawn` says why its addresses had to go, until it is served again here or another server is the holder.
     """
 
-    def __init__(self, host: Host, agreement: Agreement, pauses: Pauses) -> None:
+    def __init__(self, host: Host, agreement: HandoverDeps, pauses: Pauses) -> None:
         self._host = host
         self._agreed = agreement
         self._pauses = pauses
@@ -91,13 +91,13 @@ class Contender:
         """Something changed here: it may be ready now, or not any more; `at_all`: what failed may work now."""
         self._memory.ready = None
         if at_all:
-            self._memory.sulks_about = None
+            self._memory.failed_cause = None
 
-    async def act(self, turn: Turn) -> Report:
+    async def act(self, turn: Round) -> Report:
         """Do what is due now; the report says how this server stands to the service."""
         mine = self._host.claims.left_to(turn.goal.id, turn.goal.addresses)
         turn = replace(turn, footprint=adopted(self._host, mine, turn.footprint))
-        self._note(turn.goal, turn.contest)
+        self._note(turn.goal, turn.ownership)
         if self._stops:
             report = await self._paced(Stop(self.withdrawn), turn, None)
             self._stops = bool(report.problems)
@@ -106,10 +106,10 @@ class Contender:
         if doubt:
             again_s = self._writes.resent_s(self._agreed.settings.hesitation_s / 4)
             return Report(turn.footprint, (doubt,), standing="waits for the outcome of a write", again_s=again_s)
-        if turn.contest.is_misnamed:
-            return _told(Report(turn.footprint), await self._writes.send(renaming(turn.contest), turn.contest))
+        if turn.ownership.is_misnamed:
+            return _told(Report(turn.footprint), await self._writes.send(renaming(turn.ownership), turn.ownership))
         here = await self._here(turn)
-        sight = Sight(turn.contest.me, _known_state(turn.contest, here), turn.contest.choice)
+        sight = Observation(turn.ownership.me, _known_state(turn.ownership, here), turn.ownership.eligible)
         asked_at = time.monotonic()
         testimony = await self._agreed.witnesses.heard(
             turn.goal, watched(sight, here), self._memory.seen_at, wire=here.ready
@@ -118,47 +118,47 @@ class Contender:
         report = await self._carried_out(step, turn, asked_at)
         return self._with_words(report, step, testimony, turn)
 
-    def _note(self, goal: Goal, contest: Contest) -> None:
+    def _note(self, goal: Goal, ownership: OwnershipView) -> None:
         """Keep what changes of the state mean for later."""
-        memory, state, before = self._memory, contest.state, self._memory.state
+        memory, state, before = self._memory, ownership.state, self._memory.state
         if state is None:
             return
         if before is not None and state.generation < before.generation:  # a backup was restored: they count anew
             memory.failed_in = memory.unasked = memory.unlinking = memory.unlinked_in = before = None
         if before is None or state.generation != before.generation:
             memory.seen_at = time.monotonic()
-        if not contest.holds and not self._stops:
+        if not ownership.holds and not self._stops:
             self.withdrawn = ""
         if state != before:
             memory.changed_at, memory.repeats = time.monotonic(), 0
-        if state.candidate != contest.me:
+        if state.candidate != ownership.me:
             memory.candidate_since = None
         elif memory.candidate_since is None:
             memory.candidate_since = time.monotonic()
-        handed = before is not None and before.holder not in {None, contest.me}
-        if contest.holds and handed and memory.taken != state.generation:
+        handed = before is not None and before.holder not in {None, ownership.me}
+        if ownership.holds and handed and memory.taken != state.generation:
             memory.unasked = state.generation
-        if contest.me not in contest.choice.all or cause_of(goal, contest) != memory.sulks_about:
-            memory.sulks_about = None
+        if ownership.me not in ownership.eligible.all or cause_of(goal, ownership) != memory.failed_cause:
+            memory.failed_cause = None
         memory.state = state
 
-    async def _here(self, turn: Turn) -> Here:
-        now, contest, memory = time.monotonic(), turn.contest, self._memory
+    async def _here(self, turn: Round) -> LocalState:
+        now, ownership, memory = time.monotonic(), turn.ownership, self._memory
         pulse = self._agreed.pulse
-        wanted = contest.me in contest.choice.all and not contest.holds and contest.state is not None
+        wanted = ownership.me in ownership.eligible.all and not ownership.holds and ownership.state is not None
         memory.problems = await self._unready(turn.goal, turn.footprint) if wanted else ()
-        return Here(
+        return LocalState(
             active=turn.footprint.role is Role.ACTIVE,
             up=await is_up(self._host, turn.footprint),
             ready=wanted and not memory.problems and pulse.may_take(now),
             steady=self._is_steady(turn),
-            failed=contest.state is not None and memory.failed_in == contest.state.generation,
-            sulks=memory.sulks_about is not None,
-            unlinked=contest.state is not None and memory.has_unlinked(contest.state.generation, self._writes.done),
+            failed=ownership.state is not None and memory.failed_in == ownership.state.generation,
+            failed_here=memory.failed_cause is not None,
+            unlinked=ownership.state is not None and memory.has_unlinked(ownership.state.generation, self._writes.done),
             settled=self._settles_s(now) <= 0,
             waited=self._waits_s(now) <= 0,
-            expired=contest.isolation is Isolation.RELEASE and pulse.has_begun and self._lease_left_s(now) <= 0,
-            gives_way=self._gives_way(contest),
+            expired=ownership.isolation is Isolation.RELEASE and pulse.has_begun and self._lease_left_s(now) <= 0,
+            yield_reason=self._yield_reason(ownership),
         )
 
     async def _unready(self, goal: Goal, footprint: Footprint) -> tuple[str, ...]:
@@ -178,7 +178,7 @@ class Contender:
         self._memory.ready = Ready(substance, footprint, now, files)
         return ()
 
-    def _is_steady(self, turn: Turn) -> bool:
+    def _is_steady(self, turn: Round) -> bool:
         return self._agreed.pulse.is_steady(time.monotonic(), turn.csn)
 
     def _lease_left_s(self, now: float) -> float:
@@ -199,29 +199,29 @@ class Contender:
         patience_s = self._agreed.settings.lease_s * min(1 << self._memory.repeats, _REPEATED_WITHIN)
         return self._memory.changed_at + patience_s - now
 
-    def _gives_way(self, contest: Contest) -> GivesWay | None:
-        if contest.me in contest.fenced:
-            return GivesWay.FENCED
-        if contest.displaced_by is not None:
-            return GivesWay.DISPLACED
-        return GivesWay.DRAINED if self._agreed.mode() is Mode.DRAINED else None
+    def _yield_reason(self, ownership: OwnershipView) -> YieldReason | None:
+        if ownership.me in ownership.fenced:
+            return YieldReason.FENCED
+        if ownership.displaced_by is not None:
+            return YieldReason.DISPLACED
+        return YieldReason.DRAINED if self._agreed.mode() is Mode.DRAINED else None
 
-    async def _carried_out(self, step: Step, turn: Turn, asked_at: float) -> Report:
+    async def _carried_out(self, step: Step, turn: Round, asked_at: float) -> Report:
         if isinstance(step, Keep):
             return await self._paced(step, turn, None)
-        view = (turn.contest.state, turn.contest.choice)
+        view = (turn.ownership.state, turn.ownership.eligible)
         if not isinstance(step, Stop):
             awaited_s = self._writes.moves_s(view) if isinstance(step, Activate) else self._writes.awaited_s(view)
             if awaited_s:
                 return Report(turn.footprint, again_s=awaited_s)
-        if isinstance(step, Activate) and await self._is_in_the_way(turn.contest):
+        if isinstance(step, Activate) and await self._is_in_the_way(turn.ownership):
             waits = "waits until what it displaces has given way"
             return Report(turn.footprint, busy=True, standing=waits, again_s=self._memory.way_s)
         if isinstance(step, SwapIn) and time.monotonic() - asked_at > self._agreed.settings.prompt_s:
             return Report(turn.footprint, standing="the witnesses took too long; asking them again", again_s=_SOON_S)
         return await self._paced(step, turn, view)
 
-    async def _paced(self, step: Step, turn: Turn, view: object) -> Report:
+    async def _paced(self, step: Step, turn: Round, view: object) -> Report:
         """Do what is due, unless the same failed just now."""
         effort, matter = effort_of(step), matter_of(step, turn)
         failure, begun = self._pauses.waiting(effort, matter), time.monotonic()
@@ -232,7 +232,7 @@ class Contender:
             self._pauses.note(effort, matter, report, begun)
         return report
 
-    async def _done(self, step: Step, turn: Turn, view: object) -> Report:
+    async def _done(self, step: Step, turn: Round, view: object) -> Report:
         if isinstance(step, Keep):
             return await self._kept(turn)
         self._log(step, turn)
@@ -241,33 +241,33 @@ class Contender:
                 return await self._stopped(step, turn)
             case Activate():
                 return await self._activated(step, turn)
-            case LetGo() if why := await still_chosen(self._agreed, turn.contest, EntryUUID(turn.goal.id)):
+            case Release() if why := await still_chosen(self._agreed, turn.ownership, EntryUUID(turn.goal.id)):
                 stays = f"keeps serving, although nobody seems to be chosen: {why}"
                 return Report(turn.footprint, standing=stays, again_s=self._agreed.settings.beat_s)
-            case HandOver() | GiveBack() | LetGo() | StepDown():
+            case HandOver() | FailBack() | Release() | StepDown():
                 return await self._given_away(step, turn, view)
-        return _told(Report(turn.footprint), await self._write(step, turn.contest, view))
+        return _told(Report(turn.footprint), await self._write(step, turn.ownership, view))
 
-    async def _kept(self, turn: Turn) -> Report:
+    async def _kept(self, turn: Round) -> Report:
         """Keep the role that this server has in the service as it should be; a candidate is about to leave its own."""
-        contest, footprint = turn.contest, turn.footprint
-        if contest.holds and footprint.role is Role.ACTIVE:
+        ownership, footprint = turn.ownership, turn.footprint
+        if ownership.holds and footprint.role is Role.ACTIVE:
             return await served(self._host, self._agreed, turn)
-        if contest.state is None or contest.me in {contest.state.holder, contest.state.candidate}:
+        if ownership.state is None or ownership.me in {ownership.state.holder, ownership.state.candidate}:
             return Report(footprint)
         if await is_up(self._host, footprint):
             return Report(footprint)
         report = await converged(self._host, in_role(turn.goal, Role.STANDBY), footprint)
         return self._with_copies(report, turn)
 
-    def _with_copies(self, report: Report, turn: Turn) -> Report:
+    def _with_copies(self, report: Report, turn: Round) -> Report:
         """The report of a server that does not hold the service, with the copies of its addresses that answer here."""
-        state = turn.contest.state
-        elsewhere = state is not None and state.holder not in {None, turn.contest.me}
+        state = turn.ownership.state
+        elsewhere = state is not None and state.holder not in {None, turn.ownership.me}
         found = still_here(self._host, turn.goal) if elsewhere else ()
         return replace(report, problems=(*report.problems, *found))
 
-    def _unless_kept(self, step: Step, here: Here) -> Step:
+    def _unless_kept(self, step: Step, here: LocalState) -> Step:
         """The step, or to serve on where it gives the service away and that has failed just now."""
         if not isinstance(step, Giving):
             return step
@@ -277,18 +277,18 @@ class Contender:
         why = "could not be let go, so it stays for now"
         return Keep(why) if here.active or not here.steady else Activate(step.state.generation, why)
 
-    async def _stopped(self, step: Stop, turn: Turn) -> Report:
+    async def _stopped(self, step: Stop, turn: Round) -> Report:
         goal = replace(in_role(turn.goal, Role.STANDBY), reason=step.reason)
         terms = Terms(first=First.ADDRESSES)  # another server may have them by now
         report = self._with_copies(await converged(self._host, goal, turn.footprint, terms), turn)
         return report if report.problems else replace(report, again_s=0.0)
 
-    async def _is_in_the_way(self, contest: Contest) -> bool:
-        found = any([await self._agreed.is_up(service) for service in contest.displaces])
+    async def _is_in_the_way(self, ownership: OwnershipView) -> bool:
+        found = any([await self._agreed.is_up(service) for service in ownership.displaces])
         self._memory.way_s = min(self._memory.way_s * 2, _WAY_MAX_S) if found else WAY_S
         return found
 
-    async def _activated(self, step: Activate, turn: Turn) -> Report:
+    async def _activated(self, step: Activate, turn: Round) -> Report:
         probe = turn.goal.probe and self._memory.unasked != step.generation
         turn = replace(turn, goal=replace(turn.goal, reason=step.reason))
         ready = self._memory.ready
@@ -299,76 +299,76 @@ class Contender:
         again = bool(report.problems) and self._memory.failed_in == step.generation
         if report.problems:
             self._memory.failed_in = step.generation
-            self._memory.sulks_about = cause_of(turn.goal, turn.contest)
+            self._memory.failed_cause = cause_of(turn.goal, turn.ownership)
             self._memory.failure = "; ".join(report.problems)
         else:
             self.given_back = self.withdrawn = ""
         return report if again else replace(report, again_s=0.0)
 
-    async def _given_away(self, step: HandOver | GiveBack | LetGo | StepDown, turn: Turn, view: object) -> Report:
+    async def _given_away(self, step: HandOver | FailBack | Release | StepDown, turn: Round, view: object) -> Report:
         """Let go here, and only then say so in the directory."""
         goal = replace(in_role(turn.goal, Role.STANDBY), reason=step.reason)
         try:
             report = await let_go(self._host, goal, turn.footprint, self._writes.reach)
         except RelocdError as error:
             return Report(turn.footprint, (f"not let go, since the directory could not be told: {error}",))
-        own = unlinking(turn.contest, turn.contest.me) if isinstance(step, GiveBack) else None
+        own = unlinking(turn.ownership, turn.ownership.me) if isinstance(step, FailBack) else None
         if report.problems:
             return replace(report, again_s=0.0)  # what was stopped runs again at once
-        if isinstance(step, GiveBack) and self._memory.failed_in == step.state.generation:
+        if isinstance(step, FailBack) and self._memory.failed_in == step.state.generation:
             self.given_back = _given_back(self._memory.failure)
         problem = "" if own is None else await self._writes.send(own, view)
         if not self._is_steady(turn):
             return replace(report, standing="let go; nothing is written until its own heartbeat is steady again")
-        problem = problem or await self._write(step, turn.contest, view)
+        problem = problem or await self._write(step, turn.ownership, view)
         # Without the write this server is the holder still, and nobody serves: look again at once.
         return replace(_told(report, problem), again_s=_SOON_S if problem else self._writes.awaited_s(view))
 
-    async def _write(self, step: Step, contest: Contest, view: object) -> str:
-        write = write_of(step, contest)
+    async def _write(self, step: Step, ownership: OwnershipView, view: object) -> str:
+        write = write_of(step, ownership)
         if write is None:
             return ""
         if isinstance(step, BecomeCandidate | ClearCandidate):
             self._memory.changed_at, self._memory.repeats = time.monotonic(), self._memory.repeats + 1
         if isinstance(step, SwapIn):
             self._memory.taken = step.state.generation + 1
-            if step.state.holder in contest.fenced:
+            if step.state.holder in ownership.fenced:
                 self._memory.unasked = self._memory.taken  # it is off for certain
-        if isinstance(step, DeleteLink) and contest.holds and contest.state:
-            self._memory.unlinking = contest.state.generation, write
-        return await self._writes.send(write, view, again(write, contest))
+        if isinstance(step, DeleteLink) and ownership.holds and ownership.state:
+            self._memory.unlinking = ownership.state.generation, write
+        return await self._writes.send(write, view, again(write, ownership))
 
-    def _with_words(self, report: Report, step: Step, testimony: Testimony, turn: Turn) -> Report:
+    def _with_words(self, report: Report, step: Step, testimony: Verdict, turn: Round) -> Report:
         """The report with what this server waits for, and when that may change by time alone."""
         now, failure = time.monotonic(), self._pauses.last(Effort.RELEASE)
         times = [report.again_s, testimony.again_s]
         if self._settles_s(now) > 0:
             times.append(self._settles_s(now))
-        state = turn.contest.state
-        named = not turn.contest.holds or (state is not None and state.asking is not None)
+        state = turn.ownership.state
+        named = not turn.ownership.holds or (state is not None and state.asking is not None)
         if named and 0 < self._waits_s(now) < float("inf"):
             times.append(self._waits_s(now))
         if failure is not None and failure.left_s > 0:
             times.append(failure.left_s)
-        if turn.contest.holds and not self._is_steady(turn):
+        if turn.ownership.holds and not self._is_steady(turn):
             times.append(self._agreed.settings.hesitation_s / 4)
         if self._agreed.pulse.former_left_s(now) > 0:
             times.append(self._agreed.pulse.former_left_s(now) + _SOON_S)
-        if turn.contest.isolation is Isolation.RELEASE and self._lease_left_s(now) > 0:
+        if turn.ownership.isolation is Isolation.RELEASE and self._lease_left_s(now) > 0:
             times.append(self._lease_left_s(now) + _SOON_S)
-        resting = turn.contest.displaced_by
+        resting = turn.ownership.displaced_by
         rests = () if resting is None else (f"rests while {resting} is here",)
-        reason = "failed here, see its problems" if report.broken and turn.contest.holds else step.reason
+        reason = "failed here, see its problems" if report.broken and turn.ownership.holds else step.reason
         standing = report.standing or "; ".join((reason, *rests, *testimony.words))
         unready = self._memory.problems  # all in one sentence, which says again what stands against the standby role
-        kept = failure.problems if failure is not None and turn.contest.holds else ()
+        kept = failure.problems if failure is not None and turn.ownership.holds else ()
         said = dict.fromkeys((*report.problems, *kept))
         problems = (*(each for each in said if not any(each in whole for whole in unready)), *unready)
         again_s = min((each for each in times if each is not None), default=None)
         return replace(report, problems=problems, standing=standing, again_s=again_s)
 
-    def _log(self, step: Step, turn: Turn) -> None:
-        generation = None if turn.contest.state is None else turn.contest.state.generation
+    def _log(self, step: Step, turn: Round) -> None:
+        generation = None if turn.ownership.state is None else turn.ownership.state.generation
         fields: dict[str, object] = {"service": turn.goal.name, "step": type(step).__name__, "reason": step.reason}
         fields |= {"generation": generation}
         level = logging.DEBUG if fields == self._memory.logged else logging.INFO
@@ -376,10 +376,10 @@ class Contender:
         self._memory.logged = fields
 
 
-def _known_state(contest: Contest, here: Here) -> State | None:
+def _known_state(ownership: OwnershipView, here: LocalState) -> State | None:
     """The state, unless something is up here and the state names a holder that cannot be told from this server."""
-    state = contest.state
-    unclear = state is not None and state.holder in contest.nameless and here.up
+    state = ownership.state
+    unclear = state is not None and state.holder in ownership.nameless and here.up
     return None if unclear else state
 
 

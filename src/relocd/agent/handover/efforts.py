@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from relocd.agent.convergence.host import Host
 from relocd.agent.convergence.pauses import Effort
-from relocd.agent.liveness.lease_guard import Turn
-from relocd.election.eligibility import Contest
-from relocd.election.steps import Activate, GiveBack, HandOver, Keep, LetGo, Step, StepDown, Stop
+from relocd.agent.liveness.lease_guard import Round
+from relocd.election.eligibility import OwnershipView
+from relocd.election.steps import Activate, FailBack, HandOver, Keep, Release, Step, StepDown, Stop
 from relocd.errors import RelocdError
 from relocd.model.host import UnitState
 from relocd.model.template_set import Role, UnitAction
@@ -27,21 +27,21 @@ def effort_of(step: Step) -> Effort:
             return Effort.ACTIVATE
         case Stop():
             return Effort.STOP
-        case HandOver() | GiveBack() | LetGo() | StepDown():
+        case HandOver() | FailBack() | Release() | StepDown():
             return Effort.RELEASE
     return Effort.WRITE
 
 
-def matter_of(step: Step, turn: Turn) -> object:
+def matter_of(step: Step, turn: Round) -> object:
     """What a step is about: once that is another, it is tried again although it has failed."""
     match step:
         case Keep():
-            return substance_of(turn.goal), turn.contest.holds
+            return substance_of(turn.goal), turn.ownership.holds
         case Activate(generation):
-            return generation, cause_of(turn.goal, turn.contest)
-        case HandOver() | GiveBack() | LetGo() | StepDown():
+            return generation, cause_of(turn.goal, turn.ownership)
+        case HandOver() | FailBack() | Release() | StepDown():
             return None
-    return type(step), turn.contest.state, turn.contest.choice
+    return type(step), turn.ownership.state, turn.ownership.eligible
 
 
 async def runs(host: Host, footprint: Footprint | None) -> bool:
@@ -56,9 +56,9 @@ async def runs(host: Host, footprint: Footprint | None) -> bool:
 
 def substance_of(goal: Goal) -> Goal:
     """A goal without what changes while it moves: who runs it, and why."""
-    return replace(in_role(goal, Role.ACTIVE), contest=None, reason="")
+    return replace(in_role(goal, Role.ACTIVE), ownership=None, reason="")
 
 
-def cause_of(goal: Goal, contest: Contest) -> object:
+def cause_of(goal: Goal, ownership: OwnershipView) -> object:
     """What a failed activation was about: once it is another, it may be tried again."""
-    return goal.addresses, goal.interface, goal.sets, goal.context["parameters"], contest.choice
+    return goal.addresses, goal.interface, goal.sets, goal.context["parameters"], ownership.eligible

@@ -35,7 +35,7 @@ class Memory:
     `changed_at` is since when the state says what it says, `repeats` how often this server has asked again since then.
     `taken`: this server swapped itself in. `unlinking`: the write that deletes the previous holder's link, done in the
     generation `unlinked_in`. `unasked`: who had the address before is known to have let go, so that the wire need not
-    be asked. `sulks_about`: what the last failed activation was about; `failure`: what was wrong. `logged`: the last
+    be asked. `failed_cause`: what the last failed activation was about; `failure`: what was wrong. `logged`: the last
     step that was logged, for one that is repeated is logged for debugging only.
     """
 
@@ -49,7 +49,7 @@ class Memory:
     unlinking: tuple[int, Write] | None = None
     unlinked_in: int | None = None
     unasked: int | None = None
-    sulks_about: object = None
+    failed_cause: object = None
     failure: str = ""
     ready: Ready | None = None
     problems: tuple[str, ...] = ()

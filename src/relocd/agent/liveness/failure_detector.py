@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 
 from relocd.agent.convergence.execution import probe
 from relocd.agent.convergence.host import Host
-from relocd.agent.liveness.heartbeat import Pulse
-from relocd.agent.liveness.peer_heartbeats import Sign, Vitals
+from relocd.agent.liveness.heartbeat import Heartbeat
+from relocd.agent.liveness.peer_heartbeats import HeartbeatSample, PeerHeartbeats
 from relocd.election.observation import Life
 from relocd.errors import Busy, RelocdError
 from relocd.model.entries import EntryUUID, Isolation
@@ -24,13 +24,13 @@ from relocd.reconcile.desired import Placed
 from relocd.reconcile.goals import Goal
 from relocd.reconcile.interfaces import interface_for
 
-__all__ = ["Testimony", "Witnesses"]
+__all__ = ["Verdict", "FailureDetector"]
 
 _SILENT_AGAIN_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Testimony:
+class Verdict:
     """What is known of some servers, why in words for those that are not alive, and when to ask again."""
 
     lives: Mapping[EntryUUID, Life] = field(default_factory=dict)
@@ -39,25 +39,25 @@ class Testimony:
 
 
 @dataclass(frozen=True, slots=True)
-class _Finding:
+class _Judgement:
     life: Life
     words: str = ""
     again_s: float | None = None
 
 
-class Witnesses:
+class FailureDetector:
     """Asks for all services of this server."""
 
-    def __init__(self, host: Host, vitals: Vitals, pulse: Pulse, settings: HandoverSettings) -> None:
+    def __init__(self, host: Host, vitals: PeerHeartbeats, pulse: Heartbeat, settings: HandoverSettings) -> None:
         self._host = host
         self._vitals = vitals
         self._pulse = pulse
         self._settings = settings
 
-    async def heard(self, goal: Goal, servers: Iterable[EntryUUID], seen_at: float, *, wire: bool) -> Testimony:
+    async def heard(self, goal: Goal, servers: Iterable[EntryUUID], seen_at: float, *, wire: bool) -> Verdict:
         """What is known of servers now; nothing that was known before `seen_at` counts. `wire` asks that, too."""
         findings = {server: await self._finding(goal, server, seen_at, wire=wire) for server in servers}
-        return Testimony(
+        return Verdict(
             {server: found.life for server, found in findings.items()},
             tuple(found.words for found in findings.values() if found.words),
             min((found.again_s for found in findings.values() if found.again_s is not None), default=None),
@@ -65,37 +65,37 @@ class Witnesses:
 
     async def takes_over(self, goal: Goal, server: EntryUUID) -> bool:
         """Whether a server is alive and may be given something."""
-        contest = goal.contest
-        if contest is None or server in contest.fenced or server not in contest.names:
+        ownership = goal.ownership
+        if ownership is None or server in ownership.fenced or server not in ownership.names:
             return False
         recently = time.monotonic() - self._settings.beat_s
-        sign = await self._vitals.sign(server, contest.names[server], recently)
+        sign = await self._vitals.sign(server, ownership.names[server], recently)
         return sign is not None and sign.takes and self._age_s(sign) < sign.lease_s
 
-    async def _finding(self, goal: Goal, server: EntryUUID, seen_at: float, *, wire: bool) -> _Finding:
-        contest = goal.contest
-        if contest is None:
-            return _Finding(Life.SILENT)
-        dn = contest.names.get(server)
+    async def _finding(self, goal: Goal, server: EntryUUID, seen_at: float, *, wire: bool) -> _Judgement:
+        ownership = goal.ownership
+        if ownership is None:
+            return _Judgement(Life.SILENT)
+        dn = ownership.names.get(server)
         if dn is None:
-            return _Finding(Life.SILENT, "the entry of a server that counts here cannot be read or understood")
-        if server in contest.fenced:
-            return _Finding(Life.DEAD, f"{dn.name} is fenced")
+            return _Judgement(Life.SILENT, "the entry of a server that counts here cannot be read or understood")
+        if server in ownership.fenced:
+            return _Judgement(Life.DEAD, f"{dn.name} is fenced")
         now = time.monotonic()
         sign = await self._vitals.sign(server, dn, max(seen_at, now - self._settings.beat_s))
         if sign is not None and self._age_s(sign) >= sign.lease_s:
             sign = await self._vitals.sign(server, dn, now)
         if sign is None:
-            return _Finding(Life.SILENT, f"{dn.name}: its status cannot be read now", _SILENT_AGAIN_S)
+            return _Judgement(Life.SILENT, f"{dn.name}: its status cannot be read now", _SILENT_AGAIN_S)
         left_s = sign.lease_s - self._age_s(sign)
         if left_s > 0:
-            return _Finding(Life.ALIVE, "", min(left_s + 0.01, self._settings.beat_s))
-        if contest.isolation is Isolation.RELEASE:
+            return _Judgement(Life.ALIVE, "", min(left_s + 0.01, self._settings.beat_s))
+        if ownership.isolation is Isolation.RELEASE:
             return _stood_still(sign, dn.name)
-        holds = contest.state is not None and server == contest.state.holder
+        holds = ownership.state is not None and server == ownership.state.holder
         return await self._on_the_wire(goal, dn.name) if holds and wire else _silent(dn.name)
 
-    def _age_s(self, sign: Sign) -> float:
+    def _age_s(self, sign: HeartbeatSample) -> float:
         """How old a heartbeat is by the clock of the providers; endless where there is none to compare.
 
         Their clocks may differ, or jump. By this server's own clock, it is as old at least as it was seen to stand
@@ -107,11 +107,11 @@ class Witnesses:
         moved_s = float("inf") if sign.moved_at is None else now - sign.moved_at
         return min(max(stamped_s, sign.read_at - sign.since), moved_s)
 
-    async def _on_the_wire(self, goal: Goal, name: str) -> _Finding:
+    async def _on_the_wire(self, goal: Goal, name: str) -> _Judgement:
         """The second witness."""
         if not goal.addresses or not self._host.probing:
             why = "the service has no address" if not goal.addresses else "[wire] probes is 0"
-            return _Finding(
+            return _Judgement(
                 Life.SILENT, f"{name} is silent in the directory, and {why} to ask at: fence it when it is off", 1.0
             )
         try:
@@ -119,18 +119,18 @@ class Witnesses:
             placed = [Placed(interface_for(each, goal.interface, interfaces).name, each) for each in goal.addresses]
             await probe(self._host, placed)
         except Busy as error:
-            return _Finding(Life.SILENT, f"{name} is silent in the directory but {error}", _SILENT_AGAIN_S)
+            return _Judgement(Life.SILENT, f"{name} is silent in the directory but {error}", _SILENT_AGAIN_S)
         except RelocdError as error:
-            return _Finding(Life.SILENT, f"{name} is silent, and the wire cannot be asked: {error}", 1.0)
-        return _Finding(Life.DEAD, f"{name} is silent in the directory and on the wire")
+            return _Judgement(Life.SILENT, f"{name} is silent, and the wire cannot be asked: {error}", 1.0)
+        return _Judgement(Life.DEAD, f"{name} is silent in the directory and on the wire")
 
 
-def _stood_still(sign: Sign, name: str) -> _Finding:
+def _stood_still(sign: HeartbeatSample, name: str) -> _Judgement:
     left_s = sign.since + sign.lease_s - sign.read_at
     if left_s <= 0:
-        return _Finding(Life.DEAD, f"{name} has been silent for its lease and has let go")
-    return _Finding(Life.SILENT, f"{name} is silent; it lets go within {left_s:.1f} s", min(left_s, _SILENT_AGAIN_S))
+        return _Judgement(Life.DEAD, f"{name} has been silent for its lease and has let go")
+    return _Judgement(Life.SILENT, f"{name} is silent; it lets go within {left_s:.1f} s", min(left_s, _SILENT_AGAIN_S))
 
 
-def _silent(name: str) -> _Finding:
-    return _Finding(Life.SILENT, f"{name} is silent in the directory", _SILENT_AGAIN_S)
+def _silent(name: str) -> _Judgement:
+    return _Judgement(Life.SILENT, f"{name} is silent in the directory", _SILENT_AGAIN_S)

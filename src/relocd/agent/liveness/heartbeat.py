@@ -33,7 +33,7 @@ from relocd.model.settings import HandoverSettings
 from relocd.model.writes import Conflict, Done, Lost, Modification, Replace, Unknown
 from relocd.ports import DirectoryWriter, HeartbeatRecord
 
-__all__ = ["HEARTBEAT", "LEASE", "Pulse"]
+__all__ = ["HEARTBEAT", "LEASE", "Heartbeat"]
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ _REMEMBERED: Final = 4096
 _SOONEST_S: Final = 0.1
 
 
-class Pulse:
+class Heartbeat:
     """The heartbeat of one server; `say` gives what else its status entry says.
 
     `problem` says why the last one could not be written, empty when it was.

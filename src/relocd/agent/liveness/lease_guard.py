@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from relocd.agent.convergence.converge import Files, Report, Terms, converged
-from relocd.agent.convergence.execution import Warrant
+from relocd.agent.convergence.execution import ServePermit
 from relocd.agent.convergence.host import Host
 from relocd.agent.directory.absence_check import is_unlinked
-from relocd.agent.liveness.failure_detector import Witnesses
-from relocd.agent.liveness.heartbeat import Pulse
-from relocd.election.eligibility import Contest
+from relocd.agent.liveness.failure_detector import FailureDetector
+from relocd.agent.liveness.heartbeat import Heartbeat
+from relocd.election.eligibility import OwnershipView
 from relocd.errors import Busy, RelocdError
 from relocd.model.entries import Cluster, EntryUUID, Failover, Isolation, Server, ServiceState
 from relocd.model.mode import Mode
@@ -29,14 +29,14 @@ from relocd.ports import DirectoryReader, DirectoryWriter
 from relocd.reconcile.desired import Footprint
 from relocd.reconcile.goals import Goal, in_role
 
-__all__ = ["Agreement", "Turn", "brought_up", "is_confirmed", "lifetime_s", "served", "still_chosen"]
+__all__ = ["HandoverDeps", "Round", "brought_up", "is_confirmed", "lifetime_s", "served", "still_chosen"]
 
 RELEASE_MARGIN_S: Final = 1.6
 """How long before the end of the lease a released address ends: the kernel drops it up to 1.5 s late (measured)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
+class HandoverDeps:
     """What this server agrees with the others by; shared by all its services.
 
     `providers` is how many providers the directory has, `mode` what a person has told this agent, `is_up` whether
@@ -45,8 +45,8 @@ class Agreement:
 
     reader: DirectoryReader
     writer: DirectoryWriter
-    pulse: Pulse
-    witnesses: Witnesses
+    pulse: Heartbeat
+    witnesses: FailureDetector
     settings: HandoverSettings
     providers: Callable[[], int]
     mode: Callable[[], Mode]
@@ -55,26 +55,26 @@ class Agreement:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class Round:
     """One look at a service: the wish, what the directory says, what is here, and the word that all that is over."""
 
     goal: Goal
-    contest: Contest
+    ownership: OwnershipView
     footprint: Footprint
     revoked: asyncio.Event
 
     @property
     def csn(self) -> str:
         """The change number of the state, empty where there is none."""
-        return "" if self.contest.entry is None else self.contest.entry.csn
+        return "" if self.ownership.entry is None else self.ownership.entry.csn
 
 
-async def served(host: Host, agreed: Agreement, turn: Turn) -> Report:
+async def served(host: Host, agreed: HandoverDeps, turn: Round) -> Report:
     """Keep the service up here as it should be; what was lost is raised again with a permission, else it is busy."""
     return await _with(host, turn, lambda: _confirmed(agreed, turn), probe=turn.goal.probe, files=None)
 
 
-async def brought_up(host: Host, agreed: Agreement, turn: Turn, *, probe: bool, files: Files | None) -> Report:
+async def brought_up(host: Host, agreed: HandoverDeps, turn: Round, *, probe: bool, files: Files | None) -> Report:
     """Bring the service up here; busy without a permission, which is asked for while the plan is made.
 
     `files` are those of the active role where they are rendered already.
@@ -88,11 +88,11 @@ async def brought_up(host: Host, agreed: Agreement, turn: Turn, *, probe: bool, 
 
 
 async def _with(
-    host: Host, turn: Turn, ask: Callable[[], Awaitable[Warrant]], *, probe: bool, files: Files | None
+    host: Host, turn: Round, ask: Callable[[], Awaitable[ServePermit]], *, probe: bool, files: Files | None
 ) -> Report:
     refused: list[RelocdError] = []
 
-    async def permit() -> Warrant:
+    async def permit() -> ServePermit:
         try:
             return await ask()
         except RelocdError as error:
@@ -108,52 +108,52 @@ async def _with(
         return Report(turn.footprint, (str(error),), busy=True)
 
 
-async def _confirmed(agreed: Agreement, turn: Turn) -> Warrant:
+async def _confirmed(agreed: HandoverDeps, turn: Round) -> ServePermit:
     """The permission to serve; raises `Busy` or `Unavailable` without one."""
     read_at = time.monotonic()
-    found = await _state(agreed, turn.contest)
+    found = await _state(agreed, turn.ownership)
     if found is None:
         raise Busy("a direct read does not find the state of the service; nothing is raised on that")
-    if not _is_as_seen(found, turn.contest):
+    if not _is_as_seen(found, turn.ownership):
         raise Busy("a direct read finds another holder or generation than was seen; waiting until that is seen")
-    if not agreed.pulse.stood_before(found.csn) and await _is_fenced(agreed, turn.contest):
+    if not agreed.pulse.stood_before(found.csn) and await _is_fenced(agreed, turn.ownership):
         raise Busy("a direct read finds that this server is declared fenced; waiting until that is seen")
     now = time.monotonic()
     if not agreed.pulse.is_steady(now, found.csn):
         raise Busy("this server's own heartbeat is not steady; waiting until it is")
     until = read_at + agreed.settings.hesitation_s
-    if turn.contest.isolation is Isolation.KEEP:
-        return Warrant(until)
+    if turn.ownership.isolation is Isolation.KEEP:
+        return ServePermit(until)
     seconds = lifetime_s(agreed.pulse.left_s(now))
     if seconds < 1:
         raise Busy("this server's lease is about to run out, or shorter than 4 s; waiting for the next heartbeat")
-    return Warrant(until, seconds)
+    return ServePermit(until, seconds)
 
 
-async def is_confirmed(agreed: Agreement, contest: Contest) -> bool:
+async def is_confirmed(agreed: HandoverDeps, ownership: OwnershipView) -> bool:
     """Whether a direct read finds the holder that was seen, and that is this server; raises `Unavailable`."""
-    found = await _state(agreed, contest)
-    return found is not None and contest.holds and _is_as_seen(found, contest)
+    found = await _state(agreed, ownership)
+    return found is not None and ownership.holds and _is_as_seen(found, ownership)
 
 
-async def _state(agreed: Agreement, contest: Contest) -> ServiceState | None:
+async def _state(agreed: HandoverDeps, ownership: OwnershipView) -> ServiceState | None:
     """The state by a direct read; None where there is none that can be understood."""
-    entry = await agreed.reader.by_dn(contest.service.below(STATE_RDN))
+    entry = await agreed.reader.by_dn(ownership.service.below(STATE_RDN))
     found = None if entry is None else parsed(entry)[0]
     return found if isinstance(found, ServiceState) else None
 
 
-def _is_as_seen(found: ServiceState, contest: Contest) -> bool:
-    known = contest.entry
+def _is_as_seen(found: ServiceState, ownership: OwnershipView) -> bool:
+    known = ownership.entry
     return known is not None and (found.holder, found.generation) == (known.holder, known.generation)
 
 
-async def _is_fenced(agreed: Agreement, contest: Contest) -> bool:
+async def _is_fenced(agreed: HandoverDeps, ownership: OwnershipView) -> bool:
     """Whether others may take this server for dead, also where its search has not brought that yet.
 
     Only one that was away can be: it was powered off. A holder that was made so since it came back was not.
     """
-    entry = await agreed.reader.by_dn(contest.names[contest.me])
+    entry = await agreed.reader.by_dn(ownership.names[ownership.me])
     found = None if entry is None else parsed(entry)[0]
     return not isinstance(found, Server) or found.fenced
 
@@ -163,16 +163,16 @@ def lifetime_s(left_s: float) -> int:
     return int(left_s - RELEASE_MARGIN_S)
 
 
-async def still_chosen(agreed: Agreement, contest: Contest, service: EntryUUID) -> str:
+async def still_chosen(agreed: HandoverDeps, ownership: OwnershipView, service: EntryUUID) -> str:
     """Why a direct read finds that somebody may have to run the service yet; empty where nobody has.
 
     An active server of a cluster counts, whether or not it is a member: what is doubtful is kept. So does a link by the
     name that the service has now, where the search has not told that yet. Raises `Unavailable` when nothing is known.
     """
-    if not await is_unlinked(agreed.reader, contest.me, service):
+    if not await is_unlinked(agreed.reader, ownership.me, service):
         return "a direct read finds a link of this server"
     entry = await agreed.reader.by_uuid(service)
-    names = {contest.service, contest.service if entry is None else entry.dn}
+    names = {ownership.service, ownership.service if entry is None else entry.dn}
     found = [each for name in names for each in await agreed.reader.linking_to(name)]
     chosen = {str(each.dn): words for each in found if (words := _chooses(parsed(each)[0]))}
     return "; ".join(f"{dn} {words}" for dn, words in sorted(chosen.items()))

@@ -19,13 +19,13 @@ from relocd.model.mode import Mode
 from relocd.model.parse import STATUS_RDN, lease_of
 from relocd.ports import DirectoryReader
 
-__all__ = ["MODE", "Sign", "Vitals"]
+__all__ = ["MODE", "HeartbeatSample", "PeerHeartbeats"]
 
 MODE: Final = "relocMode"
 
 
 @dataclass(frozen=True, slots=True)
-class Sign:
+class HeartbeatSample:
     """The last sign of life of a server, as read.
 
     `heartbeat` tells one from another, `provider_s` is when its provider stamped it (None where there was none ever).
@@ -44,16 +44,16 @@ class Sign:
     moved_at: float | None = None
 
 
-class Vitals:
+class PeerHeartbeats:
     """Signs of life by server; reads further apart than `lease_s` are no unbroken row."""
 
     def __init__(self, reader: DirectoryReader, lease_s: float) -> None:
         self._reader = reader
         self._lease_s = lease_s
-        self._signs: dict[EntryUUID, Sign] = {}
+        self._signs: dict[EntryUUID, HeartbeatSample] = {}
         self._locks: dict[EntryUUID, asyncio.Lock] = {}
 
-    async def sign(self, server: EntryUUID, dn: DN, not_before: float) -> Sign | None:
+    async def sign(self, server: EntryUUID, dn: DN, not_before: float) -> HeartbeatSample | None:
         """The sign of a server from a read that is not older than `not_before`; None when it cannot be read now."""
         async with self._locks.setdefault(server, asyncio.Lock()):
             known = self._signs.get(server)
@@ -67,11 +67,11 @@ class Vitals:
             self._signs[server] = self._found(entry, known, asked_at)
             return self._signs[server]
 
-    def _found(self, entry: Entry | None, known: Sign | None, asked_at: float) -> Sign:
+    def _found(self, entry: Entry | None, known: HeartbeatSample | None, asked_at: float) -> HeartbeatSample:
         heartbeat = _value(entry, HEARTBEAT)
         same = known is not None and known.heartbeat == heartbeat
         unbroken = known is not None and same and asked_at - known.read_at < self._lease_s
-        return Sign(
+        return HeartbeatSample(
             heartbeat,
             None if entry is None else csn_time_s(entry.csn),
             asked_at,

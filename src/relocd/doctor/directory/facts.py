@@ -10,19 +10,19 @@ from relocd.model.dn import DN
 from relocd.model.entries import Cluster, Entry, Server, Service, ServiceState
 from relocd.model.parse import STATUS_CLASS, STATUS_RDN, parsed
 from relocd.openldap.config import Config
-from relocd.operator.status.server_status import Sign, sign
+from relocd.operator.status.server_status import ServerStatus, sign
 
-__all__ = ["Content", "DirectoryFacts", "Peer", "Refresh"]
+__all__ = ["TreeFacts", "DirectoryFacts", "Peer", "RefreshFacts"]
 
 
-class Content:
+class TreeFacts:
     """The entries of relocd, understood as far as they can be."""
 
     def __init__(self, entries: tuple[Entry, ...]) -> None:
         self.entries = entries
 
     @cached_property
-    def signs(self) -> dict[str, Sign]:
+    def signs(self) -> dict[str, ServerStatus]:
         """The last sign of life by server (`DN.key`)."""
         found = (each for each in self.entries if each.dn.key.startswith(f"{STATUS_RDN},") and _is_status(each))
         return {each.dn.parent.key: sign(each) for each in found}
@@ -62,7 +62,7 @@ def _is_status(entry: Entry) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Refresh:
+class RefreshFacts:
     """The answers to a persistent search's beginning (RFC 4533, section 3.3), of mode refreshOnly and one entry.
 
     `served` is whether the suffix answers the control at all. `by_log` is whether a cookie that is one change old is
@@ -102,9 +102,9 @@ class DirectoryFacts:
     identity: str
     server: DN | None
     definitions: tuple[str, ...]
-    content: Content
+    content: TreeFacts
     limit: str
-    refresh: Refresh
+    refresh: RefreshFacts
     context_csns: tuple[str, ...]
     tried: tuple[Tried, ...]
     open_entries: int

@@ -12,7 +12,7 @@ import ldap3
 from ldap3.core import exceptions, results
 
 from relocd.doctor.directory.acl_trials import Compare, Trial, Tried, trials
-from relocd.doctor.directory.facts import Content, DirectoryFacts, Refresh
+from relocd.doctor.directory.facts import DirectoryFacts, RefreshFacts, TreeFacts
 from relocd.doctor.directory.peer import peers
 from relocd.errors import Failed, Unavailable
 from relocd.model.csn import csn_time_s
@@ -20,7 +20,7 @@ from relocd.model.dn import DN
 from relocd.model.parse import CLASSES, STATUS_CLASS
 from relocd.model.writes import Conflict, Lost, Modification
 from relocd.openldap.config import Config
-from relocd.openldap.connection import Directory as SlapdDirectory
+from relocd.openldap.connection import SlapdServer
 from relocd.operator.access import Access
 from relocd.operator.connection import first_answer
 from relocd.operator.directory import Directory
@@ -93,17 +93,17 @@ def _definitions(connection: ldap3.Connection) -> tuple[str, ...]:
     return tuple(value for name in ("attributeTypes", "objectClasses") for value in _values(connection, where, name))
 
 
-def _content(connection: ldap3.Connection, base: str) -> tuple[Content, str]:
+def _content(connection: ldap3.Connection, base: str) -> tuple[TreeFacts, str]:
     """All entries of relocd, and the limit that has cut off one search for all of them, as an agent makes it."""
     limit = _limit(connection, base)
     try:
-        return Content(Directory(connection, base).entries(_FILTER)), limit
+        return TreeFacts(Directory(connection, base).entries(_FILTER)), limit
     except exceptions.LDAPNoSuchObjectResult:
-        return Content(()), limit
+        return TreeFacts(()), limit
     except (Failed, exceptions.LDAPOperationResult):
         if not limit:
             raise
-        return Content(()), limit  # paged searches have a limit, too
+        return TreeFacts(()), limit  # paged searches have a limit, too
 
 
 def _limit(connection: ldap3.Connection, base: str) -> str:
@@ -112,13 +112,13 @@ def _limit(connection: ldap3.Connection, base: str) -> str:
     return _LIMITS.get(connection.result["result"], "")
 
 
-def _refresh(connection: ldap3.Connection, base: str, csns: tuple[str, ...]) -> Refresh:
+def _refresh(connection: ldap3.Connection, base: str, csns: tuple[str, ...]) -> RefreshFacts:
     if _refreshed(connection, base, "") is None:
-        return Refresh(served=False)
+        return RefreshFacts(served=False)
     if not csns:
-        return Refresh(served=True)
+        return RefreshFacts(served=True)
     done = _refreshed(connection, base, _cookie(csns))
-    return Refresh(served=True, by_log=done is not None and done.endswith(_REFRESH_DELETES))
+    return RefreshFacts(served=True, by_log=done is not None and done.endswith(_REFRESH_DELETES))
 
 
 def _cookie(csns: tuple[str, ...]) -> str:
@@ -151,7 +151,7 @@ def _refreshed(connection: ldap3.Connection, base: str, cookie: str) -> bytes | 
     return bytes(done.get("value") or b"")
 
 
-def _tried(directory: Directory, content: Content, server: DN | None, identity: str) -> tuple[Tried, ...]:
+def _tried(directory: Directory, content: TreeFacts, server: DN | None, identity: str) -> tuple[Tried, ...]:
     me = content.server(server) if server is not None else None
     if me is None or not identity:
         return ()
@@ -204,7 +204,7 @@ def _config(access: Access) -> Config | None:
     ways = [access, replace(access, external=True)] if access.uris[0].lower().startswith("ldapi:") else [access]
     for way in ways:
         with suppress(Failed, Unavailable):
-            found = first_answer(way, lambda connection: SlapdDirectory(access.uris[0], connection).config())
+            found = first_answer(way, lambda connection: SlapdServer(access.uris[0], connection).config())
             if found.entries:
                 return found
     return None

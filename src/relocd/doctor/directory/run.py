@@ -17,13 +17,13 @@ from relocd.model.entries import Service
 from relocd.model.settings import DirectorySettings
 from relocd.operator.access import Access
 
-__all__ = ["Looked", "agent_access", "look"]
+__all__ = ["DirectoryResult", "agent_access", "look"]
 
 BETWEEN = "all directories"
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class DirectoryResult:
     """What came of it; `directories` are those that answered."""
 
     findings: dict[str, Sequence[Finding]]
@@ -38,7 +38,7 @@ class Looked:
         return None
 
 
-def look(access: Access, server: DN | None) -> Looked:
+def look(access: Access, server: DN | None) -> DirectoryResult:
     """The findings about each directory, and about all of them; one that does not answer is a finding."""
     findings: dict[str, Sequence[Finding]] = {}
     seen: list[DirectoryFacts] = []
@@ -52,7 +52,9 @@ def look(access: Access, server: DN | None) -> Looked:
         findings[uri] = list(directory_findings(facts))
     if among := list(between([*seen, *_other_peers(seen)])):
         findings[BETWEEN] = among
-    return Looked({uri: [*connection_findings(access, uri), *some] for uri, some in findings.items()}, tuple(seen))
+    return DirectoryResult(
+        {uri: [*connection_findings(access, uri), *some] for uri, some in findings.items()}, tuple(seen)
+    )
 
 
 def _other_peers(seen: Sequence[DirectoryFacts]) -> list[Peer]:

@@ -16,7 +16,7 @@ from relocd.model.entries import Cluster
 from relocd.operator.change import changes
 from relocd.operator.change.changes import Move
 from relocd.operator.change.preflight import Doubts, about_fence, about_lost, about_target, takes_over
-from relocd.operator.status.health import ServerView
+from relocd.operator.status.health import ServerRow
 
 __all__ = ["Loss", "failover"]
 
@@ -29,11 +29,11 @@ class Loss:
     these; `clusters` those in which it is active, `peers` the servers that share anything with it.
     """
 
-    server: ServerView
+    server: ServerRow
     held: frozenset[DN] = frozenset()
     elsewhere: Mapping[DN, str] = field(default_factory=dict)
     clusters: tuple[Cluster, ...] = ()
-    peers: tuple[ServerView, ...] = ()
+    peers: tuple[ServerRow, ...] = ()
 
     @property
     def services(self) -> tuple[DN, ...]:
@@ -43,7 +43,7 @@ class Loss:
         return tuple(sorted(wished - self.elsewhere.keys(), key=lambda dn: dn.key))
 
 
-def failover(loss: Loss, target: ServerView | None, *, fenced: bool) -> Move:
+def failover(loss: Loss, target: ServerRow | None, *, fenced: bool) -> Move:
     """The whole order; `target` takes over everything, or with None everything goes to whom it belongs.
 
     With `fenced` the lost one is said to be off before anything else. Where a target is refused nothing is changed.
@@ -68,16 +68,16 @@ def failover(loss: Loss, target: ServerView | None, *, fenced: bool) -> Move:
 class _Taken:
     """What one server takes over."""
 
-    taker: ServerView
+    taker: ServerRow
     services: list[DN] = field(default_factory=list)
     clusters: list[Cluster] = field(default_factory=list)
 
 
-def _taken(loss: Loss, target: ServerView | None) -> tuple[_Taken, ...]:
+def _taken(loss: Loss, target: ServerRow | None) -> tuple[_Taken, ...]:
     """Who takes over what, in the order of names."""
     by_name: dict[str, _Taken] = {}
 
-    def part(taker: ServerView) -> _Taken:
+    def part(taker: ServerRow) -> _Taken:
         return by_name.setdefault(taker.server.dn.key, _Taken(taker))
 
     for service in loss.services:
@@ -89,13 +89,13 @@ def _taken(loss: Loss, target: ServerView | None) -> tuple[_Taken, ...]:
     return tuple(taken for _, taken in sorted(by_name.items()))
 
 
-def _first(servers: Iterable[ServerView]) -> ServerView | None:
+def _first(servers: Iterable[ServerRow]) -> ServerRow | None:
     """The first in the order of names that takes over; one that is alone need not be alive."""
     found = sorted(servers, key=lambda each: each.server.dn.key)
     return next(filter(takes_over, found), found[0] if len(found) == 1 and not found[0].server.fenced else None)
 
 
-def _only(loss: Loss) -> ServerView:
+def _only(loss: Loss) -> ServerRow:
     """The only peer, or the only one of them that takes over; else `Invalid`."""
     peers = [each for each in loss.peers if not each.server.fenced]
     living = [each for each in peers if takes_over(each)]

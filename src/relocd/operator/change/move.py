@@ -10,33 +10,33 @@ from relocd.model.entries import Cluster, EntryUUID, Failover, Server
 from relocd.operator.change import changes
 from relocd.operator.change.changes import Move, Wish
 from relocd.operator.change.preflight import Doubts, about_service, about_target
-from relocd.operator.explain.service_view import Scene
+from relocd.operator.explain.service_view import ServiceView
 
 __all__ = ["move", "way"]
 
 
-def move(scene: Scene, target: EntryUUID) -> Move:
+def move(scene: ServiceView, target: EntryUUID) -> Move:
     """What moves the service to a server of the scene; a refused move changes nothing and names its problems."""
     server = scene.seen[target].server
     problem = _misfit(scene, server)
     if problem:
         return Move(problems=(problem,))
-    contest = scene.contest(target)
-    if contest.holds and target in contest.choice.all:
+    ownership = scene.ownership(target)
+    if ownership.holds and target in ownership.eligible.all:
         wishes = (Wish(scene.service.dn, server.dn),)
         return Move(already=(f"{server.name} already holds {scene.service.name}",), wishes=wishes)
     doubts = about_target(scene.seen[target], [scene.service.name]) + about_service(scene, target)
     return _guarded(_modified(scene, server), doubts)
 
 
-def way(scene: Scene, server: Server) -> Cluster | None:
+def way(scene: ServiceView, server: Server) -> Cluster | None:
     """The cluster by whose active member the service moves to a server, None where a link does it."""
     others = [each for each in scene.clusters_with(server) if each.failover is not Failover.EXTERNAL]
     linked = any(scene.service.dn in seen.server.service_links for seen in scene.seen.values())
     return None if linked else next(iter(others), None)
 
 
-def _misfit(scene: Scene, server: Server) -> str:
+def _misfit(scene: ServiceView, server: Server) -> str:
     """Why the service does not move to a server like that, empty where it does."""
     service = scene.service
     if not service.exclusive:
@@ -54,7 +54,7 @@ def _misfit(scene: Scene, server: Server) -> str:
     return ""
 
 
-def _modified(scene: Scene, server: Server) -> Move:
+def _modified(scene: ServiceView, server: Server) -> Move:
     cluster = way(scene, server)
     return changes.link(server, [scene.service.dn]) if cluster is None else changes.activate(cluster, server)
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from relocd.election.observation import Life
 from relocd.model.entries import EntryUUID, Isolation
 from relocd.model.mode import Mode
-from relocd.operator.explain.service_view import Scene
-from relocd.operator.status.health import ServerView
+from relocd.operator.explain.service_view import ServiceView
+from relocd.operator.status.health import ServerRow
 
 __all__ = ["Doubts", "about_fence", "about_lost", "about_service", "about_target", "proof", "takes_over"]
 
@@ -30,17 +30,17 @@ class Doubts:
         return Doubts(self.refusals + other.refusals, self.warnings + other.warnings)
 
 
-def about_target(target: ServerView, services: Iterable[str]) -> Doubts:
+def about_target(target: ServerRow, services: Iterable[str]) -> Doubts:
     """What speaks against giving a server some services, by their cn."""
     return Doubts(tuple(_refusals(target)), tuple(_warnings(target, services)))
 
 
-def about_service(scene: Scene, target: EntryUUID) -> Doubts:
+def about_service(scene: ServiceView, target: EntryUUID) -> Doubts:
     """What may keep a service from moving to a server, as far as others have to do with it."""
     return Doubts(warnings=tuple(_obstacles(scene, target)))
 
 
-def about_lost(lost: ServerView) -> Doubts:
+def about_lost(lost: ServerRow) -> Doubts:
     """What may keep others from taking over from a server that nobody says to be off."""
     if lost.server.fenced or not lost.is_silent:
         return Doubts()
@@ -49,7 +49,7 @@ def about_lost(lost: ServerView) -> Doubts:
     return Doubts(warnings=(f"{lost.silence}: {proved}",))
 
 
-def about_fence(lost: ServerView) -> Doubts:
+def about_fence(lost: ServerRow) -> Doubts:
     """What speaks against the word that a server is powered off: its own word."""
     if lost.age_s is None or (lost.is_silent and not lost.is_of_the_future):
         return Doubts()
@@ -57,12 +57,12 @@ def about_fence(lost: ServerView) -> Doubts:
     return Doubts(warnings=(f"{heard}: two servers answer if it is not powered off",))
 
 
-def takes_over(target: ServerView) -> bool:
+def takes_over(target: ServerRow) -> bool:
     """Whether a server is alive and may be given something."""
     return not target.is_silent and not any(_refusals(target))
 
 
-def proof(scene: Scene, server: EntryUUID) -> str:
+def proof(scene: ServiceView, server: EntryUUID) -> str:
     """What proves to the agents that a silent server is dead, besides its silence (`liveness.failure_detector`)."""
     name, ways = scene.name(server), []
     if scene.service.isolation is Isolation.RELEASE:
@@ -74,7 +74,7 @@ def proof(scene: Scene, server: EntryUUID) -> str:
     return ", or ".join(ways) or f"{name} has an entry again, or the state no longer names it"
 
 
-def _refusals(target: ServerView) -> Iterator[str]:
+def _refusals(target: ServerRow) -> Iterator[str]:
     name = target.server.name
     if target.server.fenced:
         yield f"{name} is fenced, said to be powered off; if it is not: relocd unfence {name}"
@@ -82,7 +82,7 @@ def _refusals(target: ServerView) -> Iterator[str]:
         yield f"{name} is {target.sign.mode} and takes nothing; on that server: relocd resume"
 
 
-def _warnings(target: ServerView, services: Iterable[str]) -> Iterator[str]:
+def _warnings(target: ServerRow, services: Iterable[str]) -> Iterator[str]:
     if target.is_silent:
         yield f"{target.silence}: it takes nothing before its agent runs, and nothing is taken from who serves now"
         return
@@ -91,14 +91,14 @@ def _warnings(target: ServerView, services: Iterable[str]) -> Iterator[str]:
             yield f"{target.server.name} says of {service}: {problem}"
 
 
-def _obstacles(scene: Scene, target: EntryUUID) -> Iterator[str]:
-    contest, service = scene.contest(target), scene.service.name
-    if contest.state is None:
+def _obstacles(scene: ServiceView, target: EntryUUID) -> Iterator[str]:
+    ownership, service = scene.ownership(target), scene.service.name
+    if ownership.state is None:
         yield f"the state of {service} cannot be understood, so nobody acts on it; see relocd show"
         return
-    if contest.displaced_by is not None:
-        yield f"{service} rests on {scene.name(target)} while {contest.displaced_by} is there"
-    holder, candidate = contest.state.holder, contest.state.candidate
+    if ownership.displaced_by is not None:
+        yield f"{service} rests on {scene.name(target)} while {ownership.displaced_by} is there"
+    holder, candidate = ownership.state.holder, ownership.state.candidate
     if candidate not in {None, target, holder}:
         yield f"{scene.name(candidate or target)} is candidate for {service}, too; both are served in turn"
     if holder in {None, target}:
@@ -106,7 +106,7 @@ def _obstacles(scene: Scene, target: EntryUUID) -> Iterator[str]:
     yield from _about_holder(scene, holder or target)
 
 
-def _about_holder(scene: Scene, holder: EntryUUID) -> Iterator[str]:
+def _about_holder(scene: ServiceView, holder: EntryUUID) -> Iterator[str]:
     seen, name = scene.seen.get(holder), scene.name(holder)
     if seen is None:
         yield f"the holder {name} has no entry: others take over when {proof(scene, holder)}"

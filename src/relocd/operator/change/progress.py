@@ -8,7 +8,7 @@ from enum import Enum
 from relocd.model.dn import DN
 from relocd.model.entries import Service, ServiceState
 from relocd.model.mode import Mode
-from relocd.operator.status.health import ServerView
+from relocd.operator.status.health import ServerRow
 
 __all__ = ["End", "Progress", "Reading", "Watched", "problems_said", "progress"]
 
@@ -42,7 +42,7 @@ class Reading:
     """
 
     state: ServiceState | None
-    seen: ServerView | None
+    seen: ServerRow | None
     resting: str = ""
 
 

@@ -19,7 +19,7 @@ from relocd.operator.change.changes import Wish
 from relocd.operator.change.progress import End, Reading, Watched, problems_said, progress
 from relocd.operator.directory import Directory, equals, on_directory
 from relocd.operator.lookup import SERVER, SERVICE, matching, state_of, viewed
-from relocd.operator.status.health import ServerView
+from relocd.operator.status.health import ServerRow
 
 __all__ = ["Follower"]
 
@@ -120,7 +120,7 @@ def _reading(directory: Directory, watched: Watched) -> Reading:
     return Reading(state, seen, "" if held else _resting(directory, watched))
 
 
-def _seen(directory: Directory, server: DN) -> ServerView | None:
+def _seen(directory: Directory, server: DN) -> ServerRow | None:
     entry = directory.named(server, matching(SERVER))
     value = parsed(entry)[0] if entry else None
     return viewed(directory, value) if isinstance(value, Server) else None

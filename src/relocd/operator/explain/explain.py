@@ -13,10 +13,10 @@ from relocd.model.entries import EntryUUID
 from relocd.model.mode import Mode
 from relocd.operator.change.preflight import proof
 from relocd.operator.explain.forecast import Act, forecast
-from relocd.operator.explain.model import World, world_of
-from relocd.operator.explain.service_view import GIVEN_BACK, Scene
+from relocd.operator.explain.model import ServiceModel, world_of
+from relocd.operator.explain.service_view import GIVEN_BACK, ServiceView
 from relocd.operator.explain.what_if import Way, way_to
-from relocd.operator.status.health import ServerView
+from relocd.operator.status.health import ServerRow
 
 __all__ = ["Explanation", "Stand", "explanation"]
 
@@ -30,7 +30,7 @@ class Stand:
     `way` is how the service would come to it, None where it is or where nothing seen would do it.
     """
 
-    seen: ServerView
+    seen: ServerRow
     part: str
     link: str
     says: str
@@ -54,7 +54,7 @@ class Stand:
 class Explanation:
     """A service, whom its state names, how every server stands to it, and what the agents do next."""
 
-    scene: Scene
+    scene: ServiceView
     generation: int | None
     holder: str
     candidate: str
@@ -63,7 +63,7 @@ class Explanation:
     next: tuple[Act, ...]
 
 
-def explanation(scene: Scene) -> Explanation:
+def explanation(scene: ServiceView) -> Explanation:
     """Why the service of a scene is where it is."""
     world = world_of(scene)
     contested = scene.service.exclusive
@@ -83,18 +83,18 @@ def explanation(scene: Scene) -> Explanation:
     )
 
 
-def _concerned(scene: Scene, world: World, server: EntryUUID) -> bool:
+def _concerned(scene: ServiceView, world: ServiceModel, server: EntryUUID) -> bool:
     """Whether a server has to do with the service, and not only with what displaces it."""
     linked = decision(scene.snapshot, scene.seen[server].server, scene.service) is not None
     return linked or server in _named(world) or _gave_back(scene, server)
 
 
-def _gave_back(scene: Scene, server: EntryUUID) -> bool:
+def _gave_back(scene: ServiceView, server: EntryUUID) -> bool:
     """Whether a server says that it has given the service back."""
     return any(each.startswith(GIVEN_BACK) for each in scene.seen[server].problems_of(scene.service.name))
 
 
-def _named(world: World) -> dict[EntryUUID, str]:
+def _named(world: ServiceModel) -> dict[EntryUUID, str]:
     """The servers that the state names, and as what."""
     if world.state is None:
         return {}
@@ -102,7 +102,7 @@ def _named(world: World) -> dict[EntryUUID, str]:
     return {server: part for server, part in named.items() if server is not None}
 
 
-def _stand(scene: Scene, world: World, server: EntryUUID) -> Stand:
+def _stand(scene: ServiceView, world: ServiceModel, server: EntryUUID) -> Stand:
     seen = scene.seen[server]
     wished = decision(scene.snapshot, seen.server, scene.service)
     link = "not linked" if wished is None else wished.reason
@@ -125,14 +125,14 @@ def _stand(scene: Scene, world: World, server: EntryUUID) -> Stand:
     )
 
 
-def _part(scene: Scene, world: World, server: EntryUUID) -> str:
+def _part(scene: ServiceView, world: ServiceModel, server: EntryUUID) -> str:
     """What a server is to the service that its state does not name."""
-    if server in world.choice.all:
+    if server in world.eligible.all:
         return "chosen"
     return "gave it back" if _gave_back(scene, server) else "standby"
 
 
-def _waits(scene: Scene, world: World, server: EntryUUID) -> Iterator[str]:
+def _waits(scene: ServiceView, world: ServiceModel, server: EntryUUID) -> Iterator[str]:
     """What keeps the candidate from taking over from a holder that is silent: its own words, and what ends it."""
     state, sign = world.state, scene.seen[server].sign
     if state is None or state.holder is None or state.candidate != server:
@@ -142,7 +142,7 @@ def _waits(scene: Scene, world: World, server: EntryUUID) -> Iterator[str]:
         yield f"takes over when {proof(scene, state.holder)}"
 
 
-def _idle(seen: ServerView) -> Iterator[str]:
+def _idle(seen: ServerRow) -> Iterator[str]:
     """Why the agent of a server does not act."""
     if seen.sign is None or seen.age_s is None:
         yield "no agent was ever heard there"

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
-from relocd.election.observation import Choice
+from relocd.election.observation import Eligible
 from relocd.election.rules import next_step
-from relocd.election.steps import Activate, DeleteLink, GiveBack, Giving, Keep, Step, Stop
+from relocd.election.steps import Activate, DeleteLink, FailBack, Giving, Keep, Step, Stop
 from relocd.model.entries import EntryUUID
-from relocd.operator.explain.model import World
+from relocd.operator.explain.model import ServiceModel
 
 __all__ = ["Act", "after", "forecast"]
 
@@ -29,7 +29,7 @@ class Act:
     step: Step
 
 
-def forecast(world: World) -> tuple[tuple[Act, ...], World]:
+def forecast(world: ServiceModel) -> tuple[tuple[Act, ...], ServiceModel]:
     """The next steps until all rest, at most so many, and how things are then."""
     acts: list[Act] = []
     while len(acts) < _MOST:
@@ -41,7 +41,7 @@ def forecast(world: World) -> tuple[tuple[Act, ...], World]:
     return tuple(acts), world
 
 
-def _due(world: World) -> Iterator[Act]:
+def _due(world: ServiceModel) -> Iterator[Act]:
     """What is due now, the holder's part first."""
     holder = None if world.state is None else world.state.holder
     for server in sorted(world.acting, key=lambda each: (each != holder, each)):
@@ -50,26 +50,26 @@ def _due(world: World) -> Iterator[Act]:
             yield Act(server, step)
 
 
-def after(world: World, act: Act) -> World:
+def after(world: ServiceModel, act: Act) -> ServiceModel:
     """The world once a step has been carried out."""
     me, step = act.server, act.step
     if world.state is None:
         return world
-    world = replace(world, state=step.applied(world.state), choice=_linked(world.choice, act))
+    world = replace(world, state=step.applied(world.state), eligible=_linked(world.eligible, act))
     return _up(world, me, runs=isinstance(step, Activate)) if isinstance(step, Activate | Stop | Giving) else world
 
 
-def _up(world: World, server: EntryUUID, *, runs: bool) -> World:
+def _up(world: ServiceModel, server: EntryUUID, *, runs: bool) -> ServiceModel:
     here = replace(world.heres[server], active=runs, up=runs, failed=False)
     return replace(world, heres={**world.heres, server: here})
 
 
-def _linked(choice: Choice, act: Act) -> Choice:
+def _linked(eligible: Eligible, act: Act) -> Eligible:
     """Who is chosen once a step has deleted the link that it deletes."""
     match act.step:
         case DeleteLink(server):
-            return replace(choice, direct=choice.direct - {server})
-        case GiveBack():
-            return replace(choice, direct=choice.direct - {act.server})
+            return replace(eligible, direct=eligible.direct - {server})
+        case FailBack():
+            return replace(eligible, direct=eligible.direct - {act.server})
         case _:
-            return choice
+            return eligible

@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from relocd.election.eligibility import Contest
-from relocd.election.observation import Choice, GivesWay, Here, Life, Sight, State
+from relocd.election.eligibility import OwnershipView
+from relocd.election.observation import Eligible, Life, LocalState, Observation, State, YieldReason
 from relocd.model.entries import EntryUUID, Isolation
 from relocd.model.mode import Mode
-from relocd.operator.explain.service_view import Scene
-from relocd.operator.status.health import ServerView
+from relocd.operator.explain.service_view import ServiceView
+from relocd.operator.status.health import ServerRow
 
-__all__ = ["ASSUMED", "World", "world_of"]
+__all__ = ["ASSUMED", "ServiceModel", "world_of"]
 
 ASSUMED: Final = (
     "what a server reports no problem of is ready there; its heartbeat is steady, a candidacy has settled; "
@@ -25,63 +25,63 @@ ASSUMED: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class ServiceModel:
     """A service, who shall run it and all servers around it, at one moment.
 
     `acting` are those whose agent runs and may act, `lives` what each knows of the others.
     """
 
     state: State | None
-    choice: Choice
-    heres: Mapping[EntryUUID, Here]
+    eligible: Eligible
+    heres: Mapping[EntryUUID, LocalState]
     lives: Mapping[EntryUUID, Life] = field(default_factory=dict)
     acting: frozenset[EntryUUID] = frozenset()
 
-    def sight(self, server: EntryUUID) -> Sight:
+    def sight(self, server: EntryUUID) -> Observation:
         """What a server sees."""
-        return Sight(server, self.state, self.choice, self.lives)
+        return Observation(server, self.state, self.eligible, self.lives)
 
 
-def world_of(scene: Scene) -> World:
+def world_of(scene: ServiceView) -> ServiceModel:
     """The world as it is now."""
-    contests = {server: scene.contest(server) for server in scene.seen}
+    contests = {server: scene.ownership(server) for server in scene.seen}
     first = next(iter(contests.values()), None)
     if first is None:
         entry = scene.snapshot.states.get(scene.service.uuid)
-        return World(State(generation=(entry and entry.generation) or 0), Choice(), {})
+        return ServiceModel(State(generation=(entry and entry.generation) or 0), Eligible(), {})
     named = (first.state.holder, first.state.candidate, first.state.previous) if first.state else ()
     concerned = {*scene.seen, *filter(None, named)}
-    return World(
+    return ServiceModel(
         state=first.state,
-        choice=first.choice,
-        heres={server: _here(scene, contest) for server, contest in contests.items()},
+        eligible=first.eligible,
+        heres={server: _here(scene, ownership) for server, ownership in contests.items()},
         lives={server: scene.life(server) for server in concerned},
         acting=frozenset(server for server, seen in scene.seen.items() if _acts(seen)),
     )
 
 
-def _acts(seen: ServerView) -> bool:
+def _acts(seen: ServerRow) -> bool:
     return seen.sign is not None and not seen.is_silent and seen.sign.mode != Mode.PAUSED
 
 
-def _here(scene: Scene, contest: Contest) -> Here:
-    seen, service = scene.seen[contest.me], scene.service
+def _here(scene: ServiceView, ownership: OwnershipView) -> LocalState:
+    seen, service = scene.seen[ownership.me], scene.service
     says = "" if seen.sign is None else seen.sign.says.get(service.dn.key, "")
-    return Here(
+    return LocalState(
         active=says == "active",
         up=says == "active",
         ready=not seen.problems_of(service.name) and says != "failed" and not seen.is_silent,
         steady=not seen.is_silent,
-        failed=says == "failed" and contest.holds,
+        failed=says == "failed" and ownership.holds,
         settled=True,
         expired=seen.is_silent and service.isolation is Isolation.RELEASE,
-        gives_way=_gives_way(contest, seen),
+        yield_reason=_yield_reason(ownership, seen),
     )
 
 
-def _gives_way(contest: Contest, seen: ServerView) -> GivesWay | None:
+def _yield_reason(ownership: OwnershipView, seen: ServerRow) -> YieldReason | None:
     if seen.server.fenced:
-        return GivesWay.FENCED
-    if contest.displaced_by is not None:
-        return GivesWay.DISPLACED
-    return GivesWay.DRAINED if seen.sign is not None and seen.sign.mode == Mode.DRAINED else None
+        return YieldReason.FENCED
+    if ownership.displaced_by is not None:
+        return YieldReason.DISPLACED
+    return YieldReason.DRAINED if seen.sign is not None and seen.sign.mode == Mode.DRAINED else None

@@ -10,20 +10,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from relocd.election.eligibility import Contest, contest, displacing
+from relocd.election.eligibility import OwnershipView, displacing, ownership
 from relocd.election.observation import Life
 from relocd.errors import Invalid
 from relocd.model.dn import DN
 from relocd.model.entries import Cluster, Entry, EntryUUID, Failover, Isolation, Server, Service
 from relocd.model.snapshot import Snapshot
-from relocd.operator.status.health import ServerView
+from relocd.operator.status.health import ServerRow
 from relocd.operator.status.server_status import is_status, sign
 from relocd.operator.status.view import now_of, server_view
-from relocd.sync.index import Content, whole
-from relocd.sync.interest import Concern
+from relocd.sync.index import Index, whole
+from relocd.sync.interest import Interest
 from relocd.sync.view import snapshot_of
 
-__all__ = ["GIVEN_BACK", "Scene", "scene_of"]
+__all__ = ["GIVEN_BACK", "ServiceView", "scene_of"]
 
 GIVEN_BACK: Final = "given back"
 """How an agent begins to say that it has given a service back (`relocd.agent.handover.controller`)."""
@@ -33,17 +33,17 @@ _LET_GO: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class ServiceView:
     """A service, the servers around it by identity, and everything that they link to."""
 
     service: Service
     snapshot: Snapshot
-    seen: Mapping[EntryUUID, ServerView]
+    seen: Mapping[EntryUUID, ServerRow]
 
-    def contest(self, server: EntryUUID) -> Contest:
-        """The contest for the service as that server sees it."""
+    def ownership(self, server: EntryUUID) -> OwnershipView:
+        """Who runs the service as that server sees it."""
         me = self.seen[server].server
-        return contest(self.snapshot, me, self.service, displacing(self.snapshot, me))
+        return ownership(self.snapshot, me, self.service, displacing(self.snapshot, me))
 
     @property
     def clusters(self) -> tuple[Cluster, ...]:
@@ -70,7 +70,7 @@ class Scene:
             return Life.DEAD
         return Life.ALIVE if not seen.is_silent else Life.DEAD if self._has_let_go(seen) else Life.SILENT
 
-    def _has_let_go(self, seen: ServerView) -> bool:
+    def _has_let_go(self, seen: ServerRow) -> bool:
         if self.service.isolation is not Isolation.RELEASE or seen.sign is None or seen.age_s is None:
             return False
         return seen.age_s > _LET_GO * seen.sign.lease_s
@@ -81,13 +81,13 @@ class Scene:
         return known.server.name if known else server.rpartition(": ")[2]
 
 
-def scene_of(service: DN, entries: Iterable[Entry], now_s: float) -> Scene:
+def scene_of(service: DN, entries: Iterable[Entry], now_s: float) -> ServiceView:
     """The scene of a service that is among some entries; raises `Invalid` where it cannot be understood."""
     found = tuple(entries)
     now_s = now_of(found, now_s)
     signs = {each.dn.parent.key: sign(each) for each in found if is_status(each)}
-    content = Content(whole(each) for each in found if not is_status(each))
-    everything = Concern(frozenset(record.uuid for record in content))
+    content = Index(whole(each) for each in found if not is_status(each))
+    everything = Interest(frozenset(record.uuid for record in content))
     snapshot = snapshot_of(content, content.named(service.key), service, everything)
     about = next((each for each in snapshot.services.values() if each.dn == service), None)
     if about is None:
@@ -97,4 +97,4 @@ def scene_of(service: DN, entries: Iterable[Entry], now_s: float) -> Scene:
         uuid: server_view(server, signs.get(server.dn.key), now_s)
         for uuid, server in sorted(snapshot.servers.items(), key=lambda each: each[1].dn.key)
     }
-    return Scene(about, snapshot, seen)
+    return ServiceView(about, snapshot, seen)

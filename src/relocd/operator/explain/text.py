@@ -13,7 +13,7 @@ from relocd.election import steps
 from relocd.operator.explain.explain import Explanation, Stand
 from relocd.operator.explain.forecast import Act
 from relocd.operator.explain.model import ASSUMED
-from relocd.operator.explain.service_view import Scene
+from relocd.operator.explain.service_view import ServiceView
 
 __all__ = ["as_json", "as_text"]
 
@@ -27,7 +27,7 @@ _SAID: Final = {
     steps.Withdraw: "withdraws its candidacy",
     steps.ClearCandidate: "clears its candidacy",
     steps.ClearPrevious: "clears relocPrevious",
-    steps.LetGo: "stops it and clears the holder",
+    steps.Release: "stops it and clears the holder",
     steps.StepDown: "stops it and steps down",
 }
 
@@ -86,7 +86,7 @@ def _linking(told: Explanation) -> Iterator[str]:
         yield f"no other server is linked to it; it comes to one by relocd {word} {service.name} SERVER"
 
 
-def _server(scene: Scene, stand: Stand) -> Iterator[RenderableType]:
+def _server(scene: ServiceView, stand: Stand) -> Iterator[RenderableType]:
     seen = stand.seen
     age = "never heard" if seen.age_s is None else f"heard {seen.age_s:.1f} s ago"
     age = seen.silence.removeprefix(f"{seen.server.name} ") if seen.is_of_the_future else age
@@ -98,7 +98,7 @@ def _server(scene: Scene, stand: Stand) -> Iterator[RenderableType]:
     yield from map(_indented, _reasons(scene, stand))
 
 
-def _reasons(scene: Scene, stand: Stand) -> Iterator[str]:
+def _reasons(scene: ServiceView, stand: Stand) -> Iterator[str]:
     if stand.step is not None:
         does = stand.step.reason if stand.does == "Keep" else f"{_sentence(scene, stand.step)}: {stand.step.reason}"
         does = "candidate" if stand.waits and stand.does == "Keep" else does
@@ -116,17 +116,17 @@ def _reasons(scene: Scene, stand: Stand) -> Iterator[str]:
             yield f"then: {_acts(scene, stand.way.acts)}"
 
 
-def _acts(scene: Scene, acts: Iterable[Act]) -> str:
+def _acts(scene: ServiceView, acts: Iterable[Act]) -> str:
     return ", ".join(
         f"{scene.name(act.server)} {_sentence(scene, act.step)} ({act.step.rule or 'no rule'})" for act in acts
     )
 
 
-def _sentence(scene: Scene, step: steps.Step) -> str:
+def _sentence(scene: ServiceView, step: steps.Step) -> str:
     match step:
         case steps.HandOver(_, to):
             return f"stops it and hands over to {scene.name(to)}"
-        case steps.GiveBack(_, to):
+        case steps.FailBack(_, to):
             return f"stops it and gives it back to {scene.name(to)}"
         case steps.DeleteLink(server):
             return f"deletes the link of {scene.name(server)}"
@@ -167,7 +167,7 @@ def as_json(told: Explanation) -> dict[str, Any]:
     }
 
 
-def _server_json(scene: Scene, stand: Stand) -> dict[str, Any]:
+def _server_json(scene: ServiceView, stand: Stand) -> dict[str, Any]:
     seen = stand.seen
     return {
         "name": seen.server.name,
@@ -190,6 +190,6 @@ def _server_json(scene: Scene, stand: Stand) -> dict[str, Any]:
     }
 
 
-def _act_json(scene: Scene, act: Act) -> dict[str, str | None]:
+def _act_json(scene: ServiceView, act: Act) -> dict[str, str | None]:
     step = type(act.step).__name__
     return {"server": scene.name(act.server), "step": step, "rule": act.step.rule, "reason": act.step.reason}

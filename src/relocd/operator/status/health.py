@@ -8,14 +8,14 @@ from enum import IntEnum
 from typing import Final
 
 from relocd.model.entries import Problem, Server, Service
-from relocd.operator.status.server_status import Sign
+from relocd.operator.status.server_status import ServerStatus
 
-__all__ = ["Finding", "Level", "ServerView", "ServiceView", "View", "findings"]
+__all__ = ["HealthFinding", "HealthLevel", "ServerRow", "ServiceRow", "StatusView", "findings"]
 
 _GONE: Final = {"silent": "is silent", "fenced": "is fenced", "has no entry": "has no entry that can be understood"}
 
 
-class Level(IntEnum):
+class HealthLevel(IntEnum):
     """How grave it is; the values are the exit codes of monitoring plug-ins."""
 
     OK = 0
@@ -25,19 +25,19 @@ class Level(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class HealthFinding:
     """Something that is not as it should be."""
 
-    level: Level
+    level: HealthLevel
     why: str
 
 
 @dataclass(frozen=True, slots=True)
-class ServerView:
+class ServerRow:
     """One server: its last sign of life, how old that is, and what is worth a look, most important first."""
 
     server: Server
-    sign: Sign | None
+    sign: ServerStatus | None
     age_s: float | None
     notes: tuple[str, ...]
 
@@ -66,13 +66,13 @@ class ServerView:
         return () if self.sign is None else self.sign.problems_of(service)
 
     @property
-    def level(self) -> Level:
+    def level(self) -> HealthLevel:
         """What becomes of its services is judged with them."""
-        return Level.WARNING if self.notes else Level.OK
+        return HealthLevel.WARNING if self.notes else HealthLevel.OK
 
 
 @dataclass(frozen=True, slots=True)
-class ServiceView:
+class ServiceRow:
     """One service, servers by their names: whom the links choose, what its state says, and what the agents say.
 
     `says` is `active`, `standby`, `failed`, `nothing`, or why a server says nothing. On those in `external` only files
@@ -88,66 +88,68 @@ class ServiceView:
     previous: str
     generation: int | None
     says: Mapping[str, str]
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[HealthFinding, ...] = ()
 
     @property
-    def level(self) -> Level:
+    def level(self) -> HealthLevel:
         """That of the gravest finding."""
-        return max((each.level for each in self.findings), default=Level.OK)
+        return max((each.level for each in self.findings), default=HealthLevel.OK)
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class StatusView:
     """Everything, in the order of names; `problems` are those of entries."""
 
-    servers: tuple[ServerView, ...]
-    services: tuple[ServiceView, ...]
+    servers: tuple[ServerRow, ...]
+    services: tuple[ServiceRow, ...]
     problems: tuple[Problem, ...]
 
     @property
-    def level(self) -> Level:
+    def level(self) -> HealthLevel:
         """The gravest of all; UNKNOWN where there is nothing to judge."""
         if not self.servers and not self.services:
-            return Level.UNKNOWN
-        entries = Level.WARNING if self.problems else Level.OK
+            return HealthLevel.UNKNOWN
+        entries = HealthLevel.WARNING if self.problems else HealthLevel.OK
         return max([entries, *(each.level for each in self.servers), *(each.level for each in self.services)])
 
 
-def findings(seen: ServiceView) -> Iterator[Finding]:
+def findings(seen: ServiceRow) -> Iterator[HealthFinding]:
     """What is not as it should be with a service."""
     yield from _exclusive(seen) if seen.service.exclusive else _shared(seen)
     for server, word in seen.says.items():
         if word == "failed" and not (seen.service.exclusive and server == seen.holder):
-            yield Finding(Level.WARNING, f"{server} says it has failed")
+            yield HealthFinding(HealthLevel.WARNING, f"{server} says it has failed")
 
 
-def _exclusive(seen: ServiceView) -> Iterator[Finding]:
+def _exclusive(seen: ServiceRow) -> Iterator[HealthFinding]:
     if seen.holder:
         yield from _held(seen)
     elif seen.chosen:
-        yield Finding(Level.CRITICAL, f"chosen on {', '.join(seen.chosen)}, and nobody holds it")
+        yield HealthFinding(HealthLevel.CRITICAL, f"chosen on {', '.join(seen.chosen)}, and nobody holds it")
     if seen.holder and seen.holder not in seen.chosen:
-        yield Finding(Level.WARNING, f"{seen.holder} holds it and is not chosen")
+        yield HealthFinding(HealthLevel.WARNING, f"{seen.holder} holds it and is not chosen")
     for server in seen.chosen:
         if server not in {seen.holder, seen.candidate, seen.previous}:
-            yield Finding(Level.WARNING, f"{server} is chosen and is not ready")
+            yield HealthFinding(HealthLevel.WARNING, f"{server} is chosen and is not ready")
     if seen.candidate:
-        yield Finding(Level.WARNING, f"{seen.candidate} waits to take over")
+        yield HealthFinding(HealthLevel.WARNING, f"{seen.candidate} waits to take over")
     if seen.previous:
-        yield Finding(Level.WARNING, f"{seen.previous} has handed over and is still named")
+        yield HealthFinding(HealthLevel.WARNING, f"{seen.previous} has handed over and is still named")
 
 
-def _held(seen: ServiceView) -> Iterator[Finding]:
-    grave, word = Level.CRITICAL if seen.chosen else Level.WARNING, seen.says[seen.holder]
+def _held(seen: ServiceRow) -> Iterator[HealthFinding]:
+    grave, word = HealthLevel.CRITICAL if seen.chosen else HealthLevel.WARNING, seen.says[seen.holder]
     if word in _GONE:
-        yield Finding(grave, f"its holder {seen.holder} {_GONE[word]}")
+        yield HealthFinding(grave, f"its holder {seen.holder} {_GONE[word]}")
     elif word == "failed":
-        yield Finding(grave, f"its holder {seen.holder} says it has failed")
+        yield HealthFinding(grave, f"its holder {seen.holder} says it has failed")
     elif word in {"nothing", "standby"}:
-        yield Finding(Level.WARNING, f"its holder {seen.holder} has not said yet that it runs")
+        yield HealthFinding(HealthLevel.WARNING, f"its holder {seen.holder} has not said yet that it runs")
 
 
-def _shared(seen: ServiceView) -> Iterator[Finding]:
+def _shared(seen: ServiceRow) -> Iterator[HealthFinding]:
     for server in seen.chosen:
         if seen.says[server] not in {"active", "failed"}:
-            yield Finding(Level.WARNING, f"{server} {_GONE.get(seen.says[server], 'has not said yet that it runs')}")
+            yield HealthFinding(
+                HealthLevel.WARNING, f"{server} {_GONE.get(seen.says[server], 'has not said yet that it runs')}"
+            )

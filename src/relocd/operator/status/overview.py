@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from relocd.election.eligibility import contest
+from relocd.election.eligibility import ownership
 from relocd.election.holder import decision
 from relocd.election.observation import State
 from relocd.model.entries import Cluster, Entry, Problem, Server, Service
 from relocd.model.snapshot import Snapshot
-from relocd.sync.index import Content, whole
+from relocd.sync.index import Index, whole
 from relocd.sync.interest import concern_of
 from relocd.sync.view import snapshot_of
 
@@ -43,7 +43,7 @@ class Overview:
 
 def overview(entries: Iterable[Entry]) -> Overview:
     """The overview of a directory, from the same decisions that the agents make."""
-    content = Content(whole(entry) for entry in entries)
+    content = Index(whole(entry) for entry in entries)
     records = sorted(content, key=lambda record: record.key)
     values = [record.whole.value for record in records if record.whole]
     problems = {problem: None for record in records if record.whole for problem in record.whole.problems}
@@ -70,8 +70,8 @@ def _run(snapshot: Snapshot, server: Server, service: Service) -> Run | None:
     if not service.exclusive or (decided is not None and decided.files_only):
         return None if decided is None else Run(service, server, str(decided.role), decided.reason)
     reason = "not linked any more" if decided is None else decided.reason
-    contested = contest(snapshot, server, service, {})
+    contested = ownership(snapshot, server, service, {})
     state = contested.state or State()
     named = {state.previous: "previous", state.candidate: "candidate", state.holder: "holder"}
-    chosen = "chosen" if server.uuid in contested.choice.all else "standby"
+    chosen = "chosen" if server.uuid in contested.eligible.all else "standby"
     return Run(service, server, named.get(server.uuid, chosen), reason)

@@ -20,7 +20,7 @@ from relocd.model.parse import STATUS_CLASS, STATUS_RDN, generation_of, lease_of
 from relocd.model.settings import HandoverSettings
 from relocd.printable import one_line
 
-__all__ = ["ATTRIBUTES", "Sign", "is_status", "sign"]
+__all__ = ["ATTRIBUTES", "ServerStatus", "is_status", "sign"]
 
 ATTRIBUTES: Final = (
     "relocHeartbeat",
@@ -38,7 +38,7 @@ _LONGEST: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Sign:
+class ServerStatus:
     """The last sign of life: `at_s` seconds since 1970, None where the directory tells no change numbers.
 
     `says` is the state of services by their names (`DN.key`), `acted_on` the generation of each, by its identity, that
@@ -71,10 +71,10 @@ def is_status(entry: Entry) -> bool:
     return STATUS_CLASS.lower().encode() in classes and entry.dn.key.startswith(f"{STATUS_RDN},")
 
 
-def sign(entry: Entry) -> Sign:
+def sign(entry: Entry) -> ServerStatus:
     """The sign in a status entry; what cannot be understood in it counts as not there."""
     words = {"standby": "relocStandbyService", "active": "relocActiveService", "failed": "relocFailedService"}
-    return Sign(
+    return ServerStatus(
         at_s=csn_time_s(entry.csn),
         heartbeat=_one(entry, "relocHeartbeat"),
         lease_s=lease_of(_one(entry, "relocLease")) or HandoverSettings().lease_s,

@@ -10,16 +10,21 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from relocd.operator.status.health import Level, ServerView, ServiceView, View
+from relocd.operator.status.health import HealthLevel, ServerRow, ServiceRow, StatusView
 
 __all__ = ["as_json", "check_line", "tables"]
 
-_STYLES: Final = {Level.OK: "green", Level.WARNING: "yellow", Level.CRITICAL: "bold red", Level.UNKNOWN: "magenta"}
+_STYLES: Final = {
+    HealthLevel.OK: "green",
+    HealthLevel.WARNING: "yellow",
+    HealthLevel.CRITICAL: "bold red",
+    HealthLevel.UNKNOWN: "magenta",
+}
 _SAID: Final = {"active": "green", "standby": "", "nothing": "dim"}
 _MOST: Final = 3
 
 
-def tables(seen: View) -> RenderableType:
+def tables(seen: StatusView) -> RenderableType:
     """Servers, services and problems, as wide as the screen."""
     servers = _table("Servers", "server", "heartbeat", "mode", "version", "runs", "problems")
     for server in seen.servers:
@@ -33,7 +38,7 @@ def tables(seen: View) -> RenderableType:
     return Group(servers, services, *problems, Text(check_line(seen), _STYLES[seen.level]))
 
 
-def _server_row(seen: ServerView) -> Iterator[Text]:
+def _server_row(seen: ServerRow) -> Iterator[Text]:
     last = seen.sign
     fine = not seen.is_silent and not seen.server.fenced
     yield Text(seen.server.name, _STYLES[seen.level])
@@ -45,7 +50,7 @@ def _server_row(seen: ServerView) -> Iterator[Text]:
     yield Text("\n".join(seen.notes), _STYLES[seen.level])
 
 
-def _service_row(seen: ServiceView) -> Iterator[Text]:
+def _service_row(seen: ServiceRow) -> Iterator[Text]:
     yield Text(seen.service.name, _STYLES[seen.level])
     yield Text("\n".join(str(address) for address in seen.service.addresses))
     yield Text("\n".join([*seen.chosen, *(f"{name} (files)" for name in seen.external)]))
@@ -55,7 +60,7 @@ def _service_row(seen: ServiceView) -> Iterator[Text]:
     yield Text("\n").join(Text(each.why, _STYLES[each.level]) for each in seen.findings)
 
 
-def _holders(seen: ServiceView) -> Iterator[str]:
+def _holders(seen: ServiceRow) -> Iterator[str]:
     if not seen.service.exclusive:
         yield "(shared)"
     named = ((seen.holder, ""), (seen.candidate, " (candidate)"), (seen.previous, " (previous)"))
@@ -69,7 +74,7 @@ def _table(title: str, *columns: str) -> Table:
     return table
 
 
-def check_line(seen: View) -> str:
+def check_line(seen: StatusView) -> str:
     """`RELOCD LEVEL: what is wrong`, the gravest first, with figures after the bar as monitoring plug-ins give them."""
     services, servers = len(seen.services), len(seen.servers)
     grave = Counter(each.level for each in seen.services)
@@ -77,18 +82,18 @@ def check_line(seen: View) -> str:
     said = [why for _, why in sorted(_wrong(seen), key=lambda found: -found[0])]
     more = [f"and {len(said) - _MOST} more"] if len(said) > _MOST else []
     text = "; ".join([*said[:_MOST], *more]) or f"{services} services, {servers} servers"
-    if seen.level is Level.UNKNOWN:
+    if seen.level is HealthLevel.UNKNOWN:
         text = "no server and no service below the base that this identity may read"
-    figures = f"services={services} critical={grave[Level.CRITICAL]} warning={grave[Level.WARNING]}"
+    figures = f"services={services} critical={grave[HealthLevel.CRITICAL]} warning={grave[HealthLevel.WARNING]}"
     return f"RELOCD {seen.level.name}: {_plain(text)} | {figures} servers={servers} silent={silent}"
 
 
-def _wrong(seen: View) -> Iterator[tuple[Level, str]]:
+def _wrong(seen: StatusView) -> Iterator[tuple[HealthLevel, str]]:
     for service in seen.services:
         yield from ((each.level, f"{service.service.name}: {each.why}") for each in service.findings)
     for server in seen.servers:
-        yield from ((Level.WARNING, f"{server.server.name}: {note}") for note in server.notes)
-    yield from ((Level.WARNING, str(problem)) for problem in seen.problems)
+        yield from ((HealthLevel.WARNING, f"{server.server.name}: {note}") for note in server.notes)
+    yield from ((HealthLevel.WARNING, str(problem)) for problem in seen.problems)
 
 
 def _plain(text: str) -> str:
@@ -96,7 +101,7 @@ def _plain(text: str) -> str:
     return " ".join(text.replace("|", "/").split())
 
 
-def as_json(seen: View) -> dict[str, Any]:
+def as_json(seen: StatusView) -> dict[str, Any]:
     """The whole status as JSON values; neither parameters nor secrets are part of it."""
     return {
         "level": seen.level.name,
@@ -106,7 +111,7 @@ def as_json(seen: View) -> dict[str, Any]:
     }
 
 
-def _server_json(seen: ServerView) -> dict[str, Any]:
+def _server_json(seen: ServerRow) -> dict[str, Any]:
     last = seen.sign
     return {
         "name": seen.server.name,
@@ -123,7 +128,7 @@ def _server_json(seen: ServerView) -> dict[str, Any]:
     }
 
 
-def _service_json(seen: ServiceView) -> dict[str, Any]:
+def _service_json(seen: ServiceRow) -> dict[str, Any]:
     return {
         "name": seen.service.name,
         "dn": str(seen.service.dn),

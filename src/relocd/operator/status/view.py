@@ -14,8 +14,8 @@ from relocd.model.dn import DN
 from relocd.model.entries import Entry, Problem, Server, Service, ServiceState
 from relocd.model.mode import Mode
 from relocd.model.parse import STATE_RDN, Model, parsed
-from relocd.operator.status.health import ServerView, ServiceView, View, findings
-from relocd.operator.status.server_status import Sign, is_status, sign
+from relocd.operator.status.health import ServerRow, ServiceRow, StatusView, findings
+from relocd.operator.status.server_status import ServerStatus, is_status, sign
 from relocd.operator.status.service_links import Links, links
 
 __all__ = ["now_of", "server_view", "view"]
@@ -26,12 +26,12 @@ class _Facts:
     """What every service is looked up in, by names (`DN.key`); `names` are those of servers as they are shown."""
 
     known: Mapping[str, Model]
-    servers: Mapping[str, ServerView]
+    servers: Mapping[str, ServerRow]
     links: Links
     names: Mapping[str, str]
 
 
-def view(entries: Iterable[Entry], now_s: float) -> View:
+def view(entries: Iterable[Entry], now_s: float) -> StatusView:
     """How things stand at `now_s`, seconds since 1970, or at the time by the providers' clocks: see `now_of`."""
     found = tuple(entries)
     values, signs, problems = _understood(found)
@@ -40,7 +40,7 @@ def view(entries: Iterable[Entry], now_s: float) -> View:
     servers = {key: server_view(each, signs.get(key), now_s) for key, each in known.items() if isinstance(each, Server)}
     facts = _Facts(known, servers, links(known), _shown(each.server.dn for each in servers.values()))
     services = [_service(each, facts) for each in known.values() if isinstance(each, Service)]
-    return View(tuple(servers.values()), tuple(services), (*problems, *facts.links.problems))
+    return StatusView(tuple(servers.values()), tuple(services), (*problems, *facts.links.problems))
 
 
 def now_of(entries: Iterable[Entry], now_s: float) -> float:
@@ -62,10 +62,10 @@ def _shown(names: Iterable[DN]) -> dict[str, str]:
     return {dn.key: dn.name if count[dn.name] == 1 else str(dn) for dn in listed}
 
 
-def _understood(entries: Iterable[Entry]) -> tuple[list[Model], dict[str, Sign], list[Problem]]:
+def _understood(entries: Iterable[Entry]) -> tuple[list[Model], dict[str, ServerStatus], list[Problem]]:
     """The values in order of their names, signs of life by server, and problems of entries."""
     values: list[Model] = []
-    signs: dict[str, Sign] = {}
+    signs: dict[str, ServerStatus] = {}
     problems: list[Problem] = []
     for entry in sorted(entries, key=lambda entry: entry.dn.key):
         if is_status(entry):
@@ -78,14 +78,14 @@ def _understood(entries: Iterable[Entry]) -> tuple[list[Model], dict[str, Sign],
     return values, signs, problems
 
 
-def server_view(server: Server, last: Sign | None, now_s: float) -> ServerView:
+def server_view(server: Server, last: ServerStatus | None, now_s: float) -> ServerRow:
     """How one server stands at a time, by its last sign of life."""
     age_s = None if last is None or last.at_s is None else now_s - last.at_s
-    seen = ServerView(server, last, age_s, ())
-    return ServerView(server, last, age_s, tuple(_notes(seen)))
+    seen = ServerRow(server, last, age_s, ())
+    return ServerRow(server, last, age_s, tuple(_notes(seen)))
 
 
-def _notes(seen: ServerView) -> Iterator[str]:
+def _notes(seen: ServerRow) -> Iterator[str]:
     if seen.server.fenced:
         yield "fenced"
     if seen.sign is None:
@@ -100,7 +100,7 @@ def _notes(seen: ServerView) -> Iterator[str]:
     yield from seen.sign.problems
 
 
-def _service(service: Service, facts: _Facts) -> ServiceView:
+def _service(service: Service, facts: _Facts) -> ServiceRow:
     key = service.dn.key
     chosen, standby, external = (
         by.get(key, set()) for by in (facts.links.chosen, facts.links.standby, facts.links.external)
@@ -111,7 +111,7 @@ def _service(service: Service, facts: _Facts) -> ServiceView:
     names = {dn.key: facts.names.get(dn.key, str(dn)) for dn in named if dn is not None}
     names |= {each: facts.names[each] for each in chosen | standby | external}
     holder, candidate, previous = ("" if dn is None else names[dn.key] for dn in named)
-    seen = ServiceView(
+    seen = ServiceRow(
         service,
         chosen=tuple(sorted(names[each] for each in chosen)),
         standby=tuple(sorted(names[each] for each in standby)),
@@ -125,7 +125,7 @@ def _service(service: Service, facts: _Facts) -> ServiceView:
     return replace(seen, findings=tuple(findings(seen)))
 
 
-def _word(server: ServerView | None, service: str) -> str:
+def _word(server: ServerRow | None, service: str) -> str:
     """What a server says of a service: silence outweighs what it said before."""
     if server is None:
         return "has no entry"

@@ -13,7 +13,7 @@ from relocd.errors import Failed, Unavailable
 from relocd.model.parse import CLASSES, STATUS_CLASS
 from relocd.operator.access import Access
 from relocd.operator.directory import on_directory
-from relocd.operator.status.health import View
+from relocd.operator.status.health import StatusView
 from relocd.operator.status.server_status import ATTRIBUTES
 from relocd.operator.status.tables import tables
 from relocd.operator.status.view import view
@@ -40,7 +40,7 @@ _ATTRIBUTES: Final = (
 )
 
 
-def read_view(access: Access) -> View:
+def read_view(access: Access) -> StatusView:
     """How things stand now, by one search.
 
     Raises `Unavailable` when no directory answers, `Failed` when one refuses, `Invalid` for a wrong option.

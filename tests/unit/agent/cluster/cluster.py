@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from relocd.agent.agent import Agent, Directory
+from relocd.agent.agent import Agent, DirectoryPorts
 from relocd.model.dn import DN
 from relocd.model.host import SentHeartbeats, UnitState
 from relocd.model.parse import search_filter
@@ -21,13 +21,13 @@ from tests.support.fake_directory import FakeDirectory, FakeReader, FakeWriter
 from tests.support.fakes import until
 from tests.unit.agent.lab import SETTINGS, Lab
 
-__all__ = ["LEASE_S", "SOON_S", "Resident", "Town", "a_while", "remains", "town"]
+__all__ = ["LEASE_S", "SOON_S", "MemoryNode", "MemoryCluster", "a_while", "remains", "town"]
 
 LEASE_S = 0.8
 SOON_S = 10.0
 
 
-class Resident(Lab):
+class MemoryNode(Lab):
     """One server of a town; its agent is started, ended, killed with the server, and started again."""
 
     def __init__(self, name, directory):
@@ -50,7 +50,7 @@ class Resident(Lab):
     def start(self):
         """Start the agent, on what the ledger has kept."""
         self.feed = self.directory.search(search_filter(DN.parse(dn(self.name))))
-        ways = Directory(self.feed, self.reader, self.writer, self.directory.cache, None)
+        ways = DirectoryPorts(self.feed, self.reader, self.writer, self.directory.cache, None)
         settings = replace(SETTINGS, server=ServerSettings(dn(self.name)), handover=HandoverSettings(lease_s=LEASE_S))
         agent = Agent(settings, self.server.host, ways, self.said.outlets, self.orders)
         self.task = asyncio.create_task(agent.run())
@@ -77,12 +77,12 @@ class Resident(Lab):
         self.server.heartbeats.kept = SentHeartbeats()
 
 
-class Town:
+class MemoryCluster:
     """Servers by name; `state` is that of the service `web`: holder, candidate, previous, generation."""
 
     def __init__(self, names, entries):
         self.directory = FakeDirectory(*entries, stamp=_stamped)
-        self.residents = {name: Resident(name, self.directory) for name in names}
+        self.residents = {name: MemoryNode(name, self.directory) for name in names}
         self.doubles = []
         for resident in self.residents.values():
             others = [other.server.addresses for other in self.residents.values() if other is not resident]
@@ -144,7 +144,7 @@ def _stamped(number):
 @asynccontextmanager
 async def town(*entries, names=("me", "twin")):
     """A town whose agents are started, where there is an entry; in the end nothing was ever up twice."""
-    found = Town(names, entries)
+    found = MemoryCluster(names, entries)
     try:
         for name in names:
             if found.directory.model.named(name):

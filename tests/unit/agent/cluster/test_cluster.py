@@ -15,7 +15,7 @@ from relocd.model.writes import Unknown
 from tests.support.entries import cluster, dn, server, service, state, uuid_of
 from tests.support.fakes import until
 from tests.support.plans import GUARDS, template_set
-from tests.unit.agent.cluster.cluster import LEASE_S, SOON_S, Town, a_while, remains, town
+from tests.unit.agent.cluster.cluster import LEASE_S, SOON_S, MemoryCluster, a_while, remains, town
 from tests.unit.agent.lab import web
 
 BOTH = (server("me", services=["web"]), server("twin"), web())
@@ -24,7 +24,7 @@ PAIR = (server("me", clusters=["pair"]), server("twin", clusters=["pair"]), web(
 
 async def test_what_two_servers_have_at_once_is_seen():
     """Or the other tests of a town prove little."""
-    lab = Town(("me", "twin"), BOTH)
+    lab = MemoryCluster(("me", "twin"), BOTH)
     for resident in lab.residents.values():
         await resident.server.host.addresses.add("eth0", ip_interface("192.0.2.10/24"))
         await resident.server.host.units.start("web")

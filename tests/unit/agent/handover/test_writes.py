@@ -17,13 +17,13 @@ from relocd.model.entries import EntryUUID
 from tests.support.clock import Clock
 from tests.support.entries import server, service, state
 from tests.support.fake_directory import FakeDirectory
-from tests.unit.election.contests import contest_about
+from tests.unit.election.ownerships import ownership_of
 
 ME = EntryUUID("me")
 VACANT = State(generation=7)
-TAKE = write_of(SwapIn(VACANT, ME, ""), contest_about(VACANT))
-CREATE = write_of(BecomeCandidate(State(), ME, ""), contest_about(None))
-ASK = write_of(BecomeCandidate(VACANT, ME, ""), contest_about(VACANT))
+TAKE = write_of(SwapIn(VACANT, ME, ""), ownership_of(VACANT))
+CREATE = write_of(BecomeCandidate(State(), ME, ""), ownership_of(None))
+ASK = write_of(BecomeCandidate(VACANT, ME, ""), ownership_of(VACANT))
 PROMPT_S = 0.05
 BEFORE, TAKEN = (None, None, None, 7), ("me", None, None, 8)
 DOUBT = "nobody knows yet whether this is written: no answer"

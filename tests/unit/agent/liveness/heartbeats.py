@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from relocd.agent.liveness.heartbeat import Pulse
+from relocd.agent.liveness.heartbeat import Heartbeat
 from relocd.model.dn import DN
 from relocd.model.entries import Entry
 from relocd.model.settings import HandoverSettings
@@ -33,7 +33,7 @@ class Heart:
         self.directory = FakeDirectory(server("me"))
         self.record = FakeHeartbeatRecord()
         self.settings = settings
-        self.pulse = Pulse(self.directory.writer, settings, self.record)
+        self.pulse = Heartbeat(self.directory.writer, settings, self.record)
         self.said: dict[str, list[str]] = {}
         self.missed = self.changed = 0
 
@@ -58,7 +58,7 @@ class Heart:
 
     def restart(self) -> None:
         """Another agent begins, on the same machine and with what the first one has left."""
-        self.pulse = Pulse(self.directory.writer, self.settings, self.record)
+        self.pulse = Heartbeat(self.directory.writer, self.settings, self.record)
 
     def run(self) -> asyncio.Task[None]:
         return asyncio.create_task(self.pulse.run(lambda: DN.parse(ME), lambda: self.said, self._miss, self._change))

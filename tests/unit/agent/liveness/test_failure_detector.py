@@ -10,8 +10,8 @@ from relocd.agent.agent import scope_of
 from relocd.agent.liveness import failure_detector as witnesses_module
 from relocd.agent.liveness import heartbeat as pulse_module
 from relocd.agent.liveness import peer_heartbeats as vitals_module
-from relocd.agent.liveness.failure_detector import Witnesses
-from relocd.agent.liveness.peer_heartbeats import Vitals
+from relocd.agent.liveness.failure_detector import FailureDetector
+from relocd.agent.liveness.peer_heartbeats import PeerHeartbeats
 from relocd.election.observation import Life
 from relocd.errors import Unavailable
 from relocd.reconcile.goals import goal_id, goals
@@ -38,8 +38,8 @@ class Court:
         self.heart = Heart()
         self.entries = [server("me", services=["web"]), service("web", **(attributes or ADDRESS)), NAMED]
         self.others = {name: server(name, services=["web"]) for name in ("twin", "third")}
-        vitals = Vitals(self.heart.directory.reader, SETTINGS.lease_s)
-        self._witnesses = lambda: Witnesses(self.server.host, vitals, self.heart.pulse, SETTINGS)
+        vitals = PeerHeartbeats(self.heart.directory.reader, SETTINGS.lease_s)
+        self._witnesses = lambda: FailureDetector(self.server.host, vitals, self.heart.pulse, SETTINGS)
 
     @property
     def now_s(self):
@@ -59,7 +59,7 @@ class Court:
         """The testimony about one server."""
         found = goals(snapshot(*self.entries, *self.others.values()), scope_of(self.server.host))
         goal = found.wanted[goal_id(uuid_of("web"))]
-        named = goal.contest.names
+        named = goal.ownership.names
         identity = next(uuid for uuid, dn in named.items() if dn.name == name)
         testimony = await self._witnesses().heard(goal, [identity], seen_at, wire=wire)
         return testimony.lives[identity], testimony.words, testimony.again_s

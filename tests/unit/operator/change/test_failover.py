@@ -11,20 +11,20 @@ from relocd.model.entries import Server
 from relocd.model.writes import Add, Delete, Replace
 from relocd.operator.change.changes import Move
 from relocd.operator.change.failover import Loss, failover
-from relocd.operator.status.health import ServerView
+from relocd.operator.status.health import ServerRow
 from relocd.operator.status.server_status import sign
 from relocd.operator.status.view import now_of, server_view
 from tests.support import entries
 from tests.unit.operator.change.test_changes import LINK, changes, cluster, names, server, values
 
 
-def seen(known: Server, *, age_s: float = 1.0, **said: str) -> ServerView:
+def seen(known: Server, *, age_s: float = 1.0, **said: str) -> ServerRow:
     """A server that was heard so long ago."""
     status = entries.status(known.name, relocLease="10", **said)
     return server_view(known, sign(status), now_of([status], 0) + age_s)
 
 
-def never(known: Server) -> ServerView:
+def never(known: Server) -> ServerRow:
     return server_view(known, None, 0.0)
 
 
@@ -73,7 +73,7 @@ class TestPreflight:
             pytest.param(seen(server("b"), relocMode="paused"), "relocd resume", id="paused"),
         ],
     )
-    def test_who_shall_take_nothing_is_refused_and_nothing_is_changed(self, target: ServerView, word: str) -> None:
+    def test_who_shall_take_nothing_is_refused_and_nothing_is_changed(self, target: ServerRow, word: str) -> None:
         move = failover(Loss(A), target, fenced=True)
         assert move.modifications == ()
         assert word in move.problems[0]
@@ -87,7 +87,7 @@ class TestPreflight:
             pytest.param(seen(server("b"), relocProblem="web: no such set"), "b says of web: no such", id="unready"),
         ],
     )
-    def test_who_cannot_now_is_warned_of(self, target: ServerView, word: str) -> None:
+    def test_who_cannot_now_is_warned_of(self, target: ServerRow, word: str) -> None:
         move = failover(Loss(A), target, fenced=False)
         assert changes(move) == [("b", Add(LINK, values("fax", "web")))]
         assert word in move.warnings[0]
@@ -130,7 +130,7 @@ class TestWithoutAWord:
         ],
         ids=["nobody", "only a fenced one", "several"],
     )
-    def test_else_somebody_must_say(self, peers: list[ServerView], named: str) -> None:
+    def test_else_somebody_must_say(self, peers: list[ServerRow], named: str) -> None:
         with pytest.raises(Invalid, match="--to") as refused:
             failover(Loss(A, peers=tuple(peers)), None, fenced=False)
         assert named in str(refused.value)

@@ -10,7 +10,7 @@ from relocd.model.entries import Entry
 from relocd.model.writes import Add, Replace
 from relocd.operator.change.changes import Move, Wish
 from relocd.operator.change.move import move
-from relocd.operator.explain.service_view import Scene, scene_of
+from relocd.operator.explain.service_view import ServiceView, scene_of
 from tests.support import entries
 from tests.unit.operator.change.test_changes import LINK, changes, values
 
@@ -25,7 +25,7 @@ def heard(name: str, *, lease: str = "10", **says: str) -> Entry:
     return entries.status(name, relocLease=lease, **said)
 
 
-def scene(*found: Entry, age_s: float = 1.0, **more: str) -> Scene:
+def scene(*found: Entry, age_s: float = 1.0, **more: str) -> ServiceView:
     web = entries.service("web", **WEB | more)
     return scene_of(web.dn, [web, *found], START + age_s)
 

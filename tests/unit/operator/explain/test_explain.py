@@ -55,9 +55,9 @@ def state(**named: str | None) -> Entry:
         pytest.param([HELD[0], heard("a"), HELD[2]], "a", "R4", "Activate", id="R4"),
         pytest.param([*HELD[:2], state(previous="b"), LINKED], "a", "R4", "DeleteLink", id="R4 cleans up"),
         pytest.param(
-            [HELD[0], heard("a", failed="web"), LINKED, heard("b"), state(previous="b")], "a", "R5", "GiveBack", id="R5"
+            [HELD[0], heard("a", failed="web"), LINKED, heard("b"), state(previous="b")], "a", "R5", "FailBack", id="R5"
         ),
-        pytest.param([entries.server("a"), *HELD[1:]], "a", "R6", "LetGo", id="R6 lets go"),
+        pytest.param([entries.server("a"), *HELD[1:]], "a", "R6", "Release", id="R6 lets go"),
         pytest.param([entries.server("a"), *HELD[1:], LINKED], "a", "R6", "Keep", id="R6 serves on"),
         pytest.param([*HELD, LINKED, heard("b", active="web")], "b", "R7", "Stop", id="R7"),
         pytest.param(

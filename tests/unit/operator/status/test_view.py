@@ -12,7 +12,7 @@ from rich.console import Console
 
 from relocd.model.csn import csn_time_s
 from relocd.model.entries import Entry
-from relocd.operator.status.health import Level, ServiceView, View
+from relocd.operator.status.health import HealthLevel, ServiceRow, StatusView
 from relocd.operator.status.overview import overview
 from relocd.operator.status.tables import as_json, check_line, tables
 from relocd.operator.status.view import view
@@ -30,17 +30,17 @@ def heard(name: str, lease: str = "10", at: int = 0, **says: str) -> Entry:
     return entries.status(name, at=at, relocLease=lease, relocAgentVersion="0.1", **said, **more)
 
 
-def seen(*found: Entry, age_s: float = 1.0) -> View:
+def seen(*found: Entry, age_s: float = 1.0) -> StatusView:
     return view(found, START + age_s)
 
 
-def web(*found: Entry, age_s: float = 1.0, **more: str) -> ServiceView:
+def web(*found: Entry, age_s: float = 1.0, **more: str) -> ServiceRow:
     """The view of the exclusive service `web`."""
     services = seen(entries.service("web", **WEB | more), *found, age_s=age_s).services
     return next(each for each in services if each.service.name == "web")
 
 
-def whys(service: ServiceView) -> list[str]:
+def whys(service: ServiceRow) -> list[str]:
     return [each.why for each in service.findings]
 
 
@@ -52,27 +52,37 @@ class TestExclusive:
     @pytest.mark.parametrize(
         ("found", "age_s", "level", "expected"),
         [
-            pytest.param([B, heard("b")], 1, Level.OK, [], id="chosen nowhere"),
-            pytest.param([A, heard("a", active="web"), entries.state("web", holder="a")], 1, Level.OK, [], id="held"),
+            pytest.param([B, heard("b")], 1, HealthLevel.OK, [], id="chosen nowhere"),
+            pytest.param(
+                [A, heard("a", active="web"), entries.state("web", holder="a")], 1, HealthLevel.OK, [], id="held"
+            ),
             pytest.param(
                 [A, heard("a"), entries.state("web")],
                 1,
-                Level.CRITICAL,
+                HealthLevel.CRITICAL,
                 ["chosen on a, and nobody holds it", "a is chosen and is not ready"],
                 id="no holder",
             ),
             pytest.param(
                 [A, heard("a", active="web"), entries.state("web", holder="a")],
                 11,
-                Level.CRITICAL,
+                HealthLevel.CRITICAL,
                 ["its holder a is silent"],
                 id="holder is silent",
             ),
             pytest.param(
-                [A, heard("a", "20", active="web"), entries.state("web", holder="a")], 11, Level.OK, [], id="own lease"
+                [A, heard("a", "20", active="web"), entries.state("web", holder="a")],
+                11,
+                HealthLevel.OK,
+                [],
+                id="own lease",
             ),
             pytest.param(
-                [A, entries.state("web", holder="a")], 1, Level.CRITICAL, ["its holder a is silent"], id="never heard"
+                [A, entries.state("web", holder="a")],
+                1,
+                HealthLevel.CRITICAL,
+                ["its holder a is silent"],
+                id="never heard",
             ),
             pytest.param(
                 [
@@ -81,21 +91,21 @@ class TestExclusive:
                     entries.state("web", holder="a"),
                 ],
                 1,
-                Level.CRITICAL,
+                HealthLevel.CRITICAL,
                 ["its holder a is fenced"],
                 id="holder is fenced",
             ),
             pytest.param(
                 [B, heard("b"), entries.state("web", holder="b")],
                 11,
-                Level.WARNING,
+                HealthLevel.WARNING,
                 ["its holder b is silent", "b holds it and is not chosen"],
                 id="silent, and nobody shall run it",
             ),
             pytest.param(
                 [A, heard("a", failed="web"), entries.state("web", holder="a")],
                 1,
-                Level.CRITICAL,
+                HealthLevel.CRITICAL,
                 ["its holder a says it has failed"],
                 id="holder failed",
             ),
@@ -106,54 +116,54 @@ class TestExclusive:
                     entries.state("web", holder="a"),
                 ],
                 1,
-                Level.WARNING,
+                HealthLevel.WARNING,
                 ["b is chosen and is not ready", "b says it has failed"],
                 id="another failed",
             ),
             pytest.param(
                 [A, heard("a"), entries.state("web", holder="a")],
                 1,
-                Level.WARNING,
+                HealthLevel.WARNING,
                 ["its holder a has not said yet that it runs"],
                 id="holder says nothing",
             ),
             pytest.param(
                 [*BOTH, heard("a", active="web"), heard("b"), entries.state("web", holder="a")],
                 1,
-                Level.WARNING,
+                HealthLevel.WARNING,
                 ["b is chosen and is not ready"],
                 id="not ready",
             ),
             pytest.param(
                 [A, heard("a", active="web"), entries.state("web", holder="a", candidate="a")],
                 1,
-                Level.OK,
+                HealthLevel.OK,
                 [],
                 id="a candidate that is the holder is none",
             ),
             pytest.param(
                 [*BOTH, heard("a", active="web"), heard("b"), entries.state("web", holder="a", candidate="b")],
                 1,
-                Level.WARNING,
+                HealthLevel.WARNING,
                 ["b waits to take over"],
                 id="candidate",
             ),
             pytest.param(
                 [A, B, heard("a", active="web"), heard("b"), entries.state("web", holder="a", previous="b")],
                 1,
-                Level.WARNING,
+                HealthLevel.WARNING,
                 ["b has handed over and is still named"],
                 id="previous",
             ),
         ],
     )
-    def test_is_judged(self, found: list[Entry], age_s: float, level: Level, expected: list[str]) -> None:
+    def test_is_judged(self, found: list[Entry], age_s: float, level: HealthLevel, expected: list[str]) -> None:
         service = web(*found, age_s=age_s)
         assert (service.level, whys(service)) == (level, expected)
 
     def test_a_holder_without_an_entry_is_gone(self) -> None:
         service = web(A, heard("a"), entries.state("web", holder="ghost"))
-        assert service.level is Level.CRITICAL
+        assert service.level is HealthLevel.CRITICAL
         assert service.holder == entries.dn("ghost")
 
     def test_standby_members_are_no_finding(self) -> None:
@@ -162,18 +172,18 @@ class TestExclusive:
         service = web(
             pair, *members, heard("a", active="web"), heard("b", standby="web"), entries.state("web", holder="a")
         )
-        assert (service.chosen, service.standby, service.level) == (("a",), ("b",), Level.OK)
+        assert (service.chosen, service.standby, service.level) == (("a",), ("b",), HealthLevel.OK)
 
     def test_a_service_of_an_outside_cluster_manager_is_not_judged(self) -> None:
         pair = entries.cluster("pair", services=["web"], active="a", relocFailover="external")
         service = web(pair, entries.server("a", clusters=["pair"]), heard("a", active="web"))
-        assert (service.external, service.chosen, service.level) == (("a",), (), Level.OK)
+        assert (service.external, service.chosen, service.level) == (("a",), (), HealthLevel.OK)
 
     def test_a_link_that_rests_asks_for_no_holder(self) -> None:
         other = entries.service("other", relocAddress="192.0.2.11/24", relocDisplaces=entries.dn("web"))
         both = entries.server("a", services=["web", "other"])
         service = web(other, both, heard("a", active="other"), entries.state("other", holder="a"))
-        assert (service.chosen, service.standby, service.level) == ((), ("a",), Level.OK)
+        assert (service.chosen, service.standby, service.level) == ((), ("a",), HealthLevel.OK)
 
 
 @pytest.mark.parametrize(
@@ -188,7 +198,7 @@ class TestExclusive:
 def test_a_shared_service_never_is_critical(found: list[Entry], age_s: float, expected: list[str]) -> None:
     service = web(A, *found, age_s=age_s, relocExclusive="FALSE")
     assert whys(service) == expected
-    assert service.level <= Level.WARNING
+    assert service.level <= HealthLevel.WARNING
 
 
 class TestServers:
@@ -211,7 +221,7 @@ class TestServers:
     def test_what_is_worth_a_look(self, found: list[Entry], age_s: float, notes: tuple[str, ...]) -> None:
         (server,) = seen(*found, age_s=age_s).servers
         assert server.notes == notes
-        assert (server.level is Level.OK) == (not notes)
+        assert (server.level is HealthLevel.OK) == (not notes)
 
     def test_a_clock_behind_that_of_the_directory_makes_nobody_young(self) -> None:
         """What the directory has stamped since counts: the age is never below zero."""
@@ -226,7 +236,7 @@ class TestServers:
     def test_a_heartbeat_of_the_future_beside_one_of_now_says_nothing_of_its_age(self) -> None:
         ahead = replace(heard("a"), csn=entries.csn(0).replace("20260101000000", "20260101020000"))
         late, live = seen(A, ahead, B, heard("b"), age_s=3.0).servers
-        assert (late.is_of_the_future, late.is_silent, late.level) == (True, True, Level.WARNING)
+        assert (late.is_of_the_future, late.is_silent, late.level) == (True, True, HealthLevel.WARNING)
         assert (live.age_s, live.is_silent) == (3.0, False)
 
     def test_where_no_heartbeat_fits_the_clock_here_is_behind(self) -> None:
@@ -256,7 +266,7 @@ def test_the_links_mean_what_they_mean_to_the_agents(servers, clusters) -> None:
     assert _chosen(seen(*found)) == _decided(found)
 
 
-def _chosen(whole: View) -> set[tuple[str, str]]:
+def _chosen(whole: StatusView) -> set[tuple[str, str]]:
     return {(each.service.name, server) for each in whole.services for server in each.chosen}
 
 
@@ -266,7 +276,7 @@ def _decided(found: Iterable[Entry]) -> set[tuple[str, str]]:
 
 class TestShown:
     def test_nothing_to_judge_is_unknown(self) -> None:
-        assert seen().level is Level.UNKNOWN
+        assert seen().level is HealthLevel.UNKNOWN
         assert check_line(seen()).startswith("RELOCD UNKNOWN: no server")
 
     def test_the_gravest_comes_first_in_one_line(self) -> None:
@@ -284,7 +294,7 @@ class TestShown:
 
     def test_a_link_to_nothing_is_a_problem(self) -> None:
         whole = seen(entries.server("b", services=["nosuch"]), heard("b"))
-        assert whole.level is Level.WARNING
+        assert whole.level is HealthLevel.WARNING
         assert "nosuch" in check_line(whole)
 
     @pytest.mark.parametrize("width", [60, 200])

@@ -14,7 +14,7 @@ from typing import Final
 
 from relocd.model.entries import Problem
 
-__all__ = ["Net", "defect"]
+__all__ = ["Bulkhead", "defect"]
 
 _log = logging.getLogger(__name__)
 _PAUSE_S: Final = 1.0
@@ -23,7 +23,7 @@ _OVER_S: Final = 60.0
 """A part that has run again for so long is over its defect."""
 
 
-class Net:
+class Bulkhead:
     """Catches defects and keeps the last of each subject; `caught` is called when there is another, or one less."""
 
     def __init__(self, caught: Callable[[], None]) -> None:

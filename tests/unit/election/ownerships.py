@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from relocd.election.eligibility import Contest, contest, displacing
-from relocd.election.observation import Choice, State
+from relocd.election.eligibility import OwnershipView, displacing, ownership
+from relocd.election.observation import Eligible, State
 from relocd.model.dn import DN
 from relocd.model.entries import EntryUUID, ServiceState
 from relocd.model.writes import Add, Change, Delete, Replace
 from tests.support.directory import snapshot
 from tests.support.entries import dn, state, understood, uuid_of
 
-__all__ = ["choice", "contest_about", "seen", "short", "shown", "uuids"]
+__all__ = ["eligible", "ownership_of", "seen", "short", "shown", "uuids"]
 
 
 def uuids(names: str) -> frozenset[EntryUUID]:
@@ -20,22 +20,22 @@ def uuids(names: str) -> frozenset[EntryUUID]:
     return frozenset(map(uuid_of, names.split()))
 
 
-def choice(direct: str = "", by_cluster: str = "", standby: str = "") -> Choice:
-    """A choice by short names."""
-    return Choice(uuids(direct), uuids(by_cluster), uuids(standby))
+def eligible(direct: str = "", by_cluster: str = "", standby: str = "") -> Eligible:
+    """The eligible servers by short names."""
+    return Eligible(uuids(direct), uuids(by_cluster), uuids(standby))
 
 
-def seen(*entries, service: str = "web") -> Contest:
-    """The contest for a service as the server `me` sees it in a directory with these entries."""
+def seen(*entries, service: str = "web") -> OwnershipView:
+    """Who runs a service as the server `me` sees it in a directory with these entries."""
     found = snapshot(*entries)
     assert found.me is not None
-    return contest(found, found.me, found.services[uuid_of(service)], displacing(found, found.me))
+    return ownership(found, found.me, found.services[uuid_of(service)], displacing(found, found.me))
 
 
-def contest_about(
-    written: State | None, *, me: str = "me", chosen: Choice | None = None, generation: bool = True
-) -> Contest:
-    """The contest of `me` for the service `web`, whose state is as written; identities in it are short names.
+def ownership_of(
+    written: State | None, *, me: str = "me", chosen: Eligible | None = None, generation: bool = True
+) -> OwnershipView:
+    """What `me` sees of the service `web`, whose state is as written; identities in it are short names.
 
     Without `generation` the state has never changed hands.
     """
@@ -47,12 +47,12 @@ def contest_about(
         assert isinstance(value, ServiceState)
         entry, found = value, written
     direct = frozenset() if chosen is None else chosen.direct
-    return Contest(
+    return OwnershipView(
         me=EntryUUID(me),
         service=DN.parse(dn("web")),
         state=found,
         entry=entry,
-        choice=chosen or Choice(),
+        eligible=chosen or Eligible(),
         names={EntryUUID(name): DN.parse(dn(name)) for name in ("me", "twin", "third")},
         links={server: DN.parse(dn("web")) for server in direct},
     )
