@@ -50,7 +50,7 @@ class FakeFiles:
         self.contents: dict[str, bytes] = {}
         self.attributes: dict[str, tuple[str, str, int]] = {}
         self.prepared: set[frozenset[NewFile]] = set()
-        self.refusal = ""
+        self.refusal = self.said = ""
         self._world = world
 
     async def states(self, targets: Iterable[str]) -> Mapping[str, FileState | None]:
@@ -95,7 +95,7 @@ class FakeFiles:
 
     def _check(self, files: Sequence[NewFile] = ()) -> None:
         if self.refusal:
-            raise Failed(self.refusal)
+            raise Failed(self.refusal, self.said)
         for file in files:
             if b"BAD" in file.content:
                 raise Invalid(f"{file.target}: its check says that it is bad; correct the template")

@@ -219,3 +219,31 @@ class TestDifference:
         found = await cycle(host, *entries)
         assert host.files.text("/etc/app/web.conf") == "s3cret"
         assert "s3cret" not in repr(found)
+
+
+class TestWordsOfPrograms:
+    """A status command that is killed has said something; nothing else knows the state of the unit."""
+
+    @pytest.fixture
+    def dying(self, host, monkeypatch):
+        """From now on the state of no unit is known."""
+
+        async def state(name):
+            raise Failed(f"the state of {name} is not known", "cannot log in with s3cret")
+
+        return lambda: monkeypatch.setattr(host.units, "state", state)
+
+    @pytest.mark.parametrize("how", [plan_once, apply_once])
+    async def test_they_are_shown_without_the_secrets(self, host, dying, how):
+        dying()
+        entries = [server("me", services=["web"]), web(relocSecret="token=s3cret")]
+        (step,) = (await cycle(host, *entries, how=how)).steps
+        assert step.problems == ("the state of web is not known: cannot log in with ********",)
+
+    async def test_of_a_service_that_leaves_they_are_not_shown(self, host, dying):
+        """Its secrets are not known any more."""
+        await cycle(host, server("me", services=["web"]), web(relocSecret="token=s3cret"))
+        dying()
+        (step,) = (await cycle(host, server("me"), web(), held=False)).steps
+        assert "state of web is not known" in step.problems[0]
+        assert "s3cret" not in repr(step)
