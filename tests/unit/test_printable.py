@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import math
 from base64 import b64decode
 from collections.abc import Callable
 from contextlib import redirect_stdout
@@ -129,6 +130,13 @@ def test_json_is_json_whatever_is_in_the_directory(capsys: pytest.CaptureFixture
     ):
         print_json(value)
         assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail) == value
+
+
+@pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan])
+def test_a_number_that_json_has_not_is_never_printed(number: float, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        print_json({"lease": [number]})
+    assert capsys.readouterr().out == ""
 
 
 @given(texts)

@@ -76,6 +76,7 @@ class TestManifest:
             mode = "0604"
             roles = ["active", "standby"]
             checks = [["check", "-c", "{file}"], ["other", "--file={file}"]]
+            max_line = 1000
             [[unit]]
             name = "a@{name}.service"
             active = "reload"
@@ -91,7 +92,8 @@ class TestManifest:
         assert (found.name, found.folder, found.description) == ("a-1", folder / "a-1", "words")
         assert (found.scope, found.first, found.check_timeout_s) == (Scope.SERVICE, First.ADDRESSES, 2.5)
         checks = (("check", "-c", "{file}"), ("other", "--file={file}"))
-        assert found.files == (FileSpec("a.j2", "/etc/a/{name}.conf", "daemon", "adm", 0o604, frozenset(Role), checks),)
+        (file,) = found.files
+        assert file == FileSpec("a.j2", "/etc/a/{name}.conf", "daemon", "adm", 0o604, frozenset(Role), checks, 1000)
         unit = UnitSpec("a@{name}.service", UnitAction.RELOAD, UnitAction.START, UnitAction.NONE, UnitAction.NONE)
         assert found.units == (unit,)
         assert found.commands == (Command(Moment.CHANGE, ("tell", "{name}"), 3.0),)
