@@ -223,6 +223,12 @@ class TestGuard:
         await DiskFiles(ProcessCommands(), [str(tmp_path / "link")]).install([new(tmp_path / "link" / "a.conf")])
         assert names(folder) == ["a.conf"]
 
+    async def test_an_allowed_folder_that_is_a_link_to_itself_allows_nothing(self, folder, tmp_path):
+        (tmp_path / "loop").symlink_to("loop")
+        with pytest.raises(Invalid, match=f"below none of the allowed folders \\({tmp_path}/loop\\)"):
+            await DiskFiles(ProcessCommands(), [str(tmp_path / "loop")]).install([new(folder / "a.conf")])
+        assert names(folder) == []
+
     async def test_no_folder_is_allowed_by_default(self, folder):
         with pytest.raises(Invalid, match=r"below none of the allowed folders \(none\)"):
             await DiskFiles(ProcessCommands(), []).install([new(folder / "a.conf")])

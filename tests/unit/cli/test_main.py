@@ -61,6 +61,26 @@ def test_a_wrong_line_is_named_and_exits_with_2(line: list[str], said: str, caps
     assert all(each.isprintable() for each in shown.splitlines())
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        ["status", "--uri", "ldap://127.0.0.1:1", "--base", "dc=x", "--bind-dn", "cn=a"],
+        ["move", "web", "a", "--uri", "ldap://127.0.0.1:1", "--base", "dc=x", "--bind-dn", "cn=a"],
+        ["init-pair", "--server-id", "1", "--peer", "ldap://a", "--socket", "/none"],
+    ],
+)
+def test_a_password_that_everyone_may_read_is_refused_before_it_is_used(
+    line: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    password = tmp_path / "password"
+    password.write_text("geheim\n")
+    password.chmod(0o604)
+    assert run([*line, "--password-file", str(password)]) == 2
+    assert f"chmod o-rwx {password}" in capsys.readouterr().err
+    password.chmod(0o600)
+    assert run([*line, "--password-file", str(password)]) in {1, 3}
+
+
 def test_the_nearest_command_is_named_once(capsys: pytest.CaptureFixture[str]) -> None:
     run(["stauts"])
     assert capsys.readouterr().err.count("'status'") == 1
