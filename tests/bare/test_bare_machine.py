@@ -1,6 +1,7 @@
 """The commands of `./dev` on a bare Debian 12 and 13, on which nothing is installed yet."""
 
 import json
+import re
 
 import pytest
 
@@ -30,6 +31,7 @@ def test_the_demo_installs_what_it_needs_and_moves_both_services(machine):
     done = machine.run("sh", "-c", "./dev demo --moves 1 --json figures >/dev/null && cat figures")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["series"].keys() == {"echo", "web"}
+    assert re.search(r"installed \d+ of \d+ packages", done.stderr)
     assert 0 < len(machine.packages() - before) < _MOST_PACKAGES
 
 
@@ -37,5 +39,6 @@ def test_debian_has_every_package_that_the_tests_need(machine):
     """Runs after the demo, which has read the package lists."""
     listed = machine.run("./dev", "packages", "test")
     assert "libldap-common" in listed.stdout.split()
+    assert ("docker-cli" in listed.stdout.split()) is (machine.release == "trixie")
     found = machine.run("apt-get", "--simulate", "install", *listed.stdout.split())
     assert found.returncode == 0, found.stderr

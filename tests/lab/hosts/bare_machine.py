@@ -45,13 +45,13 @@ class BareMachine:
     """The machine within the `with` block; `release` is Debian's code name."""
 
     def __init__(self, release: str) -> None:
-        self._release = release
+        self.release = release
         self._root = Path()
 
     def __enter__(self) -> Self:
         self._root = Path(tempfile.mkdtemp(prefix="bare-"))
         try:
-            subprocess.run(["tar", "-xf", base_image(self._release), "-C", self._root], check=True, timeout=_DEADLINE_S)
+            subprocess.run(["tar", "-xf", base_image(self.release), "-C", self._root], check=True, timeout=_DEADLINE_S)
             for settings in _PIP:
                 if settings.exists():
                     shutil.copy(settings, self._root / "etc")
