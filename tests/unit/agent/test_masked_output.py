@@ -6,16 +6,16 @@ import json
 
 import pytest
 
-from relocd.agent.execution import Mandate, carried_out
+from relocd.agent.convergence.execution import Mandate, carried_out
 from relocd.errors import Failed
 from relocd.model.host import UnitState
 from relocd.model.masking import MASK
 from relocd.model.template_set import UnitAction
-from relocd.plan.actions import UseUnit
-from tests.entries import server
-from tests.fakes import FakeServer, until
+from relocd.reconcile.actions import UseUnit
+from tests.support.entries import server
+from tests.support.fakes import FakeServer, until
+from tests.unit.agent.cluster.cluster import town
 from tests.unit.agent.lab import web
-from tests.unit.agent.town import town
 
 SECRET = "geheim-1"
 SAID = f"cannot log in with {SECRET}"

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from tests.lab.certificates import issued
+from tests.lab.slapd.certificates import issued
 
 
 @pytest.mark.parametrize("whose", ["server", "client"])
