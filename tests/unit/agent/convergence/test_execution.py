@@ -8,6 +8,7 @@ import pytest
 
 from relocd.agent.convergence.execution import ExecContext, ServePermit, announce, carried_out, contested
 from relocd.errors import Failed
+from relocd.model.host import UnitState
 from relocd.model.template_set import Command, Moment, UnitAction
 from relocd.reconcile.actions import (
     AddAddress,
@@ -89,6 +90,16 @@ async def test_nothing_of_it_is_shown_where_the_secrets_are_not_known(server):
     server.units.said["web"] = "cannot log in with geheim"
     (outcome,) = await carried_out(server.host, [STOP], ExecContext("web", "a test", secrets=None))
     assert "geheim" not in outcome.problem
+
+
+async def test_a_unit_that_stops_badly_and_has_stopped_shows_nothing_of_it_in_the_log(server, caplog):
+    server.units.stuck.add("web")
+    server.units.fail_to = UnitState.FAILED
+    server.units.said["web"] = "cannot log in with geheim"
+    (outcome,) = await outcomes_of(server, [STOP])
+    assert outcome.problem is None
+    (record,) = [each for each in caplog.records if each.getMessage() == "unit stopped badly"]
+    assert "geheim" not in record.fields["problem"]
 
 
 @pytest.mark.parametrize(
