@@ -68,6 +68,14 @@ def test_a_base_and_names_are_sent_as_rfc_4514_writes_them(root: Access) -> None
     assert found.dn == DN.parse(root.base)
 
 
+def test_attributes_in_a_name_may_be_written_as_numbers(root: Access) -> None:
+    """RFC 4514, section 2; ldap3 by itself takes no such name."""
+    spelled = root.base.replace("dc=", "0.9.2342.19200300.100.1.25=")
+    found = on_directory(replace(root, base=spelled), lambda directory: directory.named(DN.parse(spelled), "(ou=*)"))
+    assert found is not None
+    assert found.dn == DN.parse(root.base)
+
+
 def test_a_host_name_that_does_not_resolve_is_named_as_such(root: Access) -> None:
     with pytest.raises(Unavailable, match="does not resolve"):
         who(replace(root, uris=("ldap://no-such-host.invalid",)))

@@ -113,6 +113,11 @@ def test_addresses_that_clients_can_reach(address):
     assert understood(service("web", relocAddress=address)).addresses == (ip_interface(address),)
 
 
+@pytest.mark.parametrize("name", ["eth0", "enp0s31f6.4094", "a" * 127], ids=len)
+def test_an_interface_has_a_name_or_an_altname_which_is_longer(name):
+    assert understood(service("web", relocInterface=name)).interface == name
+
+
 def test_one_address_in_two_spellings_is_one_address():
     found = understood(service("web", relocAddress=["2001:db8::10/64", "2001:DB8:0::10/64"]))
     assert found.addresses == (ip_interface("2001:db8::10/64"),)
