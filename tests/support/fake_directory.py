@@ -10,10 +10,10 @@ from dataclasses import replace
 
 from relocd.agent.agent import DirectoryPorts, Outlets
 from relocd.errors import Invalid, RelocdError
+from relocd.model import names
 from relocd.model.dn import DN
 from relocd.model.entries import Attributes, Entry, EntryUUID
 from relocd.model.mode import Mode
-from relocd.model.parse import STATUS_RDN
 from relocd.model.writes import Add, Conflict, Delete, Done, Exists, Lost, Modification, Outcome, Replace, Unknown
 from relocd.schema.definitions import ATTRIBUTES
 from relocd.sync.events import SearchLost, SyncEvent, Upsert
@@ -155,7 +155,7 @@ class FakeWriter:
     def _done(self, what: str, entry: Entry) -> Outcome:
         if self.lost_requests:
             return Unknown("no answer")
-        if entry.dn.text.startswith(STATUS_RDN):
+        if entry.dn.text.startswith(names.STATUS_RDN):
             self._directory.put(entry)
         else:
             self._world.happen(what, lambda: self._directory.put(entry))

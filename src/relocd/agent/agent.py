@@ -29,9 +29,10 @@ from relocd.agent.liveness.peer_heartbeats import PeerHeartbeats
 from relocd.agent.status_report import ConnectionState, one_line, standing, status, status_entry
 from relocd.agent.worker_pool import WorkerPool
 from relocd.errors import RelocdError, Unavailable
+from relocd.model import names
 from relocd.model.dn import DN
 from relocd.model.entries import Entry, EntryUUID, Problem
-from relocd.model.parse import STATUS_RDN, search_filter
+from relocd.model.parse import search_filter
 from relocd.model.settings import Settings
 from relocd.model.snapshot import Snapshot
 from relocd.model.template_set import Scope
@@ -155,7 +156,7 @@ class Agent:
                         self._conflicts.heard_again()
 
     def _is_my_status(self, entry: Entry) -> bool:
-        return entry.dn == self._name.below(STATUS_RDN)
+        return entry.dn == self._name.below(names.STATUS_RDN)
 
     def _note(self, batch: Sequence[SyncEvent], started: int) -> None:
         """Log what happened to the connection, and keep it for the status."""

@@ -15,6 +15,7 @@ from relocd.agent.liveness.lease_guard import HandoverDeps
 from relocd.agent.worker_pool import WorkerPool
 from relocd.election.observation import Life
 from relocd.errors import RelocdError
+from relocd.model import names
 from relocd.model.entries import Cluster, EntryUUID, Failover, Server
 from relocd.model.mode import Mode
 from relocd.model.snapshot import Snapshot
@@ -24,7 +25,6 @@ from relocd.reconcile.goals import Goal, goal_id
 __all__ = ["AutoFailover"]
 
 _log = logging.getLogger(__name__)
-_ACTIVE = "relocActive"
 
 
 class AutoFailover:
@@ -115,7 +115,7 @@ class AutoFailover:
             return
         old = None if cluster.active is None else cluster.active.text.encode()
         fields = {"cluster": cluster.name, "active": to.name, "reason": reason}
-        write = Modification(cluster.dn, swap(_ACTIVE, old, to.dn.text.encode()))
+        write = Modification(cluster.dn, swap(names.ACTIVE, old, to.dn.text.encode()))
         if not (problem := await self._write(cluster.uuid, write)):
             _log.info("cluster fails over", extra={"fields": fields})
         else:
@@ -131,7 +131,7 @@ class AutoFailover:
         if not self._attempts.is_due(me.uuid):
             return
         fields = {"server": me.name}
-        write = Modification(me.dn, (Delete("relocFenced", (b"TRUE",)),))
+        write = Modification(me.dn, (Delete(names.FENCED, (b"TRUE",)),))
         if not (problem := await self._write(me.uuid, write)):
             _log.info("fence cleared: this server holds nothing", extra={"fields": fields})
         else:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from relocd.agent.liveness.peer_heartbeats import MODE
 from relocd.agent.worker import Leave, Worker
 from relocd.election.eligibility import OwnershipView
+from relocd.model import names
 from relocd.model.entries import Isolation, Problem, ServiceAddress
 from relocd.model.mode import Mode
 from relocd.model.template_set import Role
@@ -86,12 +86,12 @@ def status_entry(workers: Iterable[Worker], problems: Iterable[Problem], mode: M
             if wish.ownership is not None and wish.ownership.state is not None:
                 acted_on.append(f"{wish.id}={wish.ownership.state.generation}")
     return {
-        "relocActiveService": sorted(states["active"]),
-        "relocStandbyService": sorted(states["standby"]),
-        "relocFailedService": sorted(states["failed"]),
-        "relocProblem": sorted({problem[:_LONGEST] for problem in found})[:_MOST_PROBLEMS],
-        "relocActedOn": sorted(acted_on),
-        MODE: [str(mode)],
+        names.ACTIVE_SERVICE: sorted(states["active"]),
+        names.STANDBY_SERVICE: sorted(states["standby"]),
+        names.FAILED_SERVICE: sorted(states["failed"]),
+        names.PROBLEM: sorted({problem[:_LONGEST] for problem in found})[:_MOST_PROBLEMS],
+        names.ACTED_ON: sorted(acted_on),
+        names.MODE: [str(mode)],
     }
 
 

@@ -14,6 +14,7 @@ import click
 
 from relocd.cli.access import access_so_far
 from relocd.errors import RelocdError
+from relocd.model import names
 from relocd.operator.directory import equals, on_directory
 
 __all__ = ["cluster", "server", "servers", "service"]
@@ -24,15 +25,15 @@ _PLAIN: Final = re.compile(r"\w[\w.-]*")
 
 def servers(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
     """The servers whose names begin so."""
-    return _names(context, "relocServer", incomplete)
+    return _names(context, names.SERVER_CLASS, incomplete)
 
 
 def _services(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
-    return _names(context, "relocService", incomplete)
+    return _names(context, names.SERVICE_CLASS, incomplete)
 
 
 def _clusters(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
-    return _names(context, "relocCluster", incomplete)
+    return _names(context, names.CLUSTER_CLASS, incomplete)
 
 
 def _names(context: click.Context, kind: str, incomplete: str) -> list[str]:

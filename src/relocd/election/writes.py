@@ -31,17 +31,13 @@ from relocd.election.steps import (
     SwapIn,
     Withdraw,
 )
+from relocd.model import names
 from relocd.model.dn import DN
 from relocd.model.entries import Attributes, EntryUUID
-from relocd.model.parse import STATE_RDN
 from relocd.model.writes import Delete, Modification, Replace, swap
 
 __all__ = ["Creation", "Write", "again", "changes_holder", "renaming", "unlinking", "write_of"]
 
-_HOLDER: Final = "relocHolder"
-_CANDIDATE: Final = "relocCandidate"
-_PREVIOUS: Final = "relocPrevious"
-_GENERATION: Final = "relocGeneration"
 _PLAIN: Final = frozenset(string.ascii_letters + string.digits + " =,.-_")
 
 
@@ -67,15 +63,15 @@ def write_of(step: Step, ownership: OwnershipView) -> Write | None:
         case BecomeCandidate() if ownership.entry is None:
             return _creation(ownership)
         case BecomeCandidate():
-            return _keeping_holder(ownership, _CANDIDATE, ownership.me)
+            return _keeping_holder(ownership, names.CANDIDATE, ownership.me)
         case Withdraw() | ClearCandidate():
             return _withdrawing(ownership)
         case ClearPrevious():
-            return _keeping_holder(ownership, _PREVIOUS, None)
+            return _keeping_holder(ownership, names.PREVIOUS, None)
         case HandOver(_, to):
-            return _changing_holder(ownership, to, {_CANDIDATE: None, _PREVIOUS: ownership.me})
+            return _changing_holder(ownership, to, {names.CANDIDATE: None, names.PREVIOUS: ownership.me})
         case FailBack(_, to):
-            return _changing_holder(ownership, to, {_PREVIOUS: None})
+            return _changing_holder(ownership, to, {names.PREVIOUS: None})
         case Release() | StepDown():
             return _changing_holder(ownership, None, _own_candidacy(ownership))
         case DeleteLink(server):
@@ -86,7 +82,7 @@ def write_of(step: Step, ownership: OwnershipView) -> Write | None:
 
 def changes_holder(write: Write) -> bool:
     """Whether another server is the holder once this is written."""
-    return isinstance(write, Modification) and any(change.attribute == _GENERATION for change in write.changes)
+    return isinstance(write, Modification) and any(change.attribute == names.GENERATION for change in write.changes)
 
 
 def again(write: Write, ownership: OwnershipView) -> Write:
@@ -109,31 +105,31 @@ def unlinking(ownership: OwnershipView, server: EntryUUID) -> Modification | Non
     link = ownership.links.get(server)
     if link is None:
         return None
-    return Modification(ownership.names[server], (Delete("relocServiceLink", (link.text.encode(),)),))
+    return Modification(ownership.names[server], (Delete(names.SERVICE_LINK, (link.text.encode(),)),))
 
 
 def renaming(ownership: OwnershipView) -> Modification:
     """The write that calls the holder, which is `me`, by the name it has now; nothing else changes."""
-    changes = swap(_HOLDER, _old(ownership, _HOLDER), _name(ownership, ownership.me))
-    return Modification(_state_dn(ownership), changes, _assertion(ownership, _GENERATION))
+    changes = swap(names.HOLDER, _old(ownership, names.HOLDER), _name(ownership, ownership.me))
+    return Modification(_state_dn(ownership), changes, _assertion(ownership, names.GENERATION))
 
 
 def _creation(ownership: OwnershipView) -> Creation:
     attributes = {
         "objectClass": (b"relocServiceState",),
         "cn": (b"state",),
-        _CANDIDATE: (_name(ownership, ownership.me),),
+        names.CANDIDATE: (_name(ownership, ownership.me),),
     }
-    return Creation(ownership.service.below(STATE_RDN), attributes)
+    return Creation(ownership.service.below(names.STATE_RDN), attributes)
 
 
 def _swapping_in(ownership: OwnershipView) -> Modification:
-    return _changing_holder(ownership, ownership.me, {**_own_candidacy(ownership), _PREVIOUS: None})
+    return _changing_holder(ownership, ownership.me, {**_own_candidacy(ownership), names.PREVIOUS: None})
 
 
 def _own_candidacy(ownership: OwnershipView) -> dict[str, EntryUUID | None]:
     """Who acts as candidate is none any more, and has to be one until then."""
-    return {_CANDIDATE: None} if _is_candidate(ownership) else {}
+    return {names.CANDIDATE: None} if _is_candidate(ownership) else {}
 
 
 def _is_candidate(ownership: OwnershipView) -> bool:
@@ -144,20 +140,20 @@ def _changing_holder(
     ownership: OwnershipView, to: EntryUUID | None, more: Mapping[str, EntryUUID | None]
 ) -> Modification:
     generation = None if ownership.entry is None else ownership.entry.generation
-    holder = swap(_HOLDER, _old(ownership, _HOLDER), None if to is None else _name(ownership, to))
+    holder = swap(names.HOLDER, _old(ownership, names.HOLDER), None if to is None else _name(ownership, to))
     before = None if generation is None else str(generation).encode()
     after = str((generation or 0) + 1).encode()
-    changes = (*holder, *_replacing(ownership, more), *swap(_GENERATION, before, after))
+    changes = (*holder, *_replacing(ownership, more), *swap(names.GENERATION, before, after))
     return Modification(_state_dn(ownership), changes, _assertion(ownership, *more) if more else None)
 
 
 def _withdrawing(ownership: OwnershipView) -> Modification:
-    return _keeping_holder(ownership, _CANDIDATE, None)
+    return _keeping_holder(ownership, names.CANDIDATE, None)
 
 
 def _keeping_holder(ownership: OwnershipView, attribute: str, to: EntryUUID | None) -> Modification:
     changes = tuple(_replacing(ownership, {attribute: to}))
-    return Modification(_state_dn(ownership), changes, _assertion(ownership, _GENERATION, attribute))
+    return Modification(_state_dn(ownership), changes, _assertion(ownership, names.GENERATION, attribute))
 
 
 def _replacing(ownership: OwnershipView, named: Mapping[str, EntryUUID | None]) -> Iterator[Replace]:
@@ -181,7 +177,7 @@ def _escaped(value: bytes) -> str:
 
 
 def _state_dn(ownership: OwnershipView) -> DN:
-    return ownership.service.below(STATE_RDN)
+    return ownership.service.below(names.STATE_RDN)
 
 
 def _name(ownership: OwnershipView, server: EntryUUID) -> bytes:
@@ -194,10 +190,10 @@ def _old(ownership: OwnershipView, attribute: str) -> bytes | None:
     if entry is None:
         return None
     values = {
-        _HOLDER: entry.holder,
-        _CANDIDATE: entry.candidate,
-        _PREVIOUS: entry.previous,
-        _GENERATION: entry.generation,
+        names.HOLDER: entry.holder,
+        names.CANDIDATE: entry.candidate,
+        names.PREVIOUS: entry.previous,
+        names.GENERATION: entry.generation,
     }
     found = values[attribute]
     return None if found is None else str(found).encode()

@@ -12,6 +12,7 @@ from ipaddress import ip_interface
 from typing import Final, TypeVar
 
 from relocd.errors import Invalid
+from relocd.model import names
 from relocd.model.dn import DN
 from relocd.model.entries import (
     Attributes,
@@ -31,9 +32,6 @@ from relocd.model.settings import LONGEST_LEASE_S
 __all__ = [
     "CLASSES",
     "SEARCH_FILTER",
-    "STATE_RDN",
-    "STATUS_CLASS",
-    "STATUS_RDN",
     "Model",
     "generation_of",
     "kinds",
@@ -44,11 +42,6 @@ __all__ = [
 
 Model = Server | Cluster | Service | ServiceState
 
-STATE_RDN: Final = "cn=state"
-"""The state of a service, below it."""
-STATUS_CLASS: Final = "relocServerStatus"
-STATUS_RDN: Final = "cn=status"
-"""The status of a server, below it."""
 
 _T = TypeVar("_T")
 
@@ -57,7 +50,7 @@ _INTERFACE: Final = re.compile(r"[^\s/]{1,127}")  # altnames are longer than the
 _GENERATION: Final = re.compile(r"[0-9]{1,18}")
 _KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 # Attributes that have a field of their own, or must not be seen as a plain attribute.
-_OWN: Final = frozenset({"relocsecret", "entryuuid", "entrycsn"})
+_OWN: Final = frozenset({names.SECRET.lower(), "entryuuid", "entrycsn"})
 
 
 def kinds(attributes: Attributes) -> frozenset[str]:
@@ -125,9 +118,9 @@ def _server(entry: Entry, read: _Attributes) -> Server:
         uuid=entry.uuid,
         dn=entry.dn,
         name=entry.dn.name,
-        service_links=read.links("relocServiceLink"),
-        cluster_links=read.links("relocClusterLink"),
-        fenced=read.one("relocFenced", _boolean) or False,
+        service_links=read.links(names.SERVICE_LINK),
+        cluster_links=read.links(names.CLUSTER_LINK),
+        fenced=read.one(names.FENCED, _boolean) or False,
         attributes=read.foreign(),
     )
 
@@ -137,52 +130,52 @@ def _cluster(entry: Entry, read: _Attributes) -> Cluster:
         uuid=entry.uuid,
         dn=entry.dn,
         name=entry.dn.name,
-        service_links=read.links("relocServiceLink"),
-        active=read.one("relocActive", DN.parse),
-        failover=read.one("relocFailover", lambda text: _word(Failover, text)) or Failover.MANUAL,
+        service_links=read.links(names.SERVICE_LINK),
+        active=read.one(names.ACTIVE, DN.parse),
+        failover=read.one(names.FAILOVER, lambda text: _word(Failover, text)) or Failover.MANUAL,
         attributes=read.foreign(),
     )
 
 
 def _service(entry: Entry, read: _Attributes) -> Service:
-    addresses = tuple(sorted(set(read.all("relocAddress", _address)), key=lambda a: (a.version, a)))
-    exclusive = read.one("relocExclusive", _boolean)
-    secrets = read.pairs("relocSecret", secret=True)
+    addresses = tuple(sorted(set(read.all(names.ADDRESS, _address)), key=lambda a: (a.version, a)))
+    exclusive = read.one(names.EXCLUSIVE, _boolean)
+    secrets = read.pairs(names.SECRET, secret=True)
     return Service(
         uuid=entry.uuid,
         dn=entry.dn,
         name=entry.dn.name,
         addresses=addresses,
-        interface=read.one("relocInterface", _interface),
-        template_sets=tuple(sorted(read.all("relocTemplateSet", _set_name))),
-        parameters=read.pairs("relocParameter"),
+        interface=read.one(names.INTERFACE, _interface),
+        template_sets=tuple(sorted(read.all(names.TEMPLATE_SET, _set_name))),
+        parameters=read.pairs(names.PARAMETER),
         secrets={key: Secret(value) for key, value in secrets.items()},
         exclusive=bool(addresses) if exclusive is None else exclusive,
-        isolation=read.one("relocIsolation", lambda text: _word(Isolation, text)) or Isolation.KEEP,
-        displaces=read.links("relocDisplaces"),
+        isolation=read.one(names.ISOLATION, lambda text: _word(Isolation, text)) or Isolation.KEEP,
+        displaces=read.links(names.DISPLACES),
         attributes=read.foreign(),
     )
 
 
 def _state(entry: Entry, read: _Attributes) -> ServiceState:
-    read.require_rdn(STATE_RDN)
+    read.require_rdn(names.STATE_RDN)
     return ServiceState(
         uuid=entry.uuid,
         dn=entry.dn,
         csn=entry.csn,
         service=entry.dn.parent,
-        holder=read.one("relocHolder", DN.parse),
-        candidate=read.one("relocCandidate", DN.parse),
-        previous=read.one("relocPrevious", DN.parse),
-        generation=read.one("relocGeneration", generation_of),
+        holder=read.one(names.HOLDER, DN.parse),
+        candidate=read.one(names.CANDIDATE, DN.parse),
+        previous=read.one(names.PREVIOUS, DN.parse),
+        generation=read.one(names.GENERATION, generation_of),
     )
 
 
 CLASSES: Final[Mapping[str, Callable[[Entry, _Attributes], Model]]] = {
-    "relocserver": _server,
-    "reloccluster": _cluster,
-    "relocservice": _service,
-    "relocservicestate": _state,
+    names.SERVER_CLASS.lower(): _server,
+    names.CLUSTER_CLASS.lower(): _cluster,
+    names.SERVICE_CLASS.lower(): _service,
+    names.STATE_CLASS.lower(): _state,
 }
 
 SEARCH_FILTER: Final = "(|" + "".join(f"(objectClass={name})" for name in CLASSES) + ")"
@@ -196,9 +189,9 @@ _SPECIAL: Final = re.compile(r"[\\*()\0]")
 
 def search_filter(me: DN) -> str:
     """What the agent of that server searches for: the same, what is above it, and its own status."""
-    own = _SPECIAL.sub(lambda match: f"\\{ord(match[0]):02x}", me.below(STATUS_RDN).text)
+    own = _SPECIAL.sub(lambda match: f"\\{ord(match[0]):02x}", me.below(names.STATUS_RDN).text)
     above = "".join(f"(objectClass={name})" for name in _ABOVE)
-    return f"(|{SEARCH_FILTER}{above}(&(objectClass={STATUS_CLASS})(entryDN={own})))"
+    return f"(|{SEARCH_FILTER}{above}(&(objectClass={names.STATUS_CLASS})(entryDN={own})))"
 
 
 def _address(text: str) -> ServiceAddress:

@@ -9,14 +9,15 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from difflib import get_close_matches
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from ldap3.core.exceptions import LDAPException
 
 from relocd.errors import Failed, Invalid
+from relocd.model import names
 from relocd.model.dn import DN
 from relocd.model.entries import Cluster, Entry, Server, Service, ServiceState
-from relocd.model.parse import STATE_RDN, STATUS_CLASS, STATUS_RDN, kinds, parsed
+from relocd.model.parse import kinds, parsed
 from relocd.operator.directory import Directory, equals
 from relocd.operator.explain.service_view import GIVEN_BACK, ServiceView, scene_of
 from relocd.operator.status.health import ServerRow
@@ -24,9 +25,6 @@ from relocd.operator.status.server_status import sign
 from relocd.operator.status.view import now_of, server_view
 
 __all__ = [
-    "CLUSTER",
-    "SERVER",
-    "SERVICE",
     "matching",
     "one",
     "scene_around",
@@ -39,10 +37,6 @@ __all__ = [
 ]
 
 _T = TypeVar("_T", Server, Cluster, Service)
-SERVER: Final = "relocServer"
-CLUSTER: Final = "relocCluster"
-SERVICE: Final = "relocService"
-STATE: Final = "relocServiceState"
 
 
 def one(directory: Directory, kind: str, text: str) -> Entry:
@@ -59,7 +53,7 @@ def one(directory: Directory, kind: str, text: str) -> Entry:
 
 def server_named(directory: Directory, text: str) -> Server:
     """The one server that a name or a DN means; raises as `one`."""
-    return understood(one(directory, SERVER, text), Server)
+    return understood(one(directory, names.SERVER_CLASS, text), Server)
 
 
 def understood(entry: Entry, kind: type[_T]) -> _T:
@@ -77,7 +71,7 @@ def matching(kind: str, *more: str) -> str:
 
 def states(directory: Directory, filter_: str) -> tuple[ServiceState, ...]:
     """The states that match a filter and can be understood."""
-    found = (parsed(each)[0] for each in directory.entries(matching(STATE, filter_)))
+    found = (parsed(each)[0] for each in directory.entries(matching(names.STATE_CLASS, filter_)))
     return tuple(each for each in found if isinstance(each, ServiceState))
 
 
@@ -101,37 +95,37 @@ def _around(directory: Directory, service: Entry, more: Iterable[Entry] = ()) ->
     `more` are servers that shall be among them whether they have to do with it or not.
     """
     state = _state(directory, service.dn)
-    to_it = equals("relocServiceLink", service.dn.text)
-    linking = directory.entries(f"(|{matching(SERVER, to_it)}{matching(CLUSTER, to_it)})")
-    members = _members(directory, [each for each in linking if CLUSTER.lower() in kinds(each.attributes)])
-    displacing = directory.entries(matching(SERVICE, equals("relocDisplaces", service.dn.text)))
+    to_it = equals(names.SERVICE_LINK, service.dn.text)
+    linking = directory.entries(f"(|{matching(names.SERVER_CLASS, to_it)}{matching(names.CLUSTER_CLASS, to_it)})")
+    members = _members(directory, [each for each in linking if names.CLUSTER_CLASS.lower() in kinds(each.attributes)])
+    displacing = directory.entries(matching(names.SERVICE_CLASS, equals(names.DISPLACES, service.dn.text)))
     states = [state, *(_state(directory, each.dn) for each in displacing)]
     found = [service, *linking, *members, *displacing, *more, *filter(None, states)]
     found += _named_in(directory, state, found)
     known = {each.uuid: each for each in found}
-    servers = [each for each in known.values() if SERVER.lower() in kinds(each.attributes)]
+    servers = [each for each in known.values() if names.SERVER_CLASS.lower() in kinds(each.attributes)]
     statuses = (_status(directory, each.dn) for each in servers)
     return (*known.values(), *filter(None, statuses))
 
 
 def scene_around(directory: Directory, service: str, *servers: Entry) -> ServiceView:
     """The scene of the one service that a name or a DN means, and of servers that shall be in it; raises as `one`."""
-    about = one(directory, SERVICE, service)
+    about = one(directory, names.SERVICE_CLASS, service)
     return scene_of(about.dn, _around(directory, about, servers), time.time())
 
 
 def scene_with_past(directory: Directory, service: str) -> ServiceView:
     """The same with the servers that have given the service back, and so are no longer linked to it."""
-    name = one(directory, SERVICE, service).dn.name
-    said = equals("relocProblem", f"{name}: {GIVEN_BACK}").replace(")", "*)")
-    statuses = directory.entries(matching(STATUS_CLASS, said), ("1.1",))
-    found = (directory.named(each.dn.parent, matching(SERVER)) for each in statuses)
+    name = one(directory, names.SERVICE_CLASS, service).dn.name
+    said = equals(names.PROBLEM, f"{name}: {GIVEN_BACK}").replace(")", "*)")
+    statuses = directory.entries(matching(names.STATUS_CLASS, said), ("1.1",))
+    found = (directory.named(each.dn.parent, matching(names.SERVER_CLASS)) for each in statuses)
     return scene_around(directory, service, *filter(None, found))
 
 
 def _members(directory: Directory, clusters: Iterable[Entry]) -> tuple[Entry, ...]:
-    links = "".join(equals("relocClusterLink", each.dn.text) for each in clusters)
-    return directory.entries(matching(SERVER, f"(|{links})")) if links else ()
+    links = "".join(equals(names.CLUSTER_LINK, each.dn.text) for each in clusters)
+    return directory.entries(matching(names.SERVER_CLASS, f"(|{links})")) if links else ()
 
 
 def _named_in(directory: Directory, state: Entry | None, known: Iterable[Entry]) -> list[Entry]:
@@ -141,16 +135,16 @@ def _named_in(directory: Directory, state: Entry | None, known: Iterable[Entry])
     keys = {each.dn.key for each in known}
     value, _ = parsed(state)
     named = (value.holder, value.candidate, value.previous) if isinstance(value, ServiceState) else ()
-    found = (directory.named(dn, matching(SERVER)) for dn in named if dn is not None and dn.key not in keys)
+    found = (directory.named(dn, matching(names.SERVER_CLASS)) for dn in named if dn is not None and dn.key not in keys)
     return [each for each in found if each is not None]
 
 
 def _state(directory: Directory, service: DN) -> Entry | None:
-    return directory.named(service.below(STATE_RDN), matching(STATE))
+    return directory.named(service.below(names.STATE_RDN), matching(names.STATE_CLASS))
 
 
 def _status(directory: Directory, known: DN) -> Entry | None:
-    return directory.named(known.below(STATUS_RDN), matching(STATUS_CLASS))
+    return directory.named(known.below(names.STATUS_RDN), matching(names.STATUS_CLASS))
 
 
 def _found(directory: Directory, kind: str, text: str) -> tuple[Entry, ...]:

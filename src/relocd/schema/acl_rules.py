@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from relocd.errors import Invalid
+from relocd.model import names
 from relocd.model.dn import DN
 from relocd.schema.definitions import CLASSES
 
@@ -163,8 +164,8 @@ def _status_rules(roles: Roles) -> Iterator[AccessRule]:
         'filter="(objectClass=relocServer)" attrs=children',
         (f"self {_ADD}", _GO_ON),
     )
-    yield from _created(roles, "relocServerStatus", "status", (f"{_MY_CHILD} {_named('status')} {_ADD}", _GO_ON))
-    yield AccessRule("", _attributes_of("relocServerStatus"), (f"{_MY_CHILD} write", _GO_ON))
+    yield from _created(roles, names.STATUS_CLASS, "status", (f"{_MY_CHILD} {_named('status')} {_ADD}", _GO_ON))
+    yield AccessRule("", _attributes_of(names.STATUS_CLASS), (f"{_MY_CHILD} write", _GO_ON))
 
 
 def _state_rules(roles: Roles) -> Iterator[AccessRule]:
@@ -176,10 +177,10 @@ def _state_rules(roles: Roles) -> Iterator[AccessRule]:
         (f'{linked}this" {_ADD}', _GO_ON),
     )
     by = (f"{_MY_CHILD} read", f"{server(roles)} {_named('state')} {_ADD}", _GO_ON)
-    yield from _created(roles, "relocServiceState", "state", by)
+    yield from _created(roles, names.STATE_CLASS, "state", by)
     yield AccessRule(
         "",
-        _attributes_of("relocServiceState"),
+        _attributes_of(names.STATE_CLASS),
         (f"{server(roles)} dnattr=relocHolder write", f'{linked}this/-1" write', _GO_ON),
     )
     yield AccessRule(

@@ -14,15 +14,15 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from relocd.errors import Invalid
+from relocd.model import names
 from relocd.model.dn import DN
 from relocd.model.entries import Entry, EntryUUID, Problem
-from relocd.model.parse import STATE_RDN, Model, kinds, parsed
+from relocd.model.parse import Model, kinds, parsed
 
 __all__ = ["Index", "Record", "Whole", "reduced", "whole"]
 
-_LINKS: Final = ("relocservicelink", "relocclusterlink")
-_SERVERS: Final = ("relocactive", "relocholder", "reloccandidate", "relocprevious")
-_STATE_CLASS: Final = "relocservicestate"
+_LINKS: Final = (names.SERVICE_LINK.lower(), names.CLUSTER_LINK.lower())
+_SERVERS: Final = (names.ACTIVE.lower(), names.HOLDER.lower(), names.CANDIDATE.lower(), names.PREVIOUS.lower())
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def whole(entry: Entry) -> Record:
 
 def reduced(entry: Entry) -> Record:
     """The record of an entry that does not concern this server."""
-    is_state = _STATE_CLASS in kinds(entry.attributes) and entry.dn.key.startswith(STATE_RDN + ",")
+    is_state = names.STATE_CLASS.lower() in kinds(entry.attributes) and entry.dn.key.startswith(names.STATE_RDN + ",")
     links = (entry.dn.parent.key,) if is_state else tuple(_names_in(entry, _LINKS))
     return Record(entry.uuid, entry.dn.key, entry.csn, links, tuple(_names_in(entry, _SERVERS)), is_state)
 

@@ -24,6 +24,7 @@ from relocd.adapters.ldap.entry import ATTRIBUTES, entry_of
 from relocd.adapters.ldap.errors import NotFound
 from relocd.adapters.ldap.kept_connection import KeptConnection
 from relocd.errors import RelocdError, Unavailable
+from relocd.model import names
 from relocd.model.dn import DN
 from relocd.model.entries import Entry, EntryUUID
 from relocd.model.settings import DirectorySettings
@@ -80,7 +81,7 @@ class LdapReader:
 
     async def linking_to(self, service: DN) -> tuple[Entry, ...]:
         """Every server and cluster below the base with a direct link to that name; raises `Unavailable`."""
-        filter_ = f"(relocServiceLink={escape_filter_chars(service.text)})"
+        filter_ = f"({names.SERVICE_LINK}={escape_filter_chars(service.text)})"
         return await self._kept.run(lambda: self._asked(lambda connection: self._linking(connection, filter_)))
 
     async def _answer(self, question: _ReadRequest) -> Entry | None:

@@ -24,21 +24,19 @@ from typing import Final
 
 from relocd import __version__
 from relocd.errors import RelocdError
+from relocd.model import names
 from relocd.model.csn import csn_server_id, csn_time_s
 from relocd.model.dn import DN
 from relocd.model.entries import Attributes, Entry, Problem
 from relocd.model.host import SentHeartbeats
-from relocd.model.parse import STATUS_CLASS, STATUS_RDN
 from relocd.model.settings import HandoverSettings
 from relocd.model.writes import Conflict, Done, Lost, Modification, Replace, Unknown
 from relocd.ports import DirectoryWriter, HeartbeatRecord
 
-__all__ = ["HEARTBEAT", "LEASE", "Heartbeat"]
+__all__ = ["Heartbeat"]
 
 _log = logging.getLogger(__name__)
 
-HEARTBEAT: Final = "relocHeartbeat"
-LEASE: Final = "relocLease"
 _KEPT: Final = 16
 _REMEMBERED: Final = 4096
 _SOONEST_S: Final = 0.1
@@ -152,7 +150,7 @@ class Heartbeat:
 
     def heard(self, entry: Entry) -> bool:
         """Take the status entry as it came back through the search; whether that confirms a new heartbeat."""
-        value = next(iter(entry.attributes.get(HEARTBEAT.lower(), ())), b"").decode(errors="replace")
+        value = next(iter(entry.attributes.get(names.HEARTBEAT.lower(), ())), b"").decode(errors="replace")
         sent_at, provider_s, now = self._sent.get(value), csn_time_s(entry.csn), time.monotonic()
         if sent_at is None:
             self._note_other(value, entry.csn, now)
@@ -229,7 +227,7 @@ class Heartbeat:
         self._own.append(stamp)
         await self._record.keep(SentHeartbeats(self._sent, self._confirmed_at, self._back_at, self._back_csn))
         try:
-            problem = await self._write(server.below(STATUS_RDN), content)
+            problem = await self._write(server.below(names.STATUS_RDN), content)
         except RelocdError as error:  # nothing is written, so nothing can come back
             problem = str(error)
             del self._sent[stamp]
@@ -244,7 +242,7 @@ class Heartbeat:
         if isinstance(outcome, Lost) and outcome.conflict is Conflict.NO_SUCH_OBJECT:
             new = {name: values for name, values in content.items() if values}
             outcome = await self._writer.create(
-                dn, {"objectClass": (STATUS_CLASS.encode(),), "cn": (b"status",), **new}
+                dn, {"objectClass": (names.STATUS_CLASS.encode(),), "cn": (b"status",), **new}
             )
         return (
             "" if isinstance(outcome, Done) else outcome.reason if isinstance(outcome, Lost | Unknown) else str(outcome)
@@ -258,5 +256,5 @@ class Heartbeat:
 
 
 def _content(stamp: str, lease_s: float, said: Mapping[str, list[str]]) -> Attributes:
-    values = {HEARTBEAT: [stamp], LEASE: [f"{lease_s:g}"], "relocAgentVersion": [__version__], **said}
+    values = {names.HEARTBEAT: [stamp], names.LEASE: [f"{lease_s:g}"], names.AGENT_VERSION: [__version__], **said}
     return {name: tuple(value.encode(errors="replace") for value in each) for name, each in values.items()}

@@ -20,9 +20,10 @@ from relocd.agent.liveness.failure_detector import FailureDetector
 from relocd.agent.liveness.heartbeat import Heartbeat
 from relocd.election.eligibility import OwnershipView
 from relocd.errors import Busy, RelocdError
+from relocd.model import names
 from relocd.model.entries import Cluster, EntryUUID, Failover, Isolation, Server, ServiceState
 from relocd.model.mode import Mode
-from relocd.model.parse import STATE_RDN, Model, parsed
+from relocd.model.parse import Model, parsed
 from relocd.model.settings import HandoverSettings
 from relocd.model.template_set import Role
 from relocd.ports import DirectoryReader, DirectoryWriter
@@ -138,7 +139,7 @@ async def is_confirmed(agreed: HandoverDeps, ownership: OwnershipView) -> bool:
 
 async def _state(agreed: HandoverDeps, ownership: OwnershipView) -> ServiceState | None:
     """The state by a direct read; None where there is none that can be understood."""
-    entry = await agreed.reader.by_dn(ownership.service.below(STATE_RDN))
+    entry = await agreed.reader.by_dn(ownership.service.below(names.STATE_RDN))
     found = None if entry is None else parsed(entry)[0]
     return found if isinstance(found, ServiceState) else None
 

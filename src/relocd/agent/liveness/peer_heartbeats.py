@@ -8,20 +8,17 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
-from typing import Final
 
-from relocd.agent.liveness.heartbeat import HEARTBEAT, LEASE
 from relocd.errors import RelocdError
+from relocd.model import names
 from relocd.model.csn import csn_time_s
 from relocd.model.dn import DN
 from relocd.model.entries import Entry, EntryUUID
 from relocd.model.mode import Mode
-from relocd.model.parse import STATUS_RDN, lease_of
+from relocd.model.parse import lease_of
 from relocd.ports import DirectoryReader
 
-__all__ = ["MODE", "HeartbeatSample", "PeerHeartbeats"]
-
-MODE: Final = "relocMode"
+__all__ = ["HeartbeatSample", "PeerHeartbeats"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +58,14 @@ class PeerHeartbeats:
                 return known
             asked_at = time.monotonic()
             try:
-                entry = await self._reader.by_dn(dn.below(STATUS_RDN))
+                entry = await self._reader.by_dn(dn.below(names.STATUS_RDN))
             except RelocdError:
                 return None
             self._signs[server] = self._found(entry, known, asked_at)
             return self._signs[server]
 
     def _found(self, entry: Entry | None, known: HeartbeatSample | None, asked_at: float) -> HeartbeatSample:
-        heartbeat = _value(entry, HEARTBEAT)
+        heartbeat = _value(entry, names.HEARTBEAT)
         same = known is not None and known.heartbeat == heartbeat
         unbroken = known is not None and same and asked_at - known.read_at < self._lease_s
         return HeartbeatSample(
@@ -76,8 +73,8 @@ class PeerHeartbeats:
             None if entry is None else csn_time_s(entry.csn),
             asked_at,
             known.since if known is not None and unbroken else time.monotonic(),
-            max(self._lease_s, lease_of(_value(entry, LEASE)) or 0.0),
-            _value(entry, MODE) == Mode.NORMAL.encode(),
+            max(self._lease_s, lease_of(_value(entry, names.LEASE)) or 0.0),
+            _value(entry, names.MODE) == Mode.NORMAL.encode(),
             None if known is None else known.moved_at if same else known.read_at,
         )
 

@@ -19,16 +19,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
+from relocd.model import names
 from relocd.model.dn import DN
 from relocd.model.entries import Server, Service, ServiceState
-from relocd.model.parse import STATUS_RDN
 from relocd.model.writes import Add, Delete, Modification, Replace
 
 __all__ = ["Compare", "Known", "Trial", "Tried", "trials"]
 
 _T = TypeVar("_T")
 
-LINK: Final = "relocServiceLink"
 _TEXT: Final = b"relocd-doctor=asks, and changes nothing"
 _TIME: Final = b"19700101000000Z"
 
@@ -82,17 +81,17 @@ def trials(me: Server, known: Known, *, is_me: bool) -> Iterator[Trial]:
 
 def _own(me: Server, known: Known) -> Iterator[Trial]:
     if me.dn.key in known.statuses:
-        changes = (Replace("relocHeartbeat", (_TIME,)), Delete("relocProblem", (_TEXT,)))
-        yield Trial("write its status", True, Modification(me.dn.below(STATUS_RDN), changes))
+        changes = (Replace(names.HEARTBEAT, (_TIME,)), Delete(names.PROBLEM, (_TEXT,)))
+        yield Trial("write its status", True, Modification(me.dn.below(names.STATUS_RDN), changes))
     nobody = _nobody(me)
-    fence = (Delete("relocFenced", (b"TRUE",)), Delete(LINK, (nobody,)))
+    fence = (Delete(names.FENCED, (b"TRUE",)), Delete(names.SERVICE_LINK, (nobody,)))
     yield Trial("delete a link and the fence of its own", True, Modification(me.dn, fence))
 
 
 def _of_linked(known: Known) -> Iterator[Trial]:
     for service in known.services:
         if service.dn.key in known.linked:
-            secret = Compare(service.dn, "relocSecret")
+            secret = Compare(service.dn, names.SECRET)
             yield Trial(f"read the secrets of {service.name}, which it is linked to", True, secret)
     for state in known.states:
         if state.service.key in known.linked:
@@ -102,27 +101,27 @@ def _of_linked(known: Known) -> Iterator[Trial]:
 
 def _claim(state: ServiceState) -> tuple[Replace | Delete, ...]:
     nobody = state.dn.below("cn=relocd-doctor").text.encode()
-    return Replace("relocCandidate", (nobody,)), Delete("relocPrevious", (nobody,))
+    return Replace(names.CANDIDATE, (nobody,)), Delete(names.PREVIOUS, (nobody,))
 
 
 def _of_others(me: Server, known: Known) -> Iterator[Trial]:
     nobody, other = _nobody(me), DN.parse(_nobody(me).decode()).below("cn=other").text.encode()
-    added = (Add(LINK, (nobody,)), Delete(LINK, (other,)))
+    added = (Add(names.SERVICE_LINK, (nobody,)), Delete(names.SERVICE_LINK, (other,)))
     yield Trial("add a link to itself", False, Modification(me.dn, added))
     yield Trial("read passwords", False, Compare(me.dn, "userPassword"))
     for server in _first(each for each in known.servers if each.dn != me.dn):
         yield Trial(f"add a link to {server.name}", False, Modification(server.dn, added))
         if server.dn.key in known.statuses:
-            lie = Modification(server.dn.below(STATUS_RDN), (Delete("relocProblem", (_TEXT,)),))
+            lie = Modification(server.dn.below(names.STATUS_RDN), (Delete(names.PROBLEM, (_TEXT,)),))
             yield Trial(f"write the status of {server.name}", False, lie)
 
 
 def _of_services(me: Server, known: Known) -> Iterator[Trial]:
     for service in _first(known.services):
-        change = Modification(service.dn, (Delete("relocParameter", (_TEXT,)),))
+        change = Modification(service.dn, (Delete(names.PARAMETER, (_TEXT,)),))
         yield Trial(f"change the service {service.name}", False, change)
     for service in _first(each for each in known.services if each.dn.key not in known.linked):
-        secret = Compare(service.dn, "relocSecret")
+        secret = Compare(service.dn, names.SECRET)
         yield Trial(f"read the secrets of {service.name}, which it is not linked to", False, secret)
     for state in _first(each for each in known.states if _is_foreign(each, me, known)):
         act = f"write the state of {state.service.name}, which it is not linked to"

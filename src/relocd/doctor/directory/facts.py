@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from relocd.doctor.directory.acl_trials import Known, Tried
+from relocd.model import names
 from relocd.model.dn import DN
 from relocd.model.entries import Cluster, Entry, Server, Service, ServiceState
-from relocd.model.parse import STATUS_CLASS, STATUS_RDN, parsed
+from relocd.model.parse import parsed
 from relocd.openldap.config import Config
 from relocd.operator.status.server_status import ServerStatus, sign
 
@@ -24,7 +25,7 @@ class TreeFacts:
     @cached_property
     def signs(self) -> dict[str, ServerStatus]:
         """The last sign of life by server (`DN.key`)."""
-        found = (each for each in self.entries if each.dn.key.startswith(f"{STATUS_RDN},") and _is_status(each))
+        found = (each for each in self.entries if each.dn.key.startswith(f"{names.STATUS_RDN},") and _is_status(each))
         return {each.dn.parent.key: sign(each) for each in found}
 
     @cached_property
@@ -58,7 +59,7 @@ class TreeFacts:
 
 
 def _is_status(entry: Entry) -> bool:
-    return STATUS_CLASS.lower().encode() in {each.lower() for each in entry.attributes.get("objectclass", ())}
+    return names.STATUS_CLASS.lower().encode() in {each.lower() for each in entry.attributes.get("objectclass", ())}
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,10 @@ from relocd.doctor.directory.acl_trials import Compare, Trial, Tried, trials
 from relocd.doctor.directory.facts import DirectoryFacts, RefreshFacts, TreeFacts
 from relocd.doctor.directory.peer import peers
 from relocd.errors import Failed, Unavailable
+from relocd.model import names
 from relocd.model.csn import csn_time_s
 from relocd.model.dn import DN
-from relocd.model.parse import CLASSES, STATUS_CLASS
+from relocd.model.parse import CLASSES
 from relocd.model.writes import Conflict, Lost, Modification
 from relocd.openldap.config import Config
 from relocd.openldap.connection import SlapdServer
@@ -30,7 +31,7 @@ __all__ = ["directory_facts"]
 
 _SYNC_DONE: Final = "1.3.6.1.4.1.4203.1.9.1.3"
 _REFRESH_DELETES: Final = b"\x01\x01\xff"  # the last part of a Sync Done control, BOOLEAN TRUE
-_FILTER: Final = "(|" + "".join(f"(objectClass={name})" for name in (*CLASSES, STATUS_CLASS)) + ")"
+_FILTER: Final = "(|" + "".join(f"(objectClass={name})" for name in (*CLASSES, names.STATUS_CLASS)) + ")"
 _ANY: Final = "(objectClass=*)"
 _LIMITS: Final = {
     results.RESULT_SIZE_LIMIT_EXCEEDED: "the size limit",
@@ -189,9 +190,9 @@ def _seen_by_nobody(access: Access) -> tuple[int, int]:
 
     def count(connection: ldap3.Connection) -> tuple[int, int]:
         with suppress(exceptions.LDAPOperationResult):
-            connection.search(access.base, _FILTER, attributes=["relocSecret"])
+            connection.search(access.base, _FILTER, attributes=[names.SECRET])
         found = [item["raw_attributes"] for item in connection.response or () if "raw_attributes" in item]
-        return len(found), sum(bool(each.get("relocSecret")) for each in found)
+        return len(found), sum(bool(each.get(names.SECRET)) for each in found)
 
     try:
         return first_answer(nobody, count)

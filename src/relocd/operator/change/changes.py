@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
 
 from relocd.errors import Invalid
+from relocd.model import names
 from relocd.model.dn import DN
 from relocd.model.entries import Cluster, Failover, Server
 from relocd.model.writes import Add, Delete, Modification, Replace
 
 __all__ = ["Move", "Wish", "activate", "fence", "link", "unfence", "unlink"]
-
-_LINK: Final = "relocServiceLink"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +61,7 @@ def link(server: Server, services: Iterable[DN]) -> Move:
     if not missing:
         return Move(already=already, wishes=wishes)
     done = tuple(f"{server.name} is linked to {dn.name}" for dn in missing)
-    return Move((Modification(server.dn, (Add(_LINK, _values(missing)),)),), done, already, wishes=wishes)
+    return Move((Modification(server.dn, (Add(names.SERVICE_LINK, _values(missing)),)),), done, already, wishes=wishes)
 
 
 def unlink(server: Server, service: DN) -> Move:
@@ -72,21 +70,21 @@ def unlink(server: Server, service: DN) -> Move:
     if not written:
         return Move(already=(f"{server.name} is not linked to {service.name}",))
     done = (f"{server.name} is no longer linked to {service.name}",)
-    return Move((Modification(server.dn, (Delete(_LINK, _values(written)),)),), done)
+    return Move((Modification(server.dn, (Delete(names.SERVICE_LINK, _values(written)),)),), done)
 
 
 def fence(server: Server) -> Move:
     """The directory says that the server is off: others need not wait for its silence."""
     if server.fenced:
         return Move(already=(f"{server.name} is already fenced",))
-    return Move((Modification(server.dn, (Replace("relocFenced", (b"TRUE",)),)),), (f"{server.name} is fenced",))
+    return Move((Modification(server.dn, (Replace(names.FENCED, (b"TRUE",)),)),), (f"{server.name} is fenced",))
 
 
 def unfence(server: Server) -> Move:
     """The directory no longer says that the server is off."""
     if not server.fenced:
         return Move(already=(f"{server.name} is not fenced",))
-    return Move((Modification(server.dn, (Replace("relocFenced"),)),), (f"{server.name} is no longer fenced",))
+    return Move((Modification(server.dn, (Replace(names.FENCED),)),), (f"{server.name} is no longer fenced",))
 
 
 def activate(cluster: Cluster, server: Server) -> Move:
@@ -97,7 +95,7 @@ def activate(cluster: Cluster, server: Server) -> Move:
     wishes = () if external else tuple(Wish(dn, server.dn) for dn in sorted(cluster.service_links, key=_key))
     if cluster.active == server.dn:
         return Move(already=(f"{server.name} is already active in {cluster.name}",), wishes=wishes)
-    change = Replace("relocActive", _values([server.dn]))
+    change = Replace(names.ACTIVE, _values([server.dn]))
     done = (f"{server.name} is active in {cluster.name}",)
     return Move((Modification(cluster.dn, (change,)),), done, wishes=wishes)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from relocd.errors import Failed
+from relocd.model import names
 from relocd.model.dn import DN
 from relocd.model.entries import Cluster, Server
 from relocd.model.writes import Done
@@ -21,19 +22,7 @@ from relocd.operator.change.changes import Move
 from relocd.operator.change.failover import Loss
 from relocd.operator.change.preflight import Doubts, about_fence
 from relocd.operator.directory import Directory, equals, on_directory
-from relocd.operator.lookup import (
-    CLUSTER,
-    SERVER,
-    SERVICE,
-    matching,
-    one,
-    scene_around,
-    server_named,
-    state_of,
-    states,
-    understood,
-    viewed,
-)
+from relocd.operator.lookup import matching, one, scene_around, server_named, state_of, states, understood, viewed
 
 __all__ = ["Order", "activate", "carried_out", "failover", "fence", "link", "move", "planned", "unfence", "unlink"]
 
@@ -65,7 +54,7 @@ def move(service: str, server: str) -> Order:
     """The exclusive service runs on the server, unless something speaks against that."""
 
     def order(directory: Directory) -> Move:
-        entry = one(directory, SERVER, server)
+        entry = one(directory, names.SERVER_CLASS, server)
         target = understood(entry, Server)
         scene = scene_around(directory, service, entry)
         if target.uuid not in scene.seen:
@@ -77,7 +66,9 @@ def move(service: str, server: str) -> Order:
 
 def link(service: str, server: str) -> Order:
     """The server is linked to the service."""
-    return lambda directory: changes.link(server_named(directory, server), [one(directory, SERVICE, service).dn])
+    return lambda directory: changes.link(
+        server_named(directory, server), [one(directory, names.SERVICE_CLASS, service).dn]
+    )
 
 
 def unlink(service: str, server: str) -> Order:
@@ -86,7 +77,7 @@ def unlink(service: str, server: str) -> Order:
     def order(directory: Directory) -> Move:
         found = server_named(directory, server)
         meant = [dn for dn in found.service_links if _is_called(dn, service)]
-        return changes.unlink(found, meant[0] if len(meant) == 1 else one(directory, SERVICE, service).dn)
+        return changes.unlink(found, meant[0] if len(meant) == 1 else one(directory, names.SERVICE_CLASS, service).dn)
 
     return order
 
@@ -110,7 +101,7 @@ def unfence(server: str) -> Order:
 def activate(cluster: str, server: str) -> Order:
     """The server is the active one of the cluster."""
     return lambda directory: changes.activate(
-        understood(one(directory, CLUSTER, cluster), Cluster), server_named(directory, server)
+        understood(one(directory, names.CLUSTER_CLASS, cluster), Cluster), server_named(directory, server)
     )
 
 
@@ -128,8 +119,8 @@ def failover(server: str, target: str = "", *, fenced: bool = False) -> Order:
 
 def _loss(directory: Directory, lost: Server, peers: Iterable[Server]) -> Loss:
     """What there is to take over from a server."""
-    active = directory.entries(matching(CLUSTER, equals("relocActive", lost.dn.text)))
-    held = frozenset(each.service for each in states(directory, equals("relocHolder", lost.dn.text)))
+    active = directory.entries(matching(names.CLUSTER_CLASS, equals(names.ACTIVE, lost.dn.text)))
+    held = frozenset(each.service for each in states(directory, equals(names.HOLDER, lost.dn.text)))
     linked = sorted(lost.service_links - held, key=lambda dn: dn.key)
     known = [state for dn in linked if (state := state_of(directory, dn)) is not None]
     return Loss(
@@ -143,9 +134,9 @@ def _loss(directory: Directory, lost: Server, peers: Iterable[Server]) -> Loss:
 
 def _peers(directory: Directory, lost: Server) -> list[Server]:
     """The other servers that have a link in common with one; the rest need not be read."""
-    links = [equals("relocClusterLink", dn.text) for dn in lost.cluster_links]
-    links += [equals("relocServiceLink", dn.text) for dn in lost.service_links]
-    found = directory.entries(matching(SERVER, f"(|{''.join(links)})")) if links else ()
+    links = [equals(names.CLUSTER_LINK, dn.text) for dn in lost.cluster_links]
+    links += [equals(names.SERVICE_LINK, dn.text) for dn in lost.service_links]
+    found = directory.entries(matching(names.SERVER_CLASS, f"(|{''.join(links)})")) if links else ()
     return [understood(each, Server) for each in found if each.uuid != lost.uuid]
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from relocd.errors import Failed, Unavailable
+from relocd.model import names
 from relocd.model.dn import DN
 from relocd.model.entries import Server, Service
 from relocd.model.parse import parsed
@@ -18,7 +19,7 @@ from relocd.operator.access import Access
 from relocd.operator.change.changes import Wish
 from relocd.operator.change.progress import End, Reading, Watched, problems_said, progress
 from relocd.operator.directory import Directory, equals, on_directory
-from relocd.operator.lookup import SERVER, SERVICE, matching, state_of, viewed
+from relocd.operator.lookup import matching, state_of, viewed
 from relocd.operator.status.health import ServerRow
 
 __all__ = ["Follower"]
@@ -105,7 +106,7 @@ def _watched(directory: Directory, wishes: Iterable[Wish]) -> tuple[Watched, ...
     """What is followed: a service that is not there, to which a link leads all the same, cannot come true."""
     found: list[Watched] = []
     for wish in wishes:
-        entry = directory.named(wish.service, matching(SERVICE))
+        entry = directory.named(wish.service, matching(names.SERVICE_CLASS))
         service = parsed(entry)[0] if entry else None
         if isinstance(service, Service):
             state = state_of(directory, wish.service)
@@ -121,14 +122,14 @@ def _reading(directory: Directory, watched: Watched) -> Reading:
 
 
 def _seen(directory: Directory, server: DN) -> ServerRow | None:
-    entry = directory.named(server, matching(SERVER))
+    entry = directory.named(server, matching(names.SERVER_CLASS))
     value = parsed(entry)[0] if entry else None
     return viewed(directory, value) if isinstance(value, Server) else None
 
 
 def _resting(directory: Directory, watched: Watched) -> str:
     """The service that displaces this one and that the new server holds."""
-    for each in directory.entries(matching(SERVICE, equals("relocDisplaces", watched.service.dn.text))):
+    for each in directory.entries(matching(names.SERVICE_CLASS, equals(names.DISPLACES, watched.service.dn.text))):
         state = state_of(directory, each.dn)
         if state is not None and state.holder == watched.server:
             return each.dn.name

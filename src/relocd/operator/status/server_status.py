@@ -12,26 +12,27 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from relocd.errors import Invalid
+from relocd.model import names
 from relocd.model.csn import csn_time_s
 from relocd.model.dn import DN
 from relocd.model.entries import Entry
 from relocd.model.mode import Mode
-from relocd.model.parse import STATUS_CLASS, STATUS_RDN, generation_of, lease_of
+from relocd.model.parse import generation_of, lease_of
 from relocd.model.settings import HandoverSettings
 from relocd.printable import one_line
 
 __all__ = ["ATTRIBUTES", "ServerStatus", "is_status", "sign"]
 
 ATTRIBUTES: Final = (
-    "relocHeartbeat",
-    "relocLease",
-    "relocAgentVersion",
-    "relocMode",
-    "relocActiveService",
-    "relocStandbyService",
-    "relocFailedService",
-    "relocProblem",
-    "relocActedOn",
+    names.HEARTBEAT,
+    names.LEASE,
+    names.AGENT_VERSION,
+    names.MODE,
+    names.ACTIVE_SERVICE,
+    names.STANDBY_SERVICE,
+    names.FAILED_SERVICE,
+    names.PROBLEM,
+    names.ACTED_ON,
 )
 """What a status entry has to be read with."""
 _LONGEST: Final = 1000
@@ -68,20 +69,20 @@ class ServerStatus:
 def is_status(entry: Entry) -> bool:
     """Whether an entry is the status of the server above it."""
     classes = {name.lower() for name in entry.attributes.get("objectclass", ())}
-    return STATUS_CLASS.lower().encode() in classes and entry.dn.key.startswith(f"{STATUS_RDN},")
+    return names.STATUS_CLASS.lower().encode() in classes and entry.dn.key.startswith(f"{names.STATUS_RDN},")
 
 
 def sign(entry: Entry) -> ServerStatus:
     """The sign in a status entry; what cannot be understood in it counts as not there."""
-    words = {"standby": "relocStandbyService", "active": "relocActiveService", "failed": "relocFailedService"}
+    words = {"standby": names.STANDBY_SERVICE, "active": names.ACTIVE_SERVICE, "failed": names.FAILED_SERVICE}
     return ServerStatus(
         at_s=csn_time_s(entry.csn),
-        heartbeat=_one(entry, "relocHeartbeat"),
-        lease_s=lease_of(_one(entry, "relocLease")) or HandoverSettings().lease_s,
-        version=_one(entry, "relocAgentVersion"),
-        mode=_one(entry, "relocMode") or str(Mode.NORMAL),
+        heartbeat=_one(entry, names.HEARTBEAT),
+        lease_s=lease_of(_one(entry, names.LEASE)) or HandoverSettings().lease_s,
+        version=_one(entry, names.AGENT_VERSION),
+        mode=_one(entry, names.MODE) or str(Mode.NORMAL),
         says={key: word for word, name in words.items() for key in _keys(entry, name)},
-        problems=tuple(sorted(_all(entry, "relocProblem"))),
+        problems=tuple(sorted(_all(entry, names.PROBLEM))),
         acted_on=dict(_acted_on(entry)),
     )
 
@@ -102,7 +103,7 @@ def _keys(entry: Entry, name: str) -> Iterator[str]:
 
 
 def _acted_on(entry: Entry) -> Iterator[tuple[str, int]]:
-    for value in _all(entry, "relocActedOn"):
+    for value in _all(entry, names.ACTED_ON):
         service, _, generation = value.rpartition("=")
         with suppress(Invalid):
             yield service, generation_of(generation)

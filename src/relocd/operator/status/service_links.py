@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from relocd.model.dn import DN
 from relocd.model.entries import Cluster, Failover, Problem, Server, Service, ServiceState
-from relocd.model.parse import STATE_RDN, Model
+from relocd.model.names import STATE_RDN
+from relocd.model.parse import Model
 
 __all__ = ["Links", "links"]
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from relocd.model.dn import DN
 from relocd.model.entries import Entry, Problem, Server, Service, ServiceState
 from relocd.model.mode import Mode
-from relocd.model.parse import STATE_RDN, Model, parsed
+from relocd.model.names import STATE_RDN
+from relocd.model.parse import Model, parsed
 from relocd.operator.status.health import ServerRow, ServiceRow, StatusView, findings
 from relocd.operator.status.server_status import ServerStatus, is_status, sign
 from relocd.operator.status.service_links import Links, links

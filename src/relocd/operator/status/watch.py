@@ -10,7 +10,8 @@ from rich.live import Live
 from rich.text import Text
 
 from relocd.errors import Failed, Unavailable
-from relocd.model.parse import CLASSES, STATUS_CLASS
+from relocd.model import names
+from relocd.model.parse import CLASSES
 from relocd.operator.access import Access
 from relocd.operator.directory import on_directory
 from relocd.operator.status.health import StatusView
@@ -20,22 +21,22 @@ from relocd.operator.status.view import view
 
 __all__ = ["read_view", "watch"]
 
-_FILTER: Final = "(|" + "".join(f"(objectClass={name})" for name in (*CLASSES, STATUS_CLASS)) + ")"
+_FILTER: Final = "(|" + "".join(f"(objectClass={name})" for name in (*CLASSES, names.STATUS_CLASS)) + ")"
 # Parameters may be most of a directory, and decide nothing here.
 _ATTRIBUTES: Final = (
     "objectClass",
-    "relocServiceLink",
-    "relocClusterLink",
-    "relocFenced",
-    "relocActive",
-    "relocFailover",
-    "relocAddress",
-    "relocExclusive",
-    "relocDisplaces",
-    "relocHolder",
-    "relocCandidate",
-    "relocPrevious",
-    "relocGeneration",
+    names.SERVICE_LINK,
+    names.CLUSTER_LINK,
+    names.FENCED,
+    names.ACTIVE,
+    names.FAILOVER,
+    names.ADDRESS,
+    names.EXCLUSIVE,
+    names.DISPLACES,
+    names.HOLDER,
+    names.CANDIDATE,
+    names.PREVIOUS,
+    names.GENERATION,
     *ATTRIBUTES,
 )
 
