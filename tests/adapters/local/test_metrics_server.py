@@ -66,7 +66,7 @@ async def test_idle_connections_are_few_and_the_figures_are_told(server, port, m
 
 
 async def test_a_connection_that_says_nothing_is_closed(port, monkeypatch):
-    monkeypatch.setattr(_RequestHandler, "timeout", 0.05)
+    monkeypatch.setattr(_RequestHandler, "timeout", _RequestHandler.timeout / 100)
     with socket.create_connection(("127.0.0.1", port), timeout=5) as silent:
         assert silent.recv(1) == b""
 

@@ -15,6 +15,7 @@ from tests.support.entries import ME, csn, server, state
 from tests.support.fake_directory import FakeDirectory
 from tests.support.fakes import until
 from tests.support.plans import ETH0, interface
+from tests.support.virtual_time import run, stamped
 from tests.unit.agent.lab import HELD, SETTINGS, Lab, web
 
 MAC = "02:00:00:00:00:99"
@@ -118,6 +119,17 @@ class TestCarrierReturns:
         await until(lambda: DROP in lab.server.world.effects)
         lab.server.units.slow.set()
 
+    async def test_the_address_goes_also_while_something_else_of_the_service_hangs(self, lab, monkeypatch):
+        async def hangs(*_):
+            await asyncio.Event().wait()
+
+        monkeypatch.setattr(lab.server.renderer, "render", hangs)
+        lab.directory.put(web(description="to be rendered again"))
+        lab.answers()
+        lab.is_succeeded()
+        await lab.back()
+        await lab.effects(DROP)
+
     async def test_a_stranger_answers_and_the_rightful_holder_serves_on_and_names_it(self, lab):
         lab.answers()
         await lab.back()
@@ -200,6 +212,46 @@ async def test_after_a_lease_without_heartbeats_it_asks_again_and_again():
         lab.answers()
         lab.directory.reader.refusal = Unavailable("no server answers")
         assert DROP in await lab.effects(STOP)
+
+
+def test_it_asks_at_once_when_its_heartbeats_come_back_and_its_own_cable_was_never_out():
+    """A switch further away was: others have taken over, and can be heard again now."""
+
+    async def play():
+        async with serving(SETTINGS, stamp=stamped) as lab:
+            lab.directory.writer.refusal = Unavailable("no server answers")
+            await asyncio.sleep(100)
+            asked = lab.server.wire.asked
+            await until(lambda: lab.server.wire.asked > asked, 60)  # so the next look by itself is ten seconds away
+            lab.answers()
+            lab.is_succeeded()
+            lab.directory.feed.on_time.clear()
+            lab.directory.writer.refusal = None
+            await asyncio.sleep(4)
+            assert DROP not in lab.server.take_effects()
+            lab.directory.feed.on_time.set()
+            await asyncio.sleep(0.1)
+            assert DROP in lab.server.take_effects()
+
+    run(play)
+
+
+def test_a_directory_that_hangs_is_waited_for_by_much_less_than_two_may_answer():
+    """A cut that was long enough for a takeover; another host answers, and the direct read brings nothing."""
+
+    async def play():
+        async with serving(SETTINGS, stamp=stamped) as lab:
+            await asyncio.sleep(60)
+            lab.cut()
+            await asyncio.sleep(20)
+            lab.directory.reader.open.clear()
+            lab.answers()
+            lab.heal()
+            await asyncio.sleep(0.09)
+            assert DROP in lab.server.take_effects()
+            lab.directory.reader.open.set()
+
+    run(play)
 
 
 async def test_who_hears_of_its_heartbeats_does_not_ask():

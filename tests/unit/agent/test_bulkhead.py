@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from relocd.adapters.templates.template_sets import FolderTemplateSets
+from relocd.agent.worker import Worker
 from relocd.model.mode import Mode
 from relocd.model.settings import AgentSettings
 from relocd.reconcile import goals as goals_module
@@ -152,10 +153,35 @@ async def test_a_defect_in_what_all_have_in_common_changes_nothing_here(lab, mon
         monkeypatch.setattr(goals_module, "displacing", lambda *_: 1 / 0)
         lab.directory.put(server("me"))
         await lab.says("ZeroDivisionError")
+        assert names(lab) == {"directory"}  # the search itself goes on: a feed is followed once only
         assert lab.server.take_effects() == []
         monkeypatch.undo()
         lab.directory.put(server("me", description="again"))
         await until(lambda: not lab.server.addresses.ours)
+
+
+def test_a_worker_that_meets_a_defect_between_two_steps_works_on(lab, monkeypatch):
+    settled, met = Worker._settled, []
+
+    async def faulty(worker):
+        if worker.name == "db" and not met:
+            met.append(worker)
+            raise RecursionError
+        await settled(worker)
+
+    monkeypatch.setattr(Worker, "_settled", faulty)
+
+    async def play():
+        async with lab.agent():
+            lab.directory.refresh()
+            await asyncio.sleep(5)
+            assert [lab.state_of(name) for name in ("web", "db")] == ["active", "active"]
+            lab.directory.put(server("me", services=["web"]))
+            await asyncio.sleep(5)
+            assert [lab.state_of(name) for name in ("web", "db")] == ["active", None]
+
+    run(play)
+    assert met
 
 
 @pytest.mark.parametrize("lasts", [True, False])

@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from relocd.agent.convergence.claims import Claims
+from relocd.agent.convergence.converge import converged, departed
 from relocd.model.host import UnitState
-from relocd.model.template_set import FileSpec, UnitAction, UnitSpec
+from relocd.model.template_set import FileSpec, Role, UnitAction, UnitSpec
 from relocd.reconcile.desired import Footprint
 from relocd.reconcile.goals import GoalId
 from tests.support.entries import dn, server, service, uuid_of
-from tests.support.fakes import until
-from tests.support.plans import placed, template_set, unit
+from tests.support.fakes import FakeServer, until
+from tests.support.plans import goal, placed, template_set, unit
 from tests.unit.agent.cluster.cluster import SOON_S, a_while, town
 from tests.unit.agent.lab import HELD, SETTINGS, Lab, web
 
@@ -172,6 +173,35 @@ async def test_a_server_that_has_it_for_another_service_is_not_ready_to_take_ove
         assert lab.directory.model.named_state("db")[:2] == ("twin", None)
         assert lab.twin.state_of("db") == "active"
         lab.doubles.clear()  # one unit, for another service on each server
+
+
+class TestOutdatedFootprint:
+    """What a service had here once, and another one has by now: a rest of it may name that still."""
+
+    TWO = goal("two", Role.ACTIVE, sets=("none",))
+    LEFT = Footprint(
+        "two", files=frozenset({"/etc/app/one.conf"}), addresses=frozenset({placed()}), units=(unit("web"),)
+    )
+
+    @pytest.fixture
+    async def found(self):
+        """A server on which the service `one` has it all."""
+        found = FakeServer()
+        found.sets.sets["none"] = NONE
+        await converged(found.host, goal("one", Role.ACTIVE, "192.0.2.10/24"), Footprint("one"))
+        found.take_effects()
+        return found
+
+    async def test_nothing_of_it_goes_when_the_first_one_begins_anew(self, found):
+        report = await converged(found.host, self.TWO, self.LEFT)
+        assert found.take_effects() == []
+        assert all("one's here" in problem for problem in report.problems)
+        assert len(report.problems) == 3
+
+    async def test_nothing_of_it_goes_when_the_first_one_leaves(self, found):
+        report = await departed(found.host, self.TWO.id, self.LEFT, "no longer linked")
+        assert found.take_effects() == []
+        assert (report.footprint, report.problems) == (None, ())
 
 
 class TestAdopted:

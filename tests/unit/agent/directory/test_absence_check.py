@@ -133,8 +133,8 @@ class TestFill:
         assert await fill(mirror, reader)
         assert [record.uuid for record in mirror.missing] == [uuid_of("ntp")]
 
-    async def test_what_a_rename_above_it_took_along_is_read_by_its_identity(self):
-        """No search tells of the new name of the state, and a server that is linked later needs it."""
+    async def test_the_state_of_a_service_that_was_renamed_has_its_new_name(self):
+        """No search tells of that, and a server that is linked later needs it."""
         directory = ModelDirectory([server("me"), WEB, state("web", holder="other")])
         before = Mirror(DN.parse(ME))
         before.apply(directory.refresh())
@@ -145,6 +145,14 @@ class TestFill:
         assert await fill(mirror, FakeReader(directory))
         assert mirror.missing == ()
         assert mirror.snapshot.states[uuid_of("web")].holder == DN.parse(dn("other"))
+
+    async def test_what_is_not_by_its_name_any_more_is_read_by_its_identity(self, mirror, directory):
+        """A folder above it was renamed, of a class that no search asks for."""
+        moved = replace(directory.entries[uuid_of("web")], dn=DN.parse(f"cn=web,ou=elsewhere,{BASE}"))
+        directory.entries[uuid_of("web")] = moved
+        assert await fill(mirror, FakeReader(directory))
+        assert mirror.key(uuid_of("web")) == moved.dn.key
+        assert mirror.missing == ()
 
 
 class TestPutBack:

@@ -10,11 +10,13 @@ import pytest
 from relocd.agent.directory.watched_writer import WatchedWriter
 from relocd.errors import Unavailable
 from relocd.model.dn import DN
+from relocd.model.settings import HandoverSettings
 from relocd.model.writes import Conflict, Done, Lost, Modification, Replace
 from tests.support.entries import BASE, server, uuid_of
 from tests.support.fakes import until
-from tests.unit.agent.lab import Lab, web
+from tests.unit.agent.lab import HELD, SETTINGS, Lab, web
 
+OFTEN = replace(SETTINGS, handover=HandoverSettings(lease_s=0.8))
 MOVED = f"ou=elsewhere,{BASE}"
 
 
@@ -23,10 +25,10 @@ def lab():
     return Lab(server("me", services=["web"]), web())
 
 
-def move_silently(lab):
-    """A folder above the service is renamed: its entries have other names, and nobody is told of that."""
+def move_silently(lab, name="web"):
+    """A folder above an entry is renamed: all that is below it has another name, and nobody is told of that."""
     for uuid, entry in list(lab.directory.model.entries.items()):
-        if "cn=web" in entry.dn.key:
+        if f"cn={name}" in entry.dn.key:
             above = DN.parse(entry.dn.text.replace(BASE, MOVED))
             lab.directory.model.entries[uuid] = replace(entry, dn=above)
 
@@ -128,3 +130,13 @@ async def test_a_write_to_a_name_that_does_not_exist_is_told(outcome, missed):
     assert await writer.apply(Modification(DN.parse(BASE), (Replace("description", ()),))) == outcome
     assert await writer.create(DN.parse(BASE), {}) == outcome
     assert len(told) == missed
+
+
+async def test_a_server_whose_own_entry_was_taken_along_by_a_rename_reads_everything_anew(lab):
+    """Its heartbeats meet a name that does not exist, and nobody tells it of the new one."""
+    async with lab.agent(OFTEN):
+        lab.directory.refresh()
+        await lab.serving()
+        move_silently(lab, "me")
+        await until(lambda: lab.directory.feed.forgot)
+        assert lab.server.addresses.ours == {HELD}
