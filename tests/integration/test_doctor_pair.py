@@ -60,7 +60,7 @@ def test_a_password_that_was_changed_on_one_node_only_is_an_error_on_the_other(p
     second.modify(f"dn: {database}\nchangetype: modify\nreplace: olcRootPW\nolcRootPW: other\n")
     (wrong,) = [each for _, each in findings((first,), tmp_path) if each.check == "peer"]
     assert wrong.level is Level.ERROR
-    assert wrong.what == f"{second.uri} refuses binding (invalidCredentials)"
+    assert wrong.what == f"{second.uri} refuses, binding (invalidCredentials)"
     assert wrong.advice == "give it the same name and password there as here"
 
 

@@ -16,7 +16,6 @@ from ldap3.utils import tls_backport
 from relocd.errors import Failed, Invalid, RelocdError, Unavailable
 from relocd.model.dn import DN
 from relocd.operator.access import Access
-from relocd.operator.connection import first_answer
 from relocd.operator.directory import on_directory
 from tests.integration.orders_lab import access, password_file
 from tests.lab.slapd.certificates import Certificates, issued
@@ -40,7 +39,7 @@ def root(slapd: Slapd, tmp_path: Path) -> Access:
 
 
 def who(reached: Access) -> str:
-    return first_answer(reached, lambda connection: str(connection.extend.standard.who_am_i()))
+    return on_directory(reached, lambda directory: directory.identity())
 
 
 def test_a_wrong_base_is_named_as_such(root: Access) -> None:
@@ -51,7 +50,7 @@ def test_a_wrong_base_is_named_as_such(root: Access) -> None:
 def test_starttls_is_for_ldap_only(slapd: Slapd, root: Access) -> None:
     """So that one setting fits the `ldapi:///` of the own node and the `ldap://` of the other one."""
     for uri in (slapd.uri, slapd.ldaps_uri, slapd.ldapi_uri):
-        assert who(replace(root, uris=(uri,), starttls=True)) == f"dn:{ROOT_DN}"
+        assert who(replace(root, uris=(uri,), starttls=True)) == ROOT_DN
 
 
 def test_a_foreign_authority_is_not_taken_for_a_silent_server(slapd: Slapd, root: Access, tmp_path: Path) -> None:
@@ -93,7 +92,7 @@ def matching(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 def test_a_server_is_trusted_by_its_name_and_by_its_address(slapd: Slapd, root: Access) -> None:
     port = slapd.ldaps_uri.rpartition(":")[2].rstrip("/")
     for host in ("127.0.0.1", "localhost"):
-        assert who(replace(root, uris=(f"ldaps://{host}:{port}",))) == f"dn:{ROOT_DN}"
+        assert who(replace(root, uris=(f"ldaps://{host}:{port}",))) == ROOT_DN
 
 
 @pytest.mark.usefixtures("matching")

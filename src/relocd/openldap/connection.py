@@ -13,21 +13,28 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import ldap3
-from ldap3.core.exceptions import LDAPException, LDAPOperationResult
+from ldap3.core.exceptions import LDAPException
 
-from relocd.errors import Failed, Unavailable
 from relocd.openldap.changes import AddEntry, Change
 from relocd.openldap.config import Config, ConfigEntry
-from relocd.openldap.distrust import UNRESOLVED, distrust, is_unresolved
+from relocd.openldap.ldap3_errors import NotFound, Remedies, translated
 from relocd.openldap.tls import Tls
 
-__all__ = ["SlapdServer", "Identity", "Version", "bound_locally", "close", "local", "remote", "translated"]
+__all__ = ["SlapdServer", "Identity", "Version", "bound_locally", "close", "local", "remote"]
 
 _CONNECT_TIMEOUT_S: Final = 3
 """A host that is switched off says nothing, and a primary's takeover may wait behind this (as `connect_timeout_s`)."""
 
 _TIMEOUT_S: Final = 10
 _PAGE: Final = 500
+_REMEDIES: Final = Remedies(
+    credentials="give it the same name and password there as here",
+    refused="check its log and the rights of this identity",
+    elsewhere="check its log, and whether it is starting",
+    settings="check the URI, and olcTLSCACertificateFile of this slapd",
+    certificate="use a name that it has, and name who has signed it by olcTLSCACertificateFile of this slapd",
+    silent="check whether slapd runs",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +68,7 @@ class SlapdServer:
 
     def apply(self, change: Change) -> None:
         """Carry out one change."""
-        with translated(self._uri, f"changing {change.dn} ({change.why})"):
+        with translated(self._uri, _REMEDIES, f"changing {change.dn} ({change.why})"):
             if isinstance(change, AddEntry):
                 self._connection.add(change.dn, attributes=dict(change.attributes))
                 return
@@ -76,14 +83,14 @@ class SlapdServer:
         """Whether there is an entry of that name which this identity may see."""
         try:
             return any(self._search(dn, "(objectClass=*)", ["1.1"], ldap3.BASE))
-        except _NoSuchEntry:
+        except NotFound:
             return False
 
     def context_csns(self, suffix: str) -> tuple[str, ...]:
         """How far the server knows the changes of each provider; empty while it has no content."""
         try:
             found = list(self._search(suffix, "(objectClass=*)", ["contextCSN"], ldap3.BASE))
-        except _NoSuchEntry:
+        except NotFound:
             return ()
         return tuple(value.decode() for item in found for value in item["raw_attributes"].get("contextCSN", ()))
 
@@ -101,15 +108,11 @@ class SlapdServer:
             yield ConfigEntry(item["dn"], texts)
 
     def _search(self, base: str, filter_: str, attributes: list[str], scope: str) -> Iterator[dict[str, Any]]:
-        with translated(self._uri, f"reading {base}"):
+        with translated(self._uri, _REMEDIES, f"reading {base}"):
             found = self._connection.extend.standard.paged_search(
                 base, filter_, scope, attributes=attributes, paged_size=_PAGE, generator=True
             )
             yield from (item for item in found if item["type"] == "searchResEntry")
-
-
-class _NoSuchEntry(Failed):
-    """There is no entry of that name, or none that this identity may see."""
 
 
 @contextmanager
@@ -138,14 +141,14 @@ def remote(uri: str, identity: Identity) -> Iterator[SlapdServer]:
 
 @contextmanager
 def _connected(uri: str, identity: Mapping[str, str], *, starttls: bool, ca_file: str) -> Iterator[SlapdServer]:
-    with translated(uri, "binding"):
+    with translated(uri, _REMEDIES, "binding"):
         tls = Tls(validate=ssl.CERT_REQUIRED, ca_certs_file=ca_file or None)
         server = ldap3.Server(uri, connect_timeout=_CONNECT_TIMEOUT_S, get_info=ldap3.NONE, tls=tls)
     connection = ldap3.Connection(
         server, raise_exceptions=True, receive_timeout=_TIMEOUT_S, auto_bind=ldap3.AUTO_BIND_NONE, **identity
     )
     try:
-        with translated(uri, "binding"):
+        with translated(uri, _REMEDIES, "binding"):
             connection.open()
             if starttls:
                 connection.start_tls()
@@ -161,30 +164,6 @@ def close(connection: ldap3.Connection) -> None:
         connection.unbind()
     if connection.socket is not None:
         connection.socket.close()
-
-
-@contextmanager
-def translated(uri: str, doing: str) -> Iterator[None]:
-    """Every error of ldap3 as one of ours: `Failed` when the server refuses, `Unavailable` when it does not answer."""
-    try:
-        yield
-    except LDAPOperationResult as error:
-        kind = _NoSuchEntry if error.result == ldap3.core.results.RESULT_NO_SUCH_OBJECT else Failed
-        what = f"{error.description}: {error.message}".rstrip(": ")
-        raise kind(f"{uri} refuses {doing} ({what}); {_to_check(error)}") from error
-    except (LDAPException, OSError) as error:
-        if why := distrust(error):
-            advice = "use a name that it has, and name who has signed it by olcTLSCACertificateFile of this slapd"
-            raise Unavailable(f"{uri} is not trusted, {doing} ({why}); {advice}") from error
-        if is_unresolved(error):
-            raise Unavailable(f"{uri}, {doing}: {UNRESOLVED}") from error
-        raise Unavailable(f"{uri} does not answer, {doing} ({error}); check whether slapd runs") from error
-
-
-def _to_check(refusal: LDAPOperationResult) -> str:
-    if refusal.result == ldap3.core.results.RESULT_INVALID_CREDENTIALS:
-        return "give it the same name and password there as here"
-    return "check its log and the rights of this identity"
 
 
 def _text(value: bytes) -> str:

@@ -1,26 +1,31 @@
-"""The directory as a person or a trigger meets it, over ldap3: reading entries of relocd, and one modify."""
+"""A session with the directory, over ldap3: one connection and one bind, on which entries are read and written."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, TypeVar
 
 import ldap3
 from ldap3.core import exceptions, results
 from ldap3.utils.conv import escape_filter_chars
 
-from relocd.errors import Failed, Invalid
+from relocd.errors import Failed, Invalid, Unavailable
 from relocd.model.dn import DN
 from relocd.model.entries import Entry, EntryUUID
 from relocd.model.parse import SEARCH_FILTER
 from relocd.model.writes import Add, Change, Conflict, Delete, Done, Lost, Modification, Replace
+from relocd.openldap.ldap3_errors import NotFound, Refused
 from relocd.operator.access import Access
-from relocd.operator.connection import first_answer
+from relocd.operator.connection import bound, translated
 
-__all__ = ["Access", "Directory", "entries", "equals", "on_directory"]
+__all__ = ["Access", "Directory", "Item", "entries", "entry_of", "equals", "on_directory"]
 
 _T = TypeVar("_T")
+Item = dict[str, Any]
+"""One message of a search, as ldap3 gives it."""
+
 _PAGE: Final = 500
+_ATTRIBUTES: Final = ("*", "entryUUID", "entryCSN")
 _KINDS: Final = {Add: ldap3.MODIFY_ADD, Delete: ldap3.MODIFY_DELETE, Replace: ldap3.MODIFY_REPLACE}
 _CONFLICTS: Final = {
     results.RESULT_NO_SUCH_ATTRIBUTE: Conflict.NO_SUCH_ATTRIBUTE,
@@ -30,16 +35,30 @@ _CONFLICTS: Final = {
 
 
 def entries(access: Access) -> tuple[Entry, ...]:
-    """Every server, cluster and service below the base that this identity may read.
-
-    Raises `Unavailable` when no directory answers, `Failed` when one refuses, `Invalid` for a wrong option.
-    """
+    """Every server, cluster and service below the base that this identity may read; raises as `on_directory`."""
     return on_directory(access, lambda directory: directory.entries(SEARCH_FILTER))
 
 
 def on_directory(access: Access, work: Callable[[Directory], _T]) -> _T:
-    """What `work` makes of the first directory that answers; it begins again with the next when one falls silent."""
-    return first_answer(access, lambda connection: work(Directory(connection, access.base)))
+    """What `work` returns in a session with the first directory that answers.
+
+    When a directory stops answering in the middle of the work, the work starts again with the next URI. So it must be
+    safe to do twice: reads, and writes that read first and then ask for a state.
+    Raises `Unavailable` when no directory answers, `Failed` when one refuses, `Invalid` for a wrong option.
+    """
+    if not access.uris or not access.base:
+        raise Invalid(
+            "name the directory by --uri and --base, or by RELOCD_URI and RELOCD_BASE; on a server with relocd.toml "
+            "it is the agent's"
+        )
+    silent: list[str] = []
+    for uri in access.uris:
+        try:
+            with bound(uri, access) as connection:
+                return work(Directory(connection, uri, access.base))
+        except Unavailable as error:
+            silent.append(str(error))
+    raise Unavailable("; ".join(silent))
 
 
 def equals(attribute: str, value: str) -> str:
@@ -48,35 +67,63 @@ def equals(attribute: str, value: str) -> str:
 
 
 class Directory:
-    """One bound connection, and where relocd's entries begin."""
+    """One bound connection, and the DN below which relocd's entries are.
 
-    def __init__(self, connection: ldap3.Connection, base: str) -> None:
-        self._connection = connection
+    Every method raises `Unavailable` when the directory stops answering, and `Refused` when it refuses.
+    """
+
+    def __init__(self, connection: ldap3.Connection, uri: str, base: str) -> None:
+        self.connection = connection
+        self.uri = uri
         try:
             self.base = DN.parse(base)
         except Invalid as error:
             raise Invalid(f"--base or RELOCD_BASE: {error}") from error
 
     def entries(self, filter_: str, attributes: tuple[str, ...] = ("*",)) -> tuple[Entry, ...]:
-        """The entries below the base that match a filter, with these of their attributes."""
-        found = self._connection.extend.standard.paged_search(
-            self.base.written,
-            filter_,
-            attributes=[*attributes, "entryUUID", "entryCSN"],
-            paged_size=_PAGE,
-            generator=True,
-        )
-        read = tuple(_entry(item) for item in found if item["type"] == "searchResEntry")
-        self._check_whole()
+        """The entries below the base that match a filter, with these of their attributes; raises `Failed` for a part.
+
+        A part of the directory would show links to entries that are only missing here.
+        """
+        with translated(self.uri):
+            found = self.connection.extend.standard.paged_search(
+                self.base.written,
+                filter_,
+                attributes=[*attributes, "entryUUID", "entryCSN"],
+                paged_size=_PAGE,
+                generator=True,
+            )
+            read = tuple(map(entry_of, _found(found)))
+        if self.result["result"] != results.RESULT_SUCCESS:
+            what = f"{self.uri} gave only a part ({self.result['description']})"
+            raise Failed(f"{what}; raise the size limit for the identity you bind with")
         return read
 
     def named(self, dn: DN, filter_: str) -> Entry | None:
         """The entry of that name, where there is one that matches the filter."""
         try:
-            self._connection.search(dn.written, filter_, ldap3.BASE, attributes=["*", "entryUUID", "entryCSN"])
-        except exceptions.LDAPNoSuchObjectResult:
+            found = self.search(dn.written, filter_, _ATTRIBUTES, scope=ldap3.BASE)
+        except NotFound:
             return None
-        return next((_entry(item) for item in self._connection.response if item["type"] == "searchResEntry"), None)
+        return next(map(entry_of, found), None)
+
+    def search(self, dn: str, filter_: str, attributes: tuple[str, ...], **more: Any) -> list[Item]:
+        """The entries that one search finds, as ldap3 has them; `more` are ldap3's own parameters of a search."""
+        scope = more.pop("scope", ldap3.SUBTREE)
+        with translated(self.uri):
+            self.connection.search(dn, filter_, scope, attributes=list(attributes), **more)
+            return list(_found(self.connection.response or ()))
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """The result of the last operation, as ldap3 has it."""
+        found: dict[str, Any] = self.connection.result
+        return found
+
+    def identity(self) -> str:
+        """The DN as which the directory knows whoever is bound, empty for nobody (RFC 4532)."""
+        with translated(self.uri):
+            return str(self.connection.extend.standard.who_am_i() or "").removeprefix("dn:")
 
     def modify(self, modification: Modification) -> Done | Lost:
         """Write it, unless the entry is not as it expects."""
@@ -84,43 +131,31 @@ class Directory:
         for change in modification.changes:
             changes.setdefault(change.attribute, []).append(_as_ldap3(change))
         try:
-            self._connection.modify(modification.dn.written, changes)
-        except exceptions.LDAPOperationResult as error:
-            if error.result not in _CONFLICTS:
+            with translated(self.uri):
+                self.connection.modify(modification.dn.written, changes)
+                self._raise_referral()
+        except Refused as error:
+            if error.code not in _CONFLICTS:
                 raise
-            return Lost(_CONFLICTS[error.result], error.message)
-        self._check_taken()
+            return Lost(_CONFLICTS[error.code], str(error))
         return Done()
 
     def compare(self, dn: DN, attribute: str, value: bytes) -> bool:
         """Whether the entry has that value (RFC 4511, section 4.10)."""
-        return bool(self._connection.compare(dn.written, attribute, value))
+        with translated(self.uri):
+            return bool(self.connection.compare(dn.written, attribute, value))
 
-    def _check_taken(self) -> None:
+    def _raise_referral(self) -> None:
         """A read-only copy that refers to its provider has written nothing, and ldap3 does not raise that."""
-        result = self._connection.result
+        result = self.result
         if result["result"] == results.RESULT_REFERRAL:
             raise exceptions.LDAPReferralResult(
                 result["result"], result["description"], result["dn"], result["message"], result["type"]
             )
 
-    def _check_whole(self) -> None:
-        """A part of the directory would show links to entries that are only missing here."""
-        if self._connection.result["result"] != results.RESULT_SUCCESS:
-            what = self._connection.result["description"]
-            raise Failed(
-                f"{self._connection.server.name} gave only a part ({what}); "
-                "raise the size limit for the identity you bind with"
-            )
 
-
-def _as_ldap3(change: Change) -> tuple[str, list[bytes]]:
-    if type(change) not in _KINDS:
-        raise TypeError(f"no command of an operator does this: {change}")
-    return _KINDS[type(change)], list(change.values)  # type: ignore[union-attr]
-
-
-def _entry(item: dict[str, Any]) -> Entry:
+def entry_of(item: Item) -> Entry:
+    """The entry in an answer to a search; raises `Failed` for one whose name cannot be understood."""
     raw: dict[str, list[bytes]] = item["raw_attributes"]
     attributes = {name.lower(): tuple(values) for name, values in raw.items()}
     try:
@@ -137,3 +172,14 @@ def _entry(item: dict[str, Any]) -> Entry:
 
 def _first(attributes: dict[str, tuple[bytes, ...]], name: str) -> str:
     return next(iter(attributes.get(name, ())), b"").decode(errors="replace")
+
+
+def _found(items: Iterable[Item]) -> Iterator[Item]:
+    """The entries among the answers to a search, without references to other servers."""
+    return (item for item in items if item["type"] == "searchResEntry")
+
+
+def _as_ldap3(change: Change) -> tuple[str, list[bytes]]:
+    if type(change) not in _KINDS:
+        raise TypeError(f"no command of an operator does this: {change}")
+    return _KINDS[type(change)], list(change.values)  # type: ignore[union-attr]

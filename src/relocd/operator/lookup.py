@@ -11,8 +11,6 @@ from contextlib import suppress
 from difflib import get_close_matches
 from typing import TypeVar
 
-from ldap3.core.exceptions import LDAPException
-
 from relocd.errors import Failed, Invalid
 from relocd.model import names
 from relocd.model.dn import DN
@@ -157,7 +155,7 @@ def _found(directory: Directory, kind: str, text: str) -> tuple[Entry, ...]:
 
 def _nearest(directory: Directory, kind: str, text: str) -> str:
     """The name of an entry of that class which is spelled almost so, empty where there is none."""
-    with suppress(Failed, LDAPException):
+    with suppress(Failed):
         names = {each.dn.name for each in directory.entries(matching(kind), ("cn",))}
         meant = DN.parse(text).name if "=" in text else text
         close = get_close_matches(meant.lower(), sorted(each.lower() for each in names), n=1)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 
 from relocd.doctor.directory.facts import Peer
-from relocd.errors import Failed, Unavailable
+from relocd.errors import RelocdError
 from relocd.model.dn import DN
 from relocd.openldap.config import Config
 from relocd.openldap.connection import Identity, remote
@@ -34,7 +34,7 @@ def _asked(directive: Mapping[str, str], ca_file: str) -> Peer:
     try:
         with remote(uri, who) as provider:
             csns = provider.context_csns(suffix)
-    except (Failed, Unavailable) as error:
+    except RelocdError as error:
         return Peer(uri, problem=str(error))
     problem = "" if csns else f"{uri} has nothing of {suffix} yet, or does not show it; make it a member of the pair"
     return Peer(uri, problem=problem, context_csns=csns, now_s=time.time())

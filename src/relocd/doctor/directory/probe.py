@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import ldap3
-from ldap3.core import exceptions, results
+from ldap3.core import results
 
 from relocd.doctor.directory.acl_trials import Compare, Trial, Tried, trials
 from relocd.doctor.directory.facts import DirectoryFacts, RefreshFacts, TreeFacts
@@ -22,9 +22,9 @@ from relocd.model.parse import CLASSES
 from relocd.model.writes import Conflict, Lost, Modification
 from relocd.openldap.config import Config
 from relocd.openldap.connection import SlapdServer
+from relocd.openldap.ldap3_errors import NotFound, Refused, TryElsewhere
 from relocd.operator.access import Access
-from relocd.operator.connection import first_answer
-from relocd.operator.directory import Directory
+from relocd.operator.directory import Directory, Item, on_directory
 from relocd.sync.messages import SYNC_REQUEST, sync_request
 
 __all__ = ["directory_facts"]
@@ -45,32 +45,32 @@ def directory_facts(access: Access, server: DN | None) -> DirectoryFacts:
 
     Raises `Unavailable` when it does not answer, `Failed` when it refuses, `Invalid` for a wrong option.
     """
-    facts = first_answer(access, lambda connection: _seen(connection, access, server))
+    facts = on_directory(access, lambda directory: _seen(directory, access, server))
     opened, secrets = _seen_by_nobody(access)
     config = _config(access)
     asked = peers(config, facts.base)
     return replace(facts, open_entries=opened, open_secrets=secrets, config=config, peers=asked)
 
 
-def _seen(connection: ldap3.Connection, access: Access, server: DN | None) -> DirectoryFacts:
-    identity = str(connection.extend.standard.who_am_i() or "").removeprefix("dn:")
-    content, limit = _content(connection, access.base)
+def _seen(directory: Directory, access: Access, server: DN | None) -> DirectoryFacts:
+    identity = directory.identity()
+    content, limit = _content(directory)
     if server is None and identity and content.server(DN.parse(identity)) is not None:
         server = DN.parse(identity)
-    context = DN.parse(access.base).context(_values(connection, "", "namingContexts"))
-    csns = _values(connection, context.written, "contextCSN")
+    context = directory.base.context(_values(directory, "", "namingContexts"))
+    csns = _values(directory, context.written, "contextCSN")
     return DirectoryFacts(
         uri=access.uris[0],
-        base=DN.parse(access.base),
+        base=directory.base,
         context=context,
         identity=identity,
         server=server,
-        definitions=_definitions(connection),
+        definitions=_definitions(directory),
         content=content,
         limit=limit,
-        refresh=_refresh(connection, access.base, _readable(csns)),
+        refresh=_refresh(directory, _readable(csns)),
         context_csns=csns,
-        tried=_tried(Directory(connection, access.base), content, server, identity),
+        tried=_tried(directory, content, server, identity),
         open_entries=0,
         open_secrets=0,
         now_s=time.time(),
@@ -79,46 +79,50 @@ def _seen(connection: ldap3.Connection, access: Access, server: DN | None) -> Di
     )
 
 
-def _values(connection: ldap3.Connection, dn: str, name: str) -> tuple[str, ...]:
+def _values(directory: Directory, dn: str, name: str) -> tuple[str, ...]:
     """The values of one entry's attribute, none when it cannot be read."""
-    with suppress(exceptions.LDAPOperationResult):
-        connection.search(dn, _ANY, ldap3.BASE, attributes=[name])
-        found = (item["raw_attributes"].get(name, []) for item in connection.response if "raw_attributes" in item)
-        return tuple(value.decode(errors="replace") for values in found for value in values)
+    with suppress(Refused, TryElsewhere):
+        found = directory.search(dn, _ANY, (name,), scope=ldap3.BASE)
+        values = (value for item in found for value in item["raw_attributes"].get(name, []))
+        return tuple(value.decode(errors="replace") for value in values)
     return ()
 
 
-def _definitions(connection: ldap3.Connection) -> tuple[str, ...]:
+def _definitions(directory: Directory) -> tuple[str, ...]:
     """Attribute types and object classes as the subschema of the directory has them (RFC 4512, section 4.2)."""
-    where = next(iter(_values(connection, "", "subschemaSubentry")), "cn=Subschema")
-    return tuple(value for name in ("attributeTypes", "objectClasses") for value in _values(connection, where, name))
+    where = next(iter(_values(directory, "", "subschemaSubentry")), "cn=Subschema")
+    return tuple(value for name in ("attributeTypes", "objectClasses") for value in _values(directory, where, name))
 
 
-def _content(connection: ldap3.Connection, base: str) -> tuple[TreeFacts, str]:
+def _content(directory: Directory) -> tuple[TreeFacts, str]:
     """All entries of relocd, and the limit that has cut off one search for all of them, as an agent makes it."""
-    limit = _limit(connection, base)
+    limit = _limit(directory)
     try:
-        return TreeFacts(Directory(connection, base).entries(_FILTER)), limit
-    except exceptions.LDAPNoSuchObjectResult:
+        return TreeFacts(directory.entries(_FILTER)), limit
+    except NotFound:
         return TreeFacts(()), limit
-    except (Failed, exceptions.LDAPOperationResult):
+    except Failed:
         if not limit:
             raise
         return TreeFacts(()), limit  # paged searches have a limit, too
 
 
-def _limit(connection: ldap3.Connection, base: str) -> str:
-    with suppress(exceptions.LDAPNoSuchObjectResult, exceptions.LDAPAdminLimitExceededResult):
-        connection.search(base, _FILTER, attributes=["1.1"])
-    return _LIMITS.get(connection.result["result"], "")
+def _limit(directory: Directory) -> str:
+    """Which limit cuts off a search for all entries of relocd, empty where none does."""
+    try:
+        directory.search(directory.base.written, _FILTER, ("1.1",))
+    except Refused as error:
+        if not isinstance(error, NotFound) and error.code != results.RESULT_ADMIN_LIMIT_EXCEEDED:
+            raise
+    return _LIMITS.get(directory.result["result"], "")
 
 
-def _refresh(connection: ldap3.Connection, base: str, csns: tuple[str, ...]) -> RefreshFacts:
-    if _refreshed(connection, base, "") is None:
+def _refresh(directory: Directory, csns: tuple[str, ...]) -> RefreshFacts:
+    if _refreshed(directory, "") is None:
         return RefreshFacts(served=False)
     if not csns:
         return RefreshFacts(served=True)
-    done = _refreshed(connection, base, _cookie(csns))
+    done = _refreshed(directory, _cookie(csns))
     return RefreshFacts(served=True, by_log=done is not None and done.endswith(_REFRESH_DELETES))
 
 
@@ -135,20 +139,20 @@ def _readable(csns: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(each for each in csns if csn_time_s(each) is not None)
 
 
-def _refreshed(connection: ldap3.Connection, base: str, cookie: str) -> bytes | None:
+def _refreshed(directory: Directory, cookie: str) -> bytes | None:
     """The Sync Done control that answers a refresh of the suffix's own entry; None when there is no such service."""
     try:
-        connection.search(
-            base,
+        directory.search(
+            directory.base.written,
             _ANY,
-            ldap3.BASE,
-            attributes=["1.1"],
+            ("1.1",),
+            scope=ldap3.BASE,
             dereference_aliases=ldap3.DEREF_NEVER,  # slapd's syncprov takes no other
             controls=[(SYNC_REQUEST, True, sync_request(cookie, persist=False))],
         )
-    except exceptions.LDAPOperationResult:
+    except (Refused, TryElsewhere):
         return None
-    done: dict[str, Any] = (connection.result.get("controls") or {}).get(_SYNC_DONE, {})
+    done: dict[str, Any] = (directory.result.get("controls") or {}).get(_SYNC_DONE, {})
     return bytes(done.get("value") or b"")
 
 
@@ -163,10 +167,11 @@ def _try(directory: Directory, trial: Trial) -> Tried:
     try:
         way = trial.way
         answer = _compared(directory, way) if isinstance(way, Compare) else _modified(directory, way)
-    except exceptions.LDAPInsufficientAccessRightsResult:
-        return Tried(trial, allowed=False)
-    except exceptions.LDAPOperationResult as error:
-        return Tried(trial, None, error.description or str(error))
+    except Refused as error:
+        denied = error.code == results.RESULT_INSUFFICIENT_ACCESS_RIGHTS
+        return Tried(trial, allowed=False) if denied else Tried(trial, None, error.name)
+    except TryElsewhere as error:
+        return Tried(trial, None, str(error))
     return Tried(trial, True if not answer else None, answer)
 
 
@@ -179,8 +184,11 @@ def _modified(directory: Directory, modification: Modification) -> str:
 
 
 def _compared(directory: Directory, compare: Compare) -> str:
-    with suppress(exceptions.LDAPNoSuchAttributeResult):
+    try:
         directory.compare(compare.dn, compare.attribute, compare.value)
+    except Refused as error:
+        if error.code != results.RESULT_NO_SUCH_ATTRIBUTE:
+            raise
     return ""
 
 
@@ -188,14 +196,14 @@ def _seen_by_nobody(access: Access) -> tuple[int, int]:
     """How many entries, and how many secrets, the directory shows without an identity."""
     nobody = replace(access, bind_dn="", password_file=None, external=False)
 
-    def count(connection: ldap3.Connection) -> tuple[int, int]:
-        with suppress(exceptions.LDAPOperationResult):
-            connection.search(access.base, _FILTER, attributes=[names.SECRET])
-        found = [item["raw_attributes"] for item in connection.response or () if "raw_attributes" in item]
-        return len(found), sum(bool(each.get(names.SECRET)) for each in found)
+    def count(directory: Directory) -> tuple[int, int]:
+        found: list[Item] = []
+        with suppress(Refused, TryElsewhere):
+            found = directory.search(access.base, _FILTER, (names.SECRET,))
+        return len(found), sum(bool(item["raw_attributes"].get(names.SECRET)) for item in found)
 
     try:
-        return first_answer(nobody, count)
+        return on_directory(nobody, count)
     except (Failed, Unavailable):  # who refuses to talk to nobody shows nothing
         return 0, 0
 
@@ -205,7 +213,7 @@ def _config(access: Access) -> Config | None:
     ways = [access, replace(access, external=True)] if access.uris[0].lower().startswith("ldapi:") else [access]
     for way in ways:
         with suppress(Failed, Unavailable):
-            found = first_answer(way, lambda connection: SlapdServer(access.uris[0], connection).config())
+            found = on_directory(way, lambda directory: SlapdServer(directory.uri, directory.connection).config())
             if found.entries:
                 return found
     return None
