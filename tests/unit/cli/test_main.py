@@ -156,6 +156,18 @@ def test_a_status_with_an_odd_time_is_shown(tmp_path: Path, capsys: pytest.Captu
     assert "[/x]" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("size", ["²", "9" * 5000, "-1", "", "0x50"])
+@pytest.mark.parametrize("name", ["COLUMNS", "LINES"])
+def test_a_size_of_the_screen_that_is_none_is_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, size: str
+) -> None:
+    status = tmp_path / "status.json"
+    status.write_text(json.dumps(AGENT))
+    monkeypatch.setenv(name, size)
+    assert run(["show", "--status", str(status)]) == 1
+    assert AGENT["server"] in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("place", ["", "/", ".", "folder", "folder/"])
 @pytest.mark.parametrize("command", ["show", "pause", "resume", "drain"])
 def test_a_status_that_is_no_file_is_named(
