@@ -12,7 +12,7 @@ def test_every_figure_is_measured(tmp_path):
     figures = tmp_path / "figures.json"
     size = ["--servers", "20", "--services", "40", "--changes", "10", "--idle-seconds", "0.5"]
     bench = subprocess.Popen(
-        [sys.executable, "-m", "tests.lab.bench.scale", "scale", *size, "--json", str(figures)],
+        [sys.executable, "-m", "tests.lab.bench", "scale", *size, "--json", str(figures)],
         cwd=REPOSITORY,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

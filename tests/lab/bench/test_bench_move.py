@@ -22,7 +22,7 @@ GROUPS = [
 def launched(temporary, *arguments):
     environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "TMPDIR": str(temporary)}
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.lab.bench.scale", "move", *arguments],
+        [sys.executable, "-m", "tests.lab.bench", "move", *arguments],
         cwd=REPOSITORY,
         env=environment,
         stdout=subprocess.PIPE,

@@ -11,7 +11,7 @@ from tests.lab.bench.takeover import ANSWER, GONE, NOBODY, SERIES, SILENCE
 from tests.lab.probers.watch import REPOSITORY
 
 LEASE_S = 4
-BENCH = [sys.executable, "-m", "tests.lab.bench.scale", "takeover"]
+BENCH = [sys.executable, "-m", "tests.lab.bench", "takeover"]
 FEW = ["--rounds", "1", "--lease", str(LEASE_S)]
 GROUPS = [["fenced", "dead"], ["long-dead"], ["hung"]]  # side by side, because they wait most of the time
 

@@ -88,7 +88,7 @@ class Pair:
             client: Watch(
                 self.lan["client"],
                 self.folder / f"{service.name}-{client}.jsonl",
-                service.watcher,
+                f"probers.{service.watcher}",
                 ["--target", target, *more],
             )
             for client, target in service.clients.items()
