@@ -146,6 +146,16 @@ class TestExplain:
         ]
         assert SECRET not in done.stdout
 
+    def test_names_a_server_that_gave_it_back_and_is_linked_no_more(self, held: Slapd, tmp_path: Path) -> None:
+        held.add(server_ldif("node2") + status_ldif("node2"))
+        problem = "dn: cn=status,{}\nchangetype: modify\nadd: relocProblem\nrelocProblem: web: given back: why\n"
+        held.modify(problem.format(server_dn("node2")))
+        told = json.loads(self.explain(tmp_path, held.uri, "web", "--json").stdout)
+        assert [(each["name"], each["part"]) for each in told["servers"]] == [
+            ("node1", "holder"),
+            ("node2", "gave it back"),
+        ]
+
     def test_of_nothing_is_a_wrong_argument(self, held: Slapd, tmp_path: Path) -> None:
         assert self.explain(tmp_path, held.uri, "nosuch").returncode == 2
 

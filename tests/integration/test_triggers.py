@@ -115,6 +115,10 @@ class TestNames:
         machine.agent_says(**{"odd, \\name": "active"})
         assert machine.ocf("monitor", service=ODD) == 0
 
+    def test_a_message_shows_it_as_it_is(self, machine: Machine) -> None:
+        name = f"cn=a\\5Cb,ou=services,{SUFFIX}"
+        assert name in machine.run(NOTIFY, name).stderr
+
     def test_a_server_whose_dn_is_written_in_base64(self, machine: Machine) -> None:
         unit = record(f"ou=Büros,{SUFFIX}", {"objectClass": "organizationalUnit"})
         machine.slapd.add(unit + record(FAR, {"objectClass": ["applicationProcess", "relocServer"]}))

@@ -200,6 +200,19 @@ class TestWatch:
         finally:
             sets.close()
 
+    async def test_a_folder_that_is_a_link_to_itself_ends_nothing(self, shipped, tmp_path):
+        link = tmp_path / "link"
+        link.symlink_to(link)
+        sets = FolderTemplateSets([link], shipped)
+        try:
+            changes = Changes(sets)
+            assert not usable(sets)
+            link.unlink()
+            write_set(link / "a")
+            await changes.until(lambda: usable(sets))
+        finally:
+            sets.close()
+
     async def test_close_ends_the_threads_and_the_calls(self, sets, folder):
         path = write_set(folder / "a")
         changes = Changes(sets)

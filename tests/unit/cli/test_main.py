@@ -38,6 +38,7 @@ def no_directory(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.param(["stauts"], "'status'", id="a command that is misspelt"),
         pytest.param(["show", "[/x]"], "([/x])", id="markup"),
         pytest.param(["show", "\x1b[31m"], "(\\x1b[31m)", id="an escape sequence"),
+        pytest.param(["show", "a\nb"], "(a\\nb)", id="a line break"),
         pytest.param(["move", "\udcff", "a"], "argument 2 '\\udcff'", id="an argument that is not UTF-8"),
         pytest.param(["move", "a\0b", "a"], "argument 2 'a\\x00b'", id="a NUL"),
         pytest.param(["status", "--watch", "nan"], "nan", id="a pause that is no number"),
