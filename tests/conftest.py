@@ -13,7 +13,15 @@ settings.load_profile("shared machine")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-_PARTS = ("tests/unit/", "tests/simulation/", "tests/adapters/", "tests/integration/", "tests/bare/", "tests/fuzz/")
+_PARTS = (
+    "tests/unit/",
+    "tests/journeys/",
+    "tests/simulation/",
+    "tests/adapters/",
+    "tests/integration/",
+    "tests/bare/",
+    "tests/fuzz/",
+)
 
 
 class _Machines(LoadScopeScheduling):

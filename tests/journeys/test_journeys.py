@@ -1,0 +1,51 @@
+"""The journeys run, and enter no more than they did when this was written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.journeys.link import link
+from tests.journeys.move import move
+from tests.journeys.parameter import FILES, parameter
+from tests.journeys.recorder import Recorder, common, once
+
+
+def test_the_recorder_sees_functions_and_classes_of_relocd_only_while_it_records():
+    from relocd.model import csn, dn
+
+    recorder = Recorder({("model/dn.py", "parse"): once})
+    dn.DN.parse("cn=before")
+    with recorder:
+        dn.DN.parse("cn=web")
+        dn.DN.parse("cn=db")
+    dn.DN.parse("cn=after")
+    csn.csn_time_s("20260101000000.000000Z#000000#000#000000")
+    found = recorder.journey("", parsed=recorder.calls["model/dn.py", "parse"])
+    assert found.files == ("model/dn.py",)
+    assert "relocd.model.dn.DN" in found.classes
+    assert found.counts == {"parsed": 2}
+
+
+async def test_a_link():
+    found = common([await link() for _ in range(3)])
+    assert {"sync/messages.py", "election/rules.py", "reconcile/diff.py"} <= {*found.files}
+    assert len(found.files) <= 55
+    assert len(found.classes) <= 65
+    assert 1 <= found.counts["plans"] <= 2
+
+
+async def test_a_parameter(tmp_path: Path):
+    found = await parameter(tmp_path)
+    assert "adapters/templates/render_process.py" in found.files
+    assert len(found.files) <= 60
+    assert found.counts["plans"] == 1
+    assert FILES <= found.counts["copies_sent_to_the_renderer"] <= 5 * FILES
+
+
+def test_a_move(tmp_path: Path):
+    found = move(tmp_path)
+    assert "operator/change/move.py" in found.files
+    assert len(found.files) <= 35
+    assert 1 <= found.counts["binds"] <= 4
+    assert found.counts["modifies"] == 1
+    assert found.counts["decided"] in {1, 2}
