@@ -12,10 +12,10 @@ from relocd.election.steps import (
     ClearCandidate,
     ClearPrevious,
     DeleteLink,
-    Giving,
     HandOver,
     Keep,
     Release,
+    Relinquish,
     Rule,
     Step,
     StepDown,
@@ -64,7 +64,7 @@ def _giving_at_once(random: Random, kind: Kind) -> World:
     def decide(sight: Observation, here: LocalState) -> Step:
         step = next_step(sight, here)
         hasty = next_step(sight, replace(here, steady=True))
-        return hasty if isinstance(hasty, Giving) else step
+        return hasty if isinstance(hasty, Relinquish) else step
 
     return World(random, kind, decide, Care(waits_to_give=False))
 

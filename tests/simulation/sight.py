@@ -15,7 +15,7 @@ from typing import Final
 from relocd.election.eligibility import OwnershipView, displacing, ownership
 from relocd.election.observation import Eligible, State
 from relocd.election.steps import Step
-from relocd.election.writes import Creation, again, write_of
+from relocd.election.writes import Creation, resend_of, write_of
 from relocd.model.dn import DN
 from relocd.model.entries import Entry, EntryUUID, Service, ServiceState
 from relocd.model.snapshot import Snapshot
@@ -91,7 +91,7 @@ def _written(step: Step, me: EntryUUID, content: Content) -> Write | None:
 
 def _written_by(step: Step, ownership: OwnershipView) -> Write | None:
     write = write_of(step, ownership)
-    return None if write is None else replace(_translated(write), again=_translated(again(write, ownership)))
+    return None if write is None else replace(_translated(write), again=_translated(resend_of(write, ownership)))
 
 
 def written(step: Step, seen: Direct) -> Write | None:

@@ -13,7 +13,7 @@ from random import Random
 
 from relocd.election.observation import LocalState, Observation, State, YieldReason
 from relocd.election.rules import watched
-from relocd.election.steps import Activate, BecomeCandidate, ClearCandidate, Giving, Keep, Step, Stop, SwapIn
+from relocd.election.steps import Activate, BecomeCandidate, ClearCandidate, Keep, Relinquish, Step, Stop, SwapIn
 from relocd.model.entries import EntryUUID, Isolation
 from tests.simulation.directory import NAMES, Content, Provider, Write, fence, replicate
 from tests.simulation.kind import LEASE, SETTLING, SLOWEST, Care, Kind, Rules
@@ -328,7 +328,7 @@ class World:
 
     def _unless_kept(self, server: Server, step: Step, here: LocalState) -> Step:
         """The step, or to serve on where it would let go of what could not be let go just now."""
-        if self.now >= server.memory.kept_until or not isinstance(step, Giving | Stop):
+        if self.now >= server.memory.kept_until or not isinstance(step, Relinquish | Stop):
             return step
         why = "could not be let go, so it stays for now"
         if here.active or not here.steady or isinstance(step, Stop):

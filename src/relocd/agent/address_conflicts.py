@@ -51,10 +51,10 @@ class AddressConflicts:
     """Asks the wire for all services of this server; `changed` is called when `problems` is another."""
 
     def __init__(
-        self, host: Host, agreement: HandoverDeps, workers: Callable[[], Sequence[Worker]], changed: Callable[[], None]
+        self, host: Host, deps: HandoverDeps, workers: Callable[[], Sequence[Worker]], changed: Callable[[], None]
     ) -> None:
         self._host = host
-        self._agreed = agreement
+        self._deps = deps
         self._workers = workers
         self._changed = changed
         self._links = LinkChanges()
@@ -77,13 +77,13 @@ class AddressConflicts:
         elif news.new_mac:
             self._wake.set()
 
-    def heard_again(self) -> None:
+    def on_return(self) -> None:
         """The heartbeats of this server were missing for a lease, and have come back."""
         self._is_back(inf)
 
     async def run(self) -> None:
         """Ask when there is a reason to, again with growing pauses while it stands."""
-        pause_s = beat_s = self._agreed.settings.beat_s
+        pause_s = beat_s = self._deps.settings.beat_s
         while True:
             woken, now = await self._woken(pause_s), time.monotonic()
             doubts = self._doubts(now)
@@ -102,15 +102,15 @@ class AddressConflicts:
 
         A heartbeat that was sent since, and came back through its own search, has brought everything before it along.
         """
-        age_s = self._agreed.pulse.age_s(now)
-        if age_s is None or not self._agreed.pulse.is_current(now):
+        age_s = self._deps.heartbeat.age_s(now)
+        if age_s is None or not self._deps.heartbeat.is_current(now):
             return True
-        is_behind = self._agreed.providers() > 1 and now - self._returned_at < _AFTER_S
+        is_behind = self._deps.providers() > 1 and now - self._returned_at < _AFTER_S
         return is_behind or now - age_s < self._returned_at
 
     def _longest_s(self, now: float) -> float:
         """The longest pause between two looks."""
-        beat_s = self._agreed.settings.beat_s
+        beat_s = self._deps.settings.beat_s
         return beat_s if now - self._returned_at < _AFTER_S else max(_SELDOM_S, beat_s)
 
     async def _woken(self, pause_s: float) -> bool:
@@ -151,7 +151,7 @@ class AddressConflicts:
         One provider hears no heartbeats of a server that is cut off, so what is released has gone by then. Of several,
         one may be cut off together with the server and go on hearing them.
         """
-        return ownership.isolation is Isolation.KEEP or self._agreed.providers() > 1
+        return ownership.isolation is Isolation.KEEP or self._deps.providers() > 1
 
     async def _rival(self, worker: Worker) -> str:
         """What other host has an address of the service, in words; empty for none, and where it cannot be asked."""
@@ -163,13 +163,13 @@ class AddressConflicts:
 
     async def _is_mine(self, ownership: OwnershipView) -> bool:
         """Whether the directory confirms that this server is the holder; after a short absence there is time to ask."""
-        settings = self._agreed.settings
-        heard_of = self._agreed.pulse.is_current(time.monotonic()) and self._away_s < settings.steady_s
-        if not ownership.holds or (self._agreed.providers() > 1 and not heard_of):
+        settings = self._deps.settings
+        heard_of = self._deps.heartbeat.is_current(time.monotonic()) and self._away_s < settings.steady_s
+        if not ownership.holds or (self._deps.providers() > 1 and not heard_of):
             return False
         try:
             async with asyncio.timeout(settings.prompt_s if heard_of else READ_S):
-                return await is_confirmed(self._agreed, ownership)
+                return await is_confirmed(self._deps, ownership)
         except (TimeoutError, RelocdError):
             return False
 

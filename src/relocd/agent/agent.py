@@ -26,7 +26,7 @@ from relocd.agent.liveness.failure_detector import FailureDetector
 from relocd.agent.liveness.heartbeat import Heartbeat
 from relocd.agent.liveness.lease_guard import HandoverDeps
 from relocd.agent.liveness.peer_heartbeats import PeerHeartbeats
-from relocd.agent.status_report import ConnectionState, one_line, standing, status, status_entry
+from relocd.agent.status_report import ConnectionState, health, one_line, status, status_entry
 from relocd.agent.worker_pool import WorkerPool
 from relocd.errors import RelocdError, Unavailable
 from relocd.model import names
@@ -85,15 +85,15 @@ class Agent:
         self._orders = orders
         self._mode, self._mode_problem = orders.mode(), orders.problem
         writer = WatchedWriter(directory.writer, self._name_missed)
-        self._pulse = Heartbeat(writer, settings.handover, host.heartbeats)
-        self._completion = Backfill(self._mirror, directory.reader, settings.directory, self._consider, self._read_anew)
-        self._intake = Intake(self._mirror, self._net, self._completion.want_anew)
-        self._agreement = self._agreed(settings, host, directory.reader, writer)
-        self._crew = WorkerPool(host, settings, self._agreement, self._changed)
-        self._clusters = AutoFailover(self._agreement, self._crew, Attempts(settings.agent))
-        self._conflicts = AddressConflicts(host, self._agreement, lambda: self._crew.workers, self._changed)
+        self._heartbeat = Heartbeat(writer, settings.handover, host.heartbeats)
+        self._backfill = Backfill(self._mirror, directory.reader, settings.directory, self._reconcile, self._read_anew)
+        self._intake = Intake(self._mirror, self._net, self._backfill.want_anew)
+        self._deps = self._handover_deps(settings, host, directory.reader, writer)
+        self._pool = WorkerPool(host, settings, self._deps, self._changed)
+        self._clusters = AutoFailover(self._deps, self._pool, Attempts(settings.agent))
+        self._conflicts = AddressConflicts(host, self._deps, lambda: self._pool.workers, self._changed)
         self._connection = ConnectionState("connecting", time.time(), "")
-        self._considered: Snapshot | None = None
+        self._reconciled: Snapshot | None = None
         self._name = DN.parse(settings.server.dn)
         self._problems: tuple[Problem, ...] = ()
         self._said: dict[str, list[str]] = {}
@@ -104,15 +104,15 @@ class Agent:
         """Keep this server as the directory wishes it."""
         self._conflicts.links_changed()
         self._host.addresses.watch(self._conflicts.links_changed)
-        self._host.addresses.watch(self._crew.nudge_drifted)
+        self._host.addresses.watch(self._pool.nudge_drifted)
         self._host.addresses.watch(self._try_directory)
         self._host.addresses.watch(self._changed)
-        self._host.units.watch(self._crew.nudge_units)
+        self._host.units.watch(self._pool.nudge_units)
         self._host.sets.watch(self._sets_changed)
         self._outlets.notifier.ready("connecting to the directory")
         try:
             async with asyncio.TaskGroup() as group:
-                self._crew.begin(group)
+                self._pool.begin(group)
                 for part in self._parts():
                     group.create_task(self._net.kept_running(part))
         finally:
@@ -121,11 +121,11 @@ class Agent:
     def _parts(self) -> Iterator[Callable[[], Awaitable[None]]]:
         """What goes on beside each other, without an end."""
         yield self._follow
-        yield lambda: self._pulse.run(self._my_dn, self._my_status, self._search_anew, self._beats)
+        yield lambda: self._heartbeat.run(self._my_dn, self._my_status, self._search_anew, self._beats)
         yield self._conflicts.run
-        yield self._look_after_myself
-        yield self._obey
-        yield self._completion.run
+        yield self._check_clusters
+        yield self._apply_mode
+        yield self._backfill.run
         yield self._tell
         yield self._store
         if self._outlets.alive_s:
@@ -137,23 +137,23 @@ class Agent:
             self._intake.take(batch)
             with self._net.under("heartbeats"):
                 self._note(batch, started)
-                await self._hear(batch)
-            self._consider()
+                await self._take_own_heartbeats(batch)
+            self._reconcile()
 
-    async def _hear(self, batch: Sequence[SyncEvent]) -> None:
+    async def _take_own_heartbeats(self, batch: Sequence[SyncEvent]) -> None:
         """Take this server's own heartbeats out of a batch."""
         for event in batch:
             if isinstance(event, Upsert) and self._is_my_status(event.entry):
-                if self._completion.stamped(event.entry.csn):
+                if self._backfill.stamped(event.entry.csn):
                     self._changed()
-                had_begun, was_current = self._pulse.has_begun, self._pulse.is_current(time.monotonic())
-                if self._pulse.heard(event.entry):
-                    self._host.meter.confirmed(self._pulse.age_s(time.monotonic()) or 0.0)
-                    await self._crew.renew(self._pulse.left_s(time.monotonic()))
+                had_begun, was_current = self._heartbeat.has_begun, self._heartbeat.is_current(time.monotonic())
+                if self._heartbeat.heard(event.entry):
+                    self._host.meter.confirmed(self._heartbeat.age_s(time.monotonic()) or 0.0)
+                    await self._pool.renew(self._heartbeat.left_s(time.monotonic()))
                     if not was_current:
-                        self._crew.nudge_exclusive()
+                        self._pool.nudge_exclusive()
                     if had_begun and not was_current:
-                        self._conflicts.heard_again()
+                        self._conflicts.on_return()
 
     def _is_my_status(self, entry: Entry) -> bool:
         return entry.dn == self._name.below(names.STATUS_RDN)
@@ -163,7 +163,7 @@ class Agent:
         for event in batch:
             match event:
                 case Started(uri, fresh):
-                    self._completion.search_started(fresh=fresh)
+                    self._backfill.search_started(fresh=fresh)
                     self._resumed = not fresh
                     self._connected("refreshing", uri)
                     self._host.meter.searched()
@@ -171,7 +171,7 @@ class Agent:
                 case RefreshDone():
                     if self._resumed and not self._mirror.finds(self._name):
                         self._mirror.distrust(_WITHOUT_ME)
-                    self._completion.refreshed()
+                    self._backfill.refreshed()
                     self._connected("refreshing" if self._mirror.doubt else "current", self._connection.detail)
                     _log.info("refresh complete", extra={"fields": {"entries": len(self._mirror)}})
                 case SearchLost(reason):
@@ -191,28 +191,28 @@ class Agent:
         self._changed()
         return True
 
-    def _consider(self) -> None:
+    def _reconcile(self) -> None:
         """Give every worker its wish from the latest snapshot; nothing happens while the snapshot is the same.
 
         A defect that it meets changes nothing here: every worker keeps the wish that it has.
         """
         with self._net.under("directory"):
-            self._give_wishes()
+            self._update_goals()
 
-    def _give_wishes(self) -> None:
+    def _update_goals(self) -> None:
         snapshot = self._mirror.snapshot
-        self._completion.look()
-        if snapshot is None or snapshot is self._considered or self._completion.must_read(snapshot):
+        self._backfill.look()
+        if snapshot is None or snapshot is self._reconciled or self._backfill.must_read(snapshot):
             return
         self._take_name(snapshot)
-        self._completion.take_links(snapshot)
+        self._backfill.take_links(snapshot)
         self._log_problems(snapshot.problems)
         found = goals(snapshot, scope_of(self._host), self._settings.server.template_sets)
-        self._considered = snapshot
+        self._reconciled = snapshot
         if found is not None and snapshot.me is not None:
             me = snapshot.me.uuid
-            absent = self._crew.want(found, self._mirror.__contains__)
-            self._crew.confirm(absent, lambda goal: self._is_gone(me, goal))
+            absent = self._pool.want(found, self._mirror.__contains__)
+            self._pool.confirm(absent, lambda goal: self._is_gone(me, goal))
         self._changed()
 
     def _take_name(self, snapshot: Snapshot) -> None:
@@ -229,58 +229,60 @@ class Agent:
 
     def _name_missed(self) -> None:
         """A write met a name that does not exist: it may be outdated."""
-        self._completion.check_names()
+        self._backfill.check_names()
 
     def _try_directory(self) -> None:
         """An interface changed: a server that was cut off has to hear at once what has become of its services."""
         if self._connection.state == "lost":
             self._directory.feed.hurry()
-            self._pulse.beat_soon()
+            self._heartbeat.beat_soon()
 
     def _beats(self) -> None:
         """The heartbeat began or ceased to be written: where it can be, the search can be, too; or a clone is heard."""
-        if not self._pulse.problem:
+        if not self._heartbeat.problem:
             self._directory.feed.hurry()
-        self._crew.nudge_exclusive()
+        self._pool.nudge_exclusive()
         self._changed()
 
     def _my_status(self) -> dict[str, list[str]]:
-        problems = (*self._all_problems(), *self._pulse.clones)
-        return status_entry(self._crew.workers, problems, self._mode)
+        problems = (*self._all_problems(), *self._heartbeat.clones)
+        return status_entry(self._pool.workers, problems, self._mode)
 
     def _all_problems(self) -> tuple[Problem, ...]:
         """What somebody should look at, but for services that say so themselves."""
         mode = (Problem("mode", self._mode_problem),) if self._mode_problem else ()
-        here = (*self._crew.problems, *self._conflicts.problems, *self._net.problems, *mode)
-        return *self._problems, *self._completion.problems, *here
+        here = (*self._pool.problems, *self._conflicts.problems, *self._net.problems, *mode)
+        return *self._problems, *self._backfill.problems, *here
 
-    def _agreed(self, settings: Settings, host: Host, reader: DirectoryReader, writer: DirectoryWriter) -> HandoverDeps:
-        vitals = PeerHeartbeats(reader, settings.handover.lease_s)
+    def _handover_deps(
+        self, settings: Settings, host: Host, reader: DirectoryReader, writer: DirectoryWriter
+    ) -> HandoverDeps:
+        peers = PeerHeartbeats(reader, settings.handover.lease_s)
         return HandoverDeps(
             reader=reader,
             writer=writer,
-            pulse=self._pulse,
-            witnesses=FailureDetector(host, vitals, self._pulse, settings.handover),
+            heartbeat=self._heartbeat,
+            detector=FailureDetector(host, peers, self._heartbeat, settings.handover),
             settings=settings.handover,
             providers=self._providers,
             mode=lambda: self._mode,
-            is_up=lambda service: self._crew.is_up(service),
-            may_lack_secrets=self._completion.may_lack_secrets,
+            is_up=lambda service: self._pool.is_up(service),
+            may_lack_secrets=self._backfill.may_lack_secrets,
         )
 
     def _providers(self) -> int:
         """How many providers the directory may have; a cookie names those only that have written what is seen here."""
-        return max(self._mirror.providers, 2 if self._pulse.provider_id else 1)
+        return max(self._mirror.providers, 2 if self._heartbeat.provider_id else 1)
 
-    async def _look_after_myself(self) -> None:
+    async def _check_clusters(self) -> None:
         """What nobody asks for: a fence that holds nothing any more is cleared, and clusters fail over."""
         while True:
-            snapshot = self._considered
+            snapshot = self._reconciled
             if snapshot is not None and self._connection.state == "current":
                 await self._clusters.look(snapshot)
             await asyncio.sleep(min(self._settings.handover.beat_s, 0.5))
 
-    async def _obey(self) -> None:
+    async def _apply_mode(self) -> None:
         """Follow what a person tells this agent."""
         while True:
             mode = self._orders.mode()
@@ -290,7 +292,7 @@ class Agent:
             if mode is not self._mode:
                 _log.info("mode", extra={"fields": {"was": self._mode, "now": mode}})
                 self._mode = mode
-                self._consider_all()
+                self._reconcile_all()
                 self._changed()
             await asyncio.sleep(_MODE_EVERY_S)
 
@@ -298,7 +300,7 @@ class Agent:
         service = service_of(goal)
         if service is not None:
             return await is_unlinked(self._directory.reader, me, service)
-        if self._crew.doubting:
+        if self._pool.doubting:
             raise Unavailable("a service that may want it seems not to be linked any more, which is not confirmed yet")
         return True
 
@@ -319,12 +321,12 @@ class Agent:
 
     def _sets_changed(self) -> None:
         """A template set changed on disk: its scope may be another, and what it renders."""
-        self._consider_all()
+        self._reconcile_all()
 
-    def _consider_all(self) -> None:
-        self._considered = None
-        self._consider()
-        self._crew.nudge_all()
+    def _reconcile_all(self) -> None:
+        self._reconciled = None
+        self._reconcile()
+        self._pool.nudge_all()
 
     def _changed(self) -> None:
         self._dirty.set()
@@ -335,18 +337,18 @@ class Agent:
             await self._dirty.wait()
             await asyncio.sleep(_STATUS_DELAY_S)
             self._dirty.clear()
-            workers = self._crew.workers
+            workers = self._pool.workers
             self._outlets.notifier.status(one_line(self._connection, workers))
             me = self._settings.server.dn
-            problems = (*self._all_problems(), *self._pulse.problems)
+            problems = (*self._all_problems(), *self._heartbeat.problems)
             told = status(me, __version__, self._connection, workers, problems, self._mode)
             if not await self._outlets.file.write(told):
                 asyncio.get_running_loop().call_later(self._settings.agent.retry_min_s, self._changed)
-            self._host.meter.stand(standing(self._connection, workers, problems, self._mode))
+            self._host.meter.stand(health(self._connection, workers, problems, self._mode))
             said = self._my_status()
             if said != self._said:
                 self._said = said
-                self._pulse.beat_soon()
+                self._heartbeat.beat_soon()
 
     async def _stay_alive(self) -> None:
         while True:

@@ -30,9 +30,9 @@ _log = logging.getLogger(__name__)
 class AutoFailover:
     """The automatic clusters of this server, and its own fence; `look` is called again and again."""
 
-    def __init__(self, agreement: HandoverDeps, crew: WorkerPool, attempts: Attempts) -> None:
-        self._agreed = agreement
-        self._crew = crew
+    def __init__(self, deps: HandoverDeps, pool: WorkerPool, attempts: Attempts) -> None:
+        self._deps = deps
+        self._pool = pool
         self._attempts = attempts
         self._vacant_since: dict[EntryUUID, float] = {}
 
@@ -40,9 +40,9 @@ class AutoFailover:
         """Do what is due for this server's fence, and for every cluster that it belongs to."""
         await self._unfence(snapshot)
         me = snapshot.me
-        if me is None or self._agreed.mode() is Mode.PAUSED or not self._agreed.pulse.is_current(time.monotonic()):
+        if me is None or self._deps.mode() is Mode.PAUSED or not self._deps.heartbeat.is_current(time.monotonic()):
             return
-        drained = self._agreed.mode() is Mode.DRAINED
+        drained = self._deps.mode() is Mode.DRAINED
         for cluster in snapshot.clusters_of(me):
             active = None if cluster.active is None else snapshot.names.get(cluster.active)
             if active == me.uuid and drained and cluster.failover is not Failover.EXTERNAL:
@@ -68,7 +68,7 @@ class AutoFailover:
             self._attempts.done(cluster.uuid)
             return
         since = self._vacant_since.setdefault(cluster.uuid, time.monotonic())
-        waits_s = self._agreed.settings.beat_s * await self._rank(snapshot, me, cluster, active)
+        waits_s = self._deps.settings.beat_s * await self._rank(snapshot, me, cluster, active)
         if time.monotonic() - since >= waits_s and await self._could_serve(snapshot, cluster):
             await self._set(cluster, me, vacancy)
 
@@ -90,8 +90,8 @@ class AutoFailover:
         return f"{server.name} is dead" if dead else None
 
     async def _life(self, goal: Goal, server: EntryUUID) -> Life:
-        testimony = await self._agreed.witnesses.heard(goal, [server], 0.0, wire=True)
-        return testimony.lives[server]
+        verdict = await self._deps.detector.heard(goal, [server], 0.0, wire=True)
+        return verdict.lives[server]
 
     async def _rank(self, snapshot: Snapshot, me: Server, cluster: Cluster, active: EntryUUID | None) -> int:
         """How many members that may take over come before this one."""
@@ -100,15 +100,15 @@ class AutoFailover:
 
     async def _takes_over(self, snapshot: Snapshot, cluster: Cluster, server: Server) -> bool:
         goals = self._goals(snapshot, cluster)
-        return bool(goals) and await self._agreed.witnesses.takes_over(goals[0], server.uuid)
+        return bool(goals) and await self._deps.detector.takes_over(goals[0], server.uuid)
 
     async def _could_serve(self, snapshot: Snapshot, cluster: Cluster) -> bool:
-        return all([await self._crew.could_serve(goal.id) for goal in self._goals(snapshot, cluster)])
+        return all([await self._pool.could_serve(goal.id) for goal in self._goals(snapshot, cluster)])
 
     def _goals(self, snapshot: Snapshot, cluster: Cluster) -> list[Goal]:
         """The wishes for the exclusive services of a cluster."""
-        wishes = (self._crew.wish(goal_id(uuid)) for uuid in sorted(snapshot.targets(cluster.service_links)))
-        return [wish for wish in wishes if isinstance(wish, Goal) and wish.ownership is not None]
+        all_wanted = (self._pool.wanted(goal_id(uuid)) for uuid in sorted(snapshot.targets(cluster.service_links)))
+        return [wanted for wanted in all_wanted if isinstance(wanted, Goal) and wanted.ownership is not None]
 
     async def _set(self, cluster: Cluster, to: Server, reason: str) -> None:
         if not self._attempts.is_due(cluster.uuid):
@@ -126,7 +126,7 @@ class AutoFailover:
         me = snapshot.me
         if me is not None and not me.fenced:
             self._attempts.done(me.uuid)
-        if me is None or not me.fenced or self._agreed.mode() is Mode.PAUSED or snapshot.held_by(me):
+        if me is None or not me.fenced or self._deps.mode() is Mode.PAUSED or snapshot.held_by(me):
             return
         if not self._attempts.is_due(me.uuid):
             return
@@ -140,7 +140,7 @@ class AutoFailover:
     async def _write(self, entry: EntryUUID, write: Modification) -> str:
         """Write once; why it is not done, empty when it is. What is not gets the next try after a growing pause."""
         try:
-            outcome = await self._agreed.writer.apply(write)
+            outcome = await self._deps.writer.apply(write)
         except RelocdError as error:
             problem = str(error)
         else:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from difflib import unified_diff
 
 from relocd.agent.agent import DirectoryPorts, scope_of
-from relocd.agent.convergence.converge import Terms, converged, departed, departure, planned
+from relocd.agent.convergence.converge import Terms, converge, leave, make_plan, plan_leave
 from relocd.agent.convergence.execution import ServePermit
 from relocd.agent.convergence.host import Host
 from relocd.agent.directory.absence_check import fill, is_unlinked
@@ -37,7 +37,7 @@ class Step:
     """What one goal would need or has got: the actions, the differences of its files, and its problems."""
 
     name: str
-    wish: str
+    wanted: str
     actions: tuple[Action, ...] = ()
     differences: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
@@ -55,10 +55,10 @@ async def plan_once(settings: Settings, host: Host, directory: DirectoryPorts, t
     """What a cycle would do now; nothing is changed. Raises `Unavailable` when the directory does not answer."""
     known = await _known(settings, host, directory, timeout_s)
     ledger = host.claims.adopt(host.ledger.all())
-    steps = [await _planned(host, directory, goal, _footprint(ledger, goal)) for goal in _due(known, ledger)]
+    steps = [await _plan(host, directory, goal, _footprint(ledger, goal)) for goal in _due(known, ledger)]
     gone, doubts = await _gone(known, directory, ledger)
     for goal_id in gone:
-        actions = await departure(host, goal_id, ledger[goal_id])
+        actions = await plan_leave(host, goal_id, ledger[goal_id])
         steps.append(Step(ledger[goal_id].name, _UNLINKED, actions))
     return Cycle((*steps, *doubts), known.snapshot.problems)
 
@@ -68,9 +68,9 @@ async def apply_once(settings: Settings, host: Host, directory: DirectoryPorts, 
     known = await _known(settings, host, directory, timeout_s)
     ledger = host.claims.adopt(host.ledger.all())
     gone, doubts = await _gone(known, directory, ledger)
-    left = await asyncio.gather(*(_departed(host, goal_id, ledger[goal_id]) for goal_id in gone))
+    left = await asyncio.gather(*(_leave_goal(host, goal_id, ledger[goal_id]) for goal_id in gone))
     due = _due(known, ledger)
-    done = await asyncio.gather(*(_converged(host, directory, goal, _footprint(ledger, goal)) for goal in due))
+    done = await asyncio.gather(*(_converge(host, directory, goal, _footprint(ledger, goal)) for goal in due))
     return Cycle((*left, *done, *doubts), known.snapshot.problems)
 
 
@@ -150,29 +150,29 @@ async def _doubt(known: _Known, directory: DirectoryPorts, goal_id: GoalId) -> s
     return None if unlinked else "a direct read still finds the link"
 
 
-async def _planned(host: Host, directory: DirectoryPorts, goal: Goal, footprint: Footprint) -> Step:
-    wish = _wish(goal)
+async def _plan(host: Host, directory: DirectoryPorts, goal: Goal, footprint: Footprint) -> Step:
+    wanted = _wish(goal)
     if _is_undecided(goal, footprint):
-        return Step(goal.name, wish)
+        return Step(goal.name, wanted)
     try:
         await _permitted(directory, goal)
-        plan = await planned(host, goal, footprint)
+        plan = await make_plan(host, goal, footprint)
     except RelocdError as error:
-        return Step(goal.name, wish, problems=(told(error, goal.secrets),))
+        return Step(goal.name, wanted, problems=(told(error, goal.secrets),))
     files = [file for action in plan.actions if isinstance(action, InstallFiles) for file in action.files]
     differences = [_difference(await host.files.content(file.target), file, goal) for file in files]
-    return Step(goal.name, wish, plan.actions, tuple(differences), plan.problems)
+    return Step(goal.name, wanted, plan.actions, tuple(differences), plan.problems)
 
 
-async def _converged(host: Host, directory: DirectoryPorts, goal: Goal, footprint: Footprint) -> Step:
-    wish = _wish(goal)
+async def _converge(host: Host, directory: DirectoryPorts, goal: Goal, footprint: Footprint) -> Step:
+    wanted = _wish(goal)
     if _is_undecided(goal, footprint):
-        return Step(goal.name, wish)
+        return Step(goal.name, wanted)
     try:
-        report = await converged(host, goal, footprint, Terms(permit=lambda: _permitted(directory, goal)))
+        report = await converge(host, goal, footprint, Terms(permit=lambda: _permitted(directory, goal)))
     except RelocdError as error:
-        return Step(goal.name, wish, problems=(told(error, goal.secrets),))
-    return Step(goal.name, wish, report.actions, problems=report.problems)
+        return Step(goal.name, wanted, problems=(told(error, goal.secrets),))
+    return Step(goal.name, wanted, report.actions, problems=report.problems)
 
 
 def _wish(goal: Goal) -> str:
@@ -200,9 +200,9 @@ async def _permitted(directory: DirectoryPorts, goal: Goal) -> ServePermit:
     return ServePermit()
 
 
-async def _departed(host: Host, goal_id: GoalId, footprint: Footprint) -> Step:
+async def _leave_goal(host: Host, goal_id: GoalId, footprint: Footprint) -> Step:
     try:
-        report = await departed(host, goal_id, footprint, _UNLINKED)
+        report = await leave(host, goal_id, footprint, _UNLINKED)
     except RelocdError as error:
         return Step(footprint.name, _UNLINKED, problems=(told(error, None),))
     return Step(footprint.name, _UNLINKED, report.actions, problems=report.problems)

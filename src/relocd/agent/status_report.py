@@ -16,7 +16,7 @@ from relocd.model.template_set import Role
 from relocd.ports import Health, ServiceHealth
 from relocd.reconcile.goals import Goal
 
-__all__ = ["ConnectionState", "one_line", "standing", "status", "status_entry"]
+__all__ = ["ConnectionState", "health", "one_line", "status", "status_entry"]
 
 _MOST_PROBLEMS = 20
 _LONGEST = 500
@@ -61,12 +61,12 @@ def one_line(connection: ConnectionState, workers: Iterable[Worker]) -> str:
     return f"directory {connection.state}; {counted}"
 
 
-def standing(
+def health(
     connection: ConnectionState, workers: Sequence[Worker], problems: Sequence[Problem], mode: Mode = Mode.NORMAL
 ) -> Health:
     """The status in figures; problems of services count as those of entries do."""
     return Health(
-        services=tuple(_service_standing(worker) for worker in workers),
+        services=tuple(_service_health(worker) for worker in workers),
         problems=len(problems) + sum(len(worker.report.problems) for worker in workers),
         mode=mode,
         current=connection.state == "current",
@@ -78,13 +78,13 @@ def status_entry(workers: Iterable[Worker], problems: Iterable[Problem], mode: M
     states: dict[str, list[str]] = {"active": [], "standby": [], "failed": []}
     found, acted_on = [str(problem) for problem in problems], []
     for worker in workers:
-        wish = worker.wish
+        wanted = worker.wanted
         found += [f"{worker.name}: {problem}" for problem in worker.report.problems]
         found += [f"{worker.name} waits: {words}" for words in _waits_for(worker) if words]
-        if isinstance(wish, Goal) and wish.context["service"] is not None:
-            states.get(_state(worker), []).append(wish.context["service"]["dn"])
-            if wish.ownership is not None and wish.ownership.state is not None:
-                acted_on.append(f"{wish.id}={wish.ownership.state.generation}")
+        if isinstance(wanted, Goal) and wanted.context["service"] is not None:
+            states.get(_state(worker), []).append(wanted.context["service"]["dn"])
+            if wanted.ownership is not None and wanted.ownership.state is not None:
+                acted_on.append(f"{wanted.id}={wanted.ownership.state.generation}")
     return {
         names.ACTIVE_SERVICE: sorted(states["active"]),
         names.STANDBY_SERVICE: sorted(states["standby"]),
@@ -102,10 +102,10 @@ def _waits_for(worker: Worker) -> Iterator[str]:
     if ownership is None or state is None or ownership.isolation is not Isolation.KEEP:
         return
     if state.candidate == ownership.me != state.holder:
-        yield worker.report.standing.partition("; ")[2]
+        yield worker.report.reason.partition("; ")[2]
 
 
-def _service_standing(worker: Worker) -> ServiceHealth:
+def _service_health(worker: Worker) -> ServiceHealth:
     ownership = _ownership(worker)
     return ServiceHealth(worker.name, _state(worker), _holds(ownership), _generation(ownership))
 
@@ -123,17 +123,17 @@ def _holds(ownership: OwnershipView | None) -> bool | None:
 
 
 def _ownership(worker: Worker) -> OwnershipView | None:
-    return worker.wish.ownership if isinstance(worker.wish, Goal) else None
+    return worker.wanted.ownership if isinstance(worker.wanted, Goal) else None
 
 
 def _service(worker: Worker) -> dict[str, Any]:
-    footprint, wish, ownership = worker.footprint, worker.wish, _ownership(worker)
+    footprint, wanted, ownership = worker.footprint, worker.wanted, _ownership(worker)
     return {
         "name": worker.name,
         "id": worker.goal,
         "state": _state(worker),
         "since": _time(worker.since),
-        "wish": str(wish.role) if isinstance(wish, Goal) else "unknown" if wish is None else "leave",
+        "wish": str(wanted.role) if isinstance(wanted, Goal) else "unknown" if wanted is None else "leave",
         "reason": _reason(worker, ownership),
         "exclusive": ownership is not None,
         "holds": ownership is not None and ownership.holds,
@@ -157,7 +157,7 @@ def _reason(worker: Worker, ownership: OwnershipView | None) -> str:
     """Why it is as it is; what an earlier step said counts no more while the next one takes its time."""
     if worker.acting and ownership is not None and ownership.holds and _state(worker) != "active":
         return "is the holder; a step is under way"
-    return worker.report.standing or ("" if worker.wish is None else worker.wish.reason)
+    return worker.report.reason or ("" if worker.wanted is None else worker.wanted.reason)
 
 
 def _holder(ownership: OwnershipView | None) -> str | None:
@@ -180,7 +180,7 @@ def _state(worker: Worker) -> str:
         return "failed"
     if role is not None:
         return str(role)
-    return "leaving" if isinstance(worker.wish, Leave) else "unknown"
+    return "leaving" if isinstance(worker.wanted, Leave) else "unknown"
 
 
 def _time(seconds: float) -> str:

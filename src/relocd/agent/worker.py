@@ -13,8 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from relocd.agent.bulkhead import defect
-from relocd.agent.convergence.converge import Report, Terms, converged, departed, is_up, prepared
-from relocd.agent.convergence.execution import announce, dropped
+from relocd.agent.convergence.converge import Report, Terms, converge, is_up, leave, stage
+from relocd.agent.convergence.execution import announce, drop_addresses
 from relocd.agent.convergence.host import Host
 from relocd.agent.convergence.pauses import Effort, Pauses, growing_s
 from relocd.agent.handover.controller import HandoverController
@@ -76,22 +76,22 @@ class Worker:
         goal: GoalId,
         footprint: Footprint | None,
         pace: Pace,
-        agreement: HandoverDeps,
+        deps: HandoverDeps,
         reported: Callable[[], None],
     ) -> None:
         self.goal = goal
         self.name = footprint.name if footprint else str(goal)
         self.footprint = footprint
-        self.wish: Goal | Leave | None = None
+        self.wanted: Goal | Leave | None = None
         self.report = Report(footprint)
         self.since = time.time()
         self.acting = False
         self._acted_at = 0.0
         self._host = host
         self._pace = pace
-        self._agreement = agreement
+        self._deps = deps
         self._pauses = Pauses(pace.agent)
-        self._contender = HandoverController(host, agreement, self._pauses)
+        self._controller = HandoverController(host, deps, self._pauses)
         self._seen: tuple[object, tuple[HeldAddress, ...]] = (None, ())
         self._reported = reported
         self._wake = asyncio.Event()
@@ -104,30 +104,30 @@ class Worker:
         self._leased = False
         self._secrets: tuple[str, ...] | None = None  # also of before: what runs may still have those
 
-    def want(self, wish: Goal | Leave) -> None:
+    def want(self, wanted: Goal | Leave) -> None:
         """Take a wish; the latest counts."""
-        if wish != self.wish:
-            if _ownership(wish) != _ownership(self.wish) or _secrets(wish) != _secrets(self.wish):
+        if wanted != self.wanted:
+            if _ownership(wanted) != _ownership(self.wanted) or _secrets(wanted) != _secrets(self.wanted):
                 self._urgent.set()
-            if isinstance(wish, Goal):
-                self.name = wish.name
-                self._secrets = tuple(dict.fromkeys((*wish.secrets, *(self._secrets or ()))))[:_KEPT_SECRETS]
-                wish = replace(wish, earlier_secrets=self._secrets)
-            self.wish = wish
+            if isinstance(wanted, Goal):
+                self.name = wanted.name
+                self._secrets = tuple(dict.fromkeys((*wanted.secrets, *(self._secrets or ()))))[:_KEPT_SECRETS]
+                wanted = replace(wanted, earlier_secrets=self._secrets)
+            self.wanted = wanted
             self._new_wish = True
             self._wake.set()
-            if not _serves(wish):
+            if not _serves(wanted):
                 self._revoked.set()
 
     @property
-    def given_back(self) -> str:
+    def failed_back(self) -> str:
         """Why the service was given back, empty where it was not."""
-        return self._contender.given_back
+        return self._controller.failed_back
 
     @property
     def withdrawn(self) -> str:
         """Why the service has let its addresses go, while this server still counts as the holder; else empty."""
-        return self._contender.withdrawn
+        return self._controller.withdrawn
 
     @property
     def there(self) -> tuple[Placed, ...]:
@@ -142,7 +142,7 @@ class Worker:
     @property
     def contested(self) -> OwnershipView | None:
         """Who may run the service, while addresses of it are here that one server only may have."""
-        return _ownership(self.wish) if self.raised else None
+        return _ownership(self.wanted) if self.raised else None
 
     def _held(self) -> Iterator[HeldAddress]:
         left = self.footprint.addresses if self.footprint else ()
@@ -152,10 +152,10 @@ class Worker:
     @property
     def intended(self) -> tuple[ServiceAddress, ...]:
         """The addresses that shall be on this server now."""
-        wish = self.wish
-        if not isinstance(wish, Goal) or wish.role is not Role.ACTIVE:
+        wanted = self.wanted
+        if not isinstance(wanted, Goal) or wanted.role is not Role.ACTIVE:
             return ()
-        return wish.addresses if wish.ownership is None or wish.ownership.holds else ()
+        return wanted.addresses if wanted.ownership is None or wanted.ownership.holds else ()
 
     async def is_up(self) -> bool:
         """Whether something that this server has only while it serves may be up here."""
@@ -163,10 +163,10 @@ class Worker:
 
     def nudge(self, *, at_all: bool = False) -> None:
         """Something on this server changed: look again, `at_all` also at what has failed for good."""
-        self._contender.look_again(at_all=at_all)
+        self._controller.recheck(at_all=at_all)
         if at_all:
             self._pauses.end()
-        if self.wish is not None:
+        if self.wanted is not None:
             self._wake.set()
 
     def nudge_if_units_matter(self) -> None:
@@ -195,27 +195,27 @@ class Worker:
     def _network(self) -> tuple[object, tuple[HeldAddress, ...]]:
         """What matters of this host's network: its interfaces, and every copy of this service's addresses."""
         placed = self.footprint.addresses if self.footprint else ()
-        wished = self.wish.addresses if isinstance(self.wish, Goal) else ()
+        wished = self.wanted.addresses if isinstance(self.wanted, Goal) else ()
         found = copies((*wished, *(each.address for each in placed)), self._host.addresses.held())
         return self._host.addresses.interfaces(), found
 
     async def could_serve(self) -> bool:
         """Whether nothing here stands against entering the active role."""
-        if not isinstance(self.wish, Goal):
+        if not isinstance(self.wanted, Goal):
             return False
-        active = in_role(self.wish, Role.ACTIVE)
+        active = in_role(self.wanted, Role.ACTIVE)
         try:
-            await prepared(self._host, active, self.footprint or Footprint(self.wish.name))
+            await stage(self._host, active, self.footprint or Footprint(self.wanted.name))
         except RelocdError:
             return False
         return True
 
     async def withdraw(self, reason: str) -> None:
         """Another host has the addresses by right: drop them whatever is under way here, and stop the rest next."""
-        self._contender.withdraw(reason)
+        self._controller.withdraw(reason)
         self._announce(frozenset())
         self._revoked.set()
-        await dropped(self._host, self.name, self.raised, reason)
+        await drop_addresses(self._host, self.name, self.raised, reason)
         self._urgent.set()
         self._wake.set()
 
@@ -229,8 +229,8 @@ class Worker:
 
     async def renew(self, left_s: float) -> None:
         """The lease has been renewed: what the kernel would drop at its end stays as much longer."""
-        wish, footprint = self.wish, self.footprint
-        ownership = wish.ownership if isinstance(wish, Goal) else None
+        wanted, footprint = self.wanted, self.footprint
+        ownership = wanted.ownership if isinstance(wanted, Goal) else None
         if ownership is None or footprint is None or footprint.role is not Role.ACTIVE:
             return
         releases = ownership.isolation is Isolation.RELEASE
@@ -262,7 +262,7 @@ class Worker:
                 report = await self._step()
                 attempt = attempt + 1 if report.problems and not fresh else int(bool(report.problems))
                 retry_s, since = self._pace.retry_s(report, attempt), time.monotonic()
-                if isinstance(self.wish, Leave) and report.footprint is None:
+                if isinstance(self.wanted, Leave) and report.footprint is None:
                     return
                 if fresh and not report.busy and report.again_s != 0:  # 0: it is in the middle of a handover
                     await self._settled()
@@ -283,14 +283,14 @@ class Worker:
         self._wake.clear()
 
     async def _step(self) -> Report:
-        wish = self.wish
+        wanted = self.wanted
         before = self.report
         self.acting = True
         try:
             if self._units_changed and await runs(self._host, self.footprint):
                 self._pauses.end_failed(Effort.ACTIVATE)  # somebody else has started what did not start
             self._units_changed = False
-            report = await self._converged(wish)
+            report = await self._converge(wanted)
         except RelocdError as error:
             report = Report(self.footprint, (told(error, self._secrets),))
         except Exception as error:  # noqa: BLE001 - a defect met by one service must not end the others
@@ -298,7 +298,7 @@ class Worker:
             report = Report(self.footprint, (defect(error),))
         finally:
             self.acting, self._acted_at = False, time.monotonic()
-        report = self._with_patience(wish, report)
+        report = self._with_patience(wanted, report)
         self.footprint, self.report = report.footprint, report
         self._seen = self._network()
         self._announce(self._to_announce() or self._announced & frozenset(self.raised))
@@ -309,39 +309,39 @@ class Worker:
             self._reported()
         return report
 
-    async def _converged(self, wish: Goal | Leave | None) -> Report:
-        if self._agreement.mode() is Mode.PAUSED:
-            return Report(self.footprint, standing="paused: nothing is done here until `relocd resume`")
-        if isinstance(wish, Goal):
-            if wish.role is not Role.ACTIVE:
+    async def _converge(self, wanted: Goal | Leave | None) -> Report:
+        if self._deps.mode() is Mode.PAUSED:
+            return Report(self.footprint, reason="paused: nothing is done here until `relocd resume`")
+        if isinstance(wanted, Goal):
+            if wanted.role is not Role.ACTIVE:
                 self._announce(frozenset())
             self._revoked.clear()
-            footprint = self.footprint or Footprint(wish.name)
-            if wish.ownership is not None:
-                return await self._contender.act(Round(wish, wish.ownership, footprint, self._revoked))
-            return await self._paced(wish, lambda: converged(self._host, wish, footprint, Terms(self._revoked)))
+            footprint = self.footprint or Footprint(wanted.name)
+            if wanted.ownership is not None:
+                return await self._controller.act(Round(wanted, wanted.ownership, footprint, self._revoked))
+            return await self._paced(wanted, lambda: converge(self._host, wanted, footprint, Terms(self._revoked)))
         here = self.footprint
-        if isinstance(wish, Leave) and here is not None:
+        if isinstance(wanted, Leave) and here is not None:
             self._announce(frozenset())
-            return await self._paced(wish, lambda: departed(self._host, self.goal, here, wish.reason, self._secrets))
+            return await self._paced(wanted, lambda: leave(self._host, self.goal, here, wanted.reason, self._secrets))
         return Report(self.footprint)
 
-    async def _paced(self, wish: Goal | Leave, work: Callable[[], Awaitable[Report]]) -> Report:
+    async def _paced(self, wanted: Goal | Leave, work: Callable[[], Awaitable[Report]]) -> Report:
         """Do what a wish takes, unless the same failed just now."""
-        failure, begun = self._pauses.waiting(Effort.KEEP, wish), time.monotonic()
+        failure, begun = self._pauses.waiting(Effort.KEEP, wanted), time.monotonic()
         if failure is not None:
             return Report(self.footprint, failure.problems, broken=failure.broken, again_s=failure.left_s)
         report = await work()
         if not report.busy:
-            self._pauses.note(Effort.KEEP, wish, report, begun)
+            self._pauses.note(Effort.KEEP, wanted, report, begun)
         return report
 
-    def _with_patience(self, wish: Goal | Leave | None, report: Report) -> Report:
+    def _with_patience(self, wanted: Goal | Leave | None, report: Report) -> Report:
         """What is wrong with a service that was linked just now may be that its secrets had yet to be read."""
         service = service_of(self.goal)
-        unread = service is not None and self._agreement.may_lack_secrets(service)
-        if report.problems and (unread or _secrets(wish) != _secrets(self.wish)):
-            return replace(report, problems=(), standing="its secrets are being read", again_s=_SECRETS_S)
+        unread = service is not None and self._deps.may_lack_secrets(service)
+        if report.problems and (unread or _secrets(wanted) != _secrets(self.wanted)):
+            return replace(report, problems=(), reason="its secrets are being read", again_s=_SECRETS_S)
         return report
 
     def _log_problems(self, before: Report, report: Report) -> None:
@@ -383,17 +383,17 @@ class Worker:
             _log.warning("cannot announce", extra={"fields": {"service": self.name, "problem": str(error)}})
 
 
-def _ownership(wish: Goal | Leave | None) -> OwnershipView | None:
-    return wish.ownership if isinstance(wish, Goal) else None
+def _ownership(wanted: Goal | Leave | None) -> OwnershipView | None:
+    return wanted.ownership if isinstance(wanted, Goal) else None
 
 
-def _secrets(wish: Goal | Leave | None) -> object:
-    return wish.context.get("secrets") if isinstance(wish, Goal) else None
+def _secrets(wanted: Goal | Leave | None) -> object:
+    return wanted.context.get("secrets") if isinstance(wanted, Goal) else None
 
 
-def _serves(wish: Goal | Leave) -> bool:
+def _serves(wanted: Goal | Leave) -> bool:
     """Whether what is being started for a wish is to go on."""
-    if not isinstance(wish, Goal) or wish.role is not Role.ACTIVE:
+    if not isinstance(wanted, Goal) or wanted.role is not Role.ACTIVE:
         return False
-    ownership = wish.ownership
+    ownership = wanted.ownership
     return ownership is None or ownership.me in ownership.eligible.all - ownership.fenced

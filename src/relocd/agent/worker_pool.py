@@ -25,10 +25,10 @@ _log = logging.getLogger(__name__)
 class WorkerPool:
     """Workers by goal. Those for what an earlier run left here exist from the start, without a wish."""
 
-    def __init__(self, host: Host, settings: Settings, agreement: HandoverDeps, changed: Callable[[], None]) -> None:
+    def __init__(self, host: Host, settings: Settings, deps: HandoverDeps, changed: Callable[[], None]) -> None:
         self._host = host
         self._settings = settings
-        self._agreement = agreement
+        self._deps = deps
         self._pace = Pace(settings.agent, settings.wire)
         self._changed = changed
         self._workers: dict[GoalId, Worker] = {}
@@ -36,7 +36,7 @@ class WorkerPool:
         self._confirming: dict[GoalId, asyncio.Task[None]] = {}
         self._absent: frozenset[GoalId] = frozenset()
         self._unconfirmed: dict[GoalId, str] = {}
-        self._given_back: dict[GoalId, Problem] = {}
+        self._failed_back: dict[GoalId, Problem] = {}
         self._group: asyncio.TaskGroup | None = None
         self._adopted = False
         self._net = Bulkhead(changed)
@@ -51,22 +51,22 @@ class WorkerPool:
         """What keeps a service here that does not seem to be linked any more, and why others were given back."""
         named = ((self._workers[goal].name, why) for goal, why in self._unconfirmed.items() if goal in self._workers)
         staying = (Problem(name, f"seems not to be linked any more, but stays: {why}") for name, why in named)
-        here = ((worker.name, (worker.given_back, worker.withdrawn)) for worker in self.workers)
+        here = ((worker.name, (worker.failed_back, worker.withdrawn)) for worker in self.workers)
         told = (Problem(name, why) for name, reasons in here for why in reasons if why)
-        return *staying, *told, *self._given_back.values(), *self._net.problems
+        return *staying, *told, *self._failed_back.values(), *self._net.problems
 
     @property
     def doubting(self) -> bool:
         """Whether a service that has something here seems not to be linked any more and that is not confirmed yet."""
         absent = (self._workers[goal] for goal in self._absent if goal in self._workers and service_of(goal))
-        return any(not isinstance(worker.wish, Leave) for worker in absent)
+        return any(not isinstance(worker.wanted, Leave) for worker in absent)
 
     def begin(self, group: asyncio.TaskGroup) -> None:
         """Start the workers for what the ledger says was left here."""
         self._group = group
         self._host.claims.watch(self._nudge)
         for goal, footprint in self._host.claims.adopt(self._host.ledger.all()).items():
-            self._hire(goal, footprint)
+            self._spawn(goal, footprint)
 
     def want(self, goals: Goals, exists: Callable[[EntryUUID], bool]) -> frozenset[GoalId]:
         """Pass on the wishes; what is left are the goals that have something here and no link.
@@ -84,12 +84,12 @@ class WorkerPool:
                     worker.want(goal)
         for here in self._unconfirmed.keys() - self._absent:
             del self._unconfirmed[here]
-        self._given_back = {
-            goal: why for goal, why in self._given_back.items() if (service := service_of(goal)) and exists(service)
+        self._failed_back = {
+            goal: why for goal, why in self._failed_back.items() if (service := service_of(goal)) and exists(service)
         }
         for here in self._confirming.keys() - self._absent:
             self._confirming.pop(here).cancel()  # so that the next absence is asked about at once
-        if not self._adopted and goals.complete and self._agreement.mode() is not Mode.PAUSED:
+        if not self._adopted and goals.complete and self._deps.mode() is not Mode.PAUSED:
             self._adopted = True
             self._start(self._drop_orphans(goals))
         return self._absent
@@ -105,10 +105,10 @@ class WorkerPool:
         for worker in self._workers.values():
             worker.nudge(at_all=True)
 
-    def wish(self, goal: GoalId) -> Goal | Leave | None:
+    def wanted(self, goal: GoalId) -> Goal | Leave | None:
         """The latest wish for a goal, None where there is none."""
         worker = self._workers.get(goal)
-        return None if worker is None else worker.wish
+        return None if worker is None else worker.wanted
 
     async def could_serve(self, goal: GoalId) -> bool:
         """Whether nothing on this server stands against running a service."""
@@ -127,7 +127,7 @@ class WorkerPool:
     def nudge_exclusive(self) -> None:
         """The others hear of this server again."""
         for worker in self._workers.values():
-            if isinstance(worker.wish, Goal) and worker.wish.ownership is not None:
+            if isinstance(worker.wanted, Goal) and worker.wanted.ownership is not None:
                 worker.nudge()
 
     def nudge_units(self) -> None:
@@ -149,7 +149,7 @@ class WorkerPool:
         if goal.id in self._workers:
             return self._workers[goal.id]
         former = self._former(goal, exists)
-        return self._hire(goal.id, None) if former is None else self._succeed(former, goal.id)
+        return self._spawn(goal.id, None) if former is None else self._replace(former, goal.id)
 
     def _former(self, goal: Goal, exists: Callable[[EntryUUID], bool]) -> Worker | None:
         """The idle worker of an entry of the same name that exists no more: it was deleted and added anew.
@@ -164,7 +164,7 @@ class WorkerPool:
                 return worker
         return None
 
-    def _succeed(self, former: Worker, goal: GoalId) -> Worker:
+    def _replace(self, former: Worker, goal: GoalId) -> Worker:
         """End a worker and go on under another goal with what it has left here."""
         self._absent -= {former.goal}
         self._unconfirmed.pop(former.goal, None)
@@ -173,7 +173,7 @@ class WorkerPool:
         self._host.claims.pass_on(former.goal, goal)
         fields = {"service": former.name, "was": former.goal, "now": goal}
         _log.info("entry was added anew; what it had here goes over", extra={"fields": fields})
-        return self._hire(goal, former.footprint, former.goal)
+        return self._spawn(goal, former.footprint, former.goal)
 
     def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         if self._group is None:
@@ -186,26 +186,26 @@ class WorkerPool:
         with self._net.under("agent"):
             await work
 
-    def _hire(self, goal: GoalId, footprint: Footprint | None, heir_of: GoalId | None = None) -> Worker:
-        self._given_back.pop(goal, None)
-        worker = Worker(self._host, goal, footprint, self._pace, self._agreement, self._changed)
+    def _spawn(self, goal: GoalId, footprint: Footprint | None, heir_of: GoalId | None = None) -> Worker:
+        self._failed_back.pop(goal, None)
+        worker = Worker(self._host, goal, footprint, self._pace, self._deps, self._changed)
         self._workers[goal] = worker
-        self._tasks[goal] = self._start(self._employ(worker, heir_of))
+        self._tasks[goal] = self._start(self._run(worker, heir_of))
         return worker
 
-    async def _employ(self, worker: Worker, heir_of: GoalId | None) -> None:
+    async def _run(self, worker: Worker, heir_of: GoalId | None) -> None:
         if heir_of is not None:
-            await self._inherit(worker, heir_of)
+            await self._transfer_ledger(worker, heir_of)
         await self._net.kept_running(worker.run, worker.name)
         del self._workers[worker.goal], self._tasks[worker.goal]
-        if worker.given_back:
-            self._given_back[worker.goal] = Problem(worker.name, worker.given_back)
+        if worker.failed_back:
+            self._failed_back[worker.goal] = Problem(worker.name, worker.failed_back)
         for other in self._workers.values():
             if other.name == worker.name:  # added anew while this one left: what it removed was the other's too
                 other.nudge()
         self._changed()
 
-    async def _inherit(self, worker: Worker, heir_of: GoalId) -> None:
+    async def _transfer_ledger(self, worker: Worker, heir_of: GoalId) -> None:
         if worker.footprint is None:
             return
         try:

@@ -147,7 +147,7 @@ def apply(*, config: Path, dry_run: bool, timeout_s: float) -> None:
     begin_logging("warning", stream_handler("text"))
     cycle = asyncio.run((plan_now if dry_run else apply_now)(config, timeout_s))
     for step in cycle.steps:
-        say(f"{step.name} ({step.wish})")
+        say(f"{step.name} ({step.wanted})")
         for difference in step.differences:
             say(difference, end="")
         for action in step.actions:

@@ -20,7 +20,7 @@ __all__ = [
     "ClearPrevious",
     "DeleteLink",
     "FailBack",
-    "Giving",
+    "Relinquish",
     "HandOver",
     "Keep",
     "Release",
@@ -206,7 +206,7 @@ def _without_holder(state: State) -> State:
     return State(None, state.asking, state.previous, state.generation + 1)
 
 
-Giving = HandOver | FailBack | Release | StepDown
+Relinquish = HandOver | FailBack | Release | StepDown
 """The steps by which a holder stops the service and gives it away."""
 
 Step = (

@@ -1,13 +1,13 @@
-"""The writes of the handover's steps: each one modify of the state, or of a server's links, and each a comparison.
+"""The writes of the handover's steps: each one modify of the state or of a server's links, and each a compare-and-swap.
 
-A change of holder takes away the generation that it went by and adds the next one, so it is lost when somebody was
-faster, and it may be sent again without harm when nobody knows whether it was written (`again`). Changes that keep the
-holder assert the generation instead (RFC 4528).
+A change of holder deletes the generation that it is based on and adds the next one. It is lost when another server was
+faster, and it may be sent again without harm while its outcome is unknown (`resend_of`). A change that keeps the holder
+asserts the generation instead (RFC 4528).
 
-Candidate and previous holder are replaced where an assertion says what they were. That compares as well at the
-provider that takes the write, and it fits at any other: a deletion of a value that is not there, or a second value of
-an attribute that has one, makes a consumer of delta-syncrepl give up the modification and take the whole entry from its
-peer, which may undo what was written here meanwhile.
+Candidate and previous holder are replaced under an assertion of what they were. At the provider that takes the write
+this compares as well as deleting the old value would, and it fits at every other provider. The deletion of a value that
+is not there, or a second value of a single-valued attribute, makes a consumer of delta-syncrepl give up the
+modification and fetch the whole entry from its peer, which may undo what was written here meanwhile.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from relocd.model.dn import DN
 from relocd.model.entries import Attributes, EntryUUID
 from relocd.model.writes import Delete, Modification, Replace, swap
 
-__all__ = ["Creation", "Write", "again", "changes_holder", "renaming", "unlinking", "write_of"]
+__all__ = ["Creation", "Write", "changes_holder", "renaming", "resend_of", "unlinking", "write_of"]
 
 _PLAIN: Final = frozenset(string.ascii_letters + string.digits + " =,.-_")
 
@@ -85,7 +85,7 @@ def changes_holder(write: Write) -> bool:
     return isinstance(write, Modification) and any(change.attribute == names.GENERATION for change in write.changes)
 
 
-def again(write: Write, ownership: OwnershipView) -> Write:
+def resend_of(write: Write, ownership: OwnershipView) -> Write:
     """What is sent while nobody knows whether a write was carried out.
 
     What the holder writes to give the service away, only the generation may refuse then. If a candidate that has

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from relocd.agent.convergence.converge import converged, departed
+from relocd.agent.convergence.converge import converge, leave
 from relocd.model.template_set import FileSpec, Role, UnitSpec
 from relocd.reconcile.desired import Footprint
 from tests.support.fakes import FakeServer, Killed
@@ -24,8 +24,8 @@ async def wish(server, wanted):
     """What a worker does that finds a footprint in the ledger."""
     footprint = server.ledger.stored.get(ACTIVE.id)
     if wanted is not None:
-        return await converged(server.host, wanted, footprint or Footprint("one"))
-    return await departed(server.host, ACTIVE.id, footprint, "no longer linked") if footprint else None
+        return await converge(server.host, wanted, footprint or Footprint("one"))
+    return await leave(server.host, ACTIVE.id, footprint, "no longer linked") if footprint else None
 
 
 async def server_after(*wishes):

@@ -44,7 +44,7 @@ async def cycle(host, *entries, how=apply_once, timeout_s=5.0, directory=None, h
 async def test_the_plan_shows_actions_and_differences_and_changes_nothing(host):
     found = await cycle(host, server("me", services=["web"]), web(), how=plan_once)
     (step,) = found.steps
-    assert (step.name, step.wish, step.problems) == ("web", "active: linked directly", ())
+    assert (step.name, step.wanted, step.problems) == ("web", "active: linked directly", ())
     assert [str(action).split()[0] for action in step.actions] == ["install", "probe", "raise", "start", "announce"]
     assert step.differences == (
         "--- /dev/null\n+++ /etc/app/web.conf\n@@ -0,0 +1 @@\n+conf of web, active\n\\ No newline at end of file\n",
@@ -64,7 +64,7 @@ async def test_a_cycle_carries_it_out_and_a_second_one_finds_nothing_to_do(host)
 async def test_what_is_not_linked_any_more_is_left(host):
     await cycle(host, server("me", services=["web"]), web())
     found = await cycle(host, server("me"), web(), how=plan_once, held=False)
-    assert [(step.name, step.wish) for step in found.steps] == [("web", "no longer linked")]
+    assert [(step.name, step.wanted) for step in found.steps] == [("web", "no longer linked")]
     assert [str(action).split()[0] for action in found.steps[0].actions] == ["drop", "stop", "remove"]
     await cycle(host, server("me"), web(), held=False)
     assert host.state() == ({}, set(), set(), {})
@@ -73,7 +73,7 @@ async def test_what_is_not_linked_any_more_is_left(host):
 class TestExclusive:
     async def test_what_nobody_holds_is_left_to_the_agents(self, host):
         (step,) = (await cycle(host, server("me", services=["web"]), web(), held=False)).steps
-        assert "nobody holds it yet" in step.wish
+        assert "nobody holds it yet" in step.wanted
         assert host.addresses.ours == set()
 
     async def test_what_is_here_stays_while_nobody_holds_it(self, host):
@@ -121,7 +121,7 @@ async def test_what_cannot_be_confirmed_stays_and_the_rest_is_done(host, how, er
     directory.reader.refused = {uuid_of("web"): error}
     found = await cycle(host, how=how, directory=directory)
     doubt = next(step for step in found.steps if step.name == "web")
-    assert (doubt.wish, doubt.problems) == ("unknown", (f"stays: {error}",))
+    assert (doubt.wanted, doubt.problems) == ("unknown", (f"stays: {error}",))
     assert {step.name for step in found.steps} == {"web", "db"}
     assert host.addresses.ours == {HELD}
 
@@ -149,7 +149,7 @@ async def test_a_set_of_the_whole_server_goes_after_its_services(host):
     directory = FakeDirectory(server("me"), web())
     directory.reader.refused = {uuid_of("web"): Unavailable("silent")}
     found = await cycle(host, directory=directory)
-    assert {step.name: step.wish for step in found.steps} == {"web": "unknown"}
+    assert {step.name: step.wanted for step in found.steps} == {"web": "unknown"}
     assert host.files.contents
     host.ledger.stored = {goal: kept for goal, kept in host.ledger.stored.items() if goal.startswith("server:")}
     await cycle(host, server("me"), web(), held=False)

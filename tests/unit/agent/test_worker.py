@@ -14,8 +14,8 @@ from relocd.model.host import UnitState
 from relocd.model.settings import AgentSettings, WireSettings
 from relocd.model.template_set import Role
 from relocd.reconcile.desired import Footprint
-from tests.support.agreement import agreement
 from tests.support.fakes import FakeServer, until
+from tests.support.handover_deps import handover_deps
 from tests.support.plans import context, goal, placed
 
 ADDRESS = "192.0.2.10/24"
@@ -36,7 +36,7 @@ def pace(*, settle_ms=0.0, retry_s=0.005, retry_max_s=0.02, probe_ms=5.0, burst=
 @asynccontextmanager
 async def at_work(server, footprint=None, paced=None):
     """A worker whose run is a task; it hears of units and addresses as in the agent."""
-    worker = Worker(server.host, ACTIVE.id, footprint, paced or pace(), agreement(server.host), lambda: None)
+    worker = Worker(server.host, ACTIVE.id, footprint, paced or pace(), handover_deps(server.host), lambda: None)
     server.units.watch(worker.nudge_if_units_matter)
     server.addresses.watch(worker.nudge_if_drifted)
     task = asyncio.create_task(worker.run())
@@ -128,8 +128,8 @@ class TestWishes:
             await until(lambda: worker.footprint and worker.footprint.role is Role.STANDBY)
 
     async def test_the_name_is_that_of_the_last_wish_or_of_the_footprint(self, server):
-        assert Worker(server.host, ACTIVE.id, None, pace(), agreement(server.host), lambda: None).name == ACTIVE.id
-        worker = Worker(server.host, ACTIVE.id, Footprint("former"), pace(), agreement(server.host), lambda: None)
+        assert Worker(server.host, ACTIVE.id, None, pace(), handover_deps(server.host), lambda: None).name == ACTIVE.id
+        worker = Worker(server.host, ACTIVE.id, Footprint("former"), pace(), handover_deps(server.host), lambda: None)
         assert worker.name == "former"
         worker.want(ACTIVE)
         worker.want(LEAVE)

@@ -17,16 +17,16 @@ from relocd.election.steps import (
     ClearPrevious,
     DeleteLink,
     FailBack,
-    Giving,
     HandOver,
     Keep,
     Release,
+    Relinquish,
     StepDown,
     Stop,
     SwapIn,
     Withdraw,
 )
-from relocd.election.writes import Creation, again, changes_holder, renaming, unlinking, write_of
+from relocd.election.writes import Creation, changes_holder, renaming, resend_of, unlinking, write_of
 from relocd.model.dn import DN
 from relocd.model.entries import EntryUUID
 from relocd.model.writes import Delete, Done, Exists, Lost, Modification
@@ -275,7 +275,7 @@ def test_a_write_makes_the_state_that_its_step_says(data, before):
 def test_a_write_is_lost_where_somebody_was_faster(data, before, now):
     """A change of holder compares the holder and the generation; what keeps the holder compares the generation."""
     step = data.draw(_steps(before))
-    changes_holder = isinstance(step, SwapIn | Giving)
+    changes_holder = isinstance(step, SwapIn | Relinquish)
     assume(before.generation != now.generation or (changes_holder and before.holder != now.holder))
     outcome, after = sent(write_of(step, contest_of_a(before)), now)
     assert isinstance(outcome, Lost)
@@ -295,7 +295,7 @@ def test_a_write_that_was_done_is_lost_when_it_is_sent_again(before):
 
 def giving_steps(before):
     """The steps by which the server `a` gives the service away."""
-    return st.sampled_from([step for step in _allowed(before) if isinstance(step, Giving)])
+    return st.sampled_from([step for step in _allowed(before) if isinstance(step, Relinquish)])
 
 
 class TestAgain:
@@ -305,14 +305,14 @@ class TestAgain:
     def test_what_gives_the_service_away_makes_the_same_state(self, data, before):
         ownership, step = contest_of_a(before), data.draw(giving_steps(before))
         write = write_of(step, ownership)
-        assert changes_holder(again(write, ownership))
-        assert sent(again(write, ownership), before) == sent(write, before)
+        assert changes_holder(resend_of(write, ownership))
+        assert sent(resend_of(write, ownership), before) == sent(write, before)
 
     @given(st.data(), _held, _named, _named)
     def test_only_the_generation_or_the_holder_refuses_it(self, data, before, candidate, previous):
         """So once it is lost, no copy that is still on its way can be carried out: a generation never comes back."""
         ownership, step = contest_of_a(before), data.draw(giving_steps(before))
-        resent = again(write_of(step, ownership), ownership)
+        resent = resend_of(write_of(step, ownership), ownership)
         outcome, after = sent(resent, replace(before, candidate=candidate, previous=previous))
         assert outcome == Done()
         assert after.generation == before.generation + 1
@@ -324,7 +324,7 @@ class TestAgain:
         ownership = contest_of_a(before)
         write = write_of(HandOver(before, EntryUUID("b"), ""), ownership)
         directory = FakeDirectory(service("web"), *map(server, NAMES), state("web", holder="a", generation=1))
-        assert asyncio.run(directory.writer.apply(again(write, ownership))) == Done()
+        assert asyncio.run(directory.writer.apply(resend_of(write, ownership))) == Done()
         directory.put(state("web", holder="a", candidate="b", generation=2))
         assert isinstance(asyncio.run(directory.writer.apply(write)), Lost)
 
@@ -340,8 +340,8 @@ class TestAgain:
         """Once that is answered, no copy of the takeover on its way can be carried out."""
         ownership = contest_of_a(step.state)
         write = write_of(step, ownership)
-        assert again(write, ownership) == write_of(Withdraw(""), ownership)
-        outcome, withdrawn = sent(again(write, ownership), step.state)
+        assert resend_of(write, ownership) == write_of(Withdraw(""), ownership)
+        outcome, withdrawn = sent(resend_of(write, ownership), step.state)
         assert (outcome, withdrawn) == (Done(), replace(step.state, candidate=None))
         outcome, after = sent(write, withdrawn)
         assert isinstance(outcome, Lost)
@@ -352,7 +352,7 @@ class TestAgain:
         ownership = contest_of_a(before)
         write = write_of(data.draw(_steps(before)), ownership)
         assume(not changes_holder(write))
-        assert again(write, ownership) == write
+        assert resend_of(write, ownership) == write
 
 
 def test_of_two_that_create_the_state_one_comes_too_late():

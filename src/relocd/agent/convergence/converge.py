@@ -21,8 +21,8 @@ from relocd.agent.convergence.execution import (
     ExecContext,
     Outcome,
     ServePermit,
-    carried_out,
     done_of,
+    execute,
     is_broken,
     problems_of,
 )
@@ -48,14 +48,14 @@ __all__ = [
     "Report",
     "Terms",
     "adopted",
-    "converged",
-    "departed",
-    "departure",
+    "converge",
+    "leave",
+    "plan_leave",
     "is_up",
-    "let_go",
+    "release",
     "obstacles_to",
-    "planned",
-    "prepared",
+    "make_plan",
+    "stage",
     "still_here",
 ]
 
@@ -104,11 +104,11 @@ class Report:
     busy: bool = False
     actions: tuple[Action, ...] = ()
     broken: bool = False
-    standing: str = ""
+    reason: str = ""
     again_s: float | None = field(default=None, compare=False)
 
 
-async def planned(host: Host, goal: Goal, footprint: Footprint, terms: Terms | None = None) -> Plan:
+async def make_plan(host: Host, goal: Goal, footprint: Footprint, terms: Terms | None = None) -> Plan:
     """The plan for a goal; nothing is changed by making it."""
     terms = terms or Terms()
     sketch, problems = _sketch(host, goal, footprint.name)
@@ -130,26 +130,26 @@ async def planned(host: Host, goal: Goal, footprint: Footprint, terms: Terms | N
     return Plan(chosen, actions(chosen, observed, footprint), problems, before(chosen, targets, footprint))
 
 
-async def converged(host: Host, goal: Goal, footprint: Footprint, terms: Terms | None = None) -> Report:
+async def converge(host: Host, goal: Goal, footprint: Footprint, terms: Terms | None = None) -> Report:
     """Bring a goal about as far as it goes now, and no further once its serving is revoked.
 
     Raises what the permit raises, before anything is done, when something is to be raised.
     """
     terms, begun = terms or Terms(), time.monotonic()
-    plan = await planned(host, goal, footprint, terms)
+    plan = await make_plan(host, goal, footprint, terms)
     claimed = host.claims.problems(goal.id, claims_of_footprint(plan.intent))  # by another one meanwhile
     if plan.desired is None or claimed:
         return Report(footprint, (*plan.problems, *claimed))
     take = host.claims.take_over if goal.role is Role.ACTIVE else host.claims.take
     take(goal.id, plan.intent.name, claims_of_footprint(plan.intent))
     try:
-        warrant, _ = await asyncio.gather(_permitted(terms, plan), _intended(host, goal.id, plan))
+        permit, _ = await asyncio.gather(_permitted(terms, plan), _intended(host, goal.id, plan))
     except BaseException:
         host.claims.restore(goal.id, footprint)
         raise
     entering = footprint.role is not goal.role
-    mandate = ExecContext(goal.name, goal.reason, entering, terms.revoked, warrant, goal.secrets)
-    outcomes = await carried_out(host, plan.actions, mandate)
+    context = ExecContext(goal.name, goal.reason, entering, terms.revoked, permit, goal.secrets)
+    outcomes = await execute(host, plan.actions, context)
     if outcomes:
         host.meter.acted("all", time.monotonic() - begun, "failed" if problems_of(outcomes) else "done")
     reached = _reached(plan, footprint, goal.role, outcomes)
@@ -160,9 +160,9 @@ async def converged(host: Host, goal: Goal, footprint: Footprint, terms: Terms |
     return Report(reached, problems, any(outcome.busy for outcome in outcomes), done_of(outcomes), broken)
 
 
-async def prepared(host: Host, goal: Goal, footprint: Footprint) -> Files:
+async def stage(host: Host, goal: Goal, footprint: Footprint) -> Files:
     """The files of a role, checked and beside their targets: ready to enter it; raises an error that says why not."""
-    plan = await planned(host, goal, footprint)
+    plan = await make_plan(host, goal, footprint)
     if plan.problems or plan.desired is None or plan.desired.files is None:
         raise Failed("; ".join(plan.problems) or "nothing is known of it here yet")
     missing = [unit.name for unit in plan.desired.units if await _unit_state(host, unit.name) is UnitState.UNKNOWN]
@@ -174,7 +174,7 @@ async def prepared(host: Host, goal: Goal, footprint: Footprint) -> Files:
     return plan.desired.files
 
 
-async def let_go(host: Host, goal: Goal, footprint: Footprint, assured: Assured) -> Report:
+async def release(host: Host, goal: Goal, footprint: Footprint, assured: Assured) -> Report:
     """Stop what another server is about to start, units and addresses; the rest is left to the next convergence.
 
     Nothing is done while a copy of an address cannot leave with it, or `assured` raises. A unit that does not stop
@@ -183,14 +183,14 @@ async def let_go(host: Host, goal: Goal, footprint: Footprint, assured: Assured)
     foreign = foreign_copies(goal.addresses, host.addresses.held())
     if foreign:
         return Report(footprint, kept_here(foreign))
-    plan, _ = await asyncio.gather(planned(host, goal, footprint), assured())
+    plan, _ = await asyncio.gather(make_plan(host, goal, footprint), assured())
     if plan.desired is None:
         return Report(footprint, plan.problems)
     urgent = [action for action in plan.actions if _stops(action)]
     if urgent:
         await _intend(host, goal.id, plan.intent)
-    mandate = ExecContext(goal.name, goal.reason, secrets=goal.secrets, assured=assured)
-    outcomes = await carried_out(host, urgent, mandate)
+    context = ExecContext(goal.name, goal.reason, secrets=goal.secrets, assured=assured)
+    outcomes = await execute(host, urgent, context)
     left = () if problems_of(outcomes) else kept_here(copies(goal.addresses, host.addresses.held()))
     problems = (*problems_of(outcomes), *left)
     return Report(plan.intent if urgent else footprint, problems, actions=done_of(outcomes), broken=bool(problems))
@@ -206,23 +206,23 @@ def still_here(host: Host, goal: Goal) -> tuple[str, ...]:
     return kept_here(foreign_copies(goal.addresses, host.addresses.held()))
 
 
-async def departure(host: Host, goal: GoalId, footprint: Footprint) -> tuple[Action, ...]:
+async def plan_leave(host: Host, goal: GoalId, footprint: Footprint) -> tuple[Action, ...]:
     """The actions after which nothing of a goal is left here: addresses first, since another server may have them."""
     all_here = adopted(host, (placed.address for placed in footprint.addresses), footprint)
     all_here = without(all_here, host.claims.others(goal))
     return leaving(await _observed(host, None, all_here), replace(all_here, first=First.ADDRESSES))
 
 
-async def departed(
+async def leave(
     host: Host, goal: GoalId, footprint: Footprint, reason: str, secrets: tuple[str, ...] | None = None
 ) -> Report:
     """Leave: what cannot be undone now stays in the footprint and is tried again.
 
     `secrets` are those that the goal had while it was linked, None where nothing is known of them any more.
     """
-    plan = await departure(host, goal, footprint)
+    plan = await plan_leave(host, goal, footprint)
     await _intend(host, goal, replace(footprint, role=None))
-    outcomes = await carried_out(host, plan, ExecContext(footprint.name, reason, secrets=secrets))
+    outcomes = await execute(host, plan, ExecContext(footprint.name, reason, secrets=secrets))
     problems = problems_of(outcomes)
     if problems:
         return Report(replace(footprint, role=None), problems, actions=done_of(outcomes))

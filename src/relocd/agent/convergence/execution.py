@@ -39,10 +39,10 @@ __all__ = [
     "Outcome",
     "ServePermit",
     "announce",
-    "carried_out",
+    "execute",
     "contested",
     "done_of",
-    "dropped",
+    "drop_addresses",
     "is_broken",
     "probe",
     "problems_of",
@@ -103,25 +103,25 @@ class ExecContext:
     reason: str
     entering: bool = False
     revoked: asyncio.Event = field(default_factory=asyncio.Event)
-    warrant: ServePermit = ServePermit()
+    permit: ServePermit = ServePermit()
     secrets: tuple[str, ...] | None = field(default=(), repr=False)
     assured: Assured | None = None
 
 
-async def carried_out(host: Host, actions: Sequence[Action], mandate: ExecContext) -> list[Outcome]:
+async def execute(host: Host, actions: Sequence[Action], context: ExecContext) -> list[Outcome]:
     """The outcomes of a plan's actions, done in order and each logged with the reason for the plan.
 
     A unit that hangs on its start keeps nobody: once the mandate is revoked, what serves is waited for no longer.
     """
     outcomes: list[Outcome] = []
     for action in actions:
-        if _is_blocked(action, outcomes, mandate):
-            fields = {"service": mandate.service, "action": str(action)}
+        if _is_blocked(action, outcomes, context):
+            fields = {"service": context.service, "action": str(action)}
             _log.debug("action skipped", extra={"fields": fields})
             continue
-        outcome = await _outcome(host, action, mandate)
+        outcome = await _outcome(host, action, context)
         outcomes.append(outcome)
-        _report(outcome, mandate)
+        _report(outcome, context)
         host.meter.acted(_STEPS[type(action)], outcome.took_ms / 1000, _word(outcome))
     return outcomes
 
@@ -146,7 +146,7 @@ def done_of(outcomes: Iterable[Outcome]) -> tuple[Action, ...]:
     return tuple(outcome.action for outcome in outcomes if not outcome.problem)
 
 
-def _is_blocked(action: Action, outcomes: Sequence[Outcome], mandate: ExecContext) -> bool:
+def _is_blocked(action: Action, outcomes: Sequence[Outcome], context: ExecContext) -> bool:
     """Whether an earlier failure forbids an action.
 
     Nothing is raised or started on files that did not pass, while another host has an address, or once that is not
@@ -154,24 +154,24 @@ def _is_blocked(action: Action, outcomes: Sequence[Outcome], mandate: ExecContex
     other. Letting go is blocked only where the service goes on here instead. What is not raised is not announced again.
     """
     failed = [outcome.action for outcome in outcomes if outcome.problem]
-    if _lets_go(action):
-        return bool(failed) and mandate.assured is not None
+    if _releases(action):
+        return bool(failed) and context.assured is not None
     if isinstance(action, Announce):
         return bool(failed) and not _has_raised(outcomes)
     files_failed = any(isinstance(each, InstallFiles | KeepFile | RemoveFile) for each in failed)
-    if files_failed and (mandate.entering or _refreshes(action) or isinstance(action, InstallFiles)):
+    if files_failed and (context.entering or _refreshes(action) or isinstance(action, InstallFiles)):
         return True
     if any(isinstance(each, ProbeAddresses) for each in failed) or any(outcome.busy for outcome in outcomes):
         return True
     dependent = isinstance(action, UseUnit | RunCommand | AddAddress)
-    return dependent and any(isinstance(each, UseUnit | RunCommand) and not _lets_go(each) for each in failed)
+    return dependent and any(isinstance(each, UseUnit | RunCommand) and not _releases(each) for each in failed)
 
 
 def _has_raised(outcomes: Iterable[Outcome]) -> bool:
     return any(isinstance(outcome.action, AddAddress) and not outcome.problem for outcome in outcomes)
 
 
-def _lets_go(action: Action) -> bool:
+def _releases(action: Action) -> bool:
     return isinstance(action, DropAddress | RemoveFile) or (
         isinstance(action, UseUnit) and action.action is UnitAction.STOP
     )
@@ -181,18 +181,18 @@ def _refreshes(action: Action) -> bool:
     return isinstance(action, RunCommand) or (isinstance(action, UseUnit) and action.action is not UnitAction.START)
 
 
-async def _outcome(host: Host, action: Action, mandate: ExecContext) -> Outcome:
+async def _outcome(host: Host, action: Action, context: ExecContext) -> Outcome:
     started = time.monotonic()
     problem, busy = None, False
     try:
-        if isinstance(action, UseUnit | RunCommand) and not _lets_go(action):
-            await _unless(mandate.revoked, _carry_out(host, action, mandate.warrant))
+        if isinstance(action, UseUnit | RunCommand) and not _releases(action):
+            await _unless(context.revoked, _carry_out(host, action, context.permit))
         else:
-            if isinstance(action, DropAddress) and mandate.assured is not None:
-                await mandate.assured()
-            await _carry_out(host, action, mandate.warrant)
+            if isinstance(action, DropAddress) and context.assured is not None:
+                await context.assured()
+            await _carry_out(host, action, context.permit)
     except RelocdError as error:
-        problem, busy = told(error, mandate.secrets), isinstance(error, Busy)
+        problem, busy = told(error, context.secrets), isinstance(error, Busy)
     except Exception as error:  # noqa: BLE001 - a defect met by one action must not lose what the others have done
         _log.exception("this is a defect of relocd", extra={"fields": {"action": str(action)}})
         problem = f"a defect of relocd, see its log: {type(error).__name__}"
@@ -213,7 +213,7 @@ async def _unless(revoked: asyncio.Event, work: Coroutine[None, None, None]) -> 
         await asyncio.gather(working, waiting, return_exceptions=True)
 
 
-async def _carry_out(host: Host, action: Action, warrant: ServePermit) -> None:
+async def _carry_out(host: Host, action: Action, permit: ServePermit) -> None:
     match action:
         case InstallFiles(files):
             await host.files.install(files)
@@ -224,7 +224,7 @@ async def _carry_out(host: Host, action: Action, warrant: ServePermit) -> None:
         case ProbeAddresses(addresses):
             await probe(host, addresses)
         case AddAddress(placed):
-            await _raise(host, placed, warrant)
+            await _raise(host, placed, permit)
         case DropAddress(placed):
             await host.addresses.drop(placed.interface, placed.address)
         case UseUnit(name, word):
@@ -235,11 +235,11 @@ async def _carry_out(host: Host, action: Action, warrant: ServePermit) -> None:
             await announce(host, addresses)
 
 
-async def _raise(host: Host, placed: Placed, warrant: ServePermit) -> None:
+async def _raise(host: Host, placed: Placed, permit: ServePermit) -> None:
     """Raise an address while that is still allowed: a process that hung in between may come too late."""
-    if time.monotonic() > warrant.until:
+    if time.monotonic() > permit.until:
         raise Busy(f"{placed}: what allowed it to be raised is too old by now; asking again")
-    await host.addresses.add(placed.interface, placed.address, warrant.lifetime_s)
+    await host.addresses.add(placed.interface, placed.address, permit.lifetime_s)
 
 
 async def _use_unit(host: Host, name: str, word: UnitAction) -> None:
@@ -296,9 +296,9 @@ async def contested(host: Host, addresses: Iterable[Placed]) -> str:
     return who
 
 
-async def dropped(host: Host, service: str, addresses: Iterable[Placed], reason: str) -> None:
+async def drop_addresses(host: Host, service: str, addresses: Iterable[Placed], reason: str) -> None:
     """Drop addresses at once, and leave everything else of the service to its next convergence."""
-    await carried_out(host, [DropAddress(placed) for placed in addresses], ExecContext(service, reason))
+    await execute(host, [DropAddress(placed) for placed in addresses], ExecContext(service, reason))
 
 
 def _answers(found: Iterable[Sequence[Probe]]) -> str:
@@ -329,12 +329,12 @@ def _word(outcome: Outcome) -> str:
     return "done" if outcome.problem is None else "waits" if outcome.busy else "failed"
 
 
-def _report(outcome: Outcome, mandate: ExecContext) -> None:
+def _report(outcome: Outcome, context: ExecContext) -> None:
     fields = {
-        "service": mandate.service,
+        "service": context.service,
         "action": str(outcome.action),
         "took_ms": round(outcome.took_ms, 2),
-        "reason": mandate.reason,
+        "reason": context.reason,
     }
     if outcome.problem is None:
         _log.info("action done", extra={"fields": fields})

@@ -36,7 +36,7 @@ class _Unmeasured:
     def confirmed(self, age_s: float) -> None:
         """Nothing is kept."""
 
-    def stand(self, standing: Health) -> None:
+    def stand(self, reason: Health) -> None:
         """Nothing is kept."""
 
 

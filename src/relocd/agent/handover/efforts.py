@@ -32,16 +32,16 @@ def effort_of(step: Step) -> Effort:
     return Effort.WRITE
 
 
-def matter_of(step: Step, turn: Round) -> object:
+def matter_of(step: Step, round_: Round) -> object:
     """What a step is about: once that is another, it is tried again although it has failed."""
     match step:
         case Keep():
-            return substance_of(turn.goal), turn.ownership.holds
+            return substance_of(round_.goal), round_.ownership.holds
         case Activate(generation):
-            return generation, cause_of(turn.goal, turn.ownership)
+            return generation, cause_of(round_.goal, round_.ownership)
         case HandOver() | FailBack() | Release() | StepDown():
             return None
-    return type(step), turn.ownership.state, turn.ownership.eligible
+    return type(step), round_.ownership.state, round_.ownership.eligible
 
 
 async def runs(host: Host, footprint: Footprint | None) -> bool:

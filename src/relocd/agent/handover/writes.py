@@ -1,8 +1,8 @@
-"""The writes about one service, one at a time: a write whose outcome nobody knows is sent again before anything else.
+"""The writes about one service, one at a time: a write of unknown outcome is sent again before anything else is done.
 
-A server that hung may carry out a write long after a read that did not show it (`relocd.model.writes.Unknown`). Sent
-again until it is answered, or something that rules it out (`relocd.election.writes.again`), the comparison says which:
-it is done now, or lost. After a change of holder nothing is done until no copy of it can be on its way any more.
+A server that hung may carry out a write long after a read that did not show it (`relocd.model.writes.Unknown`). The
+write, or one that rules it out (`relocd.election.writes.resend_of`), is sent until it is answered. Its comparison then
+says whether it is done or lost. After a change of holder nothing is done until no copy of it can still be on its way.
 """
 
 from __future__ import annotations

@@ -48,10 +48,10 @@ class _Judgement:
 class FailureDetector:
     """Asks for all services of this server."""
 
-    def __init__(self, host: Host, vitals: PeerHeartbeats, pulse: Heartbeat, settings: HandoverSettings) -> None:
+    def __init__(self, host: Host, peers: PeerHeartbeats, heartbeat: Heartbeat, settings: HandoverSettings) -> None:
         self._host = host
-        self._vitals = vitals
-        self._pulse = pulse
+        self._peers = peers
+        self._heartbeat = heartbeat
         self._settings = settings
 
     async def heard(self, goal: Goal, servers: Iterable[EntryUUID], seen_at: float, *, wire: bool) -> Verdict:
@@ -69,8 +69,8 @@ class FailureDetector:
         if ownership is None or server in ownership.fenced or server not in ownership.names:
             return False
         recently = time.monotonic() - self._settings.beat_s
-        sign = await self._vitals.sign(server, ownership.names[server], recently)
-        return sign is not None and sign.takes and self._age_s(sign) < sign.lease_s
+        sample = await self._peers.sample(server, ownership.names[server], recently)
+        return sample is not None and sample.takes and self._age_s(sample) < sample.lease_s
 
     async def _finding(self, goal: Goal, server: EntryUUID, seen_at: float, *, wire: bool) -> _Judgement:
         ownership = goal.ownership
@@ -82,30 +82,30 @@ class FailureDetector:
         if server in ownership.fenced:
             return _Judgement(Life.DEAD, f"{dn.name} is fenced")
         now = time.monotonic()
-        sign = await self._vitals.sign(server, dn, max(seen_at, now - self._settings.beat_s))
-        if sign is not None and self._age_s(sign) >= sign.lease_s:
-            sign = await self._vitals.sign(server, dn, now)
-        if sign is None:
+        sample = await self._peers.sample(server, dn, max(seen_at, now - self._settings.beat_s))
+        if sample is not None and self._age_s(sample) >= sample.lease_s:
+            sample = await self._peers.sample(server, dn, now)
+        if sample is None:
             return _Judgement(Life.SILENT, f"{dn.name}: its status cannot be read now", _SILENT_AGAIN_S)
-        left_s = sign.lease_s - self._age_s(sign)
+        left_s = sample.lease_s - self._age_s(sample)
         if left_s > 0:
             return _Judgement(Life.ALIVE, "", min(left_s + 0.01, self._settings.beat_s))
         if ownership.isolation is Isolation.RELEASE:
-            return _stood_still(sign, dn.name)
+            return _stood_still(sample, dn.name)
         holds = ownership.state is not None and server == ownership.state.holder
         return await self._on_the_wire(goal, dn.name) if holds and wire else _silent(dn.name)
 
-    def _age_s(self, sign: HeartbeatSample) -> float:
+    def _age_s(self, sample: HeartbeatSample) -> float:
         """How old a heartbeat is by the clock of the providers; endless where there is none to compare.
 
         Their clocks may differ, or jump. By this server's own clock, it is as old at least as it was seen to stand
         still, and as old at most as the read that found an earlier one.
         """
         now = time.monotonic()
-        now_s = self._pulse.provider_now_s(now)
-        stamped_s = float("inf") if sign.provider_s is None or now_s is None else now_s - sign.provider_s
-        moved_s = float("inf") if sign.moved_at is None else now - sign.moved_at
-        return min(max(stamped_s, sign.read_at - sign.since), moved_s)
+        now_s = self._heartbeat.provider_now_s(now)
+        stamped_s = float("inf") if sample.provider_s is None or now_s is None else now_s - sample.provider_s
+        moved_s = float("inf") if sample.moved_at is None else now - sample.moved_at
+        return min(max(stamped_s, sample.read_at - sample.since), moved_s)
 
     async def _on_the_wire(self, goal: Goal, name: str) -> _Judgement:
         """The second witness."""
@@ -125,8 +125,8 @@ class FailureDetector:
         return _Judgement(Life.DEAD, f"{name} is silent in the directory and on the wire")
 
 
-def _stood_still(sign: HeartbeatSample, name: str) -> _Judgement:
-    left_s = sign.since + sign.lease_s - sign.read_at
+def _stood_still(sample: HeartbeatSample, name: str) -> _Judgement:
+    left_s = sample.since + sample.lease_s - sample.read_at
     if left_s <= 0:
         return _Judgement(Life.DEAD, f"{name} has been silent for its lease and has let go")
     return _Judgement(Life.SILENT, f"{name} is silent; it lets go within {left_s:.1f} s", min(left_s, _SILENT_AGAIN_S))

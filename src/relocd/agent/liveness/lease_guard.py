@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from relocd.agent.convergence.converge import Files, Report, Terms, converged
+from relocd.agent.convergence.converge import Files, Report, Terms, converge
 from relocd.agent.convergence.execution import ServePermit
 from relocd.agent.convergence.host import Host
 from relocd.agent.directory.absence_check import is_unlinked
@@ -30,7 +30,7 @@ from relocd.ports import DirectoryReader, DirectoryWriter
 from relocd.reconcile.desired import Footprint
 from relocd.reconcile.goals import Goal, in_role
 
-__all__ = ["HandoverDeps", "Round", "brought_up", "is_confirmed", "lifetime_s", "served", "still_chosen"]
+__all__ = ["HandoverDeps", "Round", "bring_up", "is_confirmed", "keep_up", "lifetime_s", "still_chosen"]
 
 RELEASE_MARGIN_S: Final = 1.6
 """How long before the end of the lease a released address ends: the kernel drops it up to 1.5 s late (measured)."""
@@ -46,8 +46,8 @@ class HandoverDeps:
 
     reader: DirectoryReader
     writer: DirectoryWriter
-    pulse: Heartbeat
-    witnesses: FailureDetector
+    heartbeat: Heartbeat
+    detector: FailureDetector
     settings: HandoverSettings
     providers: Callable[[], int]
     mode: Callable[[], Mode]
@@ -70,26 +70,26 @@ class Round:
         return "" if self.ownership.entry is None else self.ownership.entry.csn
 
 
-async def served(host: Host, agreed: HandoverDeps, turn: Round) -> Report:
+async def keep_up(host: Host, deps: HandoverDeps, round_: Round) -> Report:
     """Keep the service up here as it should be; what was lost is raised again with a permission, else it is busy."""
-    return await _with(host, turn, lambda: _confirmed(agreed, turn), probe=turn.goal.probe, files=None)
+    return await _with(host, round_, lambda: _confirmed(deps, round_), probe=round_.goal.probe, files=None)
 
 
-async def brought_up(host: Host, agreed: HandoverDeps, turn: Round, *, probe: bool, files: Files | None) -> Report:
+async def bring_up(host: Host, deps: HandoverDeps, round_: Round, *, probe: bool, files: Files | None) -> Report:
     """Bring the service up here; busy without a permission, which is asked for while the plan is made.
 
     `files` are those of the active role where they are rendered already.
     """
-    asked = asyncio.create_task(_confirmed(agreed, turn))
+    asked = asyncio.create_task(_confirmed(deps, round_))
     try:
-        return await _with(host, turn, lambda: asked, probe=probe, files=files)
+        return await _with(host, round_, lambda: asked, probe=probe, files=files)
     finally:
         asked.cancel()
         await asyncio.gather(asked, return_exceptions=True)
 
 
 async def _with(
-    host: Host, turn: Round, ask: Callable[[], Awaitable[ServePermit]], *, probe: bool, files: Files | None
+    host: Host, round_: Round, ask: Callable[[], Awaitable[ServePermit]], *, probe: bool, files: Files | None
 ) -> Report:
     refused: list[RelocdError] = []
 
@@ -100,46 +100,46 @@ async def _with(
             refused.append(error)
             raise
 
-    active = replace(in_role(turn.goal, Role.ACTIVE), probe=probe)
+    active = replace(in_role(round_.goal, Role.ACTIVE), probe=probe)
     try:
-        return await converged(host, active, turn.footprint, Terms(turn.revoked, permit, files))
+        return await converge(host, active, round_.footprint, Terms(round_.revoked, permit, files))
     except RelocdError as error:
         if error not in refused:
             raise
-        return Report(turn.footprint, (str(error),), busy=True)
+        return Report(round_.footprint, (str(error),), busy=True)
 
 
-async def _confirmed(agreed: HandoverDeps, turn: Round) -> ServePermit:
+async def _confirmed(deps: HandoverDeps, round_: Round) -> ServePermit:
     """The permission to serve; raises `Busy` or `Unavailable` without one."""
     read_at = time.monotonic()
-    found = await _state(agreed, turn.ownership)
+    found = await _state(deps, round_.ownership)
     if found is None:
         raise Busy("a direct read does not find the state of the service; nothing is raised on that")
-    if not _is_as_seen(found, turn.ownership):
+    if not _is_as_seen(found, round_.ownership):
         raise Busy("a direct read finds another holder or generation than was seen; waiting until that is seen")
-    if not agreed.pulse.stood_before(found.csn) and await _is_fenced(agreed, turn.ownership):
+    if not deps.heartbeat.stood_before(found.csn) and await _is_fenced(deps, round_.ownership):
         raise Busy("a direct read finds that this server is declared fenced; waiting until that is seen")
     now = time.monotonic()
-    if not agreed.pulse.is_steady(now, found.csn):
+    if not deps.heartbeat.is_steady(now, found.csn):
         raise Busy("this server's own heartbeat is not steady; waiting until it is")
-    until = read_at + agreed.settings.hesitation_s
-    if turn.ownership.isolation is Isolation.KEEP:
+    until = read_at + deps.settings.hesitation_s
+    if round_.ownership.isolation is Isolation.KEEP:
         return ServePermit(until)
-    seconds = lifetime_s(agreed.pulse.left_s(now))
+    seconds = lifetime_s(deps.heartbeat.left_s(now))
     if seconds < 1:
         raise Busy("this server's lease is about to run out, or shorter than 4 s; waiting for the next heartbeat")
     return ServePermit(until, seconds)
 
 
-async def is_confirmed(agreed: HandoverDeps, ownership: OwnershipView) -> bool:
+async def is_confirmed(deps: HandoverDeps, ownership: OwnershipView) -> bool:
     """Whether a direct read finds the holder that was seen, and that is this server; raises `Unavailable`."""
-    found = await _state(agreed, ownership)
+    found = await _state(deps, ownership)
     return found is not None and ownership.holds and _is_as_seen(found, ownership)
 
 
-async def _state(agreed: HandoverDeps, ownership: OwnershipView) -> ServiceState | None:
+async def _state(deps: HandoverDeps, ownership: OwnershipView) -> ServiceState | None:
     """The state by a direct read; None where there is none that can be understood."""
-    entry = await agreed.reader.by_dn(ownership.service.below(names.STATE_RDN))
+    entry = await deps.reader.by_dn(ownership.service.below(names.STATE_RDN))
     found = None if entry is None else parsed(entry)[0]
     return found if isinstance(found, ServiceState) else None
 
@@ -149,12 +149,12 @@ def _is_as_seen(found: ServiceState, ownership: OwnershipView) -> bool:
     return known is not None and (found.holder, found.generation) == (known.holder, known.generation)
 
 
-async def _is_fenced(agreed: HandoverDeps, ownership: OwnershipView) -> bool:
+async def _is_fenced(deps: HandoverDeps, ownership: OwnershipView) -> bool:
     """Whether others may take this server for dead, also where its search has not brought that yet.
 
     Only one that was away can be: it was powered off. A holder that was made so since it came back was not.
     """
-    entry = await agreed.reader.by_dn(ownership.names[ownership.me])
+    entry = await deps.reader.by_dn(ownership.names[ownership.me])
     found = None if entry is None else parsed(entry)[0]
     return not isinstance(found, Server) or found.fenced
 
@@ -164,17 +164,17 @@ def lifetime_s(left_s: float) -> int:
     return int(left_s - RELEASE_MARGIN_S)
 
 
-async def still_chosen(agreed: HandoverDeps, ownership: OwnershipView, service: EntryUUID) -> str:
+async def still_chosen(deps: HandoverDeps, ownership: OwnershipView, service: EntryUUID) -> str:
     """Why a direct read finds that somebody may have to run the service yet; empty where nobody has.
 
     An active server of a cluster counts, whether or not it is a member: what is doubtful is kept. So does a link by the
     name that the service has now, where the search has not told that yet. Raises `Unavailable` when nothing is known.
     """
-    if not await is_unlinked(agreed.reader, ownership.me, service):
+    if not await is_unlinked(deps.reader, ownership.me, service):
         return "a direct read finds a link of this server"
-    entry = await agreed.reader.by_uuid(service)
+    entry = await deps.reader.by_uuid(service)
     names = {ownership.service, ownership.service if entry is None else entry.dn}
-    found = [each for name in names for each in await agreed.reader.linking_to(name)]
+    found = [each for name in names for each in await deps.reader.linking_to(name)]
     chosen = {str(each.dn): words for each in found if (words := _chooses(parsed(each)[0]))}
     return "; ".join(f"{dn} {words}" for dn, words in sorted(chosen.items()))
 

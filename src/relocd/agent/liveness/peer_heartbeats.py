@@ -47,13 +47,13 @@ class PeerHeartbeats:
     def __init__(self, reader: DirectoryReader, lease_s: float) -> None:
         self._reader = reader
         self._lease_s = lease_s
-        self._signs: dict[EntryUUID, HeartbeatSample] = {}
+        self._samples: dict[EntryUUID, HeartbeatSample] = {}
         self._locks: dict[EntryUUID, asyncio.Lock] = {}
 
-    async def sign(self, server: EntryUUID, dn: DN, not_before: float) -> HeartbeatSample | None:
+    async def sample(self, server: EntryUUID, dn: DN, not_before: float) -> HeartbeatSample | None:
         """The sign of a server from a read that is not older than `not_before`; None when it cannot be read now."""
         async with self._locks.setdefault(server, asyncio.Lock()):
-            known = self._signs.get(server)
+            known = self._samples.get(server)
             if known is not None and known.read_at >= not_before:
                 return known
             asked_at = time.monotonic()
@@ -61,8 +61,8 @@ class PeerHeartbeats:
                 entry = await self._reader.by_dn(dn.below(names.STATUS_RDN))
             except RelocdError:
                 return None
-            self._signs[server] = self._found(entry, known, asked_at)
-            return self._signs[server]
+            self._samples[server] = self._found(entry, known, asked_at)
+            return self._samples[server]
 
     def _found(self, entry: Entry | None, known: HeartbeatSample | None, asked_at: float) -> HeartbeatSample:
         heartbeat = _value(entry, names.HEARTBEAT)

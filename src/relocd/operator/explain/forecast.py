@@ -12,7 +12,7 @@ from typing import Final
 
 from relocd.election.observation import Eligible
 from relocd.election.rules import next_step
-from relocd.election.steps import Activate, DeleteLink, FailBack, Giving, Keep, Step, Stop
+from relocd.election.steps import Activate, DeleteLink, FailBack, Keep, Relinquish, Step, Stop
 from relocd.model.entries import EntryUUID
 from relocd.operator.explain.model import ServiceModel
 
@@ -56,7 +56,7 @@ def after(world: ServiceModel, act: Act) -> ServiceModel:
     if world.state is None:
         return world
     world = replace(world, state=step.applied(world.state), eligible=_linked(world.eligible, act))
-    return _up(world, me, runs=isinstance(step, Activate)) if isinstance(step, Activate | Stop | Giving) else world
+    return _up(world, me, runs=isinstance(step, Activate)) if isinstance(step, Activate | Stop | Relinquish) else world
 
 
 def _up(world: ServiceModel, server: EntryUUID, *, runs: bool) -> ServiceModel:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from relocd.agent.convergence.claims import Claims
-from relocd.agent.convergence.converge import converged, departed
+from relocd.agent.convergence.converge import converge, leave
 from relocd.model.host import UnitState
 from relocd.model.template_set import FileSpec, Role, UnitAction, UnitSpec
 from relocd.reconcile.desired import Footprint
@@ -188,18 +188,18 @@ class TestOutdatedFootprint:
         """A server on which the service `one` has it all."""
         found = FakeServer()
         found.sets.sets["none"] = NONE
-        await converged(found.host, goal("one", Role.ACTIVE, "192.0.2.10/24"), Footprint("one"))
+        await converge(found.host, goal("one", Role.ACTIVE, "192.0.2.10/24"), Footprint("one"))
         found.take_effects()
         return found
 
     async def test_nothing_of_it_goes_when_the_first_one_begins_anew(self, found):
-        report = await converged(found.host, self.TWO, self.LEFT)
+        report = await converge(found.host, self.TWO, self.LEFT)
         assert found.take_effects() == []
         assert all("one's here" in problem for problem in report.problems)
         assert len(report.problems) == 3
 
     async def test_nothing_of_it_goes_when_the_first_one_leaves(self, found):
-        report = await departed(found.host, self.TWO.id, self.LEFT, "no longer linked")
+        report = await leave(found.host, self.TWO.id, self.LEFT, "no longer linked")
         assert found.take_effects() == []
         assert (report.footprint, report.problems) == (None, ())
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from relocd.agent.convergence.execution import ExecContext, ServePermit, announce, carried_out, contested
+from relocd.agent.convergence.execution import ExecContext, ServePermit, announce, contested, execute
 from relocd.errors import Failed
 from relocd.model.host import UnitState
 from relocd.model.template_set import Command, Moment, UnitAction
@@ -46,9 +46,9 @@ def server():
     return found
 
 
-async def outcomes_of(server, actions, *, entering=True, warrant=None):
-    mandate = ExecContext("web", "a test", entering, warrant=warrant or ServePermit())
-    return await carried_out(server.host, actions, mandate)
+async def outcomes_of(server, actions, *, entering=True, permit=None):
+    context = ExecContext("web", "a test", entering, permit=permit or ServePermit())
+    return await execute(server.host, actions, context)
 
 
 def done(outcomes):
@@ -80,7 +80,7 @@ async def test_nothing_is_raised_after_an_early_unit_that_did_not_start(server):
 async def test_what_a_program_says_shows_no_secret(server, caplog):
     server.commands.failing.add("promote x")
     server.commands.said["promote x"] = "bind with top\tsecret\n failed\n"
-    (outcome,) = await carried_out(server.host, [RUN], ExecContext("web", "a test", secrets=("top\tsecret",)))
+    (outcome,) = await execute(server.host, [RUN], ExecContext("web", "a test", secrets=("top\tsecret",)))
     assert outcome.problem == "promote x: no end within 30 s: bind with ******** | failed"
     assert caplog.records[-1].fields["problem"] == outcome.problem
 
@@ -88,7 +88,7 @@ async def test_what_a_program_says_shows_no_secret(server, caplog):
 async def test_nothing_of_it_is_shown_where_the_secrets_are_not_known(server):
     server.units.stuck.add("web")
     server.units.said["web"] = "cannot log in with geheim"
-    (outcome,) = await carried_out(server.host, [STOP], ExecContext("web", "a test", secrets=None))
+    (outcome,) = await execute(server.host, [STOP], ExecContext("web", "a test", secrets=None))
     assert "geheim" not in outcome.problem
 
 
@@ -132,7 +132,7 @@ async def test_an_address_that_another_host_has_is_waited_for(server):
 
 async def test_with_a_warrant_that_is_too_old_nothing_is_raised_or_started(server):
     """The process may have hung since, and another server may serve by now."""
-    outcomes = await outcomes_of(server, ENTER, warrant=ServePermit(until=time.monotonic()))
+    outcomes = await outcomes_of(server, ENTER, permit=ServePermit(until=time.monotonic()))
     assert done(outcomes) == [INSTALL, PROBE]
     assert outcomes[-1].busy
     assert "what allowed it to be raised is too old by now" in outcomes[-1].problem
@@ -140,7 +140,7 @@ async def test_with_a_warrant_that_is_too_old_nothing_is_raised_or_started(serve
 
 
 async def test_an_address_is_raised_for_as_long_as_the_warrant_says(server):
-    await outcomes_of(server, [RAISE], warrant=ServePermit(lifetime_s=7))
+    await outcomes_of(server, [RAISE], permit=ServePermit(lifetime_s=7))
     await outcomes_of(server, [RAISE6])
     assert server.addresses.lifetimes == {V4: 7, V6: None}
 

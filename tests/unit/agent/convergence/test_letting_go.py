@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from relocd.agent.convergence.converge import converged, departed, let_go, prepared
+from relocd.agent.convergence.converge import converge, leave, release, stage
 from relocd.errors import Failed, Unavailable
 from relocd.model.host import UnitState
 from relocd.model.mode import Mode
@@ -38,7 +38,7 @@ def host():
 @pytest.fixture
 async def serving(host):
     """A server that runs the service, and its footprint."""
-    report = await converged(host.host, ACTIVE, Footprint("one"))
+    report = await converge(host.host, ACTIVE, Footprint("one"))
     host.take_effects()
     return host, report.footprint
 
@@ -56,7 +56,7 @@ class TestCopies:
     async def test_one_that_relocd_has_not_raised_keeps_the_service_here_untouched(self, serving, copy):
         found, footprint = serving
         found.addresses.there[copy] = False
-        report = await let_go(found.host, STANDBY, footprint, reached)
+        report = await release(found.host, STANDBY, footprint, reached)
         assert (found.take_effects(), report.footprint) == ([], footprint)
         assert f"ip address del {copy.address} dev {copy.interface}" in report.problems[0]
 
@@ -65,7 +65,7 @@ class TestCopies:
         found, footprint = serving
         other = placed("192.0.2.10/32", "eth1")
         found.addresses.there[other] = True
-        report = await departed(found.host, ACTIVE.id, footprint, "no longer linked")
+        report = await leave(found.host, ACTIVE.id, footprint, "no longer linked")
         assert (report.problems, found.addresses.there) == ((), {})
 
     async def test_one_that_appears_while_units_stop_is_seen_in_the_end(self, serving):
@@ -75,26 +75,26 @@ class TestCopies:
             if found.units.states["web"] is UnitState.INACTIVE:
                 found.addresses.there[placed("192.0.2.10/32", "lo")] = False
 
-        report = await let_go(found.host, STANDBY, footprint, another_is_added)
+        report = await release(found.host, STANDBY, footprint, another_is_added)
         assert "192.0.2.10/32 on lo is there" in report.problems[0]
 
     @pytest.mark.parametrize("copy", FOREIGN)
     async def test_a_server_with_one_is_not_ready(self, host, copy):
         host.addresses.there[copy] = False
         with pytest.raises(Failed, match=f"ip address del {copy.address} dev {copy.interface}"):
-            await prepared(host.host, ACTIVE, Footprint("one"))
+            await stage(host.host, ACTIVE, Footprint("one"))
 
 
 class TestReadiness:
     async def test_without_room_for_the_record_of_an_address_it_is_not_ready(self, host):
         host.addresses.unrecorded = True
         with pytest.raises(Failed, match="record cannot be written"):
-            await prepared(host.host, ACTIVE, Footprint("one"))
+            await stage(host.host, ACTIVE, Footprint("one"))
 
     async def test_without_room_for_the_record_of_a_unit_it_is_not_ready(self, host):
         host.units.unrecorded = {"web"}
         with pytest.raises(Failed, match="web: its record cannot be written"):
-            await prepared(host.host, ACTIVE, Footprint("one"))
+            await stage(host.host, ACTIVE, Footprint("one"))
 
 
 class TestUnits:
@@ -103,9 +103,9 @@ class TestUnits:
         """A set whose addresses go first has dropped them by then; that is what it asks for."""
         units = (UnitSpec("web"), UnitSpec("db"))
         host.sets.sets["web"] = template_set("web", units=units, first=first)
-        footprint = (await converged(host.host, ACTIVE, Footprint("one"))).footprint
+        footprint = (await converge(host.host, ACTIVE, Footprint("one"))).footprint
         host.units.stuck = {"db"}
-        report = await let_go(host.host, STANDBY, footprint, reached)
+        report = await release(host.host, STANDBY, footprint, reached)
         assert [type(action) for action in report.actions] == [DropAddress] * (first is First.ADDRESSES)
         assert (host.units.states["web"], report.broken) == (UnitState.ACTIVE, True)
 
@@ -113,7 +113,7 @@ class TestUnits:
         found, footprint = serving
         found.units.stuck = {"web"}
         found.units.fail_to = UnitState.FAILED
-        report = await let_go(found.host, STANDBY, footprint, reached)
+        report = await release(found.host, STANDBY, footprint, reached)
         assert [type(action) for action in report.actions] == [UseUnit, DropAddress]
         assert (report.problems, found.addresses.there) == ((), {})
 
@@ -122,7 +122,7 @@ class TestDirectory:
     async def test_nothing_is_stopped_when_it_could_not_be_told(self, serving):
         found, footprint = serving
         with pytest.raises(Unavailable):
-            await let_go(found.host, STANDBY, footprint, cut_off)
+            await release(found.host, STANDBY, footprint, cut_off)
         assert found.take_effects() == []
 
     async def test_that_was_cut_off_while_units_stopped_no_address_is_dropped(self, serving):
@@ -132,7 +132,7 @@ class TestDirectory:
             if found.units.states["web"] is UnitState.INACTIVE:
                 await cut_off()
 
-        report = await let_go(found.host, STANDBY, footprint, cut_off_by_then)
+        report = await release(found.host, STANDBY, footprint, cut_off_by_then)
         assert report.problems == ("no server answers",)
         assert found.addresses.there == {V4: True}
 

@@ -33,7 +33,7 @@ class Heart:
         self.directory = FakeDirectory(server("me"))
         self.record = FakeHeartbeatRecord()
         self.settings = settings
-        self.pulse = Heartbeat(self.directory.writer, settings, self.record)
+        self.heartbeat = Heartbeat(self.directory.writer, settings, self.record)
         self.said: dict[str, list[str]] = {}
         self.missed = self.changed = 0
 
@@ -58,10 +58,12 @@ class Heart:
 
     def restart(self) -> None:
         """Another agent begins, on the same machine and with what the first one has left."""
-        self.pulse = Heartbeat(self.directory.writer, self.settings, self.record)
+        self.heartbeat = Heartbeat(self.directory.writer, self.settings, self.record)
 
     def run(self) -> asyncio.Task[None]:
-        return asyncio.create_task(self.pulse.run(lambda: DN.parse(ME), lambda: self.said, self._miss, self._change))
+        return asyncio.create_task(
+            self.heartbeat.run(lambda: DN.parse(ME), lambda: self.said, self._miss, self._change)
+        )
 
     async def end(self, task: asyncio.Task[None]) -> None:
         task.cancel()
@@ -69,7 +71,7 @@ class Heart:
 
     def heard(self, entry: Entry, at_s: float) -> bool:
         """An entry comes back that the provider has stamped then; whether it confirms a heartbeat."""
-        return self.pulse.heard(replace(entry, csn=stamped(at_s)))
+        return self.heartbeat.heard(replace(entry, csn=stamped(at_s)))
 
     def _miss(self) -> None:
         self.missed += 1

@@ -38,8 +38,8 @@ class Court:
         self.heart = Heart()
         self.entries = [server("me", services=["web"]), service("web", **(attributes or ADDRESS)), NAMED]
         self.others = {name: server(name, services=["web"]) for name in ("twin", "third")}
-        vitals = PeerHeartbeats(self.heart.directory.reader, SETTINGS.lease_s)
-        self._witnesses = lambda: FailureDetector(self.server.host, vitals, self.heart.pulse, SETTINGS)
+        peers = PeerHeartbeats(self.heart.directory.reader, SETTINGS.lease_s)
+        self._witnesses = lambda: FailureDetector(self.server.host, peers, self.heart.heartbeat, SETTINGS)
 
     @property
     def now_s(self):
@@ -61,8 +61,8 @@ class Court:
         goal = found.wanted[goal_id(uuid_of("web"))]
         named = goal.ownership.names
         identity = next(uuid for uuid, dn in named.items() if dn.name == name)
-        testimony = await self._witnesses().heard(goal, [identity], seen_at, wire=wire)
-        return testimony.lives[identity], testimony.words, testimony.again_s
+        verdict = await self._witnesses().heard(goal, [identity], seen_at, wire=wire)
+        return verdict.lives[identity], verdict.words, verdict.again_s
 
     async def life(self, name="twin", **more):
         return (await self.asked(name, **more))[0]

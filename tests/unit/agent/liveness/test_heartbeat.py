@@ -38,7 +38,7 @@ class TestEntry:
         assert heart.value("relocActiveService") == ["cn=web"]
         assert (heart.value("relocLease"), heart.value("relocAgentVersion")) == (["10"], [__version__])
         assert len(heart.value("relocHeartbeat")) == 1
-        assert heart.pulse.problems == ()
+        assert heart.heartbeat.problems == ()
 
     async def test_the_next_one_replaces_what_it_says(self, heart):
         heart.said = {"relocActiveService": ["cn=web"], "relocProblem": ["a problem"]}
@@ -54,7 +54,7 @@ class TestEntry:
         task = heart.run()
         await until(lambda: heart.entry)
         heart.said = {"relocProblem": ["a problem"]}
-        heart.pulse.beat_soon()
+        heart.heartbeat.beat_soon()
         await until(lambda: heart.value("relocProblem"))
         await heart.end(task)
 
@@ -62,35 +62,35 @@ class TestEntry:
 class TestConfirmation:
     async def test_before_the_first_nobody_hears_of_this_server(self, heart, clock):
         await heart.beat()
-        assert not heart.pulse.has_begun
-        assert (heart.pulse.left_s(clock.now), heart.pulse.is_current(clock.now)) == (0.0, False)
-        assert heart.pulse.provider_now_s(clock.now) is None
+        assert not heart.heartbeat.has_begun
+        assert (heart.heartbeat.left_s(clock.now), heart.heartbeat.is_current(clock.now)) == (0.0, False)
+        assert heart.heartbeat.provider_now_s(clock.now) is None
 
     async def test_the_lease_counts_from_the_sending_and_not_from_the_coming_back(self, heart, clock):
         entry, sent_at = await heart.beat(), clock.now
         clock.now += 3
         assert heart.heard(entry, NOON)
-        assert heart.pulse.has_begun
-        assert heart.pulse.left_s(clock.now) == SETTINGS.lease_s - 3
-        assert heart.pulse.is_current(sent_at + 9.9)
-        assert not heart.pulse.is_current(sent_at + 10)
-        assert heart.pulse.left_s(sent_at + 20) == 0
+        assert heart.heartbeat.has_begun
+        assert heart.heartbeat.left_s(clock.now) == SETTINGS.lease_s - 3
+        assert heart.heartbeat.is_current(sent_at + 9.9)
+        assert not heart.heartbeat.is_current(sent_at + 10)
+        assert heart.heartbeat.left_s(sent_at + 20) == 0
 
     async def test_one_that_comes_back_after_its_lease_renews_nothing(self, heart, clock):
         entry = await heart.beat()
         clock.now += 11
         heart.heard(entry, NOON)
-        assert not heart.pulse.is_current(clock.now)
+        assert not heart.heartbeat.is_current(clock.now)
 
     async def test_one_that_this_agent_has_not_sent_confirms_nothing(self, heart):
         """An earlier run's, or what somebody else wrote."""
         await heart.beat()
         assert not heart.heard(status("me"), NOON)
-        assert not heart.pulse.has_begun
+        assert not heart.heartbeat.has_begun
 
     @pytest.mark.parametrize("csn", ["", "tomorrow"])
     async def test_one_without_the_time_of_a_provider_confirms_nothing(self, heart, csn):
-        assert not heart.pulse.heard(replace(await heart.beat(), csn=csn))
+        assert not heart.heartbeat.heard(replace(await heart.beat(), csn=csn))
 
     async def test_an_entry_without_a_heartbeat_confirms_nothing(self, heart):
         entry = await heart.beat()
@@ -101,23 +101,23 @@ class TestConfirmation:
         clock.now += 2
         second = await heart.beat()
         assert heart.heard(second, NOON)
-        left_s = heart.pulse.left_s(clock.now)
+        left_s = heart.heartbeat.left_s(clock.now)
         assert not heart.heard(second, NOON + 1)
         assert not heart.heard(first, NOON + 1)
-        assert heart.pulse.left_s(clock.now) == left_s
+        assert heart.heartbeat.left_s(clock.now) == left_s
 
     async def test_an_older_one_confirms_while_the_newer_is_on_its_way(self, heart, clock):
         first = await heart.beat()
         clock.now += 2
         second = await heart.beat()
         assert heart.heard(first, NOON)
-        assert heart.pulse.left_s(clock.now) == 8
+        assert heart.heartbeat.left_s(clock.now) == 8
         assert heart.heard(second, NOON)
-        assert heart.pulse.left_s(clock.now) == 10
+        assert heart.heartbeat.left_s(clock.now) == 10
 
     async def test_the_time_of_the_provider_goes_on_from_the_last_one_heard(self, heart, clock):
         heart.heard(await heart.beat(), NOON)
-        assert heart.pulse.provider_now_s(clock.now + 5) == pytest.approx(NOON + 5)
+        assert heart.heartbeat.provider_now_s(clock.now + 5) == pytest.approx(NOON + 5)
 
 
 class TestSteady:
@@ -125,41 +125,41 @@ class TestSteady:
 
     async def test_nothing_is_steady_before_the_first_heartbeat_is_back(self, heart, clock):
         await heart.beat()
-        assert not heart.pulse.is_steady(clock.now + 5, self.AFTER)
+        assert not heart.heartbeat.is_steady(clock.now + 5, self.AFTER)
 
     async def test_with_a_state_from_before_it_has_to_stand_for_half_a_lease(self, heart, clock):
         heart.heard(await heart.beat(), NOON)
-        assert not heart.pulse.is_steady(clock.now, self.BEFORE)
-        assert not heart.pulse.is_steady(clock.now + SETTINGS.steady_s, self.BEFORE)
-        assert heart.pulse.is_steady(clock.now + SETTINGS.steady_s + 0.1, self.BEFORE)
+        assert not heart.heartbeat.is_steady(clock.now, self.BEFORE)
+        assert not heart.heartbeat.is_steady(clock.now + SETTINGS.steady_s, self.BEFORE)
+        assert heart.heartbeat.is_steady(clock.now + SETTINGS.steady_s + 0.1, self.BEFORE)
 
     async def test_with_a_state_written_since_it_is_steady_at_once(self, heart, clock):
         """Whoever wrote that has seen this server alive."""
         heart.heard(await heart.beat(), NOON)
-        assert heart.pulse.is_steady(clock.now, self.AFTER)
+        assert heart.heartbeat.is_steady(clock.now, self.AFTER)
 
     async def test_it_is_not_once_the_lease_is_over(self, heart, clock):
         heart.heard(await heart.beat(), NOON)
-        assert not heart.pulse.is_steady(clock.now + 10, self.AFTER)
+        assert not heart.heartbeat.is_steady(clock.now + 10, self.AFTER)
 
     async def test_a_state_of_the_future_proves_nothing(self, heart, clock):
         """It was stamped at a provider whose clock is ahead, perhaps before this server was back."""
         heart.heard(await heart.beat(), NOON)
-        assert not heart.pulse.is_steady(clock.now, stamped(NOON + 7200))
-        assert heart.pulse.is_steady(clock.now + SETTINGS.steady_s + 0.1, stamped(NOON + 7200))
+        assert not heart.heartbeat.is_steady(clock.now, stamped(NOON + 7200))
+        assert heart.heartbeat.is_steady(clock.now + SETTINGS.steady_s + 0.1, stamped(NOON + 7200))
 
     async def test_renewed_in_time_it_stays_steady(self, heart, clock):
         heart.heard(await heart.beat(), NOON)
         clock.now += 9
         heart.heard(await heart.beat(), NOON + 9)
-        assert heart.pulse.is_steady(clock.now, self.BEFORE)
+        assert heart.heartbeat.is_steady(clock.now, self.BEFORE)
 
     async def test_missing_for_a_lease_it_begins_anew(self, heart, clock):
         heart.heard(await heart.beat(), NOON)
         clock.now += 11
         heart.heard(await heart.beat(), NOON + 11)
-        assert not heart.pulse.is_steady(clock.now, self.AFTER)
-        assert heart.pulse.is_steady(clock.now, stamped(NOON + 12))
+        assert not heart.heartbeat.is_steady(clock.now, self.AFTER)
+        assert heart.heartbeat.is_steady(clock.now, stamped(NOON + 12))
 
 
 class TestMissed:
@@ -173,7 +173,7 @@ class TestMissed:
         if comes_back:
             heart.heard(first, NOON)
         clock.now += seconds
-        heart.pulse.beat_soon()
+        heart.heartbeat.beat_soon()
         await until(lambda: heart.entry != first)
         await heart.end(task)
         return heart.missed
@@ -190,10 +190,10 @@ class TestMissed:
     async def test_one_that_could_not_be_written_is_not(self, heart, clock):
         heart.directory.writer.refusal = Unavailable("no server answers")
         task = heart.run()
-        await until(lambda: heart.pulse.problem)
+        await until(lambda: heart.heartbeat.problem)
         clock.now += 6
         heart.directory.writer.refusal = None
-        heart.pulse.beat_soon()
+        heart.heartbeat.beat_soon()
         await until(lambda: heart.entry)
         await heart.end(task)
         assert heart.missed == 0
@@ -205,24 +205,24 @@ class TestProblems:
         heart.directory.writer.refusal = error
         task = heart.run()
         await until(lambda: heart.changed == 1)
-        (problem,) = heart.pulse.problems
+        (problem,) = heart.heartbeat.problems
         assert str(problem) == (f"heartbeat: {error}; without a heartbeat this server takes over no exclusive service")
         heart.directory.writer.refusal = None
-        heart.pulse.beat_soon()
+        heart.heartbeat.beat_soon()
         await until(lambda: heart.changed == 2)
-        assert heart.pulse.problems == ()
+        assert heart.heartbeat.problems == ()
         await heart.end(task)
 
     async def test_a_server_without_an_entry_is_told(self, heart):
         heart.directory.delete(*heart.directory.model.entries)
         task = heart.run()
-        await until(lambda: heart.pulse.problem)
-        assert "does not exist" in heart.pulse.problem
+        await until(lambda: heart.heartbeat.problem)
+        assert "does not exist" in heart.heartbeat.problem
         await heart.end(task)
 
     async def test_one_whose_outcome_is_unknown_is_a_problem_and_counts_when_it_comes_back(self, heart, clock):
         heart.directory.writer.lost_answers = True
         entry = await heart.beat()
-        await until(lambda: heart.pulse.problem == "no answer")
+        await until(lambda: heart.heartbeat.problem == "no answer")
         assert heart.heard(entry, NOON)
-        assert heart.pulse.is_current(clock.now)
+        assert heart.heartbeat.is_current(clock.now)

@@ -12,19 +12,19 @@ from relocd.model.mode import Mode
 from relocd.model.settings import HandoverSettings
 from tests.support.fake_directory import FakeDirectory
 
-__all__ = ["agreement"]
+__all__ = ["handover_deps"]
 
 
-def agreement(host: Host, directory: FakeDirectory | None = None) -> HandoverDeps:
-    """The agreement of a server over a directory in memory."""
+def handover_deps(host: Host, directory: FakeDirectory | None = None) -> HandoverDeps:
+    """What the parts of the handover share, for a server over a directory in memory."""
     ways = (directory or FakeDirectory()).ways
     settings = HandoverSettings()
-    pulse = Heartbeat(ways.writer, settings, host.heartbeats)
+    heartbeat = Heartbeat(ways.writer, settings, host.heartbeats)
     return HandoverDeps(
         reader=ways.reader,
         writer=ways.writer,
-        pulse=pulse,
-        witnesses=FailureDetector(host, PeerHeartbeats(ways.reader, settings.lease_s), pulse, settings),
+        heartbeat=heartbeat,
+        detector=FailureDetector(host, PeerHeartbeats(ways.reader, settings.lease_s), heartbeat, settings),
         settings=settings,
         providers=lambda: 1,
         mode=lambda: Mode.NORMAL,
