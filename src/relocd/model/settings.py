@@ -46,11 +46,11 @@ LOCK_NAME: Final = "lock"
 """The lock that a running agent holds, beside its status."""
 
 
-_Pause = Annotated[float, "the wait between attempts, growing and with jitter"]
-_Retry = Annotated[float, "when what failed is tried again, doubling"]
+_Pause = Annotated[float, "the pause between attempts to connect; it grows and has jitter"]
+_Retry = Annotated[float, "the pause before something that failed is tried again; it doubles"]
 _Identity = Annotated[
     str,
-    'for `"simple"`; the password is the first line of the file, which others must not be able to read',
+    'for `"simple"`. The password is the first line of the file; others must not be able to read the file',
 ]
 _Certificate = Annotated[str, "the client certificate"]
 
@@ -60,7 +60,7 @@ class ServerSettings:
     """`[server]`: which entry of the directory is this machine."""
 
     dn: Annotated[str, "the entry of class `relocServer`"]
-    template_sets: Annotated[tuple[str, ...], "sets of scope `server` that are applied whatever is linked"] = ()
+    template_sets: Annotated[tuple[str, ...], "template sets of scope `server` that are always applied here"] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,20 +68,22 @@ class DirectorySettings:
     """`[directory]`: how to reach the directory."""
 
     uris: Annotated[tuple[str, ...], "tried in order: `ldap://`, `ldaps://`, `ldapi://`"]
-    base: Annotated[str, "where relocd's entries begin"]
+    base: Annotated[str, "the entry below which relocd's entries are"]
     bind: Annotated[
         Literal["anonymous", "simple", "external"],
-        '`"simple"` is by a password, `"external"` by the peer credentials of ldapi or the client certificate',
+        '`"simple"`: with a password; `"external"`: by the peer credentials of ldapi or the client certificate',
     ] = "anonymous"
     bind_dn: _Identity = ""
     password_file: _Identity = ""
     starttls: Annotated[bool, "protect `ldap://` by StartTLS"] = False
-    ca_file: Annotated[str, "what the server's certificate is checked against"] = ""
+    ca_file: Annotated[
+        str, "the authorities for the directory's certificate; empty: those of ldap.conf, or the system's"
+    ] = ""
     cert_file: _Certificate = ""
     key_file: _Certificate = ""
     connect_timeout_s: Annotated[float, "for making a connection"] = 3.0
     operation_timeout_s: Annotated[float, "for each bind, read and write"] = 5.0
-    silence_timeout_s: Annotated[float, "unacknowledged data for that long means that the connection is dead"] = 10.0
+    silence_timeout_s: Annotated[float, "a connection is dead if data stays unacknowledged for that long"] = 10.0
     retry_min_s: _Pause = 0.1
     retry_max_s: _Pause = 10.0
 
@@ -90,16 +92,16 @@ class DirectorySettings:
 class GuardSettings:
     """`[guards]`: what this server lets the directory and the template sets do; nothing by default."""
 
-    networks: Annotated[tuple[str, ...], "in which service addresses must lie"] = ()
-    units: Annotated[tuple[str, ...], "shell patterns of unit names"] = ()
-    folders: Annotated[tuple[str, ...], "below which the targets of files must lie"] = ()
+    networks: Annotated[tuple[str, ...], "service addresses must be in these networks"] = ()
+    units: Annotated[tuple[str, ...], "shell patterns of the units that may be started and stopped"] = ()
+    folders: Annotated[tuple[str, ...], "files may be written below these folders"] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class PathSettings:
     """`[paths]`: where things are on this server. What is in `state` outlives a boot, what is in `run` does not."""
 
-    template_sets: Annotated[tuple[str, ...], "folders in order of preference, before the shipped sets"] = (
+    template_sets: Annotated[tuple[str, ...], "folders with template sets, in order; the shipped sets come last"] = (
         "/etc/relocd/template-sets",
     )
     state: Annotated[str, "the ledger and the cache"] = "/var/lib/relocd"
@@ -110,10 +112,12 @@ class PathSettings:
 class WireSettings:
     """`[wire]`: asking for and announcing addresses."""
 
-    probes: Annotated[int, "how often ARP or ND asks before an exclusive service's address is raised; 0 for never"] = 3
-    probe_interval_ms: Annotated[float, "between two of them"] = 20.0
+    probes: Annotated[
+        int, "how often the agent asks for an address before it raises it for an exclusive service; 0: never"
+    ] = 3
+    probe_interval_ms: Annotated[float, "between two of these questions"] = 20.0
     announce_burst: Annotated[int, "announcements after an address was raised"] = 5
-    announce_refresh_s: Annotated[float, "and then every so often; 0 for never"] = 60.0
+    announce_refresh_s: Annotated[float, "the interval of further announcements; 0: none"] = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,15 +134,13 @@ class ScriptUnit:
 class UnitSettings:
     """`[units]`: the service manager."""
 
-    manager: Annotated[Literal["systemd", "script"], '`"script"` is for hosts and containers without systemd'] = (
-        "systemd"
-    )
+    manager: Annotated[Literal["systemd", "script"], '`"script"`: for hosts and containers without systemd'] = "systemd"
     timeout_s: Annotated[float, "for each start, stop and reload"] = 60.0
     poll_s: Annotated[float, "how often `script` units are asked for their status"] = 5.0
     script: Annotated[
         Mapping[str, ScriptUnit],
-        "argument lists that stand for the unit NAME; `status` exits 0 while it runs; without `status` it runs from a "
-        "start that succeeded to such a stop, without `reload` it is restarted",
+        "the commands for the unit NAME, as argument lists. `status` exits with 0 while it runs. Without `status` it "
+        "counts as running from a successful `start` to a successful `stop`; without `reload` it is restarted",
     ] = field(default_factory=dict)
 
 
@@ -147,10 +149,10 @@ class HandoverSettings:
     """`[handover]`: how servers agree on who runs an exclusive service; give every server the same."""
 
     lease_s: Annotated[
-        float, "a server whose heartbeat is older is silent; four heartbeats are written in that time"
+        float, "a server whose heartbeat is older is silent. Four heartbeats are written in that time"
     ] = 10.0
     settle_ms: Annotated[
-        float, "how long a candidacy stands before a takeover where the directory has several providers"
+        float, "how long a server stays candidate before it takes over, if the directory has several providers"
     ] = 100.0
 
     @property
@@ -181,25 +183,25 @@ class HandoverSettings:
 class AgentSettings:
     """`[agent]`: the pace of the agent."""
 
-    settle_ms: Annotated[float, "the least time between two convergences of one service; the first is immediate"] = (
-        100.0
-    )
+    settle_ms: Annotated[
+        float, "the least time between two convergences of one service. The first change is carried out at once"
+    ] = 100.0
     retry_min_s: _Retry = 1.0
     retry_max_s: _Retry = 60.0
     render_timeout_s: Annotated[float, "how long a template may take"] = 2.0
     spare_mib: Annotated[
         float,
-        "memory for entries that do not concern this server yet, so that they are here when they do",
+        "memory for entries that do not concern this server yet, so that they need not be read when they do",
     ] = 8.0
-    realtime_priority: Annotated[int, "real-time scheduling of the agent's own threads, 1 to 99; 0 for none"] = 1
+    realtime_priority: Annotated[int, "real-time scheduling of the agent's own threads, 1 to 99; 0: none"] = 1
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
         'or `"debug"`, `"warning"`, `"error"`',
     ] = "info"
     log_format: Annotated[
         LogFormat,
-        '`"text"` or `"json"` lines on standard error, or records in systemd\'s `"journal"`; '
-        '`"auto"`: the journal where systemd connects standard error with it, else text',
+        '`"text"` or `"json"`: lines on standard error; `"journal"`: records in systemd\'s journal; '
+        '`"auto"`: the journal if systemd has connected standard error with it, else text',
     ] = "auto"
 
 
@@ -207,7 +209,7 @@ class AgentSettings:
 class MetricsSettings:
     """`[metrics]`: figures for Prometheus."""
 
-    listen: Annotated[str, '`HOST:PORT` of their HTTP server, as in `"127.0.0.1:9815"`; none by default'] = ""
+    listen: Annotated[str, '`HOST:PORT` of the HTTP server, such as `"127.0.0.1:9815"`; empty: none'] = ""
 
 
 @dataclass(frozen=True, slots=True)
