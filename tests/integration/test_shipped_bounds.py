@@ -85,6 +85,14 @@ def test_every_shipped_set_declares_all_that_its_templates_read(name):
     assert not read or all(file.max_line for file in found.files)
 
 
+@pytest.mark.parametrize(
+    ("name", "whole"), [("chrony", 2046), ("dnsmasq", 1024), ("ldap-client", 2047), ("nginx", 4096)]
+)
+def test_no_line_may_have_more_bytes_than_its_program_reads_as_one(name, whole):
+    """Whatever the bounds of a parameter become: what is beyond them dnsmasq and libldap take for another line."""
+    assert all(file.max_line and file.max_line <= whole for file in shipped(name).files)
+
+
 EACH = pytest.mark.parametrize(
     ("name", "declared"), DECLARED, ids=lambda each: each if isinstance(each, str) else each.name
 )
