@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -144,10 +144,9 @@ class Worker:
         """Who may run the service, while addresses of it are here that one server only may have."""
         return _ownership(self.wanted) if self.raised else None
 
-    def _held(self) -> Iterator[HeldAddress]:
+    def _held(self) -> tuple[HeldAddress, ...]:
         left = self.footprint.addresses if self.footprint else ()
-        named = {placed.address.ip for placed in left} | {address.ip for address in self.intended}
-        return (each for each in self._host.addresses.held() if each.address.ip in named)
+        return copies((*self.intended, *(placed.address for placed in left)), self._host.addresses.held())
 
     @property
     def intended(self) -> tuple[ServiceAddress, ...]:

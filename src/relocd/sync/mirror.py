@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 from relocd.errors import Invalid
@@ -107,17 +108,13 @@ class Mirror:
     @property
     def providers(self) -> int:
         """How many providers have ever taken a write, by the cookie; 0 while none is known."""
-        try:
-            return len(SyncCookie.parse(self.cookie).csns) if self.cookie else 0
-        except Invalid:
-            return 0
+        cookie = _understood(self.cookie)
+        return 0 if cookie is None else len(cookie.csns)
 
     def ahead_s(self, csn: str) -> float:
         """How far the provider's known number is ahead of a change that it has stamped just now: see `SyncCookie`."""
-        try:
-            return SyncCookie.parse(self.cookie).ahead_s(csn) if self.cookie else 0.0
-        except Invalid:
-            return 0.0
+        cookie = _understood(self.cookie)
+        return 0.0 if cookie is None else cookie.ahead_s(csn)
 
     @property
     def missing(self) -> tuple[Record, ...]:
@@ -364,3 +361,12 @@ class Mirror:
         """
         known = None if self._me is None else self._content.get(self._me)
         return known or self._content.named(self._my_dn.key)
+
+
+@lru_cache(maxsize=4)
+def _understood(cookie: str) -> SyncCookie | None:
+    """The cookie of that value, which is asked for many times; None for one that says nothing."""
+    try:
+        return SyncCookie.parse(cookie)
+    except Invalid:
+        return None

@@ -31,6 +31,14 @@ def test_only_what_differs_is_news(fact):
     assert [made.apply(change) for change in told] == [True, False, True, False]
 
 
+def test_its_revision_counts_the_news():
+    made, revisions = AddressTable(), []
+    for change in (Change(LINK, gone=False), Change(LINK, gone=False), Change(LINK, gone=True)):
+        made.apply(change)
+        revisions.append(made.revision)
+    assert revisions == [1, 1, 2]
+
+
 def test_a_link_takes_its_addresses_with_it():
     made = picture(LINK, OTHER, assigned("192.0.2.1/24"), assigned("198.51.100.1/24", 3))
     made.apply(Change(LINK, gone=True))

@@ -43,6 +43,11 @@ class AddressRecord:
             raise Failed(f"{self._path}: cannot be read ({error.strerror}); correct that folder") from error
         self._names = self._written = frozenset(_entries(text))
 
+    @property
+    def all(self) -> frozenset[tuple[str, ServiceAddress]]:
+        """The interface and the address of every one that relocd has raised."""
+        return self._names
+
     def names(self, interface: str, address: ServiceAddress) -> bool:
         """Whether relocd has raised that address there."""
         return (interface, address) in self._names

@@ -57,7 +57,7 @@ class Change:
 
 
 class AddressTable:
-    """All links by index, and the addresses of each link.
+    """All links by index, and the addresses of each link; `revision` counts the news.
 
     `shows_protocols` says whether the kernel tells IFA_PROTO (Linux 5.18): it marks its own addresses too, that of
     `lo` first of all.
@@ -66,10 +66,16 @@ class AddressTable:
     def __init__(self) -> None:
         self.links: dict[int, Link] = {}
         self.shows_protocols = False
+        self.revision = 0
         self._assigned: dict[int, dict[ServiceAddress, Assigned]] = {}
 
     def apply(self, change: Change) -> bool:
         """Take in what the kernel told; returns whether that was news."""
+        news = self._note(change)
+        self.revision += news
+        return news
+
+    def _note(self, change: Change) -> bool:
         fact = change.fact
         if isinstance(fact, Assigned):
             self.shows_protocols = self.shows_protocols or fact.protocol is not None

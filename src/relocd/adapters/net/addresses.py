@@ -21,6 +21,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -46,6 +47,15 @@ _REREAD_S: Final = 0.01
 _WRITE_S: Final = 0.05
 
 
+@dataclass(frozen=True, slots=True)
+class _View:
+    """The interfaces and their addresses as the port gives them; `key` is what they were made from."""
+
+    key: object
+    interfaces: tuple[Interface, ...]
+    held: tuple[HeldAddress, ...]
+
+
 class NetlinkAddresses:
     """The addresses of the network namespace in which it was opened; `run` is the folder of the record."""
 
@@ -54,6 +64,7 @@ class NetlinkAddresses:
         self._socket = RouteSocket(self._hear, self._reread)
         self._picture = AddressTable()
         self._next_picture: AddressTable | None = None
+        self._view = _View(None, (), ())
         self._reading: asyncio.Task[None] | None = None
         self._lost_events = False
         self._news = asyncio.Event()
@@ -93,15 +104,11 @@ class NetlinkAddresses:
 
     def interfaces(self) -> Sequence[Interface]:
         """The interfaces by index, each with the addresses that are not ours."""
-        return tuple(self._interface(link) for _, link in sorted(self._picture.links.items()))
+        return self._known().interfaces
 
     def held(self) -> Sequence[HeldAddress]:
         """Every address of every interface."""
-        return tuple(
-            HeldAddress(link.name, each.address, self._is_ours(link, each))
-            for _, link in sorted(self._picture.links.items())
-            for each in self._picture.on(link)
-        )
+        return self._known().held
 
     def watch(self, changed: Callable[[], None]) -> None:
         """Call `changed` in the event loop after any change, also after one of ours."""
@@ -292,6 +299,19 @@ class NetlinkAddresses:
 
     def _is_ours(self, link: Link, assigned: Assigned) -> bool:
         return assigned.protocol == PROTOCOL or self._record.names(link.name, assigned.address)
+
+    def _known(self) -> _View:
+        """What picture and record say together; made anew only where one of them has changed, for it is asked often."""
+        key = (self._picture, self._picture.revision, self._record.all)
+        if self._view.key != key:
+            links = [link for _, link in sorted(self._picture.links.items())]
+            held = (
+                HeldAddress(link.name, each.address, self._is_ours(link, each))
+                for link in links
+                for each in self._picture.on(link)
+            )
+            self._view = _View(key, tuple(map(self._interface, links)), tuple(held))
+        return self._view
 
     def _interface(self, link: Link) -> Interface:
         own = tuple(each.address for each in self._picture.on(link) if not self._is_ours(link, each))
