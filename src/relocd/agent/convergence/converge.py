@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
+from relocd.agent.convergence.asked import asked
 from relocd.agent.convergence.execution import (
     Assured,
     ExecContext,
@@ -183,12 +184,14 @@ async def release(host: Host, goal: Goal, footprint: Footprint, assured: Assured
     foreign = foreign_copies(goal.addresses, host.addresses.held())
     if foreign:
         return Report(footprint, kept_here(foreign))
-    plan, _ = await asyncio.gather(make_plan(host, goal, footprint), assured())
+    async with asked(assured()) as assurance:
+        plan = await make_plan(host, goal, footprint)
+        urgent = [action for action in plan.actions if _stops(action)]
+        if urgent:
+            await _intend(host, goal.id, plan.intent)
+        await assurance
     if plan.desired is None:
         return Report(footprint, plan.problems)
-    urgent = [action for action in plan.actions if _stops(action)]
-    if urgent:
-        await _intend(host, goal.id, plan.intent)
     context = ExecContext(goal.name, goal.reason, secrets=goal.secrets, assured=assured)
     outcomes = await execute(host, urgent, context)
     left = () if problems_of(outcomes) else kept_here(copies(goal.addresses, host.addresses.held()))

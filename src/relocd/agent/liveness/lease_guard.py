@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
+from relocd.agent.convergence.asked import asked
 from relocd.agent.convergence.converge import Files, Report, Terms, converge
 from relocd.agent.convergence.execution import ServePermit
 from relocd.agent.convergence.host import Host
@@ -80,12 +81,8 @@ async def bring_up(host: Host, deps: HandoverDeps, round_: Round, *, probe: bool
 
     `files` are those of the active role where they are rendered already.
     """
-    asked = asyncio.create_task(_confirmed(deps, round_))
-    try:
-        return await _with(host, round_, lambda: asked, probe=probe, files=files)
-    finally:
-        asked.cancel()
-        await asyncio.gather(asked, return_exceptions=True)
+    async with asked(_confirmed(deps, round_)) as permit:
+        return await _with(host, round_, lambda: permit, probe=probe, files=files)
 
 
 async def _with(
