@@ -61,7 +61,7 @@ def content() -> str:
 def guarded_directory(folder: Path, **more: Any) -> Iterator[Slapd]:
     """A slapd under the shipped rules, and the trigger's password as a file in `folder`."""
     password_file(folder)
-    with Slapd(content=content(), database_lines=RULES, durable=False, **more) as slapd:
+    with Slapd(**{"content": content(), "database_lines": RULES, "durable": False} | more) as slapd:
         yield slapd
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.integration.orders_lab import access, environment, guarded_directory, links, seen
+from relocd.operator.following import PERIOD_S
+from tests.integration.orders_lab import RULES, TRIGGER, access, environment, guarded_directory, links, seen
 from tests.integration.test_status import state_ldif, status_ldif
 from tests.lab.deadline import until
 from tests.lab.slapd.ldif import server_dn, service_dn
@@ -27,9 +30,11 @@ def slapd(tmp_path: Path) -> Iterator[Slapd]:
 
 
 @contextmanager
-def following(slapd: Slapd, folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """The command, once it has linked node2 to web, which nobody holds."""
-    own = os.environ | environment(access(folder, slapd.uri, patience_s=2))
+def following(
+    slapd: Slapd, folder: Path, *arguments: str, others: tuple[str, ...] = ()
+) -> Iterator[subprocess.Popen[str]]:
+    """The command, once it has linked node2 to web, which nobody holds; `others` are further directories."""
+    own = os.environ | environment(access(folder, slapd.uri, *others, patience_s=2))
     argv = [RELOCD, *arguments, "--wait"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(argv, env=own, text=True, **pipes) as command:  # type: ignore[call-overload]
@@ -54,6 +59,58 @@ def test_it_ends_when_the_new_server_says_that_it_runs(slapd: Slapd, tmp_path: P
     assert (command.returncode, wrong) == (0, "")
     assert said.splitlines()[-2].endswith("web: node2 runs it, all cleaned up")
     assert said.splitlines()[-1].startswith("done in ")
+
+
+def operations(slapd: Slapd, kind: str) -> list[str]:
+    """The log's lines of one kind of operation by whoever has bound as the trigger."""
+    lines = slapd.log().splitlines()
+    bound = {found[1] for each in lines if (found := re.search(rf'(conn=\d+ )op=\d+ BIND dn="{TRIGGER}" method', each))}
+    return [each for each in lines if f" {kind}" in each and any(connection in each for connection in bound)]
+
+
+def test_it_is_one_session_that_decides_once_and_is_told_by_the_directory(tmp_path: Path) -> None:
+    with (
+        guarded_directory(tmp_path, log_level="stats") as slapd,
+        following(slapd, tmp_path, "move", "web", "node2") as command,
+    ):
+        until(lambda: operations(slapd, 'SRCH base="" scope=0'))  # it has heard nothing for a second
+        slapd.add(runs_there(slapd))
+        assert command.wait(20) == 0
+        assert len([each for each in operations(slapd, "BIND") if "method" in each]) == 1
+        assert len(operations(slapd, "MOD dn=")) == 1
+        assert len(operations(slapd, "SRCH base=")) == 13
+
+
+def test_without_a_push_it_asks_five_times_a_second_at_most(tmp_path: Path) -> None:
+    """Here the access rules hide `entryDN`, by which the push would find the entries."""
+    began = time.monotonic()
+    hidden = ["access to attrs=entryDN by * none", *RULES]
+    with (
+        guarded_directory(tmp_path, log_level="stats", database_lines=hidden) as slapd,
+        following(slapd, tmp_path, "move", "web", "node2") as command,
+    ):
+        until(lambda: len(polls(slapd)) > 5)
+        slapd.add(runs_there(slapd))
+        assert command.wait(20) == 0
+        rate = len(polls(slapd)) / (time.monotonic() - began)
+        assert rate <= 1 / PERIOD_S
+        assert len([each for each in operations(slapd, "BIND") if "method" in each]) == 1
+
+
+def polls(slapd: Slapd) -> list[str]:
+    """How often the status of node2 was read."""
+    return [each for each in operations(slapd, "SRCH base=") if f'"cn=status,{server_dn("node2")}"' in each]
+
+
+def test_a_directory_that_hangs_is_given_up_for_the_next_one(slapd: Slapd, tmp_path: Path) -> None:
+    with (
+        guarded_directory(tmp_path) as other,
+        following(slapd, tmp_path, "move", "web", "node2", others=(other.uri,)) as command,
+    ):
+        other.add(runs_there(slapd))
+        slapd.pause()
+        assert command.wait(20) == 0
+        slapd.resume()
 
 
 def test_a_directory_that_is_away_for_a_while_only_delays_the_news(slapd: Slapd, tmp_path: Path) -> None:

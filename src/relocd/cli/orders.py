@@ -132,17 +132,21 @@ def failover(*, server: str, access: Access, target: str, fenced: bool, manner: 
 
 
 def _do(access: Access, order: orders.Order, manner: _Manner) -> None:
-    """Print what was done, or for a dry run LDIF, in which everything else is a comment; then follow it."""
+    """Print what was done, and how the agents carry it out, or for a dry run LDIF in which all else is a comment."""
     if manner.dry_run:
         _show(orders.planned(access, order))
         return
-    follower = None if manner.wait_s is None else Follower(access, orders.planned(access, order).wishes, say)
-    move = orders.carried_out(access, order)
+    if manner.wait_s is None:
+        move = orders.carried_out(access, order)
+        _report(move)
+    else:
+        move = Follower(order, _report, say).run(access, manner.wait_s)
+    _raise(move)
+
+
+def _report(move: Move) -> None:
     for sentence in (*_remarks(move), *move.done):
         say(sentence)
-    if follower is not None and manner.wait_s is not None and move.wishes:
-        follower.follow(manner.wait_s)
-    _raise(move)
 
 
 def _show(move: Move) -> None:

@@ -24,7 +24,19 @@ from relocd.operator.change.preflight import Doubts, about_fence
 from relocd.operator.directory import Directory, equals, on_directory
 from relocd.operator.lookup import matching, one, scene_around, server_named, state_of, states, understood, viewed
 
-__all__ = ["Order", "activate", "carried_out", "failover", "fence", "link", "move", "planned", "unfence", "unlink"]
+__all__ = [
+    "Order",
+    "activate",
+    "carried_out",
+    "carry_out",
+    "failover",
+    "fence",
+    "link",
+    "move",
+    "planned",
+    "unfence",
+    "unlink",
+]
 
 Order = Callable[[Directory], Move]
 """What an order comes to in a directory as it is now."""
@@ -39,12 +51,14 @@ def planned(access: Access, order: Order) -> Move:
 
 def carried_out(access: Access, order: Order) -> Move:
     """Do it, and say what was done; raises as `planned`."""
-    return on_directory(access, lambda directory: _written(directory, order))
+    return on_directory(access, lambda directory: carry_out(directory, order))
 
 
-def _written(directory: Directory, order: Order) -> Move:
+def carry_out(directory: Directory, order: Order, before: Callable[[Move], None] = lambda _: None) -> Move:
+    """Decide and write in this session; `before` gets what is about to be written. Decides again after a conflict."""
     for _ in range(_ATTEMPTS):
         move = order(directory)
+        before(move)
         if all(isinstance(directory.modify(each), Done) for each in move.modifications):
             return move
     raise Failed(f"somebody else changed the same entries {_ATTEMPTS} times meanwhile; see relocd show, try again")

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from relocd.model import names
 from relocd.model.dn import DN
-from relocd.model.entries import Service, ServiceState
+from relocd.model.entries import Entry, Server, Service, ServiceState
 from relocd.model.mode import Mode
+from relocd.model.parse import parsed
 from relocd.operator.status.health import ServerRow
+from relocd.operator.status.server_status import sign
+from relocd.operator.status.view import now_of, server_view
 
-__all__ = ["End", "Progress", "Reading", "Watched", "problems_said", "progress"]
+__all__ = ["End", "Progress", "Reading", "Watched", "problems_said", "progress", "reading"]
 
 
 class End(Enum):
@@ -52,6 +57,27 @@ class Progress:
 
     text: str
     end: End | None = None
+
+
+def reading(watched: Watched, displacing: Iterable[DN], entries: Mapping[str, Entry], now_s: float) -> Reading:
+    """What entries, by their names (`DN.key`), say of a service; `displacing` are the services that displace it."""
+    state = _state(entries, watched.service.dn)
+    server = entries.get(watched.server.key)
+    status = entries.get(watched.server.below(names.STATUS_RDN).key)
+    value = parsed(server)[0] if server else None
+    seen = None
+    if isinstance(value, Server):
+        seen = server_view(value, sign(status) if status else None, now_of([status] if status else [], now_s))
+    held = (
+        dn.name for dn in displacing if (other := _state(entries, dn)) is not None and other.holder == watched.server
+    )
+    return Reading(state, seen, next(held, ""))
+
+
+def _state(entries: Mapping[str, Entry], service: DN) -> ServiceState | None:
+    entry = entries.get(service.below(names.STATE_RDN).key)
+    value = parsed(entry)[0] if entry else None
+    return value if isinstance(value, ServiceState) else None
 
 
 def progress(watched: Watched, reading: Reading) -> Progress:

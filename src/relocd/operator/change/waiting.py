@@ -1,99 +1,115 @@
-"""`--wait`: following an order in the directory until it has come true, by reading it again and again.
+"""`--wait`: an order is carried out, and then followed in the directory until the agents have done it.
 
-The agents of the servers and what they write are all there is to see, so a directory that falls silent meanwhile only
-delays the news: the next one is asked, and the first one again, until the time is over.
+All of that is one session: one connection and one bind. When the directory stops answering, the next one is asked, and
+the first one again, until the time is over; the order itself is not given again once it is written.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from relocd.errors import Failed, Unavailable
 from relocd.model import names
 from relocd.model.dn import DN
-from relocd.model.entries import Server, Service
+from relocd.model.entries import Service
 from relocd.model.parse import parsed
 from relocd.operator.access import Access
-from relocd.operator.change.changes import Wish
-from relocd.operator.change.progress import End, Reading, Watched, problems_said, progress
+from relocd.operator.change.changes import Move, Wish
+from relocd.operator.change.orders import Order, carry_out
+from relocd.operator.change.progress import End, Watched, problems_said, progress, reading
 from relocd.operator.directory import Directory, equals, on_directory
-from relocd.operator.lookup import matching, state_of, viewed
-from relocd.operator.status.health import ServerRow
+from relocd.operator.following import Entries, followed
+from relocd.operator.lookup import matching, state_of
 
 __all__ = ["Follower"]
 
-_EVERY_S: Final = 0.02
 _AGAIN_S: Final = 0.5
 
 
 class Follower:
-    """Follows wishes; made before the order is given, since it counts from there, in time and in generations.
+    """Carries out an order and follows it; `report` gets what was done, `tell` each line of progress."""
 
-    `tell` gets a line of progress. Raises as `on_directory` when no directory answers at the beginning.
-    """
-
-    def __init__(self, access: Access, wishes: Iterable[Wish], tell: Callable[[str], None]) -> None:
-        self._access = access
+    def __init__(self, order: Order, report: Callable[[Move], None], tell: Callable[[str], None]) -> None:
+        self._order = order
+        self._report = report
         self._tell = tell
+        self._move: Move | None = None
+        self._watched: dict[Wish, Watched] = {}
         self._said: dict[Watched, str] = {}
         self._problems: dict[Watched, str] = {}
-        self._watched = on_directory(access, lambda directory: _watched(directory, wishes))
         self._began = time.monotonic()
 
-    def follow(self, timeout_s: float) -> None:
-        """Return when all is done; raises `Failed` when something comes to nothing or the time is over.
+    def run(self, access: Access, timeout_s: float) -> Move:
+        """What was done, once the agents have done their part; raises as `orders.carried_out`.
 
-        `Unavailable` when the time is over and no directory answers.
+        `Failed` also when a service was given back or the time is over, `Unavailable` when the time is over and no
+        directory answers.
         """
         over_at = self._began + timeout_s
         while True:
             try:
-                on_directory(self._access, lambda directory: self._poll(directory, over_at))
+                return on_directory(access, lambda directory: self._in_session(directory, over_at))
             except Unavailable as error:
-                if time.monotonic() > over_at:
+                if self._move is None or time.monotonic() > over_at:
                     raise
                 self._say(f"{error}; asking again")
                 time.sleep(_AGAIN_S)
-            else:
-                self._tell(f"done in {self._ms()} ms")
-                return
 
-    def _poll(self, directory: Directory, over_at: float) -> None:
-        while True:
-            ends = [self._look(directory, each) for each in self._watched]
-            if all(end is not None for end in ends):
+    def _in_session(self, directory: Directory, over_at: float) -> Move:
+        if self._move is None:
+            self._move = carry_out(directory, self._order, lambda move: self._note(directory, move))
+            self._report(self._move)
+        if self._move.wishes:
+            self._follow(directory, over_at)
+            self._tell(f"done in {self._ms()} ms")
+        return self._move
+
+    def _note(self, directory: Directory, move: Move) -> None:
+        """Note where each service is before the order is written; the first time counts.
+
+        A service that is not there, to which a link leads all the same, cannot come true and is not followed.
+        """
+        for wish in move.wishes:
+            if wish not in self._watched and (watched := _watched(directory, wish)) is not None:
+                self._watched[wish] = watched
+
+    def _follow(self, directory: Directory, over_at: float) -> None:
+        watched = tuple(self._watched.values())
+        if not watched:
+            return
+        displacing = {each: _displacing(directory, each) for each in watched}
+        for entries in followed(directory, _concerned(displacing), watched[0].server):
+            ends = {each: self._end(each, displacing[each], entries) for each in watched}
+            if all(ends.values()):
                 break
             if time.monotonic() > over_at:
-                raise Failed(self._overdue(ends))
-            time.sleep(_EVERY_S)
-        if End.LOST in ends:
-            raise Failed(self._lost(ends))
+                raise Failed(self._overdue(each for each, end in ends.items() if end is None))
+        if lost := [each for each, end in ends.items() if end is End.LOST]:
+            raise Failed(self._lost(lost))
 
-    def _look(self, directory: Directory, watched: Watched) -> End | None:
-        """Read once, tell what is new, and say whether it has come to an end."""
-        reading = _reading(directory, watched)
-        if problems := problems_said(watched, reading):
+    def _end(self, watched: Watched, displacing: Iterable[DN], entries: Entries) -> End | None:
+        """Tell what is new, and return whether it has come to an end."""
+        now = reading(watched, displacing, entries, time.time())
+        if problems := problems_said(watched, now):
             self._problems[watched] = problems
-        now = progress(watched, reading)
-        if self._said.get(watched) != now.text:
-            self._said[watched] = now.text
+        found = progress(watched, now)
+        if self._said.get(watched) != found.text:
+            self._said[watched] = found.text
             self._say(self._about(watched))
-        return now.end
+        return found.end
 
     def _about(self, watched: Watched) -> str:
         return f"{watched.service.name}: {self._said[watched]}"
 
-    def _overdue(self, ends: Iterable[End | None]) -> str:
-        open_ = [self._about(each) for each, end in zip(self._watched, ends, strict=True) if end is None]
+    def _overdue(self, open_: Iterable[Watched]) -> str:
         after_s = time.monotonic() - self._began
-        return f"not done after {after_s:.0f} s, and the order stands: {'; '.join(open_)}"
+        return f"not done after {after_s:.0f} s, and the order stands: {'; '.join(map(self._about, open_))}"
 
-    def _lost(self, ends: Iterable[End | None]) -> str:
-        lost = [each for each, end in zip(self._watched, ends, strict=True) if end is End.LOST]
-        reasons = [self._problems.get(each, f"its log on {each.name} says why") for each in lost]
-        return "; ".join(f"{self._about(each)}: {why}" for each, why in zip(lost, reasons, strict=True))
+    def _lost(self, lost: Iterable[Watched]) -> str:
+        reasons = {each: self._problems.get(each, f"its log on {each.name} says why") for each in lost}
+        return "; ".join(f"{self._about(each)}: {why}" for each, why in reasons.items())
 
     def _say(self, text: str) -> None:
         self._tell(f"{self._ms():>6} ms  {text}")
@@ -102,35 +118,26 @@ class Follower:
         return round((time.monotonic() - self._began) * 1000)
 
 
-def _watched(directory: Directory, wishes: Iterable[Wish]) -> tuple[Watched, ...]:
-    """What is followed: a service that is not there, to which a link leads all the same, cannot come true."""
-    found: list[Watched] = []
-    for wish in wishes:
-        entry = directory.named(wish.service, matching(names.SERVICE_CLASS))
-        service = parsed(entry)[0] if entry else None
-        if isinstance(service, Service):
-            state = state_of(directory, wish.service)
-            found.append(Watched(service, wish.server, 0 if state is None else state.generation or 0))
-    return tuple(found)
+def _watched(directory: Directory, wish: Wish) -> Watched | None:
+    entry = directory.named(wish.service, matching(names.SERVICE_CLASS))
+    service = parsed(entry)[0] if entry else None
+    if not isinstance(service, Service):
+        return None
+    state = state_of(directory, wish.service)
+    return Watched(service, wish.server, 0 if state is None else state.generation or 0)
 
 
-def _reading(directory: Directory, watched: Watched) -> Reading:
-    state = state_of(directory, watched.service.dn)
-    seen = _seen(directory, watched.server)
-    held = state is not None and state.holder == watched.server
-    return Reading(state, seen, "" if held else _resting(directory, watched))
+def _displacing(directory: Directory, watched: Watched) -> tuple[DN, ...]:
+    """The services that displace this one from a server that holds them."""
+    found = directory.entries(matching(names.SERVICE_CLASS, equals(names.DISPLACES, watched.service.dn.text)), ("1.1",))
+    return tuple(each.dn for each in found)
 
 
-def _seen(directory: Directory, server: DN) -> ServerRow | None:
-    entry = directory.named(server, matching(names.SERVER_CLASS))
-    value = parsed(entry)[0] if entry else None
-    return viewed(directory, value) if isinstance(value, Server) else None
-
-
-def _resting(directory: Directory, watched: Watched) -> str:
-    """The service that displaces this one and that the new server holds."""
-    for each in directory.entries(matching(names.SERVICE_CLASS, equals(names.DISPLACES, watched.service.dn.text))):
-        state = state_of(directory, each.dn)
-        if state is not None and state.holder == watched.server:
-            return each.dn.name
-    return ""
+def _concerned(displacing: dict[Watched, tuple[DN, ...]]) -> Iterator[DN]:
+    """The names of all entries that tell how far the orders are, each once."""
+    found: dict[str, DN] = {}
+    for each, others in displacing.items():
+        states = (dn.below(names.STATE_RDN) for dn in (each.service.dn, *others))
+        for dn in (*states, each.server, each.server.below(names.STATUS_RDN)):
+            found.setdefault(dn.key, dn)
+    yield from found.values()
