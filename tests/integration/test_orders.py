@@ -209,7 +209,9 @@ class TestWhoIsMeant:
         assert has("node2", "fax", "web")(slapd)
 
     def test_a_server_that_runs_nothing_needs_nobody_to_take_over(self, slapd: Slapd, trigger: Access) -> None:
-        assert carried_out(trigger, orders.failover("node3", fenced=True)).already == ("node3 is chosen for nothing",)
+        assert carried_out(trigger, orders.failover("node3", fenced=True)).already == (
+            "node3 has no service to take over",
+        )
         assert fenced(slapd, "node3") == ["TRUE"]
 
     def test_a_failover_that_is_possible_in_part_is_done_in_part(self, slapd: Slapd, trigger: Access) -> None:

@@ -79,13 +79,13 @@ class TestCheck:
         held.add(server_ldif("node2", services=["web"]) + status_ldif("node2"))
         done = relocd(tmp_path, held.uri, "--check")
         assert done.returncode == 1
-        assert "WARNING: web: node2 is chosen and is not ready" in done.stdout
+        assert "WARNING: web: node2 is chosen, but not ready" in done.stdout
 
     def test_a_service_without_a_holder_is_critical(self, slapd: Slapd, tmp_path: Path) -> None:
         slapd.add(status_ldif("node1"))
         done = relocd(tmp_path, slapd.uri, "--check")
         assert done.returncode == 2
-        assert "CRITICAL: web: chosen on node1, and nobody holds it" in done.stdout
+        assert "CRITICAL: web: chosen on node1, but no server holds it" in done.stdout
 
     def test_a_holder_that_falls_silent_is_critical(self, slapd: Slapd, tmp_path: Path) -> None:
         """By the time at which slapd has taken its last heartbeat, against the lease that it declared."""

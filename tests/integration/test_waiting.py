@@ -57,7 +57,7 @@ def test_it_ends_when_the_new_server_says_that_it_runs(slapd: Slapd, tmp_path: P
         slapd.add(runs_there(slapd))
         said, wrong = command.communicate(timeout=20)
     assert (command.returncode, wrong) == (0, "")
-    assert said.splitlines()[-2].endswith("web: node2 runs it, all cleaned up")
+    assert said.splitlines()[-2].endswith("web: node2 runs it, and cleanup is done")
     assert said.splitlines()[-1].startswith("done in ")
 
 
@@ -117,7 +117,7 @@ def test_a_directory_that_is_away_for_a_while_only_delays_the_news(slapd: Slapd,
     with following(slapd, tmp_path, "link", "web", "node2") as command:
         assert command.stdout is not None
         lines = iter(command.stdout.readline, "")
-        assert next(line for line in lines if "nobody holds it; node2 has never been heard" in line)
+        assert next(line for line in lines if "no server holds it; node2 has never been heard" in line)
         slapd.stop()
         assert next(line for line in lines if "does not answer" in line)
         slapd.start()

@@ -33,10 +33,10 @@ def test_move_is_followed_until_all_is_cleaned_up(staged):
     done = relocd(stage, "move", "web", "node2", "--wait")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("node2 is linked to web\n")
-    assert "web: node2 runs it, all cleaned up\ndone in " in done.stdout
+    assert "web: node2 runs it, and cleanup is done\ndone in " in done.stdout
     assert is_settled(stage, "node2", 2)
     assert (stage.holders(), links(stage.slapd, "node1")) == (["node2"], frozenset())
-    assert "next: nothing, all rest" in relocd(stage, "explain", "web").stdout
+    assert "next: no change is due" in relocd(stage, "explain", "web").stdout
     again = relocd(stage, "move", "web", "node2", "--wait")
     assert again.returncode == 0
     assert again.stdout.startswith("node2 already holds web\n")
@@ -48,7 +48,10 @@ def test_move_to_a_server_whose_agent_is_down_says_so_and_takes_nothing(staged):
     done = relocd(stage, "move", "web", "node2", "--wait", "--timeout", "1")
     assert done.returncode == 1
     assert done.stdout.startswith("warning: node2 has never been heard")
-    assert "not done after 1 s, and the order stands: web: node1 holds it; node2 has never been heard" in done.stderr
+    assert (
+        "not done after 1 s, and the order stays in force: web: node1 holds it; node2 has never been heard"
+        in done.stderr
+    )
     assert is_settled(stage, "node1", 1)
     assert stage.holders() == ["node1"]
     assert stage.unit("node1", "web").runs
@@ -115,5 +118,5 @@ def test_other_orders_are_followed_the_same_way(staged, order):
     until(lambda: stage.stands("node1", "web") == "active")
     done = relocd(stage, *order, "--wait")
     assert done.returncode == 0, done.stderr
-    assert "node2 runs it, all cleaned up" in done.stdout
+    assert "node2 runs it, and cleanup is done" in done.stdout
     assert stage.holders() == ["node2"]

@@ -28,7 +28,7 @@ def give_order(status: Path, mode: Mode, timeout_s: float, progress: Callable[[s
     """
     if not agent_runs(status):
         raise Unavailable(
-            f"no agent runs on this server (nobody holds the lock beside {status}); start it: systemctl start relocd"
+            f"no agent runs on this server (no process holds the lock beside {status}); start it: systemctl start relocd"
         )
     try:
         aside = status.with_name(f".{MODE_NAME}.new")
@@ -67,7 +67,7 @@ def _services(status: Path) -> list[dict[str, Any]]:
 def _fate(name: str, after: dict[str, Any] | None) -> str:
     """What became of a service that this server held; without a link to it, since the next holder removes that."""
     if after is None:
-        return f"{name}: given to another server, which has removed the link of this one"
+        return f"{name}: handed over; the new holder has removed this server's link"
     if after.get("holder"):
         return f"{name}: {after['holder']} holds it now"
     return f"{name}: stopped, since no other server may run it"
@@ -82,6 +82,6 @@ def left_to_drain(status: dict[str, Any]) -> Iterator[str]:
 
 def _left(status: dict[str, Any] | None, mode: Mode) -> Iterator[str]:
     if status is None or status["mode"] != mode:
-        yield "the agent has not taken notice yet"
+        yield "the agent has not answered yet"
     elif mode is Mode.DRAINED:
         yield from left_to_drain(status)

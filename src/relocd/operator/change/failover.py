@@ -58,7 +58,7 @@ def failover(loss: Loss, target: ServerRow | None, *, fenced: bool) -> Move:
         return Move(problems=doubts.refusals)
     moved = sum((_moved(each) for each in taken), Move())
     if moved == Move():
-        moved = Move(already=(f"{lost.name} is chosen for nothing",))
+        moved = Move(already=(f"{lost.name} has no service to take over",))
     stays = tuple(f"{dn.name} stays on {name}, which holds it" for dn, name in loss.elsewhere.items())
     first = changes.fence(lost) if fenced else Move()
     return first + moved + Move(already=stays, warnings=doubts.warnings)

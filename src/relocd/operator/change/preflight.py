@@ -45,7 +45,9 @@ def about_lost(lost: ServerRow) -> Doubts:
     if lost.server.fenced or not lost.is_silent:
         return Doubts()
     name = lost.server.name
-    proved = f"others take over once its addresses do not answer either; if it is powered off: relocd fence {name}"
+    proved = (
+        f"other servers take over once its addresses stop answering, too; if it is powered off: relocd fence {name}"
+    )
     return Doubts(warnings=(f"{lost.silence}: {proved}",))
 
 
@@ -54,7 +56,7 @@ def about_fence(lost: ServerRow) -> Doubts:
     if lost.age_s is None or (lost.is_silent and not lost.is_of_the_future):
         return Doubts()
     heard = lost.silence if lost.is_of_the_future else f"{lost.server.name} was heard {lost.age_s:.1f} s ago"
-    return Doubts(warnings=(f"{heard}: two servers answer if it is not powered off",))
+    return Doubts(warnings=(f"{heard}: if it is not powered off, two servers will answer",))
 
 
 def takes_over(target: ServerRow) -> bool:
@@ -70,21 +72,21 @@ def proof(scene: ServiceView, server: EntryUUID) -> str:
     elif scene.service.addresses:
         ways.append(f"the addresses of {scene.service.name} do not answer either")
     if server in scene.seen:
-        ways.append(f"relocd fence {name} says that it is powered off")
+        ways.append(f"relocd fence {name} confirms that it is powered off")
     return ", or ".join(ways) or f"{name} has an entry again, or the state no longer names it"
 
 
 def _refusals(target: ServerRow) -> Iterator[str]:
     name = target.server.name
     if target.server.fenced:
-        yield f"{name} is fenced, said to be powered off; if it is not: relocd unfence {name}"
+        yield f"{name} is fenced, so it counts as powered off; if it is not: relocd unfence {name}"
     elif target.sign is not None and target.sign.mode != Mode.NORMAL and not target.is_silent:
-        yield f"{name} is {target.sign.mode} and takes nothing; on that server: relocd resume"
+        yield f"{name} is {target.sign.mode} and takes over nothing; run on that server: relocd resume"
 
 
 def _warnings(target: ServerRow, services: Iterable[str]) -> Iterator[str]:
     if target.is_silent:
-        yield f"{target.silence}: it takes nothing before its agent runs, and nothing is taken from who serves now"
+        yield f"{target.silence}: it takes over nothing until its agent runs, and the present holder keeps serving"
         return
     for service in services:
         for problem in target.problems_of(service):
@@ -94,13 +96,13 @@ def _warnings(target: ServerRow, services: Iterable[str]) -> Iterator[str]:
 def _obstacles(scene: ServiceView, target: EntryUUID) -> Iterator[str]:
     ownership, service = scene.ownership(target), scene.service.name
     if ownership.state is None:
-        yield f"the state of {service} cannot be understood, so nobody acts on it; see relocd show"
+        yield f"the state of {service} cannot be understood, so no agent acts on it; see relocd show"
         return
     if ownership.displaced_by is not None:
         yield f"{service} rests on {scene.name(target)} while {ownership.displaced_by} is there"
     holder, candidate = ownership.state.holder, ownership.state.candidate
     if candidate not in {None, target, holder}:
-        yield f"{scene.name(candidate or target)} is candidate for {service}, too; both are served in turn"
+        yield f"{scene.name(candidate or target)} is candidate for {service}, too; they take over one after the other"
     if holder in {None, target}:
         return
     yield from _about_holder(scene, holder or target)
@@ -113,4 +115,4 @@ def _about_holder(scene: ServiceView, holder: EntryUUID) -> Iterator[str]:
     elif scene.life(holder) is Life.SILENT:
         yield f"the holder {seen.silence}: others take over when {proof(scene, holder)}"
     elif seen.sign is not None and seen.sign.mode == Mode.PAUSED and not seen.is_silent:
-        yield f"the holder {name} is paused and hands nothing over; on that server: relocd resume"
+        yield f"the holder {name} is paused and hands nothing over; run on that server: relocd resume"

@@ -99,17 +99,19 @@ def _as_holder(watched: Watched, reading: Reading, state: ServiceState) -> Progr
         problems = problems_said(watched, reading)
         return Progress(f"{holds} and activates it{problems and f': {problems}'}")
     if state.previous is not None:
-        return Progress(f"{watched.name} runs it; cleaning up behind {state.previous.name}")
-    return Progress(f"{watched.name} runs it, all cleaned up", End.DONE)
+        return Progress(f"{watched.name} runs it and cleans up after {state.previous.name}")
+    return Progress(f"{watched.name} runs it, and cleanup is done", End.DONE)
 
 
 def _as_other(watched: Watched, reading: Reading, state: ServiceState | None) -> Progress:
     name, holder = watched.name, None if state is None else state.holder
     if state is not None and state.candidate == watched.server:
-        waits = "settles before it takes over" if holder is None else f"waits for {holder.name} to let go"
+        waits = (
+            "takes over when its candidacy has settled" if holder is None else f"waits for {holder.name} to release it"
+        )
         return Progress(f"{name} is ready and candidate, and {waits}")
     if holder is None or state is None:
-        return Progress(f"nobody holds it; {_why(watched, reading)}")
+        return Progress(f"no server holds it; {_why(watched, reading)}")
     if (state.generation or 0) >= watched.generation + 2 and not _is_linked(watched, reading):
         return Progress(f"{name} has given it back to {holder.name} (generation {state.generation})", End.LOST)
     return Progress(f"{holder.name} holds it; {_why(watched, reading)}")
@@ -129,7 +131,7 @@ def _why(watched: Watched, reading: Reading) -> str:
     if seen.sign.mode != Mode.NORMAL:
         return f"{name} is {seen.sign.mode}"
     problems = problems_said(watched, reading)
-    return f"{name} is not ready: {problems}" if problems else f"{name} has not said yet that it is ready"
+    return f"{name} is not ready: {problems}" if problems else f"{name} has not reported yet that it is ready"
 
 
 def problems_said(watched: Watched, reading: Reading) -> str:

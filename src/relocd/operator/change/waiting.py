@@ -105,7 +105,7 @@ class Follower:
 
     def _overdue(self, open_: Iterable[Watched]) -> str:
         after_s = time.monotonic() - self._began
-        return f"not done after {after_s:.0f} s, and the order stands: {'; '.join(map(self._about, open_))}"
+        return f"not done after {after_s:.0f} s, and the order stays in force: {'; '.join(map(self._about, open_))}"
 
     def _lost(self, lost: Iterable[Watched]) -> str:
         reasons = {each: self._problems.get(each, f"its log on {each.name} says why") for each in lost}

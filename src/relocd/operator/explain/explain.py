@@ -145,8 +145,8 @@ def _waits(scene: ServiceView, world: ServiceModel, server: EntryUUID) -> Iterat
 def _idle(seen: ServerRow) -> Iterator[str]:
     """Why the agent of a server does not act."""
     if seen.sign is None or seen.age_s is None:
-        yield "no agent was ever heard there"
+        yield "its agent has never been heard"
     elif seen.is_silent:
-        yield "it is silent: what its agent does, if it runs, nobody knows"
+        yield "it is silent, so what its agent does is unknown"
     elif seen.sign.mode == Mode.PAUSED:
-        yield "paused: it does nothing before relocd resume"
+        yield "paused: it changes nothing until relocd resume"

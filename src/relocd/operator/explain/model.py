@@ -18,10 +18,7 @@ from relocd.operator.status.health import ServerRow
 
 __all__ = ["ASSUMED", "ServiceModel", "world_of"]
 
-ASSUMED: Final = (
-    "what a server reports no problem of is ready there; its heartbeat is steady, a candidacy has settled; "
-    "nobody has asked the wire"
-)
+ASSUMED: Final = "a server that reports no problem is ready, its heartbeat is steady, and its candidacy has settled"
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ def as_text(told: Explanation) -> RenderableType:
 def _rest(told: Explanation) -> str:
     """Why nothing is next."""
     waiting = ", ".join(each.seen.server.name for each in told.stands if each.waits)
-    return f"nothing before that for which {waiting} waits" if waiting else "nothing, all rest"
+    return f"no change is due until {waiting} stops waiting" if waiting else "no change is due"
 
 
 def _indented(text: str) -> Padding:
@@ -80,10 +80,10 @@ def _linking(told: Explanation) -> Iterator[str]:
     """How a server gets it that nothing links to it, where at most one is linked."""
     service = told.scene.service
     if not told.stands:
-        yield f"no server is linked to it; it runs on one after relocd link {service.name} SERVER"
+        yield f"no server is linked to it; to run it on one: relocd link {service.name} SERVER"
     elif len(told.stands) == 1 and told.stands[0].part != "files only":
         word = "move" if service.exclusive else "link"
-        yield f"no other server is linked to it; it comes to one by relocd {word} {service.name} SERVER"
+        yield f"no other server is linked to it; to run it on another: relocd {word} {service.name} SERVER"
 
 
 def _server(scene: ServiceView, stand: Stand) -> Iterator[RenderableType]:
@@ -111,7 +111,7 @@ def _reasons(scene: ServiceView, stand: Stand) -> Iterator[str]:
     yield from (f"problem: {each}" for each in problems)
     if stand.way is not None:
         needs = "; and ".join(stand.way.needs)
-        yield f"comes here when: {needs}" if needs else "is on its way here"
+        yield f"comes here when: {needs}" if needs else "it is on its way here"
         if stand.way.acts:
             yield f"then: {_acts(scene, stand.way.acts)}"
 

@@ -118,23 +118,23 @@ def findings(seen: ServiceRow) -> Iterator[HealthFinding]:
     yield from _exclusive(seen) if seen.service.exclusive else _shared(seen)
     for server, word in seen.says.items():
         if word == "failed" and not (seen.service.exclusive and server == seen.holder):
-            yield HealthFinding(HealthLevel.WARNING, f"{server} says it has failed")
+            yield HealthFinding(HealthLevel.WARNING, f"{server} reports that it has failed")
 
 
 def _exclusive(seen: ServiceRow) -> Iterator[HealthFinding]:
     if seen.holder:
         yield from _held(seen)
     elif seen.chosen:
-        yield HealthFinding(HealthLevel.CRITICAL, f"chosen on {', '.join(seen.chosen)}, and nobody holds it")
+        yield HealthFinding(HealthLevel.CRITICAL, f"chosen on {', '.join(seen.chosen)}, but no server holds it")
     if seen.holder and seen.holder not in seen.chosen:
-        yield HealthFinding(HealthLevel.WARNING, f"{seen.holder} holds it and is not chosen")
+        yield HealthFinding(HealthLevel.WARNING, f"{seen.holder} holds it, but is not chosen")
     for server in seen.chosen:
         if server not in {seen.holder, seen.candidate, seen.previous}:
-            yield HealthFinding(HealthLevel.WARNING, f"{server} is chosen and is not ready")
+            yield HealthFinding(HealthLevel.WARNING, f"{server} is chosen, but not ready")
     if seen.candidate:
         yield HealthFinding(HealthLevel.WARNING, f"{seen.candidate} waits to take over")
     if seen.previous:
-        yield HealthFinding(HealthLevel.WARNING, f"{seen.previous} has handed over and is still named")
+        yield HealthFinding(HealthLevel.WARNING, f"{seen.previous} has handed over, but is still recorded as previous")
 
 
 def _held(seen: ServiceRow) -> Iterator[HealthFinding]:
@@ -142,14 +142,14 @@ def _held(seen: ServiceRow) -> Iterator[HealthFinding]:
     if word in _GONE:
         yield HealthFinding(grave, f"its holder {seen.holder} {_GONE[word]}")
     elif word == "failed":
-        yield HealthFinding(grave, f"its holder {seen.holder} says it has failed")
+        yield HealthFinding(grave, f"its holder {seen.holder} reports that it has failed")
     elif word in {"nothing", "standby"}:
-        yield HealthFinding(HealthLevel.WARNING, f"its holder {seen.holder} has not said yet that it runs")
+        yield HealthFinding(HealthLevel.WARNING, f"its holder {seen.holder} has not reported yet that it runs it")
 
 
 def _shared(seen: ServiceRow) -> Iterator[HealthFinding]:
     for server in seen.chosen:
         if seen.says[server] not in {"active", "failed"}:
             yield HealthFinding(
-                HealthLevel.WARNING, f"{server} {_GONE.get(seen.says[server], 'has not said yet that it runs')}"
+                HealthLevel.WARNING, f"{server} {_GONE.get(seen.says[server], 'has not reported yet that it runs it')}"
             )

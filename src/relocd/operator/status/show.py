@@ -48,7 +48,7 @@ def _run_json(run: Run) -> dict[str, str]:
 
 def show_overview(console: Console, view: Overview) -> None:
     """Print who runs what and what is wrong."""
-    table = _table("Services as the directory wishes them", "service", "addresses", "server", "role", "why")
+    table = _table("Services in the directory", "service", "addresses", "server", "role", "why")
     for service in view.services:
         addresses = "\n".join(str(address) for address in service.addresses)
         runs = [run for run in view.runs if run.service.uuid == service.uuid]
@@ -68,7 +68,7 @@ def is_troubled(status: dict[str, Any]) -> bool:
 def show_status(console: Console, status: dict[str, Any], *, runs: bool) -> None:
     """Print what the agent on this machine does, or did when it last wrote its status."""
     if not runs:
-        console.print(Text("No agent runs here; this is what the last one left:", style="bold red"))
+        console.print(Text("No agent runs here; the last one left this status:", style="bold red"))
     directory = status["directory"]
     console.print(
         Text(f"This server: {status['server']}, directory {directory['state']} since {_local(directory['since'])}"),

@@ -47,7 +47,7 @@ class TestToOne:
         assert "is no member of cn=pair" in move.problems[0]
 
     def test_of_a_server_that_is_chosen_for_nothing_says_so(self) -> None:
-        assert failover(Loss(seen(server("a"))), B, fenced=False) == Move(already=("a is chosen for nothing",))
+        assert failover(Loss(seen(server("a"))), B, fenced=False) == Move(already=("a has no service to take over",))
 
     def test_to_itself_is_refused(self) -> None:
         with pytest.raises(Invalid, match="--to"):

@@ -100,7 +100,7 @@ def test_is_refused(found: list[Entry], more: dict[str, str], word: str) -> None
 @pytest.mark.parametrize(
     ("found", "more", "word"),
     [
-        pytest.param([*HELD, B], {}, "b has never been heard: it takes nothing", id="never heard"),
+        pytest.param([*HELD, B], {}, "b has never been heard: it takes over nothing", id="never heard"),
         pytest.param([*HELD, B, heard("b", lease="0.5")], {}, "b is silent for 1 s", id="silent"),
         pytest.param([*HELD, B, heard("b", relocProblem="web: no set x")], {}, "b says of web: no set x", id="unready"),
         pytest.param(

@@ -42,21 +42,21 @@ def at(holder: str | None, generation: int, **more: str) -> Entry:
 @pytest.mark.parametrize(
     ("state", "status", "text"),
     [
-        (at("a", 3), says(), "a holds it; b has not said yet that it is ready"),
-        (None, says(), "nobody holds it; b has not said yet that it is ready"),
+        (at("a", 3), says(), "a holds it; b has not reported yet that it is ready"),
+        (None, says(), "no server holds it; b has not reported yet that it is ready"),
         (at("a", 3), None, "a holds it; b has never been heard: its agent does not run"),
         (at("a", 3), says(lease="0.5"), "a holds it; b is silent for 1 s (lease 0.5 s): its agent does not run"),
         (at("a", 3), says(relocMode="paused"), "a holds it; b is paused"),
         (at("a", 3), says(relocProblem="web: no unit u"), "a holds it; b is not ready: no unit u"),
-        (at("a", 3), says(relocProblem="fax: no unit u"), "a holds it; b has not said yet that it is ready"),
-        (at("a", 3, candidate="b"), says(), "b is ready and candidate, and waits for a to let go"),
-        (at(None, 3, candidate="b"), says(), "b is ready and candidate, and settles before it takes over"),
+        (at("a", 3), says(relocProblem="fax: no unit u"), "a holds it; b has not reported yet that it is ready"),
+        (at("a", 3, candidate="b"), says(), "b is ready and candidate, and waits for a to release it"),
+        (at(None, 3, candidate="b"), says(), "b is ready and candidate, and takes over when its candidacy has settled"),
         (at("b", 4, previous="a"), says("Standby", 4), "b holds it (generation 4) and activates it"),
         (at("b", 4, previous="a"), says("Active", 2), "b holds it (generation 4) and activates it"),
         (at("b", 4), says(relocProblem="web: slow"), "b holds it (generation 4) and activates it: slow"),
-        (at("b", 4, previous="a"), says("Active", 4), "b runs it; cleaning up behind a"),
+        (at("b", 4, previous="a"), says("Active", 4), "b runs it and cleans up after a"),
         (at("b", 4), says("Active", 4, lease="0.5"), "b holds it (generation 4) and activates it"),
-        (at("c", 5), says(), "c holds it; b has not said yet that it is ready"),
+        (at("c", 5), says(), "c holds it; b has not reported yet that it is ready"),
     ],
 )
 def test_is_under_way(state: Entry | None, status: Entry | None, text: str) -> None:
@@ -67,7 +67,7 @@ def test_is_under_way(state: Entry | None, status: Entry | None, text: str) -> N
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({"state": at("b", 4), "status": says("Active", 4)}, Progress("b runs it, all cleaned up", End.DONE)),
+        ({"state": at("b", 4), "status": says("Active", 4)}, Progress("b runs it, and cleanup is done", End.DONE)),
         ({"state": at("a", 3), "resting": "prime"}, Progress("rests on b while prime is there", End.DONE)),
         (
             {"state": at("a", 5), "server": entries.server("b"), "status": says()},

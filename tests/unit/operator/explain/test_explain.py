@@ -119,7 +119,7 @@ def test_a_stop_at_the_end_of_the_lease_follows_from_no_rule() -> None:
         ),
         pytest.param(
             [*A_SILENT, LINKED, heard("b"), state()],
-            "the addresses of web do not answer either, or relocd fence a says that it is powered off",
+            "the addresses of web do not answer either, or relocd fence a confirms that it is powered off",
             id="the holder is silent",
         ),
         pytest.param(
@@ -212,11 +212,11 @@ def test_a_state_that_cannot_be_understood_is_unknown_to_all() -> None:
 @pytest.mark.parametrize(
     ("found", "more", "expected"),
     [
-        ([*A_SILENT], {"relocAddress": (), "relocExclusive": "TRUE"}, "relocd fence a says that it is powered off"),
+        ([*A_SILENT], {"relocAddress": (), "relocExclusive": "TRUE"}, "relocd fence a confirms that it is powered off"),
         (
             [*A_SILENT],
             {"relocIsolation": "release"},
-            "a has been silent for its lease while they watched, or relocd fence a says that it is powered off",
+            "a has been silent for its lease while they watched, or relocd fence a confirms that it is powered off",
         ),
         ([], {}, "the addresses of web do not answer either"),
     ],
@@ -237,16 +237,16 @@ class TestShown:
             "no rule: not chosen",
             "comes here when: relocd move web b",
             "a stops it and hands over to b (R6)",
-            "next: nothing, all rest",
+            "next: no change is due",
         ):
             assert words in shown
 
     @pytest.mark.parametrize(
         ("found", "more", "expected"),
         [
-            ([], {}, "no server is linked to it; it runs on one after relocd link web SERVER"),
-            (HELD, {}, "no other server is linked to it; it comes to one by relocd move web SERVER"),
-            (HELD, {"relocExclusive": "FALSE"}, "no other server is linked to it; it comes to one by relocd link"),
+            ([], {}, "no server is linked to it; to run it on one: relocd link web SERVER"),
+            (HELD, {}, "no other server is linked to it; to run it on another: relocd move web SERVER"),
+            (HELD, {"relocExclusive": "FALSE"}, "no other server is linked to it; to run it on another: relocd link"),
             ([*HELD, LINKED], {}, None),
         ],
         ids=["none", "one", "one of a shared service", "two"],

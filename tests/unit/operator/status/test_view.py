@@ -60,7 +60,7 @@ class TestExclusive:
                 [A, heard("a"), entries.state("web")],
                 1,
                 HealthLevel.CRITICAL,
-                ["chosen on a, and nobody holds it", "a is chosen and is not ready"],
+                ["chosen on a, but no server holds it", "a is chosen, but not ready"],
                 id="no holder",
             ),
             pytest.param(
@@ -99,14 +99,14 @@ class TestExclusive:
                 [B, heard("b"), entries.state("web", holder="b")],
                 11,
                 HealthLevel.WARNING,
-                ["its holder b is silent", "b holds it and is not chosen"],
+                ["its holder b is silent", "b holds it, but is not chosen"],
                 id="silent, and nobody shall run it",
             ),
             pytest.param(
                 [A, heard("a", failed="web"), entries.state("web", holder="a")],
                 1,
                 HealthLevel.CRITICAL,
-                ["its holder a says it has failed"],
+                ["its holder a reports that it has failed"],
                 id="holder failed",
             ),
             pytest.param(
@@ -117,21 +117,21 @@ class TestExclusive:
                 ],
                 1,
                 HealthLevel.WARNING,
-                ["b is chosen and is not ready", "b says it has failed"],
+                ["b is chosen, but not ready", "b reports that it has failed"],
                 id="another failed",
             ),
             pytest.param(
                 [A, heard("a"), entries.state("web", holder="a")],
                 1,
                 HealthLevel.WARNING,
-                ["its holder a has not said yet that it runs"],
+                ["its holder a has not reported yet that it runs it"],
                 id="holder says nothing",
             ),
             pytest.param(
                 [*BOTH, heard("a", active="web"), heard("b"), entries.state("web", holder="a")],
                 1,
                 HealthLevel.WARNING,
-                ["b is chosen and is not ready"],
+                ["b is chosen, but not ready"],
                 id="not ready",
             ),
             pytest.param(
@@ -152,7 +152,7 @@ class TestExclusive:
                 [A, B, heard("a", active="web"), heard("b"), entries.state("web", holder="a", previous="b")],
                 1,
                 HealthLevel.WARNING,
-                ["b has handed over and is still named"],
+                ["b has handed over, but is still recorded as previous"],
                 id="previous",
             ),
         ],
@@ -190,9 +190,9 @@ class TestExclusive:
     ("found", "age_s", "expected"),
     [
         pytest.param([heard("a", active="web")], 1, [], id="runs"),
-        pytest.param([heard("a")], 1, ["a has not said yet that it runs"], id="says nothing"),
+        pytest.param([heard("a")], 1, ["a has not reported yet that it runs it"], id="says nothing"),
         pytest.param([heard("a", active="web")], 11, ["a is silent"], id="silent"),
-        pytest.param([heard("a", failed="web")], 1, ["a says it has failed"], id="failed"),
+        pytest.param([heard("a", failed="web")], 1, ["a reports that it has failed"], id="failed"),
     ],
 )
 def test_a_shared_service_never_is_critical(found: list[Entry], age_s: float, expected: list[str]) -> None:
@@ -287,7 +287,7 @@ class TestShown:
             entries.server("b", services=["x"]),
         )
         line = check_line(whole)
-        assert line.startswith("RELOCD CRITICAL: web: chosen on a, and nobody holds it; ")
+        assert line.startswith("RELOCD CRITICAL: web: chosen on a, but no server holds it; ")
         assert line.endswith(" | services=1 critical=1 warning=0 servers=2 silent=1")
         assert line.count("|") == 1
         assert "\n" not in line
