@@ -13,7 +13,7 @@ from pathlib import Path
 import ldap
 import pytest
 
-from relocd.doctor.directory.run import agent_access, look
+from relocd.doctor.directory.run import agent_access, examine
 from relocd.doctor.finding import Level
 from relocd.model.dn import DN
 from relocd.model.settings import DirectorySettings
@@ -60,8 +60,8 @@ class Other(Slapd):
 def seen(slapd: Slapd, folder: Path, *, who: str = NODE1, uri: str = "") -> list[tuple[str, Level, str, str]]:
     """All findings; the heartbeats are written just before, so that their age is that of the test."""
     password_file(folder)
-    looked = look(access(folder, uri or slapd.ldapi_uri, who=who), DN.parse(NODE1))
-    return [(each.check, each.level, each.what, each.advice) for some in looked.findings.values() for each in some]
+    result = examine(access(folder, uri or slapd.ldapi_uri, who=who), DN.parse(NODE1))
+    return [(each.check, each.level, each.what, each.advice) for some in result.findings.values() for each in some]
 
 
 def trouble(slapd: Slapd, folder: Path, **how: str) -> list[tuple[str, Level, str, str]]:
@@ -131,8 +131,8 @@ def test_a_base_below_the_suffix_is_judged_by_the_change_numbers_of_its_database
 
 def test_who_is_shown_nothing_is_not_told_to_repair_what_he_cannot_see(tmp_path):
     with started() as slapd:
-        looked = look(Access((beating(slapd).uri,), SUFFIX), None)
-        (found,) = (each for each in looked.findings[slapd.uri] if each.level in TROUBLE)
+        result = examine(Access((beating(slapd).uri,), SUFFIX), None)
+        (found,) = (each for each in result.findings[slapd.uri] if each.level in TROUBLE)
         assert found.check == "entries"
         assert "--bind-dn" in found.what
 
@@ -221,7 +221,7 @@ def test_an_identity_by_certificate_is_that_of_the_agent(tmp_path):
         own = DirectorySettings(
             (slapd.ldaps_uri,), SUFFIX, "external", ca_file=str(certificates.ca), cert_file=certificate, key_file=key
         )
-        (found,) = look(agent_access(own), DN.parse(NODE1)).findings.values()
+        (found,) = examine(agent_access(own), DN.parse(NODE1)).findings.values()
         assert [each.level for each in found if each.check == "access"] == [Level.OK]
 
 

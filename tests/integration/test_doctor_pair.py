@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from relocd.doctor.directory.run import look
+from relocd.doctor.directory.run import examine
 from relocd.doctor.finding import Level
 from relocd.model.dn import DN
 from tests.integration.acl_lab import server_ldif
@@ -32,10 +32,10 @@ def pair(tmp_path):
 
 
 def findings(pair, folder):
-    looked = look(
+    result = examine(
         access(folder, *(each.ldapi_uri for each in pair), who=server_dn("node1")), DN.parse(server_dn("node1"))
     )
-    return [(subject, each) for subject, some in looked.findings.items() for each in some]
+    return [(subject, each) for subject, some in result.findings.items() for each in some]
 
 
 def test_both_nodes_are_ok_and_know_the_same(pair, tmp_path):
@@ -49,8 +49,8 @@ def test_both_nodes_are_ok_and_know_the_same(pair, tmp_path):
 
 def test_one_look_at_this_node_names_the_peer_that_knows_other_changes(pair, tmp_path):
     first, _ = pair
-    looked = look(access(tmp_path, first.ldapi_uri, who=server_dn("node1")), DN.parse(server_dn("node1")))
-    (among,) = looked.findings["all directories"]
+    result = examine(access(tmp_path, first.ldapi_uri, who=server_dn("node1")), DN.parse(server_dn("node1")))
+    (among,) = result.findings["all directories"]
     assert among.what == "2 directories know the same changes of 2 providers"
 
 

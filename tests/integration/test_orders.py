@@ -19,7 +19,7 @@ from relocd.operator.access import Access
 from relocd.operator.change import orders
 from relocd.operator.change.orders import carried_out, planned
 from relocd.operator.directory import on_directory
-from relocd.operator.lookup import scene_with_past
+from relocd.operator.lookup import service_view_with_past
 from tests.integration.orders_lab import (
     READER,
     TRIGGER,
@@ -137,9 +137,9 @@ def test_who_gave_a_service_back_is_seen_although_no_link_leads_there(slapd: Sla
     slapd.add(status_ldif("node3"))
     status = f"dn: cn=status,{server_dn('node3')}\nchangetype: modify\nadd: relocProblem\nrelocProblem: "
     slapd.modify(f"{status}web: given back at noon: why\n")
-    seen = on_directory(trigger, lambda directory: scene_with_past(directory, "web")).seen
+    seen = on_directory(trigger, lambda directory: service_view_with_past(directory, "web")).seen
     assert {each.server.name for each in seen.values()} == {"node1", "node3"}
-    seen = on_directory(trigger, lambda directory: scene_with_past(directory, "fax")).seen
+    seen = on_directory(trigger, lambda directory: service_view_with_past(directory, "fax")).seen
     assert {each.server.name for each in seen.values()} == {"node1", "node2"}
 
 
@@ -295,8 +295,8 @@ class TestTwoAtOnce:
             except Exception as error:  # noqa: BLE001 - shown by the assertion
                 failures.append(error)
 
-        wishes = [orders.link("web", "node2"), orders.link("mail", "node2"), orders.failover("node1")] * 2
-        threads = [threading.Thread(target=work, args=(each,)) for each in wishes]
+        placements = [orders.link("web", "node2"), orders.link("mail", "node2"), orders.failover("node1")] * 2
+        threads = [threading.Thread(target=work, args=(each,)) for each in placements]
         for thread in threads:
             thread.start()
         for thread in threads:

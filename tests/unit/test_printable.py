@@ -28,7 +28,7 @@ from relocd.openldap.changes import AddEntry
 from relocd.openldap.changes import ldif as slapd_ldif
 from relocd.operator.change import changes
 from relocd.operator.explain.explain import explanation
-from relocd.operator.explain.service_view import scene_of
+from relocd.operator.explain.service_view import service_view
 from relocd.operator.explain.text import as_json as explained_json
 from relocd.operator.explain.text import as_text
 from relocd.operator.status.overview import overview
@@ -88,7 +88,7 @@ def test_a_line_is_printable_and_printable_text_is_not_changed(text: str) -> Non
 
 def explained() -> RenderableType:
     found = directory()
-    return as_text(explanation(scene_of(found[0].dn, found, START + 1)))
+    return as_text(explanation(service_view(found[0].dn, found, START + 1)))
 
 
 @pytest.mark.parametrize("width", ["1", "80", "2000"])
@@ -125,7 +125,7 @@ def test_json_is_json_whatever_is_in_the_directory(capsys: pytest.CaptureFixture
     found = directory()
     for value in (
         as_json(view(found, START + 1)),
-        explained_json(explanation(scene_of(found[0].dn, found, START + 1))),
+        explained_json(explanation(service_view(found[0].dn, found, START + 1))),
         overview_json(overview(found)),
     ):
         print_json(value)

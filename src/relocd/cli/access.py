@@ -18,7 +18,7 @@ from relocd.model.dn import DN
 from relocd.model.settings import DEFAULT_CONFIG
 from relocd.model.uri import DirectoryUri
 from relocd.operator.access import Access
-from relocd.operator.agent_access import with_agents_way
+from relocd.operator.agent_access import with_agent_access
 
 __all__ = ["OPTIONS", "access_so_far", "dn_given", "with_access", "with_given_access"]
 
@@ -113,7 +113,7 @@ def with_access(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(command)
     def reaching(access: Access, **given: Any) -> Any:
-        return command(access=with_agents_way(access, _configuration()), **given)
+        return command(access=with_agent_access(access, _configuration()), **given)
 
     return with_given_access(reaching)
 
@@ -121,7 +121,7 @@ def with_access(command: Callable[..., Any]) -> Callable[..., Any]:
 def access_so_far(given: Mapping[str, Any], patience_s: int) -> Access:
     """The access of a line that is not complete yet: `given` has what click made of its options and the environment."""
     access = _access(**{name: given.get(name) for name in OPTIONS})
-    return replace(with_agents_way(access, _configuration()), timeout_s=patience_s)
+    return replace(with_agent_access(access, _configuration()), timeout_s=patience_s)
 
 
 def _configuration() -> Path:

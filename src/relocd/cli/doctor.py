@@ -14,7 +14,7 @@ from relocd.cli.access import with_given_access
 from relocd.cli.options import config_file, flag, in_json
 from relocd.cli.run import EXIT_PROBLEMS, EXIT_UNAVAILABLE
 from relocd.cli.screen import Screen, print_json
-from relocd.doctor.directory.run import agent_access, look
+from relocd.doctor.directory.run import agent_access, examine
 from relocd.doctor.finding import Finding, error, not_checked, ok
 from relocd.doctor.host.checks import host_findings
 from relocd.doctor.host.probe import host_facts
@@ -89,9 +89,9 @@ def _directory(
         advice = f"name it by {' and '.join(option for option, value in options.items() if not value)}"
         found["directory"] = [not_checked("directory", f"none is named in full; {problem.what}", advice)]
         return False, None
-    looked = look(access, agent)
-    found.update({uri: list(some) for uri, some in looked.findings.items()})
-    return bool(looked.directories), None if server is None else looked.services_of(server)
+    result = examine(access, agent)
+    found.update({uri: list(some) for uri, some in result.findings.items()})
+    return bool(result.directories), None if server is None else result.services_of(server)
 
 
 def _as_agent(access: Access, own: Access) -> Access:

@@ -31,7 +31,7 @@ from relocd.openldap.ldapi import SOCKET
 from relocd.openldap.pair import init_pair, planned
 from relocd.openldap.pair_plan import Pair
 from relocd.operator.access import Access
-from relocd.operator.change.agent_mode import drain_agent, give_order
+from relocd.operator.change.agent_mode import drain_agent, set_mode
 from relocd.operator.directory import entries
 from relocd.operator.status.overview import Overview, overview
 from relocd.operator.status.show import is_troubled, overview_json, show_overview, show_status
@@ -197,7 +197,7 @@ def drain(*, status: Path, timeout_s: float) -> None:
 @status_file
 def pause(*, status: Path) -> None:
     """Let the agent on this machine watch and do nothing, until `relocd resume` or the next boot."""
-    give_order(status, Mode.PAUSED, _ORDER_S, say)
+    set_mode(status, Mode.PAUSED, _ORDER_S, say)
     print("paused: what runs here goes on, and nothing is changed")
 
 
@@ -205,7 +205,7 @@ def pause(*, status: Path) -> None:
 @status_file
 def resume(*, status: Path) -> None:
     """End `relocd drain` or `relocd pause`."""
-    give_order(status, Mode.NORMAL, _ORDER_S, say)
+    set_mode(status, Mode.NORMAL, _ORDER_S, say)
     print("resumed")
 
 

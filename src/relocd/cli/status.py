@@ -18,7 +18,7 @@ from relocd.operator.directory import on_directory
 from relocd.operator.explain.explain import explanation
 from relocd.operator.explain.text import as_json as explained_json
 from relocd.operator.explain.text import as_text
-from relocd.operator.lookup import scene_with_past
+from relocd.operator.lookup import service_view_with_past
 from relocd.operator.status.health import HealthLevel
 from relocd.operator.status.tables import as_json, check_line, tables
 from relocd.operator.status.watch import read_view, watch
@@ -80,7 +80,7 @@ def _check(access: Access) -> None:
 @in_json
 def explain(*, service: str, access: Access, in_json: bool) -> None:
     """Say why a service runs where it runs: for each server the rule and the reason, and what would bring it there."""
-    told = explanation(on_directory(access, lambda directory: scene_with_past(directory, service)))
+    told = explanation(on_directory(access, lambda directory: service_view_with_past(directory, service)))
     if in_json:
         print_json(explained_json(told))
     else:

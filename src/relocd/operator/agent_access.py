@@ -18,12 +18,12 @@ from relocd.model.dn import DN
 from relocd.model.uri import DirectoryUri
 from relocd.operator.access import Access
 
-__all__ = ["with_agents_way"]
+__all__ = ["with_agent_access"]
 
 _HINT: Final = "relocd check says more; or name the directory by --uri and --base"
 
 
-def with_agents_way(access: Access, config: Path) -> Access:
+def with_agent_access(access: Access, config: Path) -> Access:
     """The access, where it names no directory that of the agent's configuration; as it is where there is none.
 
     An identity that was given stays. The agent's own is taken where this user may read its password or key; without

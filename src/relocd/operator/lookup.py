@@ -17,16 +17,16 @@ from relocd.model.dn import DN
 from relocd.model.entries import Cluster, Entry, Server, Service, ServiceState
 from relocd.model.parse import kinds, parsed
 from relocd.operator.directory import Directory, equals
-from relocd.operator.explain.service_view import GIVEN_BACK, ServiceView, scene_of
+from relocd.operator.explain.service_view import GIVEN_BACK, ServiceView, service_view
 from relocd.operator.status.health import ServerRow
-from relocd.operator.status.server_status import sign
+from relocd.operator.status.server_status import server_status
 from relocd.operator.status.view import now_of, server_view
 
 __all__ = [
     "matching",
     "one",
-    "scene_around",
-    "scene_with_past",
+    "service_view_around",
+    "service_view_with_past",
     "server_named",
     "state_of",
     "states",
@@ -84,7 +84,7 @@ def viewed(directory: Directory, known: Server) -> ServerRow:
     """How a server stands now."""
     status = _status(directory, known.dn)
     now_s = now_of([status] if status else [], time.time())
-    return server_view(known, sign(status) if status else None, now_s)
+    return server_view(known, server_status(status) if status else None, now_s)
 
 
 def _around(directory: Directory, service: Entry, more: Iterable[Entry] = ()) -> tuple[Entry, ...]:
@@ -106,19 +106,19 @@ def _around(directory: Directory, service: Entry, more: Iterable[Entry] = ()) ->
     return (*known.values(), *filter(None, statuses))
 
 
-def scene_around(directory: Directory, service: str, *servers: Entry) -> ServiceView:
+def service_view_around(directory: Directory, service: str, *servers: Entry) -> ServiceView:
     """The scene of the one service that a name or a DN means, and of servers that shall be in it; raises as `one`."""
     about = one(directory, names.SERVICE_CLASS, service)
-    return scene_of(about.dn, _around(directory, about, servers), time.time())
+    return service_view(about.dn, _around(directory, about, servers), time.time())
 
 
-def scene_with_past(directory: Directory, service: str) -> ServiceView:
+def service_view_with_past(directory: Directory, service: str) -> ServiceView:
     """The same with the servers that have given the service back, and so are no longer linked to it."""
     name = one(directory, names.SERVICE_CLASS, service).dn.name
     said = equals(names.PROBLEM, f"{name}: {GIVEN_BACK}").replace(")", "*)")
     statuses = directory.entries(matching(names.STATUS_CLASS, said), ("1.1",))
     found = (directory.named(each.dn.parent, matching(names.SERVER_CLASS)) for each in statuses)
-    return scene_around(directory, service, *filter(None, found))
+    return service_view_around(directory, service, *filter(None, found))
 
 
 def _members(directory: Directory, clusters: Iterable[Entry]) -> tuple[Entry, ...]:

@@ -9,7 +9,7 @@ import pytest
 from relocd.cli.main import run
 from relocd.errors import Invalid
 from relocd.operator.access import Access
-from relocd.operator.agent_access import with_agents_way
+from relocd.operator.agent_access import with_agent_access
 
 NOBODY = Access((), "")
 SMALLEST = '[directory]\nuris = ["ldap://a", "ldapi:///"]\nbase = "ou=relocd, dc=org"\n'
@@ -25,17 +25,17 @@ def config(tmp_path: Path) -> Path:
 
 def test_directories_and_base_are_the_agents(config: Path) -> None:
     config.write_text(SMALLEST)
-    assert with_agents_way(NOBODY, config) == Access(("ldap://a", "ldapi:///"), "ou=relocd,dc=org")
+    assert with_agent_access(NOBODY, config) == Access(("ldap://a", "ldapi:///"), "ou=relocd,dc=org")
 
 
 def test_the_identity_is_the_agents_where_its_password_can_be_read(config: Path, tmp_path: Path) -> None:
     password = tmp_path / "password"
     config.write_text(SIMPLE.format(password))
-    anonymous = with_agents_way(NOBODY, config)
+    anonymous = with_agent_access(NOBODY, config)
     assert (anonymous.bind_dn, anonymous.password_file) == ("", None)
     assert (anonymous.ca_file, anonymous.starttls) == (Path("/ca"), True)
     password.touch()
-    own = with_agents_way(NOBODY, config)
+    own = with_agent_access(NOBODY, config)
     assert (own.bind_dn, own.password_file) == ("cn=a,dc=org", password)
 
 
@@ -43,7 +43,7 @@ def test_the_identity_is_the_agents_where_its_password_can_be_read(config: Path,
 def test_an_identity_that_is_given_stays(config: Path, tmp_path: Path, mine: Access) -> None:
     (tmp_path / "password").touch()
     config.write_text(SIMPLE.format(tmp_path / "password"))
-    found = with_agents_way(mine, config)
+    found = with_agent_access(mine, config)
     assert found.uris == ("ldap://a", "ldapi:///")
     assert (found.bind_dn, found.password_file, found.external) == (mine.bind_dn, mine.password_file, mine.external)
 
@@ -51,11 +51,11 @@ def test_an_identity_that_is_given_stays(config: Path, tmp_path: Path, mine: Acc
 @pytest.mark.parametrize("named", [Access(("ldap://b",), "dc=x"), Access(("ldap://b",), ""), Access((), "dc=x")])
 def test_what_is_named_is_not_mixed_with_the_configuration(config: Path, named: Access) -> None:
     config.write_text(SMALLEST)
-    assert with_agents_way(named, config) == named
+    assert with_agent_access(named, config) == named
 
 
 def test_without_a_configuration_nothing_changes(config: Path) -> None:
-    assert with_agents_way(NOBODY, config) == NOBODY
+    assert with_agent_access(NOBODY, config) == NOBODY
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_without_a_configuration_nothing_changes(config: Path) -> None:
 def test_a_configuration_that_names_no_directory_is_named(config: Path, text: str) -> None:
     config.write_text(text)
     with pytest.raises(Invalid) as refused:
-        with_agents_way(NOBODY, config)
+        with_agent_access(NOBODY, config)
     assert str(refused.value).startswith(f"{config}: ")
 
 

@@ -40,7 +40,7 @@ def _identity(facts: DirectoryFacts) -> Iterator[Finding]:
     elif DN.parse(facts.identity) != facts.server:
         what = f"{facts.identity} is not {facts.server}: what a server must not do is not refused to it"
         yield warning(_CHECK, what, _OWN)
-    elif facts.content.server(facts.server) is not None and facts.server.key not in facts.content.signs:
+    elif facts.content.server(facts.server) is not None and facts.server.key not in facts.content.statuses:
         yield not_checked(_CHECK, "the agent has not created its cn=status yet, and creating cannot be tried")
 
 

@@ -11,7 +11,7 @@ from relocd.model.dn import DN
 from relocd.model.entries import Cluster, Entry, Server, Service, ServiceState
 from relocd.model.parse import parsed
 from relocd.openldap.config import Config
-from relocd.operator.status.server_status import ServerStatus, sign
+from relocd.operator.status.server_status import ServerStatus, server_status
 
 __all__ = ["TreeFacts", "DirectoryFacts", "Peer", "RefreshFacts"]
 
@@ -23,10 +23,10 @@ class TreeFacts:
         self.entries = entries
 
     @cached_property
-    def signs(self) -> dict[str, ServerStatus]:
+    def statuses(self) -> dict[str, ServerStatus]:
         """The last sign of life by server (`DN.key`)."""
         found = (each for each in self.entries if each.dn.key.startswith(f"{names.STATUS_RDN},") and _is_status(each))
-        return {each.dn.parent.key: sign(each) for each in found}
+        return {each.dn.parent.key: server_status(each) for each in found}
 
     @cached_property
     def _values(self) -> list[object]:
@@ -49,7 +49,7 @@ class TreeFacts:
             services=tuple(each for each in self._values if isinstance(each, Service)),
             states=tuple(each for each in self._values if isinstance(each, ServiceState)),
             linked=self._linked(server),
-            statuses=frozenset(self.signs),
+            statuses=frozenset(self.statuses),
         )
 
     def _linked(self, server: Server) -> frozenset[str]:

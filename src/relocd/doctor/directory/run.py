@@ -17,7 +17,7 @@ from relocd.model.entries import Service
 from relocd.model.settings import DirectorySettings
 from relocd.operator.access import Access
 
-__all__ = ["DirectoryResult", "agent_access", "look"]
+__all__ = ["DirectoryResult", "agent_access", "examine"]
 
 BETWEEN = "all directories"
 
@@ -38,7 +38,7 @@ class DirectoryResult:
         return None
 
 
-def look(access: Access, server: DN | None) -> DirectoryResult:
+def examine(access: Access, server: DN | None) -> DirectoryResult:
     """The findings about each directory, and about all of them; one that does not answer is a finding."""
     findings: dict[str, Sequence[Finding]] = {}
     seen: list[DirectoryFacts] = []

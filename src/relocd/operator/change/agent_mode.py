@@ -15,12 +15,12 @@ from relocd.model.mode import Mode
 from relocd.model.settings import MODE_NAME
 from relocd.operator.status.status_file import agent_runs, read_status
 
-__all__ = ["drain_agent", "give_order", "left_to_drain"]
+__all__ = ["drain_agent", "set_mode", "left_to_drain"]
 
 _EVERY_S: Final = 0.1
 
 
-def give_order(status: Path, mode: Mode, timeout_s: float, progress: Callable[[str], None]) -> None:
+def set_mode(status: Path, mode: Mode, timeout_s: float, progress: Callable[[str], None]) -> None:
     """Tell the agent that leaves its status there, and wait until it has done it; `progress` gets what it waits for.
 
     Raises `Unavailable` when no agent runs here, `Failed` when the order cannot be given or the time is over; the order
@@ -28,7 +28,7 @@ def give_order(status: Path, mode: Mode, timeout_s: float, progress: Callable[[s
     """
     if not agent_runs(status):
         raise Unavailable(
-            f"no agent runs on this server (no process holds the lock beside {status}); start it: systemctl start relocd"
+            f"no agent runs here (no process holds the lock beside {status}); start it: systemctl start relocd"
         )
     try:
         aside = status.with_name(f".{MODE_NAME}.new")
@@ -52,9 +52,9 @@ def give_order(status: Path, mode: Mode, timeout_s: float, progress: Callable[[s
 
 
 def drain_agent(status: Path, timeout_s: float, progress: Callable[[str], None]) -> tuple[str, ...]:
-    """Give the order to drain as `give_order` does; what then became of each service that was held, in words."""
+    """Give the order to drain as `set_mode` does; what then became of each service that was held, in words."""
     held = [each for each in _services(status) if each["holds"]]
-    give_order(status, Mode.DRAINED, timeout_s, progress)
+    set_mode(status, Mode.DRAINED, timeout_s, progress)
     after = {each["id"]: each for each in _services(status)}
     return tuple(_fate(each["name"], after.get(each["id"])) for each in held)
 

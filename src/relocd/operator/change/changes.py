@@ -15,11 +15,11 @@ from relocd.model.dn import DN
 from relocd.model.entries import Cluster, Failover, Server
 from relocd.model.writes import Add, Delete, Modification, Replace
 
-__all__ = ["Move", "Wish", "activate", "fence", "link", "unfence", "unlink"]
+__all__ = ["OrderPlan", "Placement", "activate", "fence", "link", "unfence", "unlink"]
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class Placement:
     """That a service runs on a server, by their names."""
 
     service: DN
@@ -27,7 +27,7 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class OrderPlan:
     """The modifications in their order, and sentences: what they do, what is so already, what cannot be done.
 
     `warnings` are what may keep it from coming true, `wishes` what will be so when all of it has.
@@ -38,66 +38,68 @@ class Move:
     already: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    wishes: tuple[Wish, ...] = ()
+    placements: tuple[Placement, ...] = ()
 
-    def __add__(self, other: Move) -> Move:
+    def __add__(self, other: OrderPlan) -> OrderPlan:
         """Both, in this order."""
-        return Move(
+        return OrderPlan(
             self.modifications + other.modifications,
             self.done + other.done,
             self.already + other.already,
             self.problems + other.problems,
             self.warnings + other.warnings,
-            self.wishes + other.wishes,
+            self.placements + other.placements,
         )
 
 
-def link(server: Server, services: Iterable[DN]) -> Move:
+def link(server: Server, services: Iterable[DN]) -> OrderPlan:
     """The server is linked to the services: one modify for all that are missing."""
     wished = sorted(set(services), key=_key)
     missing = [dn for dn in wished if dn not in server.service_links]
     already = tuple(f"{server.name} is already linked to {dn.name}" for dn in wished if dn in server.service_links)
-    wishes = tuple(Wish(dn, server.dn) for dn in wished)
+    placements = tuple(Placement(dn, server.dn) for dn in wished)
     if not missing:
-        return Move(already=already, wishes=wishes)
+        return OrderPlan(already=already, placements=placements)
     done = tuple(f"{server.name} is linked to {dn.name}" for dn in missing)
-    return Move((Modification(server.dn, (Add(names.SERVICE_LINK, _values(missing)),)),), done, already, wishes=wishes)
+    return OrderPlan(
+        (Modification(server.dn, (Add(names.SERVICE_LINK, _values(missing)),)),), done, already, placements=placements
+    )
 
 
-def unlink(server: Server, service: DN) -> Move:
+def unlink(server: Server, service: DN) -> OrderPlan:
     """The server's own link to the service is gone; a link through a cluster is not touched."""
     written = [dn for dn in server.service_links if dn == service]
     if not written:
-        return Move(already=(f"{server.name} is not linked to {service.name}",))
+        return OrderPlan(already=(f"{server.name} is not linked to {service.name}",))
     done = (f"{server.name} is no longer linked to {service.name}",)
-    return Move((Modification(server.dn, (Delete(names.SERVICE_LINK, _values(written)),)),), done)
+    return OrderPlan((Modification(server.dn, (Delete(names.SERVICE_LINK, _values(written)),)),), done)
 
 
-def fence(server: Server) -> Move:
+def fence(server: Server) -> OrderPlan:
     """The directory says that the server is off: others need not wait for its silence."""
     if server.fenced:
-        return Move(already=(f"{server.name} is already fenced",))
-    return Move((Modification(server.dn, (Replace(names.FENCED, (b"TRUE",)),)),), (f"{server.name} is fenced",))
+        return OrderPlan(already=(f"{server.name} is already fenced",))
+    return OrderPlan((Modification(server.dn, (Replace(names.FENCED, (b"TRUE",)),)),), (f"{server.name} is fenced",))
 
 
-def unfence(server: Server) -> Move:
+def unfence(server: Server) -> OrderPlan:
     """The directory no longer says that the server is off."""
     if not server.fenced:
-        return Move(already=(f"{server.name} is not fenced",))
-    return Move((Modification(server.dn, (Replace(names.FENCED),)),), (f"{server.name} is no longer fenced",))
+        return OrderPlan(already=(f"{server.name} is not fenced",))
+    return OrderPlan((Modification(server.dn, (Replace(names.FENCED),)),), (f"{server.name} is no longer fenced",))
 
 
-def activate(cluster: Cluster, server: Server) -> Move:
+def activate(cluster: Cluster, server: Server) -> OrderPlan:
     """The server is the active one of the cluster; raises `Invalid` where it is no member."""
     if cluster.dn not in server.cluster_links:
         raise Invalid(f"{server.dn} is no member of {cluster.dn}; add that as relocClusterLink of the server first")
     external = cluster.failover is Failover.EXTERNAL
-    wishes = () if external else tuple(Wish(dn, server.dn) for dn in sorted(cluster.service_links, key=_key))
+    placements = () if external else tuple(Placement(dn, server.dn) for dn in sorted(cluster.service_links, key=_key))
     if cluster.active == server.dn:
-        return Move(already=(f"{server.name} is already active in {cluster.name}",), wishes=wishes)
+        return OrderPlan(already=(f"{server.name} is already active in {cluster.name}",), placements=placements)
     change = Replace(names.ACTIVE, _values([server.dn]))
     done = (f"{server.name} is active in {cluster.name}",)
-    return Move((Modification(cluster.dn, (change,)),), done, wishes=wishes)
+    return OrderPlan((Modification(cluster.dn, (change,)),), done, placements=placements)
 
 
 def _key(dn: DN) -> str:

@@ -14,15 +14,15 @@ from relocd.errors import Invalid
 from relocd.model.dn import DN
 from relocd.model.entries import Cluster
 from relocd.operator.change import changes
-from relocd.operator.change.changes import Move
-from relocd.operator.change.preflight import Doubts, about_fence, about_lost, about_target, takes_over
+from relocd.operator.change.changes import OrderPlan
+from relocd.operator.change.preflight import Preflight, fence_preflight, lost_preflight, takes_over, target_preflight
 from relocd.operator.status.health import ServerRow
 
-__all__ = ["Loss", "failover"]
+__all__ = ["LostServer", "failover"]
 
 
 @dataclass(frozen=True, slots=True)
-class Loss:
+class LostServer:
     """A server to take over from, and what it is chosen for or holds.
 
     `held` are the services that it holds, `elsewhere` those that it is linked to and others hold, with the names of
@@ -43,7 +43,7 @@ class Loss:
         return tuple(sorted(wished - self.elsewhere.keys(), key=lambda dn: dn.key))
 
 
-def failover(loss: Loss, target: ServerRow | None, *, fenced: bool) -> Move:
+def failover(loss: LostServer, target: ServerRow | None, *, fenced: bool) -> OrderPlan:
     """The whole order; `target` takes over everything, or with None everything goes to whom it belongs.
 
     With `fenced` the lost one is said to be off before anything else. Where a target is refused nothing is changed.
@@ -53,15 +53,15 @@ def failover(loss: Loss, target: ServerRow | None, *, fenced: bool) -> Move:
     if target is not None and lost.dn == target.server.dn:
         raise Invalid(f"{lost.dn} cannot take over from itself; name another server by --to")
     taken = _taken(loss, target)
-    doubts = _doubts(loss, taken, fenced=fenced)
-    if doubts.refusals:
-        return Move(problems=doubts.refusals)
-    moved = sum((_moved(each) for each in taken), Move())
-    if moved == Move():
-        moved = Move(already=(f"{lost.name} has no service to take over",))
+    preflight = _doubts(loss, taken, fenced=fenced)
+    if preflight.refusals:
+        return OrderPlan(problems=preflight.refusals)
+    moved = sum((_moved(each) for each in taken), OrderPlan())
+    if moved == OrderPlan():
+        moved = OrderPlan(already=(f"{lost.name} has no service to take over",))
     stays = tuple(f"{dn.name} stays on {name}, which holds it" for dn, name in loss.elsewhere.items())
-    first = changes.fence(lost) if fenced else Move()
-    return first + moved + Move(already=stays, warnings=doubts.warnings)
+    first = changes.fence(lost) if fenced else OrderPlan()
+    return first + moved + OrderPlan(already=stays, warnings=preflight.warnings)
 
 
 @dataclass(slots=True)
@@ -73,7 +73,7 @@ class _Taken:
     clusters: list[Cluster] = field(default_factory=list)
 
 
-def _taken(loss: Loss, target: ServerRow | None) -> tuple[_Taken, ...]:
+def _taken(loss: LostServer, target: ServerRow | None) -> tuple[_Taken, ...]:
     """Who takes over what, in the order of names."""
     by_name: dict[str, _Taken] = {}
 
@@ -95,7 +95,7 @@ def _first(servers: Iterable[ServerRow]) -> ServerRow | None:
     return next(filter(takes_over, found), found[0] if len(found) == 1 and not found[0].server.fenced else None)
 
 
-def _only(loss: Loss) -> ServerRow:
+def _only(loss: LostServer) -> ServerRow:
     """The only peer, or the only one of them that takes over; else `Invalid`."""
     peers = [each for each in loss.peers if not each.server.fenced]
     living = [each for each in peers if takes_over(each)]
@@ -107,20 +107,20 @@ def _only(loss: Loss) -> ServerRow:
     raise Invalid(f"who takes over from {lost}? {named} shares a cluster or a service with it; say which by --to")
 
 
-def _moved(taken: _Taken) -> Move:
+def _moved(taken: _Taken) -> OrderPlan:
     """One modify of the taker's links, and one of each cluster; of a cluster that it is no member of, a problem."""
     moved = changes.link(taken.taker.server, taken.services)
     for cluster in taken.clusters:
         try:
             moved += changes.activate(cluster, taken.taker.server)
         except Invalid as error:
-            moved += Move(problems=(str(error),))
+            moved += OrderPlan(problems=(str(error),))
     return moved
 
 
-def _doubts(loss: Loss, taken: Iterable[_Taken], *, fenced: bool) -> Doubts:
-    doubts = about_fence(loss.server) if fenced else about_lost(loss.server)
+def _doubts(loss: LostServer, taken: Iterable[_Taken], *, fenced: bool) -> Preflight:
+    preflight = fence_preflight(loss.server) if fenced else lost_preflight(loss.server)
     for each in taken:
         through = (dn for cluster in each.clusters for dn in cluster.service_links)
-        doubts += about_target(each.taker, [dn.name for dn in (*each.services, *through)])
-    return doubts
+        preflight += target_preflight(each.taker, [dn.name for dn in (*each.services, *through)])
+    return preflight

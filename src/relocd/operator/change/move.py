@@ -8,43 +8,43 @@ from __future__ import annotations
 
 from relocd.model.entries import Cluster, EntryUUID, Failover, Server
 from relocd.operator.change import changes
-from relocd.operator.change.changes import Move, Wish
-from relocd.operator.change.preflight import Doubts, about_service, about_target
+from relocd.operator.change.changes import OrderPlan, Placement
+from relocd.operator.change.preflight import Preflight, service_preflight, target_preflight
 from relocd.operator.explain.service_view import ServiceView
 
-__all__ = ["move", "way"]
+__all__ = ["move", "cluster_to_activate"]
 
 
-def move(scene: ServiceView, target: EntryUUID) -> Move:
+def move(view: ServiceView, target: EntryUUID) -> OrderPlan:
     """What moves the service to a server of the scene; a refused move changes nothing and names its problems."""
-    server = scene.seen[target].server
-    problem = _misfit(scene, server)
+    server = view.servers[target].server
+    problem = _misfit(view, server)
     if problem:
-        return Move(problems=(problem,))
-    ownership = scene.ownership(target)
+        return OrderPlan(problems=(problem,))
+    ownership = view.ownership(target)
     if ownership.holds and target in ownership.eligible.all:
-        wishes = (Wish(scene.service.dn, server.dn),)
-        return Move(already=(f"{server.name} already holds {scene.service.name}",), wishes=wishes)
-    doubts = about_target(scene.seen[target], [scene.service.name]) + about_service(scene, target)
-    return _guarded(_modified(scene, server), doubts)
+        placements = (Placement(view.service.dn, server.dn),)
+        return OrderPlan(already=(f"{server.name} already holds {view.service.name}",), placements=placements)
+    preflight = target_preflight(view.servers[target], [view.service.name]) + service_preflight(view, target)
+    return _guarded(_modified(view, server), preflight)
 
 
-def way(scene: ServiceView, server: Server) -> Cluster | None:
+def cluster_to_activate(view: ServiceView, server: Server) -> Cluster | None:
     """The cluster by whose active member the service moves to a server, None where a link does it."""
-    others = [each for each in scene.clusters_with(server) if each.failover is not Failover.EXTERNAL]
-    linked = any(scene.service.dn in seen.server.service_links for seen in scene.seen.values())
+    others = [each for each in view.clusters_with(server) if each.failover is not Failover.EXTERNAL]
+    linked = any(view.service.dn in seen.server.service_links for seen in view.servers.values())
     return None if linked else next(iter(others), None)
 
 
-def _misfit(scene: ServiceView, server: Server) -> str:
+def _misfit(view: ServiceView, server: Server) -> str:
     """Why the service does not move to a server like that, empty where it does."""
-    service = scene.service
+    service = view.service
     if not service.exclusive:
         return f"{service.name} is shared, it runs on every server that is linked to it; see relocd link and unlink"
-    if scene.is_external(server):
-        names = ", ".join(cluster.name for cluster in scene.clusters_with(server))
+    if view.is_external(server):
+        names = ", ".join(cluster.name for cluster in view.clusters_with(server))
         return f"{service.name} belongs to the cluster manager of {names} (relocFailover: external); move it there"
-    cluster = way(scene, server)
+    cluster = cluster_to_activate(view, server)
     others = sorted(dn.name for dn in cluster.service_links - {service.dn}) if cluster else []
     if cluster and others:
         return (
@@ -54,13 +54,13 @@ def _misfit(scene: ServiceView, server: Server) -> str:
     return ""
 
 
-def _modified(scene: ServiceView, server: Server) -> Move:
-    cluster = way(scene, server)
-    return changes.link(server, [scene.service.dn]) if cluster is None else changes.activate(cluster, server)
+def _modified(view: ServiceView, server: Server) -> OrderPlan:
+    cluster = cluster_to_activate(view, server)
+    return changes.link(server, [view.service.dn]) if cluster is None else changes.activate(cluster, server)
 
 
-def _guarded(order: Move, doubts: Doubts) -> Move:
-    """The order with its doubts, or nothing but why it is refused."""
-    if doubts.refusals:
-        return Move(problems=doubts.refusals)
-    return order + Move(warnings=doubts.warnings)
+def _guarded(order: OrderPlan, preflight: Preflight) -> OrderPlan:
+    """The order with its preflight, or nothing but why it is refused."""
+    if preflight.refusals:
+        return OrderPlan(problems=preflight.refusals)
+    return order + OrderPlan(warnings=preflight.warnings)

@@ -18,11 +18,20 @@ from relocd.operator.access import Access
 from relocd.operator.change import changes
 from relocd.operator.change import failover as succession
 from relocd.operator.change import move as transfer
-from relocd.operator.change.changes import Move
-from relocd.operator.change.failover import Loss
-from relocd.operator.change.preflight import Doubts, about_fence
+from relocd.operator.change.changes import OrderPlan
+from relocd.operator.change.failover import LostServer
+from relocd.operator.change.preflight import Preflight, fence_preflight
 from relocd.operator.directory import Directory, equals, on_directory
-from relocd.operator.lookup import matching, one, scene_around, server_named, state_of, states, understood, viewed
+from relocd.operator.lookup import (
+    matching,
+    one,
+    server_named,
+    service_view_around,
+    state_of,
+    states,
+    understood,
+    viewed,
+)
 
 __all__ = [
     "Order",
@@ -38,23 +47,23 @@ __all__ = [
     "unlink",
 ]
 
-Order = Callable[[Directory], Move]
+Order = Callable[[Directory], OrderPlan]
 """What an order comes to in a directory as it is now."""
 
 _ATTEMPTS: Final = 5
 
 
-def planned(access: Access, order: Order) -> Move:
+def planned(access: Access, order: Order) -> OrderPlan:
     """What an order would do now; raises `Unavailable`, `Failed`, or `Invalid` where it names nobody or several."""
     return on_directory(access, order)
 
 
-def carried_out(access: Access, order: Order) -> Move:
+def carried_out(access: Access, order: Order) -> OrderPlan:
     """Do it, and say what was done; raises as `planned`."""
     return on_directory(access, lambda directory: carry_out(directory, order))
 
 
-def carry_out(directory: Directory, order: Order, before: Callable[[Move], None] = lambda _: None) -> Move:
+def carry_out(directory: Directory, order: Order, before: Callable[[OrderPlan], None] = lambda _: None) -> OrderPlan:
     """Decide and write in this session; `before` gets what is about to be written. Decides again after a conflict."""
     for _ in range(_ATTEMPTS):
         move = order(directory)
@@ -67,13 +76,13 @@ def carry_out(directory: Directory, order: Order, before: Callable[[Move], None]
 def move(service: str, server: str) -> Order:
     """The exclusive service runs on the server, unless something speaks against that."""
 
-    def order(directory: Directory) -> Move:
+    def order(directory: Directory) -> OrderPlan:
         entry = one(directory, names.SERVER_CLASS, server)
         target = understood(entry, Server)
-        scene = scene_around(directory, service, entry)
-        if target.uuid not in scene.seen:
+        view = service_view_around(directory, service, entry)
+        if target.uuid not in view.servers:
             raise Failed(f"{target.dn} was changed while it was read; see relocd show, and try again")
-        return transfer.move(scene, target.uuid)
+        return transfer.move(view, target.uuid)
 
     return order
 
@@ -88,7 +97,7 @@ def link(service: str, server: str) -> Order:
 def unlink(service: str, server: str) -> Order:
     """The server is not linked to the service, which may be one that is gone or had that name before."""
 
-    def order(directory: Directory) -> Move:
+    def order(directory: Directory) -> OrderPlan:
         found = server_named(directory, server)
         meant = [dn for dn in found.service_links if _is_called(dn, service)]
         return changes.unlink(found, meant[0] if len(meant) == 1 else one(directory, names.SERVICE_CLASS, service).dn)
@@ -99,10 +108,10 @@ def unlink(service: str, server: str) -> Order:
 def fence(server: str) -> Order:
     """The server is off; a warning says so where it was heard just now."""
 
-    def order(directory: Directory) -> Move:
+    def order(directory: Directory) -> OrderPlan:
         lost = server_named(directory, server)
-        doubts = Doubts() if lost.fenced else about_fence(viewed(directory, lost))
-        return Move(warnings=doubts.warnings) + changes.fence(lost)
+        preflight = Preflight() if lost.fenced else fence_preflight(viewed(directory, lost))
+        return OrderPlan(warnings=preflight.warnings) + changes.fence(lost)
 
     return order
 
@@ -122,7 +131,7 @@ def activate(cluster: str, server: str) -> Order:
 def failover(server: str, target: str = "", *, fenced: bool = False) -> Order:
     """The target, or whoever shares it, takes over everything that the server runs."""
 
-    def order(directory: Directory) -> Move:
+    def order(directory: Directory) -> OrderPlan:
         lost = server_named(directory, server)
         taker = viewed(directory, server_named(directory, target)) if target else None
         peers = () if target else _peers(directory, lost)
@@ -131,13 +140,13 @@ def failover(server: str, target: str = "", *, fenced: bool = False) -> Order:
     return order
 
 
-def _loss(directory: Directory, lost: Server, peers: Iterable[Server]) -> Loss:
+def _loss(directory: Directory, lost: Server, peers: Iterable[Server]) -> LostServer:
     """What there is to take over from a server."""
     active = directory.entries(matching(names.CLUSTER_CLASS, equals(names.ACTIVE, lost.dn.text)))
     held = frozenset(each.service for each in states(directory, equals(names.HOLDER, lost.dn.text)))
     linked = sorted(lost.service_links - held, key=lambda dn: dn.key)
     known = [state for dn in linked if (state := state_of(directory, dn)) is not None]
-    return Loss(
+    return LostServer(
         viewed(directory, lost),
         held=held,
         elsewhere={state.service: state.holder.name for state in known if state.holder is not None},

@@ -16,47 +16,55 @@ from relocd.model.mode import Mode
 from relocd.operator.explain.service_view import ServiceView
 from relocd.operator.status.health import ServerRow
 
-__all__ = ["Doubts", "about_fence", "about_lost", "about_service", "about_target", "proof", "takes_over"]
+__all__ = [
+    "Preflight",
+    "fence_preflight",
+    "lost_preflight",
+    "service_preflight",
+    "target_preflight",
+    "proof",
+    "takes_over",
+]
 
 
 @dataclass(frozen=True, slots=True)
-class Doubts:
+class Preflight:
     """Sentences: why an order is refused, and what may keep it from coming true."""
 
     refusals: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
-    def __add__(self, other: Doubts) -> Doubts:
-        return Doubts(self.refusals + other.refusals, self.warnings + other.warnings)
+    def __add__(self, other: Preflight) -> Preflight:
+        return Preflight(self.refusals + other.refusals, self.warnings + other.warnings)
 
 
-def about_target(target: ServerRow, services: Iterable[str]) -> Doubts:
+def target_preflight(target: ServerRow, services: Iterable[str]) -> Preflight:
     """What speaks against giving a server some services, by their cn."""
-    return Doubts(tuple(_refusals(target)), tuple(_warnings(target, services)))
+    return Preflight(tuple(_refusals(target)), tuple(_warnings(target, services)))
 
 
-def about_service(scene: ServiceView, target: EntryUUID) -> Doubts:
+def service_preflight(view: ServiceView, target: EntryUUID) -> Preflight:
     """What may keep a service from moving to a server, as far as others have to do with it."""
-    return Doubts(warnings=tuple(_obstacles(scene, target)))
+    return Preflight(warnings=tuple(_obstacles(view, target)))
 
 
-def about_lost(lost: ServerRow) -> Doubts:
+def lost_preflight(lost: ServerRow) -> Preflight:
     """What may keep others from taking over from a server that nobody says to be off."""
     if lost.server.fenced or not lost.is_silent:
-        return Doubts()
+        return Preflight()
     name = lost.server.name
     proved = (
         f"other servers take over once its addresses stop answering, too; if it is powered off: relocd fence {name}"
     )
-    return Doubts(warnings=(f"{lost.silence}: {proved}",))
+    return Preflight(warnings=(f"{lost.silence}: {proved}",))
 
 
-def about_fence(lost: ServerRow) -> Doubts:
+def fence_preflight(lost: ServerRow) -> Preflight:
     """What speaks against the word that a server is powered off: its own word."""
     if lost.age_s is None or (lost.is_silent and not lost.is_of_the_future):
-        return Doubts()
+        return Preflight()
     heard = lost.silence if lost.is_of_the_future else f"{lost.server.name} was heard {lost.age_s:.1f} s ago"
-    return Doubts(warnings=(f"{heard}: if it is not powered off, two servers will answer",))
+    return Preflight(warnings=(f"{heard}: if it is not powered off, two servers will answer",))
 
 
 def takes_over(target: ServerRow) -> bool:
@@ -64,14 +72,14 @@ def takes_over(target: ServerRow) -> bool:
     return not target.is_silent and not any(_refusals(target))
 
 
-def proof(scene: ServiceView, server: EntryUUID) -> str:
+def proof(view: ServiceView, server: EntryUUID) -> str:
     """What proves to the agents that a silent server is dead, besides its silence (`liveness.failure_detector`)."""
-    name, ways = scene.name(server), []
-    if scene.service.isolation is Isolation.RELEASE:
+    name, ways = view.name(server), []
+    if view.service.isolation is Isolation.RELEASE:
         ways.append(f"{name} has been silent for its lease while they watched")
-    elif scene.service.addresses:
-        ways.append(f"the addresses of {scene.service.name} do not answer either")
-    if server in scene.seen:
+    elif view.service.addresses:
+        ways.append(f"the addresses of {view.service.name} do not answer either")
+    if server in view.servers:
         ways.append(f"relocd fence {name} confirms that it is powered off")
     return ", or ".join(ways) or f"{name} has an entry again, or the state no longer names it"
 
@@ -80,8 +88,8 @@ def _refusals(target: ServerRow) -> Iterator[str]:
     name = target.server.name
     if target.server.fenced:
         yield f"{name} is fenced, so it counts as powered off; if it is not: relocd unfence {name}"
-    elif target.sign is not None and target.sign.mode != Mode.NORMAL and not target.is_silent:
-        yield f"{name} is {target.sign.mode} and takes over nothing; run on that server: relocd resume"
+    elif target.status is not None and target.status.mode != Mode.NORMAL and not target.is_silent:
+        yield f"{name} is {target.status.mode} and takes over nothing; run on that server: relocd resume"
 
 
 def _warnings(target: ServerRow, services: Iterable[str]) -> Iterator[str]:
@@ -93,26 +101,26 @@ def _warnings(target: ServerRow, services: Iterable[str]) -> Iterator[str]:
             yield f"{target.server.name} says of {service}: {problem}"
 
 
-def _obstacles(scene: ServiceView, target: EntryUUID) -> Iterator[str]:
-    ownership, service = scene.ownership(target), scene.service.name
+def _obstacles(view: ServiceView, target: EntryUUID) -> Iterator[str]:
+    ownership, service = view.ownership(target), view.service.name
     if ownership.state is None:
         yield f"the state of {service} cannot be understood, so no agent acts on it; see relocd show"
         return
     if ownership.displaced_by is not None:
-        yield f"{service} rests on {scene.name(target)} while {ownership.displaced_by} is there"
+        yield f"{service} rests on {view.name(target)} while {ownership.displaced_by} is there"
     holder, candidate = ownership.state.holder, ownership.state.candidate
     if candidate not in {None, target, holder}:
-        yield f"{scene.name(candidate or target)} is candidate for {service}, too; they take over one after the other"
+        yield f"{view.name(candidate or target)} is candidate for {service}, too; they take over one after the other"
     if holder in {None, target}:
         return
-    yield from _about_holder(scene, holder or target)
+    yield from _about_holder(view, holder or target)
 
 
-def _about_holder(scene: ServiceView, holder: EntryUUID) -> Iterator[str]:
-    seen, name = scene.seen.get(holder), scene.name(holder)
+def _about_holder(view: ServiceView, holder: EntryUUID) -> Iterator[str]:
+    seen, name = view.servers.get(holder), view.name(holder)
     if seen is None:
-        yield f"the holder {name} has no entry: others take over when {proof(scene, holder)}"
-    elif scene.life(holder) is Life.SILENT:
-        yield f"the holder {seen.silence}: others take over when {proof(scene, holder)}"
-    elif seen.sign is not None and seen.sign.mode == Mode.PAUSED and not seen.is_silent:
+        yield f"the holder {name} has no entry: others take over when {proof(view, holder)}"
+    elif view.life(holder) is Life.SILENT:
+        yield f"the holder {seen.silence}: others take over when {proof(view, holder)}"
+    elif seen.status is not None and seen.status.mode == Mode.PAUSED and not seen.is_silent:
         yield f"the holder {name} is paused and hands nothing over; run on that server: relocd resume"

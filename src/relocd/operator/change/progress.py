@@ -12,17 +12,17 @@ from relocd.model.entries import Entry, Server, Service, ServiceState
 from relocd.model.mode import Mode
 from relocd.model.parse import parsed
 from relocd.operator.status.health import ServerRow
-from relocd.operator.status.server_status import sign
+from relocd.operator.status.server_status import server_status
 from relocd.operator.status.view import now_of, server_view
 
-__all__ = ["End", "Progress", "Reading", "Watched", "problems_said", "progress", "reading"]
+__all__ = ["End", "Progress", "Reading", "Watched", "reported_problems", "progress", "reading"]
 
 
 class End(Enum):
     """What waiting for something has come to."""
 
     DONE = "done"
-    LOST = "lost"
+    GIVEN_BACK = "lost"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,7 +67,7 @@ def reading(watched: Watched, displacing: Iterable[DN], entries: Mapping[str, En
     value = parsed(server)[0] if server else None
     seen = None
     if isinstance(value, Server):
-        seen = server_view(value, sign(status) if status else None, now_of([status] if status else [], now_s))
+        seen = server_view(value, server_status(status) if status else None, now_of([status] if status else [], now_s))
     held = (
         dn.name for dn in displacing if (other := _state(entries, dn)) is not None and other.holder == watched.server
     )
@@ -96,7 +96,7 @@ def progress(watched: Watched, reading: Reading) -> Progress:
 def _as_holder(watched: Watched, reading: Reading, state: ServiceState) -> Progress:
     holds = f"{watched.name} holds it (generation {state.generation})"
     if not _says_active(watched, reading, state.generation or 0):
-        problems = problems_said(watched, reading)
+        problems = reported_problems(watched, reading)
         return Progress(f"{holds} and activates it{problems and f': {problems}'}")
     if state.previous is not None:
         return Progress(f"{watched.name} runs it and cleans up after {state.previous.name}")
@@ -113,7 +113,7 @@ def _as_other(watched: Watched, reading: Reading, state: ServiceState | None) ->
     if holder is None or state is None:
         return Progress(f"no server holds it; {_why(watched, reading)}")
     if (state.generation or 0) >= watched.generation + 2 and not _is_linked(watched, reading):
-        return Progress(f"{name} has given it back to {holder.name} (generation {state.generation})", End.LOST)
+        return Progress(f"{name} has given it back to {holder.name} (generation {state.generation})", End.GIVEN_BACK)
     return Progress(f"{holder.name} holds it; {_why(watched, reading)}")
 
 
@@ -122,19 +122,19 @@ def _why(watched: Watched, reading: Reading) -> str:
     seen, name = reading.seen, watched.name
     if seen is None:
         return f"{name} has no entry that can be read"
-    if seen.sign is None or seen.age_s is None:
+    if seen.status is None or seen.age_s is None:
         return f"{seen.silence}: its agent does not run"
     if seen.server.fenced:
         return f"{name} is fenced"
     if seen.is_silent:
         return f"{seen.silence}: its agent does not run"
-    if seen.sign.mode != Mode.NORMAL:
-        return f"{name} is {seen.sign.mode}"
-    problems = problems_said(watched, reading)
+    if seen.status.mode != Mode.NORMAL:
+        return f"{name} is {seen.status.mode}"
+    problems = reported_problems(watched, reading)
     return f"{name} is not ready: {problems}" if problems else f"{name} has not reported yet that it is ready"
 
 
-def problems_said(watched: Watched, reading: Reading) -> str:
+def reported_problems(watched: Watched, reading: Reading) -> str:
     """What the new server says to be wrong with the service, empty when nothing."""
     return "" if reading.seen is None else "; ".join(reading.seen.problems_of(watched.service.name))
 
@@ -142,10 +142,10 @@ def problems_said(watched: Watched, reading: Reading) -> str:
 def _says_active(watched: Watched, reading: Reading, generation: int) -> bool:
     """Whether the new server says that it runs the service, and means it of this generation."""
     seen, service = reading.seen, watched.service
-    if seen is None or seen.sign is None or seen.is_silent:
+    if seen is None or seen.status is None or seen.is_silent:
         return False
-    acted_on = seen.sign.acted_on.get(service.uuid, 0)
-    return seen.sign.says.get(service.dn.key) == "active" and acted_on >= generation
+    acted_on = seen.status.acted_on.get(service.uuid, 0)
+    return seen.status.says.get(service.dn.key) == "active" and acted_on >= generation
 
 
 def _is_linked(watched: Watched, reading: Reading) -> bool:

@@ -16,9 +16,9 @@ from relocd.model.dn import DN
 from relocd.model.entries import Service
 from relocd.model.parse import parsed
 from relocd.operator.access import Access
-from relocd.operator.change.changes import Move, Wish
+from relocd.operator.change.changes import OrderPlan, Placement
 from relocd.operator.change.orders import Order, carry_out
-from relocd.operator.change.progress import End, Watched, problems_said, progress, reading
+from relocd.operator.change.progress import End, Watched, progress, reading, reported_problems
 from relocd.operator.directory import Directory, equals, on_directory
 from relocd.operator.following import Entries, followed
 from relocd.operator.lookup import matching, state_of
@@ -31,17 +31,17 @@ _AGAIN_S: Final = 0.5
 class Follower:
     """Carries out an order and follows it; `report` gets what was done, `tell` each line of progress."""
 
-    def __init__(self, order: Order, report: Callable[[Move], None], tell: Callable[[str], None]) -> None:
+    def __init__(self, order: Order, report: Callable[[OrderPlan], None], tell: Callable[[str], None]) -> None:
         self._order = order
         self._report = report
         self._tell = tell
-        self._move: Move | None = None
-        self._watched: dict[Wish, Watched] = {}
+        self._move: OrderPlan | None = None
+        self._watched: dict[Placement, Watched] = {}
         self._said: dict[Watched, str] = {}
         self._problems: dict[Watched, str] = {}
         self._began = time.monotonic()
 
-    def run(self, access: Access, timeout_s: float) -> Move:
+    def run(self, access: Access, timeout_s: float) -> OrderPlan:
         """What was done, once the agents have done their part; raises as `orders.carried_out`.
 
         `Failed` also when a service was given back or the time is over, `Unavailable` when the time is over and no
@@ -57,21 +57,21 @@ class Follower:
                 self._say(f"{error}; asking again")
                 time.sleep(_AGAIN_S)
 
-    def _in_session(self, directory: Directory, over_at: float) -> Move:
+    def _in_session(self, directory: Directory, over_at: float) -> OrderPlan:
         if self._move is None:
             self._move = carry_out(directory, self._order, lambda move: self._note(directory, move))
             self._report(self._move)
-        if self._move.wishes:
+        if self._move.placements:
             self._follow(directory, over_at)
             self._tell(f"done in {self._ms()} ms")
         return self._move
 
-    def _note(self, directory: Directory, move: Move) -> None:
+    def _note(self, directory: Directory, move: OrderPlan) -> None:
         """Note where each service is before the order is written; the first time counts.
 
         A service that is not there, to which a link leads all the same, cannot come true and is not followed.
         """
-        for wish in move.wishes:
+        for wish in move.placements:
             if wish not in self._watched and (watched := _watched(directory, wish)) is not None:
                 self._watched[wish] = watched
 
@@ -86,13 +86,13 @@ class Follower:
                 break
             if time.monotonic() > over_at:
                 raise Failed(self._overdue(each for each, end in ends.items() if end is None))
-        if lost := [each for each, end in ends.items() if end is End.LOST]:
+        if lost := [each for each, end in ends.items() if end is End.GIVEN_BACK]:
             raise Failed(self._lost(lost))
 
     def _end(self, watched: Watched, displacing: Iterable[DN], entries: Entries) -> End | None:
         """Tell what is new, and return whether it has come to an end."""
         now = reading(watched, displacing, entries, time.time())
-        if problems := problems_said(watched, now):
+        if problems := reported_problems(watched, now):
             self._problems[watched] = problems
         found = progress(watched, now)
         if self._said.get(watched) != found.text:
@@ -118,7 +118,7 @@ class Follower:
         return round((time.monotonic() - self._began) * 1000)
 
 
-def _watched(directory: Directory, wish: Wish) -> Watched | None:
+def _watched(directory: Directory, wish: Placement) -> Watched | None:
     entry = directory.named(wish.service, matching(names.SERVICE_CLASS))
     service = parsed(entry)[0] if entry else None
     if not isinstance(service, Service):

@@ -12,17 +12,17 @@ from relocd.election.steps import Rule, Step
 from relocd.model.entries import EntryUUID
 from relocd.model.mode import Mode
 from relocd.operator.change.preflight import proof
-from relocd.operator.explain.forecast import Act, forecast
-from relocd.operator.explain.model import ServiceModel, world_of
+from relocd.operator.explain.forecast import PlannedStep, forecast
+from relocd.operator.explain.model import ServiceModel, service_model
 from relocd.operator.explain.service_view import GIVEN_BACK, ServiceView
-from relocd.operator.explain.what_if import Way, way_to
+from relocd.operator.explain.what_if import Requirements, requirements_for
 from relocd.operator.status.health import ServerRow
 
-__all__ = ["Explanation", "Stand", "explanation"]
+__all__ = ["Explanation", "ServerExplanation", "explanation"]
 
 
 @dataclass(frozen=True, slots=True)
-class Stand:
+class ServerExplanation:
     """How one server stands to the service.
 
     `part` is its part by state and links, `link` why it has that. `waits` is what keeps a candidate from taking over.
@@ -30,13 +30,13 @@ class Stand:
     `way` is how the service would come to it, None where it is or where nothing seen would do it.
     """
 
-    seen: ServerRow
+    row: ServerRow
     part: str
     link: str
     says: str
     step: Step | None = None
     idle: str = ""
-    way: Way | None = None
+    requirements: Requirements | None = None
     waits: tuple[str, ...] = ()
 
     @property
@@ -54,99 +54,99 @@ class Stand:
 class Explanation:
     """A service, whom its state names, how every server stands to it, and what the agents do next."""
 
-    scene: ServiceView
+    view: ServiceView
     generation: int | None
     holder: str
     candidate: str
     previous: str
-    stands: tuple[Stand, ...]
-    next: tuple[Act, ...]
+    servers: tuple[ServerExplanation, ...]
+    next: tuple[PlannedStep, ...]
 
 
-def explanation(scene: ServiceView) -> Explanation:
+def explanation(view: ServiceView) -> Explanation:
     """Why the service of a scene is where it is."""
-    world = world_of(scene)
-    contested = scene.service.exclusive
-    known = contested and world.state is not None
-    state = world.state if world.state is not None and contested else State()
+    model = service_model(view)
+    contested = view.service.exclusive
+    known = contested and model.state is not None
+    state = model.state if model.state is not None and contested else State()
     holder, candidate, previous = (
-        "" if each is None else scene.name(each) for each in (state.holder, state.asking, state.previous)
+        "" if each is None else view.name(each) for each in (state.holder, state.asking, state.previous)
     )
     return Explanation(
-        scene,
+        view,
         state.generation if known else None,
         holder,
         candidate,
         previous,
-        stands=tuple(_stand(scene, world, server) for server in scene.seen if _concerned(scene, world, server)),
-        next=forecast(world)[0] if contested else (),
+        servers=tuple(_stand(view, model, server) for server in view.servers if _concerned(view, model, server)),
+        next=forecast(model)[0] if contested else (),
     )
 
 
-def _concerned(scene: ServiceView, world: ServiceModel, server: EntryUUID) -> bool:
+def _concerned(view: ServiceView, model: ServiceModel, server: EntryUUID) -> bool:
     """Whether a server has to do with the service, and not only with what displaces it."""
-    linked = decision(scene.snapshot, scene.seen[server].server, scene.service) is not None
-    return linked or server in _named(world) or _gave_back(scene, server)
+    linked = decision(view.snapshot, view.servers[server].server, view.service) is not None
+    return linked or server in _named(model) or _gave_back(view, server)
 
 
-def _gave_back(scene: ServiceView, server: EntryUUID) -> bool:
+def _gave_back(view: ServiceView, server: EntryUUID) -> bool:
     """Whether a server says that it has given the service back."""
-    return any(each.startswith(GIVEN_BACK) for each in scene.seen[server].problems_of(scene.service.name))
+    return any(each.startswith(GIVEN_BACK) for each in view.servers[server].problems_of(view.service.name))
 
 
-def _named(world: ServiceModel) -> dict[EntryUUID, str]:
+def _named(model: ServiceModel) -> dict[EntryUUID, str]:
     """The servers that the state names, and as what."""
-    if world.state is None:
+    if model.state is None:
         return {}
-    named = {world.state.previous: "previous", world.state.candidate: "candidate", world.state.holder: "holder"}
+    named = {model.state.previous: "previous", model.state.candidate: "candidate", model.state.holder: "holder"}
     return {server: part for server, part in named.items() if server is not None}
 
 
-def _stand(scene: ServiceView, world: ServiceModel, server: EntryUUID) -> Stand:
-    seen = scene.seen[server]
-    wished = decision(scene.snapshot, seen.server, scene.service)
+def _stand(view: ServiceView, model: ServiceModel, server: EntryUUID) -> ServerExplanation:
+    seen = view.servers[server]
+    wished = decision(view.snapshot, seen.server, view.service)
     link = "not linked" if wished is None else wished.reason
-    says = "" if seen.sign is None else seen.sign.says.get(scene.service.dn.key, "nothing")
-    if not scene.service.exclusive:
-        return Stand(seen, "chosen", link, says)
+    says = "" if seen.status is None else seen.status.says.get(view.service.dn.key, "nothing")
+    if not view.service.exclusive:
+        return ServerExplanation(seen, "chosen", link, says)
     if wished is not None and wished.files_only:
-        return Stand(seen, "files only", link, says)
-    part = _named(world).get(server, _part(scene, world, server))
-    here = world.heres[server]
-    return Stand(
+        return ServerExplanation(seen, "files only", link, says)
+    part = _named(model).get(server, _part(view, model, server))
+    here = model.local_states[server]
+    return ServerExplanation(
         seen,
         part,
         link,
         says,
-        next_step(world.sight(server), here),
+        next_step(model.observation(server), here),
         "; ".join(_idle(seen)),
-        None if part == "holder" and here.active else way_to(scene, world, server),
-        tuple(_waits(scene, world, server)),
+        None if part == "holder" and here.active else requirements_for(view, model, server),
+        tuple(_waits(view, model, server)),
     )
 
 
-def _part(scene: ServiceView, world: ServiceModel, server: EntryUUID) -> str:
+def _part(view: ServiceView, model: ServiceModel, server: EntryUUID) -> str:
     """What a server is to the service that its state does not name."""
-    if server in world.eligible.all:
+    if server in model.eligible.all:
         return "chosen"
-    return "gave it back" if _gave_back(scene, server) else "standby"
+    return "gave it back" if _gave_back(view, server) else "standby"
 
 
-def _waits(scene: ServiceView, world: ServiceModel, server: EntryUUID) -> Iterator[str]:
+def _waits(view: ServiceView, model: ServiceModel, server: EntryUUID) -> Iterator[str]:
     """What keeps the candidate from taking over from a holder that is silent: its own words, and what ends it."""
-    state, sign = world.state, scene.seen[server].sign
+    state, sign = model.state, view.servers[server].status
     if state is None or state.holder is None or state.candidate != server:
         return
-    if world.lives.get(state.holder) is Life.SILENT:
-        yield from () if sign is None else sign.waits_of(scene.service.name)
-        yield f"takes over when {proof(scene, state.holder)}"
+    if model.lives.get(state.holder) is Life.SILENT:
+        yield from () if sign is None else sign.waits_of(view.service.name)
+        yield f"takes over when {proof(view, state.holder)}"
 
 
 def _idle(seen: ServerRow) -> Iterator[str]:
     """Why the agent of a server does not act."""
-    if seen.sign is None or seen.age_s is None:
+    if seen.status is None or seen.age_s is None:
         yield "its agent has never been heard"
     elif seen.is_silent:
         yield "it is silent, so what its agent does is unknown"
-    elif seen.sign.mode == Mode.PAUSED:
+    elif seen.status.mode == Mode.PAUSED:
         yield "paused: it changes nothing until relocd resume"

@@ -1,7 +1,7 @@
 """What the agents do next about a service, one after the other, by the rules that they go by themselves. Pure.
 
 Every step is assumed to succeed at once: an activation works, no write is lost. So it tells what is under way, and with
-something changed in the world what would be.
+something changed in the model what would be.
 """
 
 from __future__ import annotations
@@ -16,60 +16,60 @@ from relocd.election.steps import Activate, DeleteLink, FailBack, Keep, Relinqui
 from relocd.model.entries import EntryUUID
 from relocd.operator.explain.model import ServiceModel
 
-__all__ = ["Act", "after", "forecast"]
+__all__ = ["PlannedStep", "after", "forecast"]
 
 _MOST: Final = 24
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class PlannedStep:
     """One step of one server."""
 
     server: EntryUUID
     step: Step
 
 
-def forecast(world: ServiceModel) -> tuple[tuple[Act, ...], ServiceModel]:
+def forecast(model: ServiceModel) -> tuple[tuple[PlannedStep, ...], ServiceModel]:
     """The next steps until all rest, at most so many, and how things are then."""
-    acts: list[Act] = []
-    while len(acts) < _MOST:
-        act = next(_due(world), None)
-        if act is None:
+    planned: list[PlannedStep] = []
+    while len(planned) < _MOST:
+        due = next(_due(model), None)
+        if due is None:
             break
-        acts.append(act)
-        world = after(world, act)
-    return tuple(acts), world
+        planned.append(due)
+        model = after(model, due)
+    return tuple(planned), model
 
 
-def _due(world: ServiceModel) -> Iterator[Act]:
+def _due(model: ServiceModel) -> Iterator[PlannedStep]:
     """What is due now, the holder's part first."""
-    holder = None if world.state is None else world.state.holder
-    for server in sorted(world.acting, key=lambda each: (each != holder, each)):
-        step = next_step(world.sight(server), world.heres[server])
+    holder = None if model.state is None else model.state.holder
+    for server in sorted(model.acting, key=lambda each: (each != holder, each)):
+        step = next_step(model.observation(server), model.local_states[server])
         if not isinstance(step, Keep):
-            yield Act(server, step)
+            yield PlannedStep(server, step)
 
 
-def after(world: ServiceModel, act: Act) -> ServiceModel:
-    """The world once a step has been carried out."""
-    me, step = act.server, act.step
-    if world.state is None:
-        return world
-    world = replace(world, state=step.applied(world.state), eligible=_linked(world.eligible, act))
-    return _up(world, me, runs=isinstance(step, Activate)) if isinstance(step, Activate | Stop | Relinquish) else world
+def after(model: ServiceModel, due: PlannedStep) -> ServiceModel:
+    """The model once a step has been carried out."""
+    me, step = due.server, due.step
+    if model.state is None:
+        return model
+    model = replace(model, state=step.applied(model.state), eligible=_linked(model.eligible, due))
+    return _up(model, me, runs=isinstance(step, Activate)) if isinstance(step, Activate | Stop | Relinquish) else model
 
 
-def _up(world: ServiceModel, server: EntryUUID, *, runs: bool) -> ServiceModel:
-    here = replace(world.heres[server], active=runs, up=runs, failed=False)
-    return replace(world, heres={**world.heres, server: here})
+def _up(model: ServiceModel, server: EntryUUID, *, runs: bool) -> ServiceModel:
+    here = replace(model.local_states[server], active=runs, up=runs, failed=False)
+    return replace(model, local_states={**model.local_states, server: here})
 
 
-def _linked(eligible: Eligible, act: Act) -> Eligible:
+def _linked(eligible: Eligible, due: PlannedStep) -> Eligible:
     """Who is chosen once a step has deleted the link that it deletes."""
-    match act.step:
+    match due.step:
         case DeleteLink(server):
             return replace(eligible, direct=eligible.direct - {server})
         case FailBack():
-            return replace(eligible, direct=eligible.direct - {act.server})
+            return replace(eligible, direct=eligible.direct - {due.server})
         case _:
             return eligible

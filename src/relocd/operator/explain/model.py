@@ -16,7 +16,7 @@ from relocd.model.mode import Mode
 from relocd.operator.explain.service_view import ServiceView
 from relocd.operator.status.health import ServerRow
 
-__all__ = ["ASSUMED", "ServiceModel", "world_of"]
+__all__ = ["ASSUMED", "ServiceModel", "service_model"]
 
 ASSUMED: Final = "a server that reports no problem is ready, its heartbeat is steady, and its candidacy has settled"
 
@@ -30,40 +30,40 @@ class ServiceModel:
 
     state: State | None
     eligible: Eligible
-    heres: Mapping[EntryUUID, LocalState]
+    local_states: Mapping[EntryUUID, LocalState]
     lives: Mapping[EntryUUID, Life] = field(default_factory=dict)
     acting: frozenset[EntryUUID] = frozenset()
 
-    def sight(self, server: EntryUUID) -> Observation:
+    def observation(self, server: EntryUUID) -> Observation:
         """What a server sees."""
         return Observation(server, self.state, self.eligible, self.lives)
 
 
-def world_of(scene: ServiceView) -> ServiceModel:
-    """The world as it is now."""
-    contests = {server: scene.ownership(server) for server in scene.seen}
-    first = next(iter(contests.values()), None)
+def service_model(view: ServiceView) -> ServiceModel:
+    """The model as it is now."""
+    ownerships = {server: view.ownership(server) for server in view.servers}
+    first = next(iter(ownerships.values()), None)
     if first is None:
-        entry = scene.snapshot.states.get(scene.service.uuid)
+        entry = view.snapshot.states.get(view.service.uuid)
         return ServiceModel(State(generation=(entry and entry.generation) or 0), Eligible(), {})
     named = (first.state.holder, first.state.candidate, first.state.previous) if first.state else ()
-    concerned = {*scene.seen, *filter(None, named)}
+    concerned = {*view.servers, *filter(None, named)}
     return ServiceModel(
         state=first.state,
         eligible=first.eligible,
-        heres={server: _here(scene, ownership) for server, ownership in contests.items()},
-        lives={server: scene.life(server) for server in concerned},
-        acting=frozenset(server for server, seen in scene.seen.items() if _acts(seen)),
+        local_states={server: _here(view, ownership) for server, ownership in ownerships.items()},
+        lives={server: view.life(server) for server in concerned},
+        acting=frozenset(server for server, seen in view.servers.items() if _acts(seen)),
     )
 
 
 def _acts(seen: ServerRow) -> bool:
-    return seen.sign is not None and not seen.is_silent and seen.sign.mode != Mode.PAUSED
+    return seen.status is not None and not seen.is_silent and seen.status.mode != Mode.PAUSED
 
 
-def _here(scene: ServiceView, ownership: OwnershipView) -> LocalState:
-    seen, service = scene.seen[ownership.me], scene.service
-    says = "" if seen.sign is None else seen.sign.says.get(service.dn.key, "")
+def _here(view: ServiceView, ownership: OwnershipView) -> LocalState:
+    seen, service = view.servers[ownership.me], view.service
+    says = "" if seen.status is None else seen.status.says.get(service.dn.key, "")
     return LocalState(
         active=says == "active",
         up=says == "active",
@@ -81,4 +81,4 @@ def _yield_reason(ownership: OwnershipView, seen: ServerRow) -> YieldReason | No
         return YieldReason.FENCED
     if ownership.displaced_by is not None:
         return YieldReason.DISPLACED
-    return YieldReason.DRAINED if seen.sign is not None and seen.sign.mode == Mode.DRAINED else None
+    return YieldReason.DRAINED if seen.status is not None and seen.status.mode == Mode.DRAINED else None

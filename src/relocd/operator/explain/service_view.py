@@ -17,13 +17,13 @@ from relocd.model.dn import DN
 from relocd.model.entries import Cluster, Entry, EntryUUID, Failover, Isolation, Server, Service
 from relocd.model.snapshot import Snapshot
 from relocd.operator.status.health import ServerRow
-from relocd.operator.status.server_status import is_status, sign
+from relocd.operator.status.server_status import is_status, server_status
 from relocd.operator.status.view import now_of, server_view
 from relocd.sync.index import Index, whole
 from relocd.sync.interest import Interest
 from relocd.sync.view import snapshot_of
 
-__all__ = ["GIVEN_BACK", "ServiceView", "scene_of"]
+__all__ = ["GIVEN_BACK", "ServiceView", "service_view"]
 
 GIVEN_BACK: Final = "given back"
 """How an agent begins to say that it has given a service back (`relocd.agent.handover.controller`)."""
@@ -38,11 +38,11 @@ class ServiceView:
 
     service: Service
     snapshot: Snapshot
-    seen: Mapping[EntryUUID, ServerRow]
+    servers: Mapping[EntryUUID, ServerRow]
 
     def ownership(self, server: EntryUUID) -> OwnershipView:
         """Who runs the service as that server sees it."""
-        me = self.seen[server].server
+        me = self.servers[server].server
         return ownership(self.snapshot, me, self.service, displacing(self.snapshot, me))
 
     @property
@@ -63,7 +63,7 @@ class ServiceView:
 
     def life(self, server: EntryUUID) -> Life:
         """What is known of a server from here, where nobody can ask the wire; without an entry it is silent."""
-        seen = self.seen.get(server)
+        seen = self.servers.get(server)
         if seen is None:
             return Life.SILENT
         if seen.server.fenced:
@@ -71,21 +71,21 @@ class ServiceView:
         return Life.ALIVE if not seen.is_silent else Life.DEAD if self._has_let_go(seen) else Life.SILENT
 
     def _has_let_go(self, seen: ServerRow) -> bool:
-        if self.service.isolation is not Isolation.RELEASE or seen.sign is None or seen.age_s is None:
+        if self.service.isolation is not Isolation.RELEASE or seen.status is None or seen.age_s is None:
             return False
-        return seen.age_s > _LET_GO * seen.sign.lease_s
+        return seen.age_s > _LET_GO * seen.status.lease_s
 
     def name(self, server: EntryUUID) -> str:
         """What a server is called."""
-        known = self.seen.get(server)
+        known = self.servers.get(server)
         return known.server.name if known else server.rpartition(": ")[2]
 
 
-def scene_of(service: DN, entries: Iterable[Entry], now_s: float) -> ServiceView:
+def service_view(service: DN, entries: Iterable[Entry], now_s: float) -> ServiceView:
     """The scene of a service that is among some entries; raises `Invalid` where it cannot be understood."""
     found = tuple(entries)
     now_s = now_of(found, now_s)
-    signs = {each.dn.parent.key: sign(each) for each in found if is_status(each)}
+    statuses = {each.dn.parent.key: server_status(each) for each in found if is_status(each)}
     content = Index(whole(each) for each in found if not is_status(each))
     everything = Interest(frozenset(record.uuid for record in content))
     snapshot = snapshot_of(content, content.named(service.key), service, everything)
@@ -94,7 +94,7 @@ def scene_of(service: DN, entries: Iterable[Entry], now_s: float) -> ServiceView
         wrong = "; ".join(str(each) for each in snapshot.problems if each.subject == str(service))
         raise Invalid(wrong or f"{service} cannot be read")
     seen = {
-        uuid: server_view(server, signs.get(server.dn.key), now_s)
+        uuid: server_view(server, statuses.get(server.dn.key), now_s)
         for uuid, server in sorted(snapshot.servers.items(), key=lambda each: each[1].dn.key)
     }
     return ServiceView(about, snapshot, seen)

@@ -10,8 +10,8 @@ from rich.padding import Padding
 from rich.text import Text
 
 from relocd.election import steps
-from relocd.operator.explain.explain import Explanation, Stand
-from relocd.operator.explain.forecast import Act
+from relocd.operator.explain.explain import Explanation, ServerExplanation
+from relocd.operator.explain.forecast import PlannedStep
 from relocd.operator.explain.model import ASSUMED
 from relocd.operator.explain.service_view import ServiceView
 
@@ -34,13 +34,13 @@ _SAID: Final = {
 
 def as_text(told: Explanation) -> RenderableType:
     """The facts, then every server with its rule, then what is next."""
-    scene = told.scene
-    lines: list[RenderableType] = [Text(scene.service.name, "bold"), *map(_indented, _facts(told))]
-    for stand in told.stands:
-        lines += _server(scene, stand)
+    view = told.view
+    lines: list[RenderableType] = [Text(view.service.name, "bold"), *map(_indented, _facts(told))]
+    for about in told.servers:
+        lines += _server(view, about)
     lines += [Text(hint, "yellow") for hint in _linking(told)]
-    if scene.service.exclusive:
-        lines.append(Text(f"next: {_acts(scene, told.next) or _rest(told)}"))
+    if view.service.exclusive:
+        lines.append(Text(f"next: {_planned(view, told.next) or _rest(told)}"))
         lines.append(Text(f"assumed: {ASSUMED}", "dim"))
         lines.append(Text(f"rules: {RULES}", "dim"))
     return Group(*lines)
@@ -48,7 +48,7 @@ def as_text(told: Explanation) -> RenderableType:
 
 def _rest(told: Explanation) -> str:
     """Why nothing is next."""
-    waiting = ", ".join(each.seen.server.name for each in told.stands if each.waits)
+    waiting = ", ".join(each.row.server.name for each in told.servers if each.waits)
     return f"no change is due until {waiting} stops waiting" if waiting else "no change is due"
 
 
@@ -57,8 +57,8 @@ def _indented(text: str) -> Padding:
 
 
 def _facts(told: Explanation) -> Iterator[str]:
-    scene = told.scene
-    service = scene.service
+    view = told.view
+    service = view.service
     kind = f"exclusive, isolation {service.isolation}" if service.exclusive else "shared"
     yield ", ".join([*map(str, service.addresses), kind])
     if service.exclusive:
@@ -67,76 +67,76 @@ def _facts(told: Explanation) -> Iterator[str]:
             f"holder {told.holder or 'none'}, candidate {told.candidate or 'none'}, "
             f"previous {told.previous or 'none'}, generation {generation}"
         )
-    for cluster in scene.clusters:
+    for cluster in view.clusters:
         active = cluster.active.name if cluster.active else "none"
         yield f"cluster {cluster.name}: active {active}, failover {cluster.failover}"
     if service.displaces:
         yield f"displaces {', '.join(sorted(dn.name for dn in service.displaces))}"
-    displacing = (each for each in scene.snapshot.services.values() if service.dn in each.displaces)
+    displacing = (each for each in view.snapshot.services.values() if service.dn in each.displaces)
     yield from (f"displaced by {each.name} where that runs" for each in displacing)
 
 
 def _linking(told: Explanation) -> Iterator[str]:
     """How a server gets it that nothing links to it, where at most one is linked."""
-    service = told.scene.service
-    if not told.stands:
+    service = told.view.service
+    if not told.servers:
         yield f"no server is linked to it; to run it on one: relocd link {service.name} SERVER"
-    elif len(told.stands) == 1 and told.stands[0].part != "files only":
+    elif len(told.servers) == 1 and told.servers[0].part != "files only":
         word = "move" if service.exclusive else "link"
         yield f"no other server is linked to it; to run it on another: relocd {word} {service.name} SERVER"
 
 
-def _server(scene: ServiceView, stand: Stand) -> Iterator[RenderableType]:
-    seen = stand.seen
-    age = "never heard" if seen.age_s is None else f"heard {seen.age_s:.1f} s ago"
-    age = seen.silence.removeprefix(f"{seen.server.name} ") if seen.is_of_the_future else age
-    mode = [seen.sign.mode] if seen.sign is not None and seen.sign.mode != "normal" else []
-    fenced = ["fenced"] if seen.server.fenced else []
-    says = [f"says {stand.says}"] if stand.says else []
-    head = ", ".join([f" {stand.part}", stand.link, *fenced, age, *mode, *says])
-    yield Text.assemble((seen.server.name, "bold green" if stand.says == "active" else "bold"), head)
-    yield from map(_indented, _reasons(scene, stand))
+def _server(view: ServiceView, about: ServerExplanation) -> Iterator[RenderableType]:
+    row = about.row
+    age = "never heard" if row.age_s is None else f"heard {row.age_s:.1f} s ago"
+    age = row.silence.removeprefix(f"{row.server.name} ") if row.is_of_the_future else age
+    mode = [row.status.mode] if row.status is not None and row.status.mode != "normal" else []
+    fenced = ["fenced"] if row.server.fenced else []
+    says = [f"says {about.says}"] if about.says else []
+    head = ", ".join([f" {about.part}", about.link, *fenced, age, *mode, *says])
+    yield Text.assemble((row.server.name, "bold green" if about.says == "active" else "bold"), head)
+    yield from map(_indented, _reasons(view, about))
 
 
-def _reasons(scene: ServiceView, stand: Stand) -> Iterator[str]:
-    if stand.step is not None:
-        does = stand.step.reason if stand.does == "Keep" else f"{_sentence(scene, stand.step)}: {stand.step.reason}"
-        does = "candidate" if stand.waits and stand.does == "Keep" else does
-        would = " (if its agent acted)" if stand.idle else ""
-        yield f"{stand.rule or 'no rule'}: {does}{would}"
-    yield from (f"waits: {each}" for each in stand.waits)
-    if stand.idle:
-        yield stand.idle
-    problems = stand.seen.problems_of(scene.service.name)
+def _reasons(view: ServiceView, about: ServerExplanation) -> Iterator[str]:
+    if about.step is not None:
+        does = about.step.reason if about.does == "Keep" else f"{_sentence(view, about.step)}: {about.step.reason}"
+        does = "candidate" if about.waits and about.does == "Keep" else does
+        would = " (if its agent acted)" if about.idle else ""
+        yield f"{about.rule or 'no rule'}: {does}{would}"
+    yield from (f"waits: {each}" for each in about.waits)
+    if about.idle:
+        yield about.idle
+    problems = about.row.problems_of(view.service.name)
     yield from (f"problem: {each}" for each in problems)
-    if stand.way is not None:
-        needs = "; and ".join(stand.way.needs)
+    if about.requirements is not None:
+        needs = "; and ".join(about.requirements.needs)
         yield f"comes here when: {needs}" if needs else "it is on its way here"
-        if stand.way.acts:
-            yield f"then: {_acts(scene, stand.way.acts)}"
+        if about.requirements.planned:
+            yield f"then: {_planned(view, about.requirements.planned)}"
 
 
-def _acts(scene: ServiceView, acts: Iterable[Act]) -> str:
+def _planned(view: ServiceView, planned: Iterable[PlannedStep]) -> str:
     return ", ".join(
-        f"{scene.name(act.server)} {_sentence(scene, act.step)} ({act.step.rule or 'no rule'})" for act in acts
+        f"{view.name(due.server)} {_sentence(view, due.step)} ({due.step.rule or 'no rule'})" for due in planned
     )
 
 
-def _sentence(scene: ServiceView, step: steps.Step) -> str:
+def _sentence(view: ServiceView, step: steps.Step) -> str:
     match step:
         case steps.HandOver(_, to):
-            return f"stops it and hands over to {scene.name(to)}"
+            return f"stops it and hands over to {view.name(to)}"
         case steps.FailBack(_, to):
-            return f"stops it and gives it back to {scene.name(to)}"
+            return f"stops it and gives it back to {view.name(to)}"
         case steps.DeleteLink(server):
-            return f"deletes the link of {scene.name(server)}"
+            return f"deletes the link of {view.name(server)}"
         case _:
             return _SAID.get(type(step), type(step).__name__)
 
 
 def as_json(told: Explanation) -> dict[str, Any]:
     """Everything as JSON values; neither parameters nor secrets are part of it."""
-    scene, service = told.scene, told.scene.service
+    view, service = told.view, told.view.service
     return {
         "service": {
             "name": service.name,
@@ -158,38 +158,38 @@ def as_json(told: Explanation) -> dict[str, Any]:
                 "active": None if each.active is None else str(each.active),
                 "failover": str(each.failover),
             }
-            for each in scene.clusters
+            for each in view.clusters
         ],
-        "servers": [_server_json(scene, each) for each in told.stands],
-        "next": [_act_json(scene, each) for each in told.next],
+        "servers": [_server_json(view, each) for each in told.servers],
+        "next": [_act_json(view, each) for each in told.next],
         "assumed": ASSUMED,
         "rules": RULES,
     }
 
 
-def _server_json(scene: ServiceView, stand: Stand) -> dict[str, Any]:
-    seen = stand.seen
+def _server_json(view: ServiceView, about: ServerExplanation) -> dict[str, Any]:
+    row = about.row
     return {
-        "name": seen.server.name,
-        "dn": str(seen.server.dn),
-        "part": stand.part,
-        "link": stand.link,
-        "fenced": seen.server.fenced,
-        "silent": seen.is_silent,
-        "age_s": None if seen.age_s is None else round(seen.age_s, 3),
-        "mode": None if seen.sign is None else seen.sign.mode,
-        "says": stand.says or None,
-        "problems": list(seen.problems_of(scene.service.name)),
-        "rule": stand.rule,
-        "step": stand.does or None,
-        "reason": None if stand.step is None else stand.step.reason,
-        "waits": list(stand.waits),
-        "idle": stand.idle or None,
-        "needs": None if stand.way is None else list(stand.way.needs),
-        "then": [] if stand.way is None else [_act_json(scene, each) for each in stand.way.acts],
+        "name": row.server.name,
+        "dn": str(row.server.dn),
+        "part": about.part,
+        "link": about.link,
+        "fenced": row.server.fenced,
+        "silent": row.is_silent,
+        "age_s": None if row.age_s is None else round(row.age_s, 3),
+        "mode": None if row.status is None else row.status.mode,
+        "says": about.says or None,
+        "problems": list(row.problems_of(view.service.name)),
+        "rule": about.rule,
+        "step": about.does or None,
+        "reason": None if about.step is None else about.step.reason,
+        "waits": list(about.waits),
+        "idle": about.idle or None,
+        "needs": None if about.requirements is None else list(about.requirements.needs),
+        "then": [] if about.requirements is None else [_act_json(view, each) for each in about.requirements.planned],
     }
 
 
-def _act_json(scene: ServiceView, act: Act) -> dict[str, str | None]:
-    step = type(act.step).__name__
-    return {"server": scene.name(act.server), "step": step, "rule": act.step.rule, "reason": act.step.reason}
+def _act_json(view: ServiceView, due: PlannedStep) -> dict[str, str | None]:
+    step = type(due.step).__name__
+    return {"server": view.name(due.server), "step": step, "rule": due.step.rule, "reason": due.step.reason}

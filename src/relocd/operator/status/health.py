@@ -37,33 +37,33 @@ class ServerRow:
     """One server: its last sign of life, how old that is, and what is worth a look, most important first."""
 
     server: Server
-    sign: ServerStatus | None
+    status: ServerStatus | None
     age_s: float | None
     notes: tuple[str, ...]
 
     @property
     def is_silent(self) -> bool:
         """Whether its agent has not been heard within the lease that it declared itself."""
-        return self.sign is None or self.age_s is None or abs(self.age_s) > self.sign.lease_s
+        return self.status is None or self.age_s is None or abs(self.age_s) > self.status.lease_s
 
     @property
     def is_of_the_future(self) -> bool:
         """Whether its last heartbeat was stamped by a clock that is or was ahead: how old it is nobody knows."""
-        return self.sign is not None and self.age_s is not None and self.age_s < -self.sign.lease_s
+        return self.status is not None and self.age_s is not None and self.age_s < -self.status.lease_s
 
     @property
     def silence(self) -> str:
         """How long it has not been heard, as the beginning of a sentence."""
         name = self.server.name
-        if self.sign is None or self.age_s is None:
+        if self.status is None or self.age_s is None:
             return f"{name} has never been heard"
         if self.is_of_the_future:
             return f"{name} was last heard {-self.age_s:.0f} s in the future: the clock of its provider is or was wrong"
-        return f"{name} is silent for {self.age_s:.0f} s (lease {self.sign.lease_s:g} s)"
+        return f"{name} is silent for {self.age_s:.0f} s (lease {self.status.lease_s:g} s)"
 
     def problems_of(self, service: str) -> tuple[str, ...]:
         """What its agent last said to be wrong with a service, by its cn."""
-        return () if self.sign is None else self.sign.problems_of(service)
+        return () if self.status is None else self.status.problems_of(service)
 
     @property
     def level(self) -> HealthLevel:

@@ -21,7 +21,7 @@ from relocd.model.parse import generation_of, lease_of
 from relocd.model.settings import HandoverSettings
 from relocd.printable import one_line
 
-__all__ = ["ATTRIBUTES", "ServerStatus", "is_status", "sign"]
+__all__ = ["ATTRIBUTES", "ServerStatus", "is_status", "server_status"]
 
 ATTRIBUTES: Final = (
     names.HEARTBEAT,
@@ -72,7 +72,7 @@ def is_status(entry: Entry) -> bool:
     return names.STATUS_CLASS.lower().encode() in classes and entry.dn.key.startswith(f"{names.STATUS_RDN},")
 
 
-def sign(entry: Entry) -> ServerStatus:
+def server_status(entry: Entry) -> ServerStatus:
     """The sign in a status entry; what cannot be understood in it counts as not there."""
     words = {"standby": names.STANDBY_SERVICE, "active": names.ACTIVE_SERVICE, "failed": names.FAILED_SERVICE}
     return ServerStatus(

@@ -39,7 +39,7 @@ def tables(seen: StatusView) -> RenderableType:
 
 
 def _server_row(seen: ServerRow) -> Iterator[Text]:
-    last = seen.sign
+    last = seen.status
     fine = not seen.is_silent and not seen.server.fenced
     yield Text(seen.server.name, _STYLES[seen.level])
     age = "never" if seen.age_s is None else "?" if seen.is_of_the_future else f"{seen.age_s:.1f} s"
@@ -112,7 +112,7 @@ def as_json(seen: StatusView) -> dict[str, Any]:
 
 
 def _server_json(seen: ServerRow) -> dict[str, Any]:
-    last = seen.sign
+    last = seen.status
     return {
         "name": seen.server.name,
         "dn": str(seen.server.dn),

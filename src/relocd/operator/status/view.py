@@ -16,7 +16,7 @@ from relocd.model.mode import Mode
 from relocd.model.names import STATE_RDN
 from relocd.model.parse import Model, parsed
 from relocd.operator.status.health import ServerRow, ServiceRow, StatusView, findings
-from relocd.operator.status.server_status import ServerStatus, is_status, sign
+from relocd.operator.status.server_status import ServerStatus, is_status, server_status
 from relocd.operator.status.service_links import Links, links
 
 __all__ = ["now_of", "server_view", "view"]
@@ -35,10 +35,12 @@ class _Facts:
 def view(entries: Iterable[Entry], now_s: float) -> StatusView:
     """How things stand at `now_s`, seconds since 1970, or at the time by the providers' clocks: see `now_of`."""
     found = tuple(entries)
-    values, signs, problems = _understood(found)
+    values, statuses, problems = _understood(found)
     known = {value.dn.key: value for value in values}
     now_s = now_of(found, now_s)
-    servers = {key: server_view(each, signs.get(key), now_s) for key, each in known.items() if isinstance(each, Server)}
+    servers = {
+        key: server_view(each, statuses.get(key), now_s) for key, each in known.items() if isinstance(each, Server)
+    }
     facts = _Facts(known, servers, links(known), _shown(each.server.dn for each in servers.values()))
     services = [_service(each, facts) for each in known.values() if isinstance(each, Service)]
     return StatusView(tuple(servers.values()), tuple(services), (*problems, *facts.links.problems))
@@ -50,9 +52,9 @@ def now_of(entries: Iterable[Entry], now_s: float) -> float:
     Where none fits, not even within its lease, it is the clock here that is behind. A single heartbeat of the future
     was stamped by a clock that was wrong, and other entries may have been, at any time.
     """
-    signs = [sign(entry) for entry in entries if is_status(entry)]
-    times = [each.at_s for each in signs if each.at_s is not None]
-    fitting = [each.at_s for each in signs if each.at_s is not None and abs(each.at_s - now_s) <= each.lease_s]
+    statuses = [server_status(entry) for entry in entries if is_status(entry)]
+    times = [each.at_s for each in statuses if each.at_s is not None]
+    fitting = [each.at_s for each in statuses if each.at_s is not None and abs(each.at_s - now_s) <= each.lease_s]
     return max([now_s, *(fitting or times)])
 
 
@@ -66,17 +68,17 @@ def _shown(names: Iterable[DN]) -> dict[str, str]:
 def _understood(entries: Iterable[Entry]) -> tuple[list[Model], dict[str, ServerStatus], list[Problem]]:
     """The values in order of their names, signs of life by server, and problems of entries."""
     values: list[Model] = []
-    signs: dict[str, ServerStatus] = {}
+    statuses: dict[str, ServerStatus] = {}
     problems: list[Problem] = []
     for entry in sorted(entries, key=lambda entry: entry.dn.key):
         if is_status(entry):
-            signs[entry.dn.parent.key] = sign(entry)
+            statuses[entry.dn.parent.key] = server_status(entry)
             continue
         value, found = parsed(entry)
         problems += found
         if value is not None:
             values.append(value)
-    return values, signs, problems
+    return values, statuses, problems
 
 
 def server_view(server: Server, last: ServerStatus | None, now_s: float) -> ServerRow:
@@ -89,16 +91,16 @@ def server_view(server: Server, last: ServerStatus | None, now_s: float) -> Serv
 def _notes(seen: ServerRow) -> Iterator[str]:
     if seen.server.fenced:
         yield "fenced"
-    if seen.sign is None:
+    if seen.status is None:
         yield "no agent has ever written a status"
         return
     if seen.is_of_the_future:
         yield seen.silence.removeprefix(f"{seen.server.name} ")
     elif seen.is_silent:
-        yield "silent" if seen.age_s is None else f"silent for {seen.age_s:.0f} s, its lease is {seen.sign.lease_s:g}"
-    if seen.sign.mode != Mode.NORMAL:
-        yield seen.sign.mode
-    yield from seen.sign.problems
+        yield "silent" if seen.age_s is None else f"silent for {seen.age_s:.0f} s, its lease is {seen.status.lease_s:g}"
+    if seen.status.mode != Mode.NORMAL:
+        yield seen.status.mode
+    yield from seen.status.problems
 
 
 def _service(service: Service, facts: _Facts) -> ServiceRow:
@@ -132,6 +134,6 @@ def _word(server: ServerRow | None, service: str) -> str:
         return "has no entry"
     if server.server.fenced:
         return "fenced"
-    if server.is_silent or server.sign is None:
+    if server.is_silent or server.status is None:
         return "silent"
-    return server.sign.says.get(service, "nothing")
+    return server.status.says.get(service, "nothing")

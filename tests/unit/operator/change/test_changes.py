@@ -8,7 +8,7 @@ from relocd.errors import Invalid
 from relocd.model.dn import DN
 from relocd.model.entries import Cluster, Server
 from relocd.model.writes import Add, Delete, Replace
-from relocd.operator.change.changes import Move, activate, fence, link, unfence, unlink
+from relocd.operator.change.changes import OrderPlan, activate, fence, link, unfence, unlink
 from tests.support import entries
 
 LINK = "relocServiceLink"
@@ -34,7 +34,7 @@ def values(*short: str) -> tuple[bytes, ...]:
     return tuple(entries.dn(each).encode() for each in short)
 
 
-def changes(move: Move) -> list[tuple[str, object]]:
+def changes(move: OrderPlan) -> list[tuple[str, object]]:
     return [(each.dn.name, change) for each in move.modifications for change in each.changes]
 
 
@@ -59,7 +59,7 @@ class TestOneOrder:
             pytest.param(activate(cluster("pair", "b"), server("b", clusters=("pair",))), [], id="active already"),
         ],
     )
-    def test_changes_what_is_not_so_yet_and_says_it(self, move: Move, expected: list[tuple[str, object]]) -> None:
+    def test_changes_what_is_not_so_yet_and_says_it(self, move: OrderPlan, expected: list[tuple[str, object]]) -> None:
         assert changes(move) == expected
         assert bool(move.done) == bool(expected)
         assert bool(move.already) != bool(expected)

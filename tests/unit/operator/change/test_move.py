@@ -8,9 +8,9 @@ from relocd.model.csn import csn_time_s
 from relocd.model.dn import DN
 from relocd.model.entries import Entry
 from relocd.model.writes import Add, Replace
-from relocd.operator.change.changes import Move, Wish
+from relocd.operator.change.changes import OrderPlan, Placement
 from relocd.operator.change.move import move
-from relocd.operator.explain.service_view import ServiceView, scene_of
+from relocd.operator.explain.service_view import ServiceView, service_view
 from tests.support import entries
 from tests.unit.operator.change.test_changes import LINK, changes, values
 
@@ -27,10 +27,10 @@ def heard(name: str, *, lease: str = "10", **says: str) -> Entry:
 
 def scene(*found: Entry, age_s: float = 1.0, **more: str) -> ServiceView:
     web = entries.service("web", **WEB | more)
-    return scene_of(web.dn, [web, *found], START + age_s)
+    return service_view(web.dn, [web, *found], START + age_s)
 
 
-def moved(*found: Entry, to: str = "b", age_s: float = 1.0, **more: str) -> Move:
+def moved(*found: Entry, to: str = "b", age_s: float = 1.0, **more: str) -> OrderPlan:
     return move(scene(*found, age_s=age_s, **more), entries.uuid_of(to))
 
 
@@ -43,7 +43,7 @@ class TestWay:
     def test_a_link_where_links_choose(self) -> None:
         order = moved(*HELD, B, heard("b"))
         assert changes(order) == [("b", Add(LINK, values("web")))]
-        assert order.wishes == (Wish(DN.parse(entries.dn("web")), DN.parse(entries.dn("b"))),)
+        assert order.placements == (Placement(DN.parse(entries.dn("web")), DN.parse(entries.dn("b"))),)
         assert order.warnings == ()
 
     def test_the_active_server_where_a_cluster_chooses(self) -> None:
@@ -93,7 +93,7 @@ class TestWay:
 )
 def test_is_refused(found: list[Entry], more: dict[str, str], word: str) -> None:
     order = moved(*found, **more)
-    assert (order.modifications, order.done, order.wishes) == ((), (), ())
+    assert (order.modifications, order.done, order.placements) == ((), (), ())
     assert word in "; ".join(order.problems)
 
 

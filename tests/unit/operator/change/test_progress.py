@@ -8,7 +8,7 @@ from relocd.model.csn import csn_time_s
 from relocd.model.dn import DN
 from relocd.model.entries import Entry, Server, Service, ServiceState
 from relocd.operator.change.progress import End, Progress, Reading, Watched, progress
-from relocd.operator.status.server_status import sign
+from relocd.operator.status.server_status import server_status
 from relocd.operator.status.view import server_view
 from tests.support import entries
 
@@ -26,7 +26,7 @@ def follow(
     assert isinstance(web, Service)
     assert isinstance(known, Server)
     assert found is None or isinstance(found, ServiceState)
-    seen = server_view(known, sign(status) if status else None, START + 1)
+    seen = server_view(known, server_status(status) if status else None, START + 1)
     return progress(Watched(web, DN.parse(entries.dn("b")), 3), Reading(found, seen, resting))
 
 
@@ -71,7 +71,7 @@ def test_is_under_way(state: Entry | None, status: Entry | None, text: str) -> N
         ({"state": at("a", 3), "resting": "prime"}, Progress("rests on b while prime is there", End.DONE)),
         (
             {"state": at("a", 5), "server": entries.server("b"), "status": says()},
-            Progress("b has given it back to a (generation 5)", End.LOST),
+            Progress("b has given it back to a (generation 5)", End.GIVEN_BACK),
         ),
         (
             {"state": None, "status": says("Active"), "relocExclusive": "FALSE"},

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from relocd.model.entries import Entry
-from relocd.operator.explain.explain import Explanation, Stand, explanation
+from relocd.operator.explain.explain import Explanation, ServerExplanation, explanation
 from relocd.operator.explain.text import as_json, as_text
 from tests.support import entries
 from tests.unit.operator.change.test_move import HELD, PAIR, B, heard, scene
@@ -25,12 +25,12 @@ def explained(*found: Entry, age_s: float = 1.0, **more: Any) -> Explanation:
     return explanation(scene(*found, age_s=age_s, **more))
 
 
-def stands(told: Explanation) -> dict[str, Stand]:
-    return {each.seen.server.name: each for each in told.stands}
+def stands(told: Explanation) -> dict[str, ServerExplanation]:
+    return {each.row.server.name: each for each in told.servers}
 
 
-def needs(stand: Stand) -> str | None:
-    return None if stand.way is None else "; ".join(stand.way.needs)
+def needs(about: ServerExplanation) -> str | None:
+    return None if about.requirements is None else "; ".join(about.requirements.needs)
 
 
 def text(told: Explanation, width: int = 200) -> str:
@@ -87,16 +87,16 @@ def state(**named: str | None) -> Entry:
     ],
 )
 def test_each_server_is_told_its_rule(found: list[Entry], server: str, rule: str | None, does: str | None) -> None:
-    stand = stands(explained(*found))[server]
-    assert stand.rule == rule
-    assert does in {None, stand.does}
+    about = stands(explained(*found))[server]
+    assert about.rule == rule
+    assert does in {None, about.does}
 
 
 def test_a_stop_at_the_end_of_the_lease_follows_from_no_rule() -> None:
     """Also where another server is the holder."""
     silent = heard("b", lease="0.5", active="web")
-    stand = stands(explained(*HELD, LINKED, silent, relocIsolation="release"))["b"]
-    assert (stand.does, stand.rule) == ("Stop", None)
+    about = stands(explained(*HELD, LINKED, silent, relocIsolation="release"))["b"]
+    assert (about.does, about.rule) == ("Stop", None)
 
 
 @pytest.mark.parametrize(
@@ -154,21 +154,21 @@ def test_a_stop_at_the_end_of_the_lease_follows_from_no_rule() -> None:
 )
 def test_what_would_bring_it_to_a_server_is_the_least_that_does(found: list[Entry], expected: str) -> None:
     """Tried out with the rules: the acts that follow end with the service there."""
-    stand = stands(explained(*found))["b"]
-    assert needs(stand) == expected
-    assert stand.way is not None
-    assert stand.way.acts
+    about = stands(explained(*found))["b"]
+    assert needs(about) == expected
+    assert about.requirements is not None
+    assert about.requirements.planned
 
 
 def test_where_it_runs_nothing_has_to_happen() -> None:
     told = explained(*HELD)
-    assert stands(told)["a"].way is None
+    assert stands(told)["a"].requirements is None
     assert told.next == ()
 
 
 def test_the_acts_are_those_of_a_planned_move() -> None:
     told = explained(*HELD, LINKED, heard("b"))
-    steps = [(told.scene.name(act.server), type(act.step).__name__, act.step.rule) for act in told.next]
+    steps = [(told.view.name(due.server), type(due.step).__name__, due.step.rule) for due in told.next]
     assert steps == [
         ("b", "BecomeCandidate", "R2"),
         ("a", "HandOver", "R3"),
@@ -196,7 +196,7 @@ def test_a_silent_agent_does_nothing_in_what_comes_next() -> None:
 )
 def test_what_the_agents_do_not_agree_on_has_no_rule(found: list[Entry], more: dict[str, str], part: str) -> None:
     told = explained(*found, **more)
-    assert {(each.part, each.rule, each.way) for each in told.stands} == {(part, None, None)}
+    assert {(each.part, each.rule, each.requirements) for each in told.servers} == {(part, None, None)}
     assert told.next == ()
 
 
@@ -308,14 +308,19 @@ def test_whatever_the_directory_says_is_explained(
     told = explained(pair, *servers, named, relocIsolation=kept)
     assert text(told)
     assert as_json(told)
-    for act in told.next:
-        assert act.step.rule
-    for stand in told.stands:
-        if stand.does not in {"Keep", "Stop"}:
-            assert stand.rule, stand
-        if stand.way is not None and stand.way.acts:
-            named = {each for act in stand.way.acts for each in (act.server, getattr(act.step, "to", None)) if each}
-            assert stand.seen.server.name in set(map(told.scene.name, named))  # it may run there all the while
+    for due in told.next:
+        assert due.step.rule
+    for about in told.servers:
+        if about.does not in {"Keep", "Stop"}:
+            assert about.rule, about
+        if about.requirements is not None and about.requirements.planned:
+            named = {
+                each
+                for due in about.requirements.planned
+                for each in (due.server, getattr(due.step, "to", None))
+                if each
+            }
+            assert about.row.server.name in set(map(told.view.name, named))  # it may run there all the while
 
 
 WAITING = "node1 is silent in the directory but 192.0.2.10 is answered by 02:00:00:00:00:01"
@@ -342,7 +347,7 @@ def test_a_candidate_behind_a_living_holder_waits_for_nothing_else() -> None:
 def test_what_a_candidate_waits_for_is_no_problem_of_the_service() -> None:
     says = heard("b", relocProblem=f"web waits: {WAITING}")
     told = explained(*A_SILENT, LINKED, says, state(candidate="b"))
-    assert stands(told)["b"].seen.problems_of("web") == ()
+    assert stands(told)["b"].row.problems_of("web") == ()
 
 
 def test_a_server_that_gave_the_service_back_is_shown_with_the_reason() -> None:
