@@ -78,7 +78,7 @@ def test_without_an_agent_it_says_so(pair: Pair, word: str) -> None:
     one.stop()
     done = order(word, one)
     assert done.returncode == 3
-    assert "no agent runs on this server" in done.stderr
+    assert "no agent runs here" in done.stderr
     one.start()
 
 
