@@ -18,7 +18,7 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from relocd.agent.logs import Said
-from relocd.cli.screen import Screen, print_json
+from relocd.cli.output import Screen, print_json
 from relocd.errors import Failed
 from relocd.model.csn import csn_time_s
 from relocd.model.dn import DN

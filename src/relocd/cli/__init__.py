@@ -1,5 +1,6 @@
-"""The command line: arguments in, text or JSON and an exit code out. Nothing else in relocd prints or exits.
+"""The command line: arguments in, text or JSON and an exit code out. No other package prints or exits.
 
-`main` has the commands of the agent's side, the other files one group of commands each. What a command does is in
-`relocd.operator`, `relocd.doctor`, `relocd.install` and `relocd.apply`.
+`main` runs a command line, `options` and `access` declare what commands share, `output` prints; the other files hold
+one section of commands each. What a command does is in `relocd.operator`, `doctor`, `install`, `openldap` and `apply`.
+Imports whatever is below; the agent's libraries only inside the commands that need them.
 """

@@ -1,8 +1,15 @@
-"""The options that say how to reach the directory, declared once; a command that is decorated gets them as `access`."""
+"""How a command reaches the directory, and the names that it takes: options and arguments, declared once.
+
+A command that is decorated by `with_access` gets the options as one value `access`. A shell completes `service`,
+`server` and `cluster` by the `cn` of each entry in the directory that the line names so far, or the environment. While
+it completes, every error means no names and no message. A name that a shell would not take as one plain word is left
+out.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import wraps
@@ -13,18 +20,32 @@ from typing import Any, Final, TypeVar
 import click
 
 from relocd.cli.options import DAY_S, PATH, bundled, flag, option
-from relocd.errors import Invalid
+from relocd.errors import Invalid, RelocdError
+from relocd.model import names
 from relocd.model.dn import DN
 from relocd.model.settings import DEFAULT_CONFIG
 from relocd.model.uri import DirectoryUri
 from relocd.operator.access import Access
 from relocd.operator.agent_access import with_agent_access
+from relocd.operator.directory import equals, on_directory
 
-__all__ = ["OPTIONS", "access_so_far", "dn_given", "with_access", "with_given_access"]
+__all__ = [
+    "OPTIONS",
+    "access_so_far",
+    "dn_given",
+    "cluster",
+    "server",
+    "servers",
+    "service",
+    "with_access",
+    "with_given_access",
+]
 
 _T = TypeVar("_T")
 
 _PATIENCE_S: Final = 10
+_COMPLETION_PATIENCE_S: Final = 1
+_PLAIN: Final = re.compile(r"\w[\w.-]*")
 
 _OPTIONS: Final = (
     option(
@@ -126,3 +147,31 @@ def access_so_far(given: Mapping[str, Any], patience_s: int) -> Access:
 
 def _configuration() -> Path:
     return Path(os.environ.get("RELOCD_CONFIG") or DEFAULT_CONFIG)
+
+
+def servers(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """The servers whose names begin so."""
+    return _names(context, names.SERVER_CLASS, incomplete)
+
+
+def _services(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    return _names(context, names.SERVICE_CLASS, incomplete)
+
+
+def _clusters(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    return _names(context, names.CLUSTER_CLASS, incomplete)
+
+
+def _names(context: click.Context, kind: str, incomplete: str) -> list[str]:
+    try:
+        access = access_so_far(context.params, _COMPLETION_PATIENCE_S)
+        entries = on_directory(access, lambda directory: directory.entries(equals("objectClass", kind), ("cn",)))
+    except RelocdError:
+        return []
+    names = {value.decode(errors="replace") for entry in entries for value in entry.attributes.get("cn", ())}
+    return sorted(name for name in names if name.startswith(incomplete) and _PLAIN.fullmatch(name))
+
+
+service: Final = click.argument("service", shell_complete=_services, help="The service's cn, or its DN.")
+server: Final = click.argument("server", shell_complete=servers, help="The server's cn, or its DN.")
+cluster: Final = click.argument("cluster", shell_complete=_clusters, help="The cluster's cn, or its DN.")

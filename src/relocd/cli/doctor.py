@@ -12,8 +12,7 @@ from click.exceptions import Exit
 
 from relocd.cli.access import with_given_access
 from relocd.cli.options import config_file, flag, in_json
-from relocd.cli.run import EXIT_PROBLEMS, EXIT_UNAVAILABLE
-from relocd.cli.screen import Screen, print_json
+from relocd.cli.output import EXIT_PROBLEMS, EXIT_UNAVAILABLE, Screen, print_json
 from relocd.doctor.directory.run import agent_access, examine
 from relocd.doctor.finding import Finding, error, not_checked, ok
 from relocd.doctor.host.checks import host_findings

@@ -7,8 +7,7 @@ from typing import Final
 
 import click
 
-from relocd.cli.access import with_access
-from relocd.cli.names import cluster, server, servers, service
+from relocd.cli.access import cluster, server, servers, service, with_access
 from relocd.cli.options import bundled, dry_run, flag, option, timeout
 from relocd.errors import Failed
 from relocd.model.ldif import remark

@@ -1,32 +1,76 @@
-"""`relocd status` and `relocd explain` on the command line: arguments, printing and exit codes."""
+"""`relocd show`, `status` and `explain`: who runs what, how it is, and why."""
 
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 import click
 from click.exceptions import Exit
 
-from relocd.cli.access import with_access
-from relocd.cli.names import service
-from relocd.cli.options import Seconds, flag, in_json, option
-from relocd.cli.screen import Screen, print_json
-from relocd.errors import Invalid, RelocdError
+from relocd.cli.access import service, with_access, with_given_access
+from relocd.cli.options import Seconds, flag, in_json, option, status_file
+from relocd.cli.output import EXIT_PROBLEMS, Screen, print_json
+from relocd.errors import Failed, Invalid, RelocdError, Unavailable
 from relocd.operator.access import Access
-from relocd.operator.directory import on_directory
+from relocd.operator.directory import entries, on_directory
 from relocd.operator.explain.explain import explanation
 from relocd.operator.explain.text import as_json as explained_json
 from relocd.operator.explain.text import as_text
 from relocd.operator.lookup import service_view_with_past
 from relocd.operator.status.health import HealthLevel
+from relocd.operator.status.overview import Overview, overview
+from relocd.operator.status.show import is_troubled, overview_json, show_overview, show_status
+from relocd.operator.status.status_file import agent_runs, read_status
 from relocd.operator.status.tables import as_json, check_line, tables
 from relocd.operator.status.watch import read_view, watch
 from relocd.printable import say
 
-__all__ = ["explain", "status"]
+__all__ = ["explain", "show", "status"]
 
 _EVERY_S: Final = 2
+
+
+@click.command
+@with_given_access
+@status_file
+@in_json
+def show(*, access: Access, status: Path, in_json: bool) -> None:
+    """Show who runs what and why, everything that is wrong in the directory, and the agent's status on this machine.
+
+    Exits with 1 when there is a problem, or no agent runs here although one has left its status.
+    """
+    here = read_status(status)
+    if not access.uris and here is None:
+        raise Invalid(f"nothing to show: no agent has left a status in {status}; name a directory by --uri and --base")
+    if bool(access.uris) != bool(access.base):
+        raise Invalid("--uri and --base belong together")
+    runs = here is not None and agent_runs(status)
+    view, unread = _read_overview(access)
+    if in_json:
+        directory = None if view is None else overview_json(view)
+        print_json({"directory": directory, "here": here, "agent_runs": runs})
+    else:
+        console = Screen()
+        if view is not None:
+            show_overview(console, view)
+        if here is not None:
+            show_status(console, here, runs=runs)
+    if unread is not None:
+        raise unread
+    if (view is not None and view.problems) or (here is not None and (is_troubled(here) or not runs)):
+        raise Exit(EXIT_PROBLEMS)
+
+
+def _read_overview(access: Access) -> tuple[Overview | None, RelocdError | None]:
+    """The overview, or why there is none: what is known of this machine is shown all the same."""
+    if not access.uris:
+        return None, None
+    try:
+        return overview(entries(access)), None
+    except (Unavailable, Failed) as error:
+        return None, error
 
 
 @click.command

@@ -1,7 +1,7 @@
-"""The screen: tables, text and JSON on standard output, none of which foreign text can leave.
+"""What a command prints, and its exit code: tables, text and JSON on standard output.
 
-Names and messages come from the directory. They are never read as rich's markup, and what a terminal would act on is
-shown as text, in whatever table or line it stands.
+Names and messages come from the directory. They are never read as rich's markup, and control characters in them are
+shown as text, so that they cannot change the terminal or break a table.
 """
 
 from __future__ import annotations
@@ -15,10 +15,13 @@ from rich.segment import Segment
 
 from relocd.printable import several_lines
 
-__all__ = ["Screen", "print_json"]
+__all__ = ["EXIT_PROBLEMS", "EXIT_UNAVAILABLE", "EXIT_USAGE", "Screen", "print_json"]
 
+EXIT_PROBLEMS: Final = 1
+EXIT_USAGE: Final = 2
+EXIT_UNAVAILABLE: Final = 3
 _NARROWEST: Final = 40
-"""Columns below which a table would show nothing but its lines."""
+"""Columns below which a table would show only its lines."""
 
 
 class Screen(Console):
