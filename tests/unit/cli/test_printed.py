@@ -12,12 +12,12 @@ from relocd.cli.main import run
 from relocd.model.dn import DN
 from relocd.model.entries import Problem
 from relocd.model.writes import Add, Modification
-from relocd.operator.change.changes import Move
+from relocd.operator.change.changes import OrderPlan
 
 HOSTILE = "x\x1b[31m\r\ndn: cn=victim\nchangetype: delete\n\u202e"
 WHERE = ["--uri", "ldap://127.0.0.1:1", "--base", "dc=x"]
 CHANGE = Modification(DN.parse("cn=a,dc=x"), (Add("relocServiceLink", (b"cn=web,dc=x",)),))
-MOVE = Move((CHANGE,), done=(HOSTILE,), already=(HOSTILE,), warnings=(HOSTILE,))
+PLAN = OrderPlan((CHANGE,), done=(HOSTILE,), already=(HOSTILE,), warnings=(HOSTILE,))
 
 
 def printed(capsys: pytest.CaptureFixture[str]) -> list[str]:
@@ -27,7 +27,7 @@ def printed(capsys: pytest.CaptureFixture[str]) -> list[str]:
 def test_the_ldif_of_a_dry_run_has_its_own_changes_only(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("relocd.cli.orders.orders.planned", lambda *_: MOVE)
+    monkeypatch.setattr("relocd.cli.orders.orders.planned", lambda *_: PLAN)
     assert run(["link", "web", "a", "--dry-run", *WHERE]) == 0
     lines = printed(capsys)
     assert [line for line in lines if line.startswith("dn:")] == ["dn: cn=a,dc=x"]
@@ -38,7 +38,7 @@ def test_the_ldif_of_a_dry_run_has_its_own_changes_only(
 def test_what_an_order_has_done_is_printable(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("relocd.cli.orders.orders.carried_out", lambda *_: MOVE)
+    monkeypatch.setattr("relocd.cli.orders.orders.carried_out", lambda *_: PLAN)
     assert run(["link", "web", "a", *WHERE]) == 0
     assert all(line.isprintable() for line in printed(capsys))
 
