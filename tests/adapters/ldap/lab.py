@@ -30,14 +30,12 @@ class Followed:
     def __init__(self):
         self.events = []
         self.batches = []
-        self.times = []  # of the losses, by the monotonic clock
         self._more = asyncio.Event()
 
     async def take(self, feed):
         async for batch in feed.batches():
             self.batches.append(list(batch))
             self.events += batch
-            self.times += [time.monotonic() for event in batch if isinstance(event, SearchLost)]
             self._more.set()
 
     async def until(self, condition: Callable[[], object], deadline_s: float = DEADLINE_S):
