@@ -50,6 +50,16 @@ def held(directory):
     return directory.model.named_state("web")
 
 
+async def test_that_the_directory_has_answered_counts_for_a_moment_only(directory, writes, clock):
+    await writes.reach()
+    directory.writer.unreachable = Unavailable("no server answers")
+    clock.now += 0.04
+    await writes.reach()
+    clock.now += 0.02
+    with pytest.raises(Unavailable):
+        await writes.reach()
+
+
 async def test_one_that_is_done_leaves_nothing_to_settle(directory, writes):
     assert await writes.send(TAKE, "view") == ""
     assert held(directory) == TAKEN

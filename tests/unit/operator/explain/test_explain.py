@@ -344,6 +344,11 @@ def test_a_candidate_behind_a_living_holder_waits_for_nothing_else() -> None:
     assert stands(explained(*HELD, LINKED, says, state(candidate="b")))["b"].waits == ()
 
 
+def test_a_candidate_that_is_the_holder_is_none() -> None:
+    """What two providers may leave that took orders at once."""
+    assert explained(*HELD, state(candidate="a")).candidate == ""
+
+
 def test_what_a_candidate_waits_for_is_no_problem_of_the_service() -> None:
     says = heard("b", relocProblem=f"web waits: {WAITING}")
     told = explained(*A_SILENT, LINKED, says, state(candidate="b"))
