@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from relocd.errors import Invalid
 from relocd.model.dn import DN
 from relocd.model.entries import Attributes, Entry, EntryUUID, ServiceAddress
 from relocd.model.host import FileState, HeldAddress, Interface, NewFile, Probe, SentHeartbeats, UnitState
@@ -18,6 +19,8 @@ from relocd.model.template_set import TemplateSet
 from relocd.model.writes import Modification, Outcome
 from relocd.reconcile.desired import Footprint
 from relocd.reconcile.goals import GoalId
+from relocd.reconcile.spec import PlannedFile
+from relocd.reconcile.template_context import TemplateContext
 from relocd.sync.events import SyncEvent
 from relocd.sync.mirror import Saved
 
@@ -108,8 +111,8 @@ class Rendered:
 class Renderer(Protocol):
     """Templates to text, out of the agent's own process."""
 
-    async def render(self, template_set: TemplateSet, source: str, context: Mapping[str, object]) -> Rendered:
-        """The rendered text; raises `Invalid` naming set, file and line for an error or a time-out."""
+    async def render(self, files: Sequence[PlannedFile], context: TemplateContext) -> Sequence[Rendered | Invalid]:
+        """The rendered text of each file, or an `Invalid` that names set, file and line for an error or a time-out."""
         ...
 
 

@@ -8,18 +8,18 @@ import tomllib
 from random import Random
 from typing import Any
 
-import msgspec
-
-from relocd.adapters.templates.render_process import Request
+from relocd.adapters.templates.render_process import Request, template_of
 from relocd.adapters.templates.render_worker import RenderWorker
 from relocd.errors import Invalid
 from relocd.model.declared import Declared, refusal
 from relocd.model.template_set import TemplateSet
 from relocd.reconcile.expand import expanded
 from relocd.reconcile.spec import PlannedFile, rendered_file
+from relocd.reconcile.template_context import TemplateContext
 from tests.fuzz.frame import given
 from tests.fuzz.odd import odd_text, one_in
 from tests.integration.shipped_lab import context, shipped
+from tests.support.contexts import template_context
 from tests.support.shipped_values import RANDOM
 
 NAME = "parameters"
@@ -27,10 +27,6 @@ CASES = 1200
 
 _WORKER = RenderWorker()
 _NAMES = ("web", "a.b-c_D", "a" * 128, "a" * 129, "a\nenable-tftp", "", "-x", "ä")
-_ADDRESSES = (
-    {"ip": "192.0.2.80", "prefix": 24, "version": 4},
-    {"ip": "2001:db8::80", "prefix": 64, "version": 6},
-)
 _LINES = {
     "chrony": r"#.*|(server|peer) \S+( iburst)?( maxpoll 6)?|local stratum \d+|(allow|bindaddress) \S+|",
     "dnsmasq": (
@@ -56,10 +52,10 @@ def case(random: Random) -> None:
     name = random.choice(_NAMES) if one_in(random, 4) else "web"
     role = random.choice(["active", "standby"])
     with given(set=template_set.name, name=name, role=role, parameters=parameters, secret=secret):
-        values = _context(template_set, name, parameters, secret) | {"role": role}
+        values = _context(template_set, name, role, parameters, secret)
         refused = {each.name for each in template_set.parameters if refusal(parameters.get(each.name, "x"), each)}
         for file in _files(template_set, name):
-            answer = _answer(template_set, file, values)
+            answer = _answer(file, values)
             assert "text" not in answer or not refused & parameters.keys()
             assert "geheim" not in answer.get("error", "")
             if "text" in answer:
@@ -75,13 +71,13 @@ def _value(random: Random, name: str, declared: Declared) -> str:
     return value[:at] + odd_text(random) + value[at:]
 
 
-def _context(template_set: TemplateSet, name: str, parameters: dict[str, str], secret: str) -> dict[str, Any]:
-    values = context(name, **parameters) | {"secrets": {"password": secret} if template_set.secrets else {}}
+def _context(
+    template_set: TemplateSet, name: str, role: str, parameters: dict[str, str], secret: str
+) -> TemplateContext:
     if template_set.name == "ldap-client":
-        service = {"name": name, "parameters": parameters, "secrets": {}}
-        return values | {"service": None, "parameters": {}, "services": [service]}
-    values["service"]["addresses"] = list(_ADDRESSES)
-    return values
+        return template_context(service=None, services=[{"name": name, "parameters": parameters}])
+    secrets = {"password": secret} if template_set.secrets else {}
+    return context(name, role=role, secrets=secrets, **parameters)
 
 
 def _files(template_set: TemplateSet, name: str) -> list[PlannedFile]:
@@ -91,17 +87,9 @@ def _files(template_set: TemplateSet, name: str) -> list[PlannedFile]:
         return []  # no name for a file: nothing of the service is rendered
 
 
-def _answer(template_set: TemplateSet, file: PlannedFile, values: dict[str, Any]) -> dict[str, Any]:
-    request = Request(
-        str(template_set.folder),
-        template_set.digest,
-        file.spec.source,
-        values,
-        5.0,
-        template_set.parameters,
-        template_set.secrets,
-    )
-    answer: dict[str, Any] = json.loads(_WORKER.answer(msgspec.to_builtins(request))[4:])
+def _answer(file: PlannedFile, values: TemplateContext) -> dict[str, Any]:
+    request = json.loads(Request(values, [template_of(file)], 5.0).encoded())
+    answer: dict[str, Any] = json.loads(_WORKER.answer(request["templates"][0], request["context"])[4:])
     return answer
 
 

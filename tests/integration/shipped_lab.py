@@ -6,8 +6,9 @@ import re
 import socket
 import struct
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from ipaddress import ip_interface
 from pathlib import Path
 
 import pytest
@@ -16,39 +17,43 @@ from relocd.adapters.files.files import DiskFiles
 from relocd.adapters.templates.renderer import WorkerRenderer
 from relocd.adapters.templates.template_sets import FolderTemplateSets
 from relocd.adapters.units.commands import ProcessCommands
-from relocd.errors import RelocdError
+from relocd.errors import Invalid, RelocdError
 from relocd.model.host import NewFile
 from relocd.model.masking import told
 from relocd.model.template_set import TemplateSet
 from relocd.reconcile.expand import expanded
 from relocd.reconcile.spec import PlannedFile, rendered_file
+from relocd.reconcile.template_context import TemplateContext
 from relocd.shipped import shipped_template_sets
 from tests.lab.hosts.hosts import Host, entered
+from tests.support.contexts import template_context
 
 __all__ = ["PATIENCE_S", "context", "installed", "on_node", "raised", "refused", "resolved", "shipped", "verified_unit"]
 
 PATIENCE_S = 10.0
+ADDRESSES = ("192.0.2.80/24", "2001:db8::80/64")
 
 
-def context(name: str = "web", **parameters: str) -> dict:
-    return {
-        "server": {"name": "node1", "attributes": {}},
-        "service": {
-            "name": name,
-            "addresses": [
-                {"ip": "192.0.2.80", "prefix": 24, "version": 4},
-                {"ip": "2001:db8::80", "prefix": 64, "version": 6},
-            ],
-            "parameters": parameters,
-            "attributes": {},
-        },
-        "role": "active",
-        "cluster": None,
-        "peers": [],
-        "services": [],
-        "parameters": parameters,
-        "secrets": {},
-    }
+def context(
+    name: str = "web",
+    /,
+    *,
+    addresses: Sequence[str] = ADDRESSES,
+    role: str = "active",
+    secrets: Mapping[str, str] | None = None,
+    server: str = "node1",
+    **parameters: str,
+) -> TemplateContext:
+    """What the templates of a service see."""
+    placed = [ip_interface(address) for address in addresses]
+    shown = [{"ip": str(each.ip), "prefix": each.network.prefixlen, "version": each.version} for each in placed]
+    return template_context(
+        server={"name": server},
+        service={"name": name, "addresses": shown},
+        role=role,
+        parameters=parameters,
+        secrets=secrets or {},
+    )
 
 
 def shipped(name: str) -> TemplateSet:
@@ -56,16 +61,22 @@ def shipped(name: str) -> TemplateSet:
 
 
 async def installed(
-    renderer: WorkerRenderer, name: str, values: dict, folder: Path, wrapped: Callable[[list[str]], list[str]]
+    renderer: WorkerRenderer,
+    name: str,
+    values: TemplateContext,
+    folder: Path,
+    wrapped: Callable[[list[str]], list[str]],
 ) -> dict[str, str]:
     """Render a set and install its files in a folder, checked as `wrapped` says; what the files hold, by name."""
-    template_set = expanded(shipped(name), values["service"]["name"] if values["service"] else "")
+    template_set = expanded(shipped(name), values.service.name if values.service else "")
+    planned = [PlannedFile(template_set, spec) for spec in template_set.files]
     files = []
-    for spec in template_set.files:
-        rendered = await renderer.render(template_set, spec.source, values)
-        file = rendered_file(PlannedFile(template_set, spec), rendered.text, secret=rendered.secret)
-        checks = tuple(tuple(wrapped(list(check))) for check in spec.checks)
-        own = NewFile(str(folder / Path(spec.target).name), file.content, file.digest, checks=checks)
+    for each, rendered in zip(planned, await renderer.render(planned, values), strict=True):
+        if isinstance(rendered, Invalid):
+            raise rendered
+        file = rendered_file(each, rendered.text, secret=rendered.secret)
+        checks = tuple(tuple(wrapped(list(check))) for check in each.spec.checks)
+        own = NewFile(str(folder / Path(each.spec.target).name), file.content, file.digest, checks=checks)
         files.append(own)
     await DiskFiles(ProcessCommands(), [str(folder)]).install(files)
     return {Path(file.target).name: file.content.decode() for file in files}

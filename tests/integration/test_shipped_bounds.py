@@ -23,12 +23,14 @@ from relocd.errors import Invalid
 from relocd.model.declared import refusal
 from relocd.openldap.role import wanted_role
 from relocd.openldap.syncrepl import words
+from relocd.reconcile.template_context import TemplateContext
 from relocd.shipped import shipped_template_sets
 from tests.integration.openldap_lab import Program, wanted
 from tests.integration.shipped_lab import PATIENCE_S, context, installed, on_node, raised, refused, resolved, shipped
 from tests.lab.deadline import until
 from tests.lab.hosts.base_server import BaseServer, data_ldif
 from tests.lab.hosts.hosts import Lan
+from tests.support.contexts import rendered, template_context
 from tests.support.shipped_values import IPV6, LONGEST, NAME, SHORT, longest
 
 NAMES = sorted(path.parent.name for path in shipped_template_sets().glob("*/manifest.toml"))
@@ -52,7 +54,7 @@ def node():
 def install(renderer, node, tmp_path):
     """Render a set and install its files in a temporary folder, checked on the host by what the set names."""
 
-    async def install(name: str, values: dict) -> dict[str, str]:
+    async def install(name: str, values: TemplateContext) -> dict[str, str]:
         return await installed(renderer, name, values, tmp_path, lambda check: on_node(node, check))
 
     return install
@@ -64,12 +66,8 @@ def largest(name: str, *parameters: str) -> dict[str, str]:
     return {key: found[key] for key in parameters or found}
 
 
-def client_context(**parameters: str) -> dict:
-    return context() | {
-        "service": None,
-        "services": [{"name": "ldapClient", "parameters": parameters}],
-        "parameters": {},
-    }
+def client_context(**parameters: str) -> TemplateContext:
+    return template_context(service=None, services=[{"name": "ldapClient", "parameters": parameters}])
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -163,10 +161,8 @@ class TestDnsmasq:
 
     async def test_a_line_that_dnsmasq_would_cut_is_never_written(self, install, tmp_path):
         """Addresses of the service in one line: a hundred of them are too many."""
-        values = context("names", dhcp_range="192.0.2.100,192.0.2.200")
-        values["service"]["addresses"] = [
-            {"ip": f"192.0.2.{each}", "prefix": 24, "version": 4} for each in range(1, 101)
-        ]
+        addresses = [f"192.0.2.{each}/24" for each in range(1, 101)]
+        values = context("names", addresses=addresses, dhcp_range="192.0.2.100,192.0.2.200")
         with refused("bytes, and the program that reads it takes 1000"):
             await install("dnsmasq", values)
         assert list(tmp_path.iterdir()) == []
@@ -179,7 +175,7 @@ class TestDnsmasq:
 
     async def test_a_long_name_of_the_service_becomes_no_directive_either(self, renderer):
         with pytest.raises(Invalid):
-            await renderer.render(shipped("dnsmasq"), "dnsmasq.conf.j2", context("a" * 1024 + "enable-tftp"))
+            await rendered(renderer, shipped("dnsmasq"), "dnsmasq.conf.j2", context("a" * 1024 + "enable-tftp"))
 
 
 @pytest.mark.asyncio(loop_scope="module")
@@ -251,8 +247,8 @@ SECRET = "p w#;{}%$'=ä" * 39 + "12345"
 @pytest.mark.asyncio(loop_scope="module")
 async def test_the_program_of_the_set_reads_what_was_meant(renderer, tmp_path, name):
     meant = largest(name)
-    values = context("ldap", **meant) | {"role": "standby", "secrets": {"password": SECRET}}
-    text = (await renderer.render(shipped(name), "role.toml.j2", values)).text
+    values = context("ldap", role="standby", secrets={"password": SECRET}, **meant)
+    text = (await rendered(renderer, shipped(name), "role.toml.j2", values)).text
     (tmp_path / "role.toml").write_text(text)
     found = wanted_role(tmp_path / "role.toml")
     assert (found.suffix, found.bind_dn) == (meant["suffix"], meant["bind_dn"])

@@ -15,10 +15,12 @@ from relocd.adapters.units.commands import ProcessCommands
 from relocd.errors import Invalid
 from relocd.openldap.role import wanted_role
 from relocd.reconcile.expand import expanded
+from relocd.reconcile.template_context import TemplateContext
 from relocd.shipped import shipped_template_sets
 from tests.integration.shipped_lab import PATIENCE_S, context, installed, refused, shipped, verified_unit
 from tests.lab.hosts.base_server import DATA, READER, BaseServer, data_ldif
 from tests.lab.hosts.folders import with_folders
+from tests.support.contexts import template_context
 
 PASSWORD = "geheim"
 PARAMETERS = {"suffix": DATA, "bind_dn": READER}
@@ -40,16 +42,15 @@ def slapd():
 def install(renderer, slapd, tmp_path):
     """Render a set and install its files in a temporary folder; for the checks /run/slapd is that of our slapd."""
 
-    async def install(name: str, values: dict) -> dict[str, str]:
+    async def install(name: str, values: TemplateContext) -> dict[str, str]:
         wrapped = lambda check: with_folders(check, {"/run/slapd": slapd.folder})  # noqa: E731
         return await installed(renderer, name, values, tmp_path, wrapped)
 
     return install
 
 
-def ldap_context(role: str = "active", password: str = PASSWORD, **parameters: str) -> dict:
-    values = context("ldapPrimary", **PARAMETERS | parameters)
-    return values | {"role": role, "secrets": {"password": password}}
+def ldap_context(role: str = "active", password: str = PASSWORD, **parameters: str) -> TemplateContext:
+    return context("ldapPrimary", role=role, secrets={"password": password}, **PARAMETERS | parameters)
 
 
 @pytest.mark.asyncio(loop_scope="module")
@@ -134,9 +135,9 @@ def test_systemd_accepts_the_units(tmp_path, name):
     assert "ExecStart=relocd-openldap " in unit  # the package has it in another folder than the other way to install
 
 
-def client_context(**parameters: str) -> dict:
+def client_context(**parameters: str) -> TemplateContext:
     services = [{"name": "web", "parameters": {}}, {"name": "ldapClient", "parameters": parameters}]
-    return context() | {"service": None, "services": services, "parameters": {}, "secrets": {}}
+    return template_context(service=None, services=services)
 
 
 def searched(conf: Path) -> str:

@@ -17,6 +17,7 @@ from relocd.adapters.templates.renderer import WorkerRenderer
 from relocd.adapters.units.script_units import ScriptUnits
 from relocd.errors import Invalid
 from relocd.model.settings import ScriptUnit, UnitSettings
+from relocd.reconcile.template_context import TemplateContext
 from relocd.shipped import shipped_template_sets
 from tests.integration.shipped_lab import (
     PATIENCE_S,
@@ -48,7 +49,7 @@ def lan():
 
 @pytest.fixture
 def install(renderer, lan, tmp_path):
-    async def install(name: str, values: dict, folder: Path = tmp_path) -> dict[str, str]:
+    async def install(name: str, values: TemplateContext, folder: Path = tmp_path) -> dict[str, str]:
         return await installed(renderer, name, values, folder, lambda check: on_node(lan["node1"], check))
 
     return install
@@ -110,13 +111,13 @@ class TestChrony:
         ],
     )
     async def test_chronyd_accepts_it(self, install, role, parameters, lines):
-        (text,) = (await install("chrony", context("ntp", **parameters) | {"role": role})).values()
+        (text,) = (await install("chrony", context("ntp", role=role, **parameters))).values()
         found = [line for line in text.splitlines() if not line.startswith("#")]
         assert found == [*lines, "allow 192.0.2.80/24", "allow 2001:db8::80/64"]
 
     async def test_a_secondary_in_standby_says_nothing(self, install):
         """The primary that displaces it may be on the same server, which must not ask itself."""
-        values = context("ntp", kind="secondary", primary="192.0.2.10") | {"role": "standby"}
+        values = context("ntp", role="standby", kind="secondary", primary="192.0.2.10")
         (text,) = (await install("chrony", values)).values()
         assert [line for line in text.splitlines() if not line.startswith("#")] == []
 
@@ -249,8 +250,7 @@ class TestDnsmasq:
             await install("dnsmasq", context("names", **parameters))
 
     async def test_a_service_without_an_address_says_so(self, install):
-        values = context("names")
-        values["service"]["addresses"] = []
+        values = context("names", addresses=())
         with pytest.raises(Invalid, match="give the service an address"):
             await install("dnsmasq", values)
 

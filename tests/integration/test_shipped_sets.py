@@ -21,6 +21,7 @@ from relocd.model.host import UnitState
 from relocd.model.settings import ScriptUnit, UnitSettings
 from relocd.model.template_set import Command, FileSpec, Role, UnitSpec
 from relocd.reconcile.expand import expanded
+from relocd.reconcile.template_context import TemplateContext
 from relocd.shipped import shipped_template_sets
 from tests.integration.shipped_lab import PATIENCE_S, context, installed, on_node, refused, shipped, verified_unit
 from tests.lab.deadline import until
@@ -56,7 +57,7 @@ def raised(node):
 def install(renderer, node, tmp_path):
     """Render a set and install its files in a temporary folder; the checks run on the host, with a /run of its own."""
 
-    async def install(name: str, values: dict) -> dict[str, str]:
+    async def install(name: str, values: TemplateContext) -> dict[str, str]:
         return await installed(renderer, name, values, tmp_path, lambda check: on_node(node, check))
 
     return install
@@ -127,8 +128,7 @@ class TestNginx:
         assert listens(found["web.check.conf"]) == checked
 
     async def test_a_service_without_addresses_listens_on_all(self, install):
-        values = context()
-        values["service"]["addresses"] = []
+        values = context(addresses=())
         assert listens((await install("nginx", values))["web.conf"]) == ["*:80", "[::]:80"]
 
     async def test_what_runs_could_not_be_checked_before_the_address_is_there(self, install, node, tmp_path):
@@ -176,8 +176,7 @@ class TestNginx:
 
     @pytest.mark.parametrize("name", ['node1"; }', "a b", "$host", "a\nb"])
     async def test_no_name_becomes_a_directive(self, install, name):
-        values = context()
-        values["server"]["name"] = name
+        values = context(server=name)
         with pytest.raises(Invalid, match=r"nginx\.conf\.j2 line \d+: (the server's name|server\.name) is"):
             await install("nginx", values)
 
@@ -193,8 +192,7 @@ class TestNginx:
                 assert fetched(node, "192.0.2.80") == "web on node1\n"
                 assert fetched(node, "2001:db8::80") == "web on node1\n"
                 assert fetched(node, "127.0.0.1") == "mail on node1\n"
-                moved = context()
-                moved["server"]["name"] = "node2"
+                moved = context(server="node2")
                 await install("nginx", moved)
                 await units.reload("web")
                 until(lambda: fetched(node, "192.0.2.80") == "web on node2\n")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.journeys.link import link
 from tests.journeys.move import move
-from tests.journeys.parameter import FILES, parameter
+from tests.journeys.parameter import parameter
 from tests.journeys.recorder import Recorder, common, once
 
 
@@ -29,8 +29,8 @@ def test_the_recorder_sees_functions_and_classes_of_relocd_only_while_it_records
 async def test_a_link():
     found = common([await link() for _ in range(3)])
     assert {"sync/messages.py", "election/rules.py", "reconcile/diff.py"} <= {*found.files}
-    assert len(found.files) <= 55
-    assert len(found.classes) <= 65
+    assert len(found.files) <= 57
+    assert len(found.classes) <= 70
     assert 1 <= found.counts["plans"] <= 2
 
 
@@ -39,7 +39,7 @@ async def test_a_parameter(tmp_path: Path):
     assert "adapters/templates/render_process.py" in found.files
     assert len(found.files) <= 60
     assert found.counts["plans"] == 1
-    assert FILES <= found.counts["copies_sent_to_the_renderer"] <= 5 * FILES
+    assert found.counts["copies_sent_to_the_renderer"] == 2  # as a parameter, and in the entry's attributes
 
 
 def test_a_move(tmp_path: Path):

@@ -10,6 +10,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
 
+import msgspec
+
 from relocd.agent.convergence.host import Host
 from relocd.errors import Failed, Invalid, Unavailable
 from relocd.model.entries import ServiceAddress
@@ -18,6 +20,8 @@ from relocd.model.template_set import TemplateSet
 from relocd.ports import Rendered
 from relocd.reconcile.desired import Placed
 from relocd.reconcile.guards import Guards
+from relocd.reconcile.spec import PlannedFile
+from relocd.reconcile.template_context import TemplateContext
 from tests.support.fake_records import FakeHeartbeatRecord, FakeLedger, Killed, World
 from tests.support.plans import ETH0, GUARDS, template_set
 
@@ -307,13 +311,18 @@ class FakeRenderer:
     def __init__(self) -> None:
         self.templates: dict[tuple[str, str], str] = {}
 
-    async def render(self, template_set: TemplateSet, source: str, context: Mapping[str, object]) -> Rendered:
+    async def render(self, files: Sequence[PlannedFile], context: TemplateContext) -> Sequence[Rendered | Invalid]:
         await asyncio.sleep(0)
-        text = self.templates.get((template_set.name, source), "{nothing}")
+        return [self._rendered(file, context) for file in files]
+
+    def _rendered(self, file: PlannedFile, context: TemplateContext) -> Rendered | Invalid:
+        name, source = file.template_set.name, file.spec.source
+        text = self.templates.get((name, source), "{nothing}")
+        seen = msgspec.to_builtins(context) | {"parameters": dict(context.parameters)}
         try:
-            return Rendered(text.format_map(context), "{secrets" in text)
+            return Rendered(text.format_map(seen), "{secrets" in text)
         except (KeyError, IndexError) as error:
-            raise Invalid(f"template set {template_set.name}: {source}, line 1: {error} is undefined") from error
+            return Invalid(f"template set {name}: {source}, line 1: {error} is undefined")
 
 
 class FakeTemplateSets(Watched):
@@ -343,7 +352,7 @@ class FakeServer:
         self.sets = FakeTemplateSets()
         self.ledger = FakeLedger(self.world)
         self.heartbeats = FakeHeartbeatRecord()
-        self.install_set(template_set(), "conf of {name}, {role}")
+        self.install_set(template_set(), "conf of {service[name]}, {role}")
         self.host = Host(
             guards=guards,
             probing=True,

@@ -14,6 +14,7 @@ from relocd.model.template_set import FileSpec, Role, Scope, TemplateSet, UnitAc
 from relocd.reconcile.desired import DesiredUnit, Placed
 from relocd.reconcile.goals import Goal, goal_id
 from relocd.reconcile.guards import guards
+from relocd.reconcile.template_context import TemplateContext, TemplateServer, TemplateService
 
 __all__ = ["ETH0", "GUARDS", "context", "goal", "interface", "new_file", "placed", "template_set", "unit"]
 
@@ -60,9 +61,14 @@ def template_set(name: str = "web", *, files: tuple[FileSpec, ...] | None = None
     return TemplateSet(name, Path("/sets") / name, f"digest of {name}", files=files, **more)
 
 
-def context(name: str | int, role: str) -> dict[str, Any]:
-    """What the templates of a goal without secrets see."""
-    return {"name": name, "role": role, "parameters": {}, "secrets": {}, "services": []}
+def context(name: str | int, role: str, **more: Any) -> TemplateContext:
+    """What the templates of a service's goal see; `parameters` are the service's."""
+    parameters = more.pop("parameters", {})
+    me = TemplateServer("me", "cn=me", EntryUUID("me"), fenced=False, attributes={})
+    service = TemplateService(
+        str(name), f"cn={name}", EntryUUID(str(name)), (), None, True, parameters, {}, Role(role), {}
+    )
+    return TemplateContext(**{"server": me, "role": Role(role), "service": service, "services": (service,)} | more)
 
 
 def goal(name: str = "web", role: Role = Role.ACTIVE, *addresses: str, **more: Any) -> Goal:

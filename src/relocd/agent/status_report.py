@@ -81,8 +81,8 @@ def status_entry(workers: Iterable[Worker], problems: Iterable[Problem], mode: M
         wanted = worker.wanted
         found += [f"{worker.name}: {problem}" for problem in worker.report.problems]
         found += [f"{worker.name} waits: {words}" for words in _waits_for(worker) if words]
-        if isinstance(wanted, Goal) and wanted.context["service"] is not None:
-            states.get(_state(worker), []).append(wanted.context["service"]["dn"])
+        if isinstance(wanted, Goal) and wanted.context.service is not None:
+            states.get(_state(worker), []).append(wanted.context.service.dn)
             if wanted.ownership is not None and wanted.ownership.state is not None:
                 acted_on.append(f"{wanted.id}={wanted.ownership.state.generation}")
     return {

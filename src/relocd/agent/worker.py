@@ -387,7 +387,7 @@ def _ownership(wanted: Goal | Leave | None) -> OwnershipView | None:
 
 
 def _secrets(wanted: Goal | Leave | None) -> object:
-    return wanted.context.get("secrets") if isinstance(wanted, Goal) else None
+    return wanted.context.secrets if isinstance(wanted, Goal) else None
 
 
 def _serves(wanted: Goal | Leave) -> bool:

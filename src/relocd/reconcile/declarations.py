@@ -23,7 +23,7 @@ def misnamed(goal: Goal, own: Sequence[TemplateSet], others: Sequence[TemplateSe
     closed = bool(known) and len(known) == len(own) + len(others)
     problems: list[str] = []
     for kind in ("parameters", "secrets"):
-        given: Collection[str] = goal.context[kind]
+        given: Collection[str] = getattr(goal.context, kind)
         taken = sorted({declared.name for each in known for declared in getattr(each, kind)})
         if closed:
             problems += _unknown(kind, given, taken, known)

@@ -11,7 +11,7 @@ from relocd.election.holder import Decision, decision
 from relocd.model.entries import EntryUUID, Server, Service, ServiceAddress
 from relocd.model.snapshot import Snapshot
 from relocd.model.template_set import Role, Scope
-from relocd.reconcile.template_context import Contexts, Json
+from relocd.reconcile.template_context import Contexts, TemplateContext
 
 __all__ = ["Goal", "GoalId", "Goals", "ScopeOf", "goal_id", "goals", "in_role", "service_of"]
 
@@ -39,7 +39,7 @@ class Goal:
     role: Role
     reason: str
     sets: tuple[str, ...]
-    context: Json = field(hash=False, repr=False)  # secrets are in it
+    context: TemplateContext = field(hash=False, repr=False)
     addresses: tuple[ServiceAddress, ...] = ()
     interface: str | None = None
     probe: bool = False
@@ -51,9 +51,7 @@ class Goal:
     @property
     def secrets(self) -> tuple[str, ...]:
         """Every secret that its files may hold, of this service and of the others that templates see."""
-        contexts = (self.context, *self.context["services"])
-        found = (secret for context in contexts for secret in context["secrets"].values() if secret)
-        return tuple(dict.fromkeys((*found, *self.earlier_secrets)))
+        return tuple(dict.fromkeys((*filter(None, self.context.all_secrets), *self.earlier_secrets)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +126,7 @@ def _tried(
 
 def in_role(goal: Goal, role: Role) -> Goal:
     """The same goal in another role, as its templates see it then."""
-    services = [
-        each | {"role": str(role)} if each["uuid"] == service_of(goal.id) else each for each in goal.context["services"]
-    ]
-    return replace(goal, role=role, context=goal.context | {"role": str(role), "services": services})
+    return replace(goal, role=role, context=goal.context.in_role(role))
 
 
 def _held(snapshot: Snapshot, me: Server) -> frozenset[EntryUUID]:

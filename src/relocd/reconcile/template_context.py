@@ -1,19 +1,113 @@
-"""What a template sees: plain JSON values built from the snapshot, see `templates/README.md`."""
+"""What templates see, as typed values made from the snapshot; `templates/README.md` describes it for their authors.
+
+Each value is here once. The process that renders derives from it what templates see twice, as `parameters`
+(`relocd.adapters.templates.render_values`).
+"""
 
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from relocd.election.holder import Decision
 from relocd.model.entries import Attributes, Cluster, EntryUUID, Server, Service
 from relocd.model.snapshot import Snapshot
 from relocd.model.template_set import Role
 
-__all__ = ["Contexts", "Json"]
+__all__ = [
+    "Contexts",
+    "TemplateAddress",
+    "TemplateCluster",
+    "TemplateContext",
+    "TemplateServer",
+    "TemplateService",
+]
 
-Json = dict[str, Any]
+Texts = Mapping[str, Sequence[str]]
+"""The values of each attribute of an entry; one that is not text is in base64."""
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateServer:
+    """A server."""
+
+    name: str
+    dn: str
+    uuid: EntryUUID
+    fenced: bool
+    attributes: Texts
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateCluster:
+    """A cluster; `active` is the name of its active server."""
+
+    name: str
+    dn: str
+    uuid: EntryUUID
+    active: str | None
+    failover: str
+    members: tuple[TemplateServer, ...]
+    attributes: Texts
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateAddress:
+    """An address of a service."""
+
+    ip: str
+    prefix: int
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateService:
+    """A service, and its role on this server; `secrets` are empty where a template may not see them."""
+
+    name: str
+    dn: str
+    uuid: EntryUUID
+    addresses: tuple[TemplateAddress, ...]
+    interface: str | None
+    exclusive: bool
+    parameters: Mapping[str, str]
+    attributes: Texts
+    role: Role
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateContext:
+    """What the templates of one goal see; `service` is None and `secrets` are empty in the scope `server`.
+
+    `services` are all that are linked here, the goal's own among them. Only in the scope `server` they have secrets.
+    """
+
+    server: TemplateServer
+    role: Role
+    service: TemplateService | None = None
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    cluster: TemplateCluster | None = None
+    clusters: tuple[TemplateCluster, ...] = ()
+    peers: tuple[TemplateServer, ...] = ()
+    services: tuple[TemplateService, ...] = ()
+
+    @property
+    def parameters(self) -> Mapping[str, str]:
+        """The parameters of the goal's service."""
+        return {} if self.service is None else self.service.parameters
+
+    @property
+    def all_secrets(self) -> tuple[str, ...]:
+        """Every secret that a template may write to a file."""
+        return (*self.secrets.values(), *(value for each in self.services for value in each.secrets.values()))
+
+    def in_role(self, role: Role) -> TemplateContext:
+        """The same in another role of the goal's service."""
+        own = None if self.service is None else replace(self.service, role=role)
+        services = tuple(own if own and each.uuid == own.uuid else each for each in self.services)
+        return replace(self, role=role, service=own, services=services)
 
 
 class Contexts:
@@ -29,60 +123,50 @@ class Contexts:
         self._others = [(_server(other), snapshot.linked(other)) for other in others]
         self._clusters = {each.uuid: _cluster(snapshot, each) for each in snapshot.clusters_of(me)}
         self._secrets = {each.uuid: _secrets(each) for each in linked}
-        self._services = [_service(each) | {"role": str(decisions[each.uuid].role), "secrets": {}} for each in linked]
+        self._services = {each.uuid: _service(each, decisions[each.uuid].role) for each in linked}
 
-    def of_service(self, service: Service, decided: Decision) -> Json:
+    def of_service(self, service: Service, decided: Decision) -> TemplateContext:
         """The context of a set of scope `service`."""
-        return {
-            "server": self._me,
-            "service": _service(service),
-            "role": str(decided.role),
-            "cluster": None if decided.cluster is None else self._clusters[decided.cluster],
-            "peers": [other for other, linked in self._others if service.uuid in linked],
-            "parameters": dict(service.parameters),
-            "secrets": self._secrets[service.uuid],
-            "services": self._services,
-        }
+        return TemplateContext(
+            server=self._me,
+            role=decided.role,
+            service=self._services[service.uuid],
+            secrets=self._secrets[service.uuid],
+            cluster=None if decided.cluster is None else self._clusters[decided.cluster],
+            peers=tuple(other for other, linked in self._others if service.uuid in linked),
+            services=tuple(self._services.values()),
+        )
 
-    def of_server(self) -> Json:
+    def of_server(self) -> TemplateContext:
         """The context of a set of scope `server`: all links, no service of its own."""
-        return {
-            "server": self._me,
-            "service": None,
-            "role": str(Role.ACTIVE),
-            "cluster": None,
-            "clusters": list(self._clusters.values()),
-            "peers": [other for other, _ in self._others],
-            "parameters": {},
-            "secrets": {},
-            "services": [shown | {"secrets": self._secrets[shown["uuid"]]} for shown in self._services],
-        }
+        services = (replace(each, secrets=self._secrets[uuid]) for uuid, each in self._services.items())
+        return TemplateContext(
+            server=self._me,
+            role=Role.ACTIVE,
+            clusters=tuple(self._clusters.values()),
+            peers=tuple(other for other, _ in self._others),
+            services=tuple(services),
+        )
 
 
 def _name_key(value: Server | Service) -> str:
     return value.dn.key
 
 
-def _server(server: Server) -> Json:
-    return {
-        "name": server.name,
-        "dn": str(server.dn),
-        "uuid": server.uuid,
-        "fenced": server.fenced,
-        "attributes": _attributes(server.attributes),
-    }
+def _server(server: Server) -> TemplateServer:
+    return TemplateServer(server.name, str(server.dn), server.uuid, server.fenced, _texts(server.attributes))
 
 
-def _cluster(snapshot: Snapshot, cluster: Cluster) -> Json:
-    return {
-        "name": cluster.name,
-        "dn": str(cluster.dn),
-        "uuid": cluster.uuid,
-        "active": _active_name(snapshot, cluster),
-        "failover": str(cluster.failover),
-        "members": [_server(member) for member in snapshot.members(cluster)],
-        "attributes": _attributes(cluster.attributes),
-    }
+def _cluster(snapshot: Snapshot, cluster: Cluster) -> TemplateCluster:
+    return TemplateCluster(
+        name=cluster.name,
+        dn=str(cluster.dn),
+        uuid=cluster.uuid,
+        active=_active_name(snapshot, cluster),
+        failover=str(cluster.failover),
+        members=tuple(map(_server, snapshot.members(cluster))),
+        attributes=_texts(cluster.attributes),
+    )
 
 
 def _active_name(snapshot: Snapshot, cluster: Cluster) -> str | None:
@@ -93,27 +177,28 @@ def _active_name(snapshot: Snapshot, cluster: Cluster) -> str | None:
     return next((server.name for server in found), cluster.active.name)
 
 
-def _service(service: Service) -> Json:
-    return {
-        "name": service.name,
-        "dn": str(service.dn),
-        "uuid": service.uuid,
-        "addresses": [
-            {"ip": str(address.ip), "prefix": address.network.prefixlen, "version": address.version}
+def _service(service: Service, role: Role) -> TemplateService:
+    return TemplateService(
+        name=service.name,
+        dn=str(service.dn),
+        uuid=service.uuid,
+        addresses=tuple(
+            TemplateAddress(str(address.ip), address.network.prefixlen, address.version)
             for address in service.addresses
-        ],
-        "interface": service.interface,
-        "exclusive": service.exclusive,
-        "parameters": dict(service.parameters),
-        "attributes": _attributes(service.attributes),
-    }
+        ),
+        interface=service.interface,
+        exclusive=service.exclusive,
+        parameters=dict(service.parameters),
+        attributes=_texts(service.attributes),
+        role=role,
+    )
 
 
 def _secrets(service: Service) -> Mapping[str, str]:
     return {key: secret.reveal() for key, secret in service.secrets.items()}
 
 
-def _attributes(attributes: Attributes) -> dict[str, list[str]]:
+def _texts(attributes: Attributes) -> Texts:
     return {name: [_text(value) for value in values] for name, values in sorted(attributes.items())}
 
 

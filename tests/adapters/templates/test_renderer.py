@@ -16,28 +16,27 @@ import pytest_asyncio
 
 from relocd.adapters.templates.renderer import WorkerRenderer
 from relocd.errors import Invalid
-from relocd.model.template_set import TemplateSet
+from relocd.model.template_set import FileSpec, TemplateSet
+from relocd.ports import Rendered
+from relocd.reconcile.spec import PlannedFile
+from tests.support.contexts import rendered, template_context
 
 PATIENCE_S = 10.0
 SECRET = "xyzzy-plugh"
 ENDLESS = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
 HUNGRY = "{{ ('x' * 50000000) ~ ('y' * 200000000) }}"
 
-CONTEXT = {
-    "server": {"name": "node1", "attributes": {"objectclass": ["top", "device"], "description": ["Rack 7"]}},
-    "service": {
-        "name": "web",
+CONTEXT = template_context(
+    server={"attributes": {"objectclass": ["top", "device"], "description": ["Rack 7"]}},
+    service={
         "addresses": [{"ip": "192.0.2.10", "prefix": 24, "version": 4}],
-        "parameters": {"port": "80"},
         "attributes": {"mail": ["a@example.org", "b@example.org"]},
     },
-    "role": "active",
-    "cluster": None,
-    "peers": [{"name": "node2", "attributes": {}}],
-    "services": [{"name": "web", "secrets": {"key": SECRET}}],
-    "parameters": {"port": "80", "items": "an item", "empty": ""},
-    "secrets": {"key": SECRET},
-}
+    peers=[{"name": "node2"}],
+    services=[{"name": "other", "secrets": {"key": SECRET}}],
+    parameters={"port": "80", "items": "an item", "empty": ""},
+    secrets={"key": SECRET},
+)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -51,11 +50,11 @@ async def renderer():
 def render(renderer, tmp_path):
     """Render one text, beside the files that are already in the folder."""
 
-    async def rendered(text: str, *, digest: str = "1"):
+    async def one(text: str, *, digest: str = "1"):
         (tmp_path / "a.j2").write_text(text)
-        return await renderer.render(TemplateSet("web", tmp_path, digest), "a.j2", CONTEXT)
+        return await rendered(renderer, TemplateSet("web", tmp_path, digest), "a.j2", CONTEXT)
 
-    return rendered
+    return one
 
 
 @pytest.fixture
@@ -109,7 +108,7 @@ class TestTemplates:
             pytest.param("{{ parameters }}", "{'port': '80', 'items': 'an item', 'empty': ''}", id="a whole mapping"),
             pytest.param(
                 "{{ service.parameters | tojson }}{{ service.addresses[0] | tojson }}",
-                '{"port": "80"}{"ip": "192.0.2.10", "prefix": 24, "version": 4}',
+                '{"empty": "", "items": "an item", "port": "80"}{"ip": "192.0.2.10", "prefix": 24, "version": 4}',
                 id="as JSON",
             ),
             pytest.param("{{ server.attributes.objectClass | join(',') }}", "top,device", id="attribute, camel case"),
@@ -172,7 +171,7 @@ class TestTemplates:
 
     async def test_a_template_that_is_not_there(self, renderer, tmp_path):
         with pytest.raises(Invalid, match=r"template set web: there is no template 'no\.j2'"):
-            await renderer.render(TemplateSet("web", tmp_path, "1"), "no.j2", CONTEXT)
+            await rendered(renderer, TemplateSet("web", tmp_path, "1"), "no.j2", CONTEXT)
 
     async def test_compiled_templates_are_kept_for_one_state_of_the_set(self, render):
         assert (await render("one", digest="1")).text == "one"
@@ -247,17 +246,32 @@ class TestProcess:
             with pytest.raises(
                 Invalid, match=r"web: a\.j2 took longer than 0\.2 s and was stopped; look for an endless"
             ):
-                await renderer.render(template_set, "a.j2", CONTEXT)
+                await rendered(renderer, template_set, "a.j2", CONTEXT)
             assert not runs(stuck)
-            assert (await renderer.render(template_set, "b.j2", CONTEXT)).text == "fine"
+            assert (await rendered(renderer, template_set, "b.j2", CONTEXT)).text == "fine"
+
+    async def test_of_files_with_one_context_only_the_bad_ones_are_refused(self, tmp_path):
+        texts = {"a": "{{ service.name }}", "b": ENDLESS, "c": "{{ nothing }}", "d": "{{ parameters.port }}"}
+        for name, text in texts.items():
+            (tmp_path / f"{name}.j2").write_text(text)
+        template_set = TemplateSet("web", tmp_path, "1")
+        files = [PlannedFile(template_set, FileSpec(f"{name}.j2", f"/etc/{name}")) for name in texts]
+        async with WorkerRenderer(0.5) as renderer:
+            found = await renderer.render(files, CONTEXT)
+        assert [each.text if isinstance(each, Rendered) else type(each) for each in found] == [
+            "web",
+            Invalid,
+            Invalid,
+            "80",
+        ]
 
     async def test_a_hung_template_does_not_hold_up_another(self, tmp_path):
         (tmp_path / "a.j2").write_text(ENDLESS)
         (tmp_path / "b.j2").write_text("fine")
         template_set = TemplateSet("web", tmp_path, "1")
         async with WorkerRenderer(PATIENCE_S) as renderer:
-            hung = asyncio.create_task(renderer.render(template_set, "a.j2", CONTEXT))
-            found = await asyncio.gather(*(renderer.render(template_set, "b.j2", CONTEXT) for _ in range(20)))
+            hung = asyncio.create_task(rendered(renderer, template_set, "a.j2", CONTEXT))
+            found = await asyncio.gather(*(rendered(renderer, template_set, "b.j2", CONTEXT) for _ in range(20)))
             assert {each.text for each in found} == {"fine"}
             assert not hung.done()
             assert len(pids(renderer)) == 2
@@ -271,9 +285,9 @@ class TestProcess:
         (tmp_path / "b.j2").write_text("fine")
         template_set = TemplateSet("web", tmp_path, "1")
         async with WorkerRenderer(0.5) as renderer:
-            hung = [asyncio.create_task(renderer.render(template_set, "a.j2", CONTEXT)) for _ in range(3)]
+            hung = [asyncio.create_task(rendered(renderer, template_set, "a.j2", CONTEXT)) for _ in range(3)]
             await asyncio.wait(hung, timeout=0)
-            assert (await renderer.render(template_set, "b.j2", CONTEXT)).text == "fine"
+            assert (await rendered(renderer, template_set, "b.j2", CONTEXT)).text == "fine"
             outcomes = await asyncio.gather(*hung, return_exceptions=True)
             assert [type(outcome) for outcome in outcomes] == [Invalid] * 3
             assert len(pids(renderer)) <= 1
@@ -283,7 +297,7 @@ class TestProcess:
             "{% for i in range(30000) %}{% for j in range(100) %}{% endfor %}{% endfor %}"
         )
         template_set = TemplateSet("web", tmp_path, "1")
-        found = await asyncio.gather(*(renderer.render(template_set, "slow.j2", CONTEXT) for _ in range(4)))
+        found = await asyncio.gather(*(rendered(renderer, template_set, "slow.j2", CONTEXT) for _ in range(4)))
         assert len(found) == 4
         assert len(pids(renderer)) == 1
 
@@ -299,7 +313,7 @@ class TestProcess:
 
     async def test_a_worker_that_is_killed_at_work_is_an_error_of_its_template(self, renderer, tmp_path):
         (tmp_path / "a.j2").write_text(ENDLESS)
-        task = asyncio.create_task(renderer.render(TemplateSet("web", tmp_path, "1"), "a.j2", CONTEXT))
+        task = asyncio.create_task(rendered(renderer, TemplateSet("web", tmp_path, "1"), "a.j2", CONTEXT))
         async with asyncio.timeout(PATIENCE_S):
             while not task.done():
                 for pid in pids(renderer):
@@ -311,7 +325,7 @@ class TestProcess:
     async def test_the_first_request_starts_a_worker_that_was_not_started(self, tmp_path):
         (tmp_path / "a.j2").write_text("fine")
         renderer = WorkerRenderer(PATIENCE_S)
-        assert (await renderer.render(TemplateSet("web", tmp_path, "1"), "a.j2", CONTEXT)).text == "fine"
+        assert (await rendered(renderer, TemplateSet("web", tmp_path, "1"), "a.j2", CONTEXT)).text == "fine"
         (pid,) = pids(renderer)
         await renderer.close()
         assert not runs(pid)
@@ -319,7 +333,8 @@ class TestProcess:
     async def test_a_large_context_and_a_large_text(self, renderer, tmp_path):
         (tmp_path / "a.j2").write_text("{% for s in services %}{{ s.name }}\n{% endfor %}")
         services = [{"name": f"service-{number}" * 10} for number in range(5000)]
-        found = await renderer.render(TemplateSet("web", tmp_path, "1"), "a.j2", CONTEXT | {"services": services})
+        context = template_context(services=services, service=None)
+        found = await rendered(renderer, TemplateSet("web", tmp_path, "1"), "a.j2", context)
         assert found.text == "".join(f"{service['name']}\n" for service in services)
 
     async def test_the_worker_has_nothing_of_the_agents_surroundings(self, renderer):
@@ -338,12 +353,14 @@ def test_no_worker_outlives_an_agent_that_was_killed(tmp_path, busy):
         from pathlib import Path
         from relocd.adapters.templates.renderer import WorkerRenderer
         from relocd.model.template_set import TemplateSet
+        from tests.support.contexts import rendered, template_context
 
         async def main():
             async with WorkerRenderer(0.2) as renderer:
                 print(*(worker.pid for worker in renderer._alive), flush=True)
                 if {busy}:
-                    task = renderer.render(TemplateSet("web", Path({str(tmp_path)!r}), "1"), "a.j2", {{}})
+                    web = TemplateSet("web", Path({str(tmp_path)!r}), "1")
+                    task = rendered(renderer, web, "a.j2", template_context())
                     asyncio.get_running_loop().call_later(0.1, lambda: print("at work", flush=True))
                     await task
                 await asyncio.sleep(60)

@@ -9,6 +9,7 @@ from relocd.adapters.templates.renderer import WorkerRenderer
 from relocd.errors import Invalid
 from relocd.model.declared import Declared
 from relocd.model.template_set import TemplateSet
+from tests.support.contexts import rendered, template_context
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 PATIENCE_S = 10.0
@@ -17,15 +18,6 @@ PATIENCE_S = 10.0
 PORT = Declared("port", "{port}", 5, "where it listens", default="80")
 KEY = Declared("key", "[a-z]+", 9, "the key")
 LINES = Declared("lines", "(?s).+", 9999, "a text", multiline=True)
-
-CONTEXT = {
-    "server": {"name": "node1", "attributes": {}},
-    "service": {"name": "web", "parameters": {}},
-    "peers": [],
-    "services": [],
-    "parameters": {},
-    "secrets": {},
-}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -38,19 +30,18 @@ async def renderer():
 def bounded(renderer, tmp_path):
     """Render one text with parameters and secrets, in a set that declares those above."""
 
-    async def rendered(text: str, **changed):
+    async def one(text: str, **changed):
         (tmp_path / "a.j2").write_text(text)
         web = TemplateSet("web", tmp_path, text, parameters=(PORT, LINES), secrets=(KEY,))
-        found = await renderer.render(web, "a.j2", CONTEXT | changed)
-        return found.text
+        return (await rendered(renderer, web, "a.j2", template_context(**changed))).text
 
-    return rendered
+    return one
 
 
 async def test_a_default_stands_for_what_is_not_given(bounded):
     text, given = "{{ parameters.port }} {{ service.parameters.port }}", {"port": "81"}
     assert await bounded(text) == "80 80"
-    assert await bounded(text, parameters=given, service={"name": "web", "parameters": given}) == "81 81"
+    assert await bounded(text, parameters=given) == "81 81"
 
 
 async def test_one_of_several_lines_has_to_be_declared(bounded):
@@ -124,4 +115,4 @@ async def test_a_pattern_that_takes_for_ever_ends_with_the_limit_of_time(tmp_pat
     web = TemplateSet("web", tmp_path, "1", parameters=(slow,))
     async with WorkerRenderer(0.2) as renderer:
         with pytest.raises(Invalid, match="took longer than"):
-            await renderer.render(web, "a.j2", CONTEXT | {"parameters": {"a": "x" * 99}})
+            await rendered(renderer, web, "a.j2", template_context(parameters={"a": "x" * 99}))

@@ -30,7 +30,7 @@ async def wish(server, wanted):
 
 async def server_after(*wishes):
     server = FakeServer()
-    server.install_set(SET, "conf of {name}, {role}")
+    server.install_set(SET, "conf of {service[name]}, {role}")
     for wanted in wishes:
         await wish(server, wanted)
     return server

@@ -102,7 +102,7 @@ class TestWishes:
             worker.want(ACTIVE)
             await until(lambda: is_active(worker))
             server.renderer.templates["web", "conf.j2"] = "with a secret"
-            worker.want(replace(ACTIVE, context=ACTIVE.context | {"secrets": {"password": "x"}}))
+            worker.want(replace(ACTIVE, context=replace(ACTIVE.context, secrets={"password": "x"})))
             await until(lambda: server.files.contents[CONF] == b"with a secret")
 
     async def test_one_that_comes_while_another_is_carried_out_is_next(self, server):
@@ -276,7 +276,7 @@ class TestLeaving:
         server.units.said["web"] = "cannot log in with first-one, second-one"
         async with at_work(server) as (worker, _):
             for secret in ("first-one", "second-one"):
-                worker.want(replace(ACTIVE, context=ACTIVE.context | {"secrets": {"key": secret}}))
+                worker.want(replace(ACTIVE, context=replace(ACTIVE.context, secrets={"key": secret})))
                 await until(lambda: is_active(worker))
             worker.want(LEAVE)
             await until(lambda: worker.report.problems)

@@ -21,7 +21,7 @@ from tests.support.plans import context, goal, placed, template_set
 
 WEB = goal("one", Role.ACTIVE, "192.0.2.10/24")
 DB = goal("two", Role.ACTIVE, "192.0.2.11/24", sets=())
-HOSTS = Goal(GoalId("server:hosts"), "hosts", Role.ACTIVE, "", ("hosts",), context("hosts", "all of it"))
+HOSTS = Goal(GoalId("server:hosts"), "hosts", Role.ACTIVE, "", ("hosts",), context("all of it", "active"))
 SETTINGS = Settings(
     ServerSettings(ME),
     DirectorySettings(("ldap://localhost",), "", retry_min_s=0.005, retry_max_s=0.01),
@@ -75,7 +75,7 @@ async def at_work(server, settings=SETTINGS):
 @pytest.fixture
 def server():
     found = FakeServer()
-    found.install_set(template_set("hosts", units=()), "conf of {name}, {role}")
+    found.install_set(template_set("hosts", units=()), "conf of {service[name]}, {role}")
     return found
 
 
@@ -222,16 +222,16 @@ class TestForTheWholeServer:
         assert not WorkerPool(host, SETTINGS, handover_deps(host), lambda: None).doubting
 
     async def test_it_is_begun_in_doubt_but_not_changed(self, server, directory):
-        other = replace(HOSTS, context=context("hosts", "half of it"))
+        other = replace(HOSTS, context=context("half of it", "active"))
         async with at_work(server) as pool:
             consider(pool, directory, wanted(HOSTS, complete=False))
-            await until(lambda: server.files.text("/etc/app/hosts.conf") == "conf of hosts, all of it")
+            await until(lambda: server.files.text("/etc/app/hosts.conf") == "conf of all of it, active")
             await until(lambda: HOSTS.id in server.ledger.stored and server.ledger.stored[HOSTS.id].role)
             consider(pool, directory, wanted(other, complete=False))
             await a_while()
-            assert server.files.text("/etc/app/hosts.conf") == "conf of hosts, all of it"
+            assert server.files.text("/etc/app/hosts.conf") == "conf of all of it, active"
             consider(pool, directory, wanted(other))
-            await until(lambda: server.files.text("/etc/app/hosts.conf") == "conf of hosts, half of it")
+            await until(lambda: server.files.text("/etc/app/hosts.conf") == "conf of half of it, active")
 
     async def test_it_stays_while_a_link_is_not_understood(self, server, directory):
         directory.gone[HOSTS.id] = True

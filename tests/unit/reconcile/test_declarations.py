@@ -21,7 +21,7 @@ LDAP = template_set("ldap", parameters=(BASE,), secrets=(KEY,), closed=True)
 
 
 def problems(own, others=(), secrets=(), **parameters):
-    given = context("web", "active") | {"parameters": parameters, "secrets": dict.fromkeys(secrets, "x")}
+    given = context("web", "active", parameters=parameters, secrets=dict.fromkeys(secrets, "x"))
     return misnamed(goal("web", context=given), own, others)
 
 

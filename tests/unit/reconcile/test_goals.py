@@ -112,7 +112,7 @@ def test_no_secret_in_the_representation_of_a_goal():
     found = goals_of(server("me", services=["web"]), service("web", relocSecret="token=s3cret"))
     assert "s3cret" not in repr(found)
     (goal,) = found.wanted.values()
-    assert goal.context["secrets"] == {"token": "s3cret"}
+    assert goal.context.secrets == {"token": "s3cret"}
 
 
 def web_of(*entries):
@@ -165,7 +165,7 @@ class TestContest:
 def test_a_goal_in_another_role_is_the_same_as_its_templates_see_it_then():
     found = web_of(server("me", services=["web", "clock"]), service("clock", relocExclusive="FALSE"))
     active = in_role(found, Role.ACTIVE)
-    assert (active.role, active.context["role"]) == (Role.ACTIVE, "active")
-    roles = {each["name"]: each["role"] for each in active.context["services"]}
+    assert (active.role, active.context.role) == (Role.ACTIVE, "active")
+    roles = {each.name: each.role for each in active.context.services}
     assert roles == {"web": "active", "clock": "active"}
     assert in_role(active, Role.STANDBY) == found

@@ -11,17 +11,19 @@ import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final
 
 import msgspec
 
 from relocd.errors import Failed
 from relocd.model.declared import Declared
+from relocd.reconcile.spec import PlannedFile
+from relocd.reconcile.template_context import TemplateContext
 
-__all__ = ["RenderAnswer", "Gone", "Request", "RenderProcess"]
+__all__ = ["Gone", "RenderAnswer", "RenderProcess", "Request", "template_of"]
 
 _COMMAND: Final = (sys.executable, "-I", "-m", "relocd.adapters.templates.render_worker")
 _START_S: Final = 10.0
@@ -29,8 +31,8 @@ _LENGTH: Final = struct.Struct(">I")
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """A template to render: `source` below `folder`, whose content has the `digest`.
+class Template:
+    """A template: `source` below `folder`, whose content has the `digest`.
 
     `parameters` and `secrets` are the bounds of those that the set declares.
     """
@@ -38,10 +40,23 @@ class Request:
     folder: str
     digest: str
     source: str
-    context: Mapping[str, object]
-    limit_s: float
     parameters: Sequence[Declared] = ()
     secrets: Sequence[Declared] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Templates to render one after the other with one context, each within `limit_s`."""
+
+    context: TemplateContext
+    templates: Sequence[Template]
+    limit_s: float
+
+    def encoded(self) -> bytes:
+        """As JSON. The context has its own service among `services`: `service` is only the identity there."""
+        context = {each.name: getattr(self.context, each.name) for each in fields(self.context)}
+        context["service"] = None if self.context.service is None else self.context.service.uuid
+        return msgspec.json.encode({"context": context, "templates": self.templates, "limit_s": self.limit_s})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +73,7 @@ class Gone(Exception):
 
 
 class RenderProcess:
-    """One process; `in_step` while every request has had its whole answer."""
+    """One process, which is asked for one request after the other."""
 
     def __init__(
         self, process: subprocess.Popen[bytes], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -66,7 +81,7 @@ class RenderProcess:
         self._process = process
         self._reader = reader
         self._writer = writer
-        self.in_step = True
+        self._unanswered = 1  # it says first that it is ready
 
     @classmethod
     async def started(cls) -> RenderProcess:
@@ -85,7 +100,7 @@ class RenderProcess:
         worker = cls(process, reader, writer)
         try:
             async with asyncio.timeout(_START_S):
-                await worker._answer()
+                await worker.answer()
         except (TimeoutError, Gone) as error:
             await worker.end()
             raise Failed("the process that renders templates does not start; standard error says why") from error
@@ -95,30 +110,34 @@ class RenderProcess:
         return worker
 
     @property
+    def in_step(self) -> bool:
+        """Whether every request has had all its answers."""
+        return not self._unanswered
+
+    @property
     def pid(self) -> int:
         """The id of the process."""
         return self._process.pid
 
-    async def ask(self, request: Request) -> RenderAnswer:
-        """Send a request and wait for its answer; raises `Gone` when the process ends instead."""
-        self.in_step = False
-        body = msgspec.json.encode(request)
+    async def begin(self, request: Request) -> None:
+        """Send a request, whose answers come in order; raises `Gone` when the process has ended."""
+        body = request.encoded()
+        self._unanswered = len(request.templates)
         try:
             self._writer.write(_LENGTH.pack(len(body)) + body)
             await self._writer.drain()
         except OSError as error:
             raise Gone from error
-        answer = await self._answer()
-        self.in_step = True
-        return answer
 
-    async def _answer(self) -> RenderAnswer:
-        """The next message of the process."""
+    async def answer(self) -> RenderAnswer:
+        """The next answer; raises `Gone` when the process ends instead."""
         try:
             (length,) = _LENGTH.unpack(await self._reader.readexactly(_LENGTH.size))
-            return msgspec.json.decode(await self._reader.readexactly(length), type=RenderAnswer)
+            found = msgspec.json.decode(await self._reader.readexactly(length), type=RenderAnswer)
         except (asyncio.IncompleteReadError, OSError, msgspec.DecodeError) as error:
             raise Gone from error
+        self._unanswered -= 1
+        return found
 
     async def end(self) -> None:
         """Kill the process, which has nothing to lose, and wait until it is gone."""
@@ -127,6 +146,12 @@ class RenderProcess:
         with suppress(ConnectionError):
             await self._writer.wait_closed()
         await asyncio.to_thread(self._process.wait)
+
+
+def template_of(file: PlannedFile) -> Template:
+    """The template of a file."""
+    found = file.template_set
+    return Template(str(found.folder), found.digest, file.spec.source, found.parameters, found.secrets)
 
 
 def _process(end: socket.socket) -> subprocess.Popen[bytes]:

@@ -16,6 +16,7 @@ from relocd.model.declared import UNDECLARED, Declared, refusal
 __all__ = ["Declarations", "OutOfBoundsError", "Reads", "Values", "context_of", "out_of_bounds"]
 
 _SHOWN: Final = 60
+_OF_THE_LIST: Final = frozenset({"role", "secrets"})  # what a service has only among `services`
 
 
 class OutOfBoundsError(Exception):
@@ -37,18 +38,20 @@ class Declarations:
     secrets: Mapping[str, Declared] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, request: Mapping[str, Any]) -> Declarations:
-        """Those of a request."""
-        return cls(*({each["name"]: Declared(**each) for each in request[kind]} for kind in ("parameters", "secrets")))
+    def of(cls, template: Mapping[str, Any]) -> Declarations:
+        """Those of the set of a template, as it was sent."""
+        return cls(*({each["name"]: Declared(**each) for each in template[kind]} for kind in ("parameters", "secrets")))
 
     def completed(self, context: Mapping[str, Any]) -> dict[str, Any]:
-        """The context with the defaults where it is that of one service."""
-        service = context.get("service")
-        if service is None:
-            return dict(context)
+        """The context of a request as templates see it: with its service and the defaults, in the scope `service`."""
+        own = _own_service(context)
+        if own is None:
+            return {**context, "parameters": {}}
         defaults = {name: each.default for name, each in self.parameters.items() if each.default is not None}
-        service = service | {"parameters": defaults | service.get("parameters", {})}
-        return {**context, "service": service, "parameters": defaults | context.get("parameters", {})}
+        parameters = defaults | own["parameters"]
+        service = {key: value for key, value in own.items() if key not in _OF_THE_LIST} | {"parameters": parameters}
+        seen = {key: value for key, value in context.items() if key != "clusters"}
+        return seen | {"service": service, "parameters": parameters}
 
 
 class Values(Mapping[str, object]):
@@ -123,19 +126,25 @@ def context_of(context: Mapping[str, Any], declared: Declarations, reads: Reads)
 
 def out_of_bounds(context: Mapping[str, Any], declared: Declarations) -> list[str]:
     """All that the service gives out of bounds; in scope `server`, of every service what the set declares."""
-    if context.get("service") is not None:
-        return [*_refused(context, "", declared, undeclared=True)]
-    services = context.get("services", ())
+    own = _own_service(context)
+    if own is not None:
+        return [*_refused(own | {"secrets": context["secrets"]}, "", declared, undeclared=True)]
     return [
         why
-        for each in services
+        for each in context["services"]
         for why in _refused(each, f"service {each['name'][:_SHOWN]!r}: ", declared, undeclared=False)
     ]
 
 
+def _own_service(context: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The service of a request's context, which names it by its identity; None in the scope `server`."""
+    found: Iterator[dict[str, Any]] = (each for each in context["services"] if each["uuid"] == context["service"])
+    return next(found, None)
+
+
 def _refused(owner: Mapping[str, Any], subject: str, declared: Declarations, *, undeclared: bool) -> Iterator[str]:
-    parameters = Values(owner.get("parameters", {}), "parameters", declared.parameters)
-    secrets = Secrets(owner.get("secrets", {}), "secrets", declared.secrets, Reads())
+    parameters = Values(owner["parameters"], "parameters", declared.parameters)
+    secrets = Secrets(owner["secrets"], "secrets", declared.secrets, Reads())
     yield from (subject + why for each in (parameters, secrets) for why in each.out_of_bounds(undeclared=undeclared))
 
 

@@ -6,8 +6,8 @@ but templates, and trusts neither them nor the context: the sandbox keeps templa
 kernel keep them from the rest, and every value is bounded before a template sees it (`render_values`).
 
 A message is a JSON object after its length in four bytes, big endian. The worker sends an empty object once it is
-ready; then each request (the fields of `render_process.Request`) is answered by `text` and `secret`, or by `error`. End
-of input ends the worker.
+ready. A request (`render_process.Request`) has one context and several templates; each template is answered, in order,
+by `text` and `secret`, or by `error`. End of input ends the worker.
 
 No secret leaves it by way of an error: once a template has read one, only the kind of error and its line are told.
 """
@@ -112,19 +112,19 @@ class RenderWorker:
     def __init__(self) -> None:
         self._environments: dict[str, tuple[str, Sandbox]] = {}
 
-    def answer(self, request: Mapping[str, Any]) -> bytes:
-        """The message to send for a request; never raises for what a template does."""
+    def answer(self, template: Mapping[str, Any], context: Mapping[str, Any]) -> bytes:
+        """The message to send for a template of a request; never raises for what a template does."""
         reads = Reads()
+        folder, source = template["folder"], template["source"]
         try:
-            template = self._environment(request["folder"], request["digest"]).get_template(request["source"])
-            declared = Declarations.of(request)
-            refused = out_of_bounds(request["context"], declared)
+            compiled = self._environment(folder, template["digest"]).get_template(source)
+            declared = Declarations.of(template)
+            refused = out_of_bounds(context, declared)
             if refused:
                 return _message({"error": "; ".join(refused)})
-            context = context_of(request["context"], declared, reads)
-            return _message({"text": template.render(context), "secret": reads.secret})
+            return _message({"text": compiled.render(context_of(context, declared, reads)), "secret": reads.secret})
         except Exception as error:  # noqa: BLE001 - a template can raise anything; the answer says what
-            return _message({"error": _told(error, Path(request["folder"]), request["source"], secret=reads.secret)})
+            return _message({"error": _told(error, Path(folder), source, secret=reads.secret)})
 
     def _environment(self, folder: str, digest: str) -> Sandbox:
         known, environment = self._environments.get(folder, ("", None))
@@ -211,10 +211,11 @@ def main() -> None:
     _send(sys.stdout.buffer, _message({}))
     while (body := _received(sys.stdin.buffer)) is not None:
         request = json.loads(body)
-        signal.setitimer(signal.ITIMER_REAL, 2 * request["limit_s"] + 1)
-        answer = worker.answer(request)
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        _send(sys.stdout.buffer, answer)
+        for template in request["templates"]:
+            signal.setitimer(signal.ITIMER_REAL, 2 * request["limit_s"] + 1)
+            answer = worker.answer(template, request["context"])
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            _send(sys.stdout.buffer, answer)
 
 
 if __name__ == "__main__":

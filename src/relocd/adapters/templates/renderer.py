@@ -1,21 +1,23 @@
 """The port `Renderer`: templates rendered by a worker process (`render_worker`) with limits of time and memory.
 
-One worker lives as long as the agent and takes the requests in turn, which cost well under a millisecond each. Only
-while it is stuck in one request does a second one start, so that a hung template of one service delays the others by
-no more than the start of a process; once both are free again one of them ends.
+One worker lives as long as the agent and takes the requests in turn. A request has the context once, and all templates
+that are rendered with it; each of them takes well under a millisecond. Only while a worker is stuck in one request does
+a second one start, so that a hung template of one service delays the others by no more than the start of a process.
+Once both are free again, one of them ends.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Final, Self
 
-from relocd.adapters.templates.render_process import Gone, RenderAnswer, RenderProcess, Request
+from relocd.adapters.templates.render_process import Gone, RenderAnswer, RenderProcess, Request, template_of
 from relocd.errors import Invalid
-from relocd.model.template_set import TemplateSet
 from relocd.ports import Rendered
+from relocd.reconcile.spec import PlannedFile
+from relocd.reconcile.template_context import TemplateContext
 
 __all__ = ["WorkerRenderer"]
 
@@ -24,7 +26,7 @@ _PATIENCE_S: Final = 0.05
 
 
 class WorkerRenderer:
-    """Renders in worker processes, each request within `timeout_s`.
+    """Renders in worker processes, each template within `timeout_s`.
 
     A context manager that has a worker ready inside the block; without it the first request starts one.
     """
@@ -54,42 +56,36 @@ class WorkerRenderer:
         self._alive.clear()
         self._idle.clear()
 
-    async def render(self, template_set: TemplateSet, source: str, context: Mapping[str, object]) -> Rendered:
-        """The rendered text; raises `Invalid` naming set, file and line for an error or a time-out."""
-        request = Request(
-            folder=str(template_set.folder),
-            digest=template_set.digest,
-            source=source,
-            context=context,
-            limit_s=self._timeout_s,
-            parameters=template_set.parameters,
-            secrets=template_set.secrets,
-        )
-        subject = f"template set {template_set.name}: {source}"
-        try:
-            answer = await self._answer(request, subject)
-        except Gone as error:
-            raise Invalid(f"{subject} ended the process that rendered it; see whether it needs much memory") from error
-        if answer.error:
-            raise Invalid(f"template set {template_set.name}: {answer.error}")
-        return Rendered(answer.text, answer.secret)
+    async def render(self, files: Sequence[PlannedFile], context: TemplateContext) -> Sequence[Rendered | Invalid]:
+        """The rendered text of each file, or an `Invalid` that names set, file and line, also for a time-out.
 
-    async def _answer(self, request: Request, subject: str) -> RenderAnswer:
-        """A worker's answer; one that died while idle is none of the template's doing, so a fresh one is asked too."""
-        with suppress(Gone):
-            return await self._asked(request, subject)
-        return await self._asked(request, subject)
+        A worker that died while it was idle is none of the template's doing: a template is tried with a second one.
+        """
+        done: list[Rendered | Invalid] = []
+        tried = 0
+        while len(done) < len(files):
+            found = await self._some(files[len(done) :], context)
+            tried = 1 if found else tried + 1
+            done += found
+            if tried > 1:
+                done.append(Invalid(f"{_subject(files[len(done)])} ended the process that rendered it; {_MEMORY}"))
+                tried = 0
+        return done
 
-    async def _asked(self, request: Request, subject: str) -> RenderAnswer:
+    async def _some(self, files: Sequence[PlannedFile], context: TemplateContext) -> list[Rendered | Invalid]:
+        """What one worker makes of the files, as far as it gets: up to one that hangs, or before one that ends it."""
+        request = Request(context, tuple(map(template_of, files)), self._timeout_s)
+        done: list[Rendered | Invalid] = []
         async with self._worker() as worker:
-            try:
-                async with asyncio.timeout(self._timeout_s):
-                    return await worker.ask(request)
-            except TimeoutError as error:
-                raise Invalid(
-                    f"{subject} took longer than {self._timeout_s:g} s and was stopped; look for an endless loop, "
-                    "or raise [agent] render_timeout_s"
-                ) from error
+            with suppress(Gone):
+                await worker.begin(request)
+                for file in files:
+                    try:
+                        async with asyncio.timeout(self._timeout_s):
+                            done.append(_outcome(file, await worker.answer()))
+                    except TimeoutError:
+                        return [*done, Invalid(f"{_subject(file)} took longer than {self._timeout_s:g} s and {_LOOP}")]
+        return done
 
     @asynccontextmanager
     async def _worker(self) -> AsyncIterator[RenderProcess]:
@@ -135,3 +131,17 @@ class WorkerRenderer:
         self._freed.set()
         if not kept:
             await worker.end()
+
+
+_MEMORY: Final = "see whether it needs much memory"
+_LOOP: Final = "was stopped; look for an endless loop, or raise [agent] render_timeout_s"
+
+
+def _subject(file: PlannedFile) -> str:
+    return f"template set {file.template_set.name}: {file.spec.source}"
+
+
+def _outcome(file: PlannedFile, answer: RenderAnswer) -> Rendered | Invalid:
+    if answer.error:
+        return Invalid(f"template set {file.template_set.name}: {answer.error}")
+    return Rendered(answer.text, answer.secret)

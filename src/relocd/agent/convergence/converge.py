@@ -28,10 +28,11 @@ from relocd.agent.convergence.execution import (
     problems_of,
 )
 from relocd.agent.convergence.host import Host
-from relocd.errors import Failed, RelocdError, Unavailable
+from relocd.errors import Failed, Invalid, RelocdError, Unavailable
 from relocd.model.entries import ServiceAddress
 from relocd.model.host import NewFile, UnitState, no_unit
 from relocd.model.template_set import First, Role, TemplateSet, UnitAction
+from relocd.ports import Rendered
 from relocd.reconcile.actions import Action, AddAddress, DropAddress, InstallFiles, RunCommand, UseUnit
 from relocd.reconcile.claims import claims_of_footprint, claims_of_outline, left_of, without
 from relocd.reconcile.declarations import misnamed
@@ -304,21 +305,24 @@ def _set(host: Host, name: str) -> TemplateSet | None:
 
 
 async def _rendered(
-    host: Host, goal: Goal, files: Iterable[PlannedFile], known: Files | None
+    host: Host, goal: Goal, files: Sequence[PlannedFile], known: Files | None
 ) -> tuple[Files, tuple[str, ...]]:
     """The files with their content, and why those that are missing could not be rendered."""
-    if known is not None:
-        return known, ()
-    done = await asyncio.gather(*(_rendered_file(host, goal, file) for file in files))
-    problems = dict.fromkeys(str(file) for file in done if isinstance(file, RelocdError))  # one value, several files
+    if known is not None or not files:
+        return known or (), ()
+    try:
+        texts = await host.renderer.render(files, goal.context)
+    except RelocdError as error:
+        return (), (str(error),)
+    done = [_filled(file, text) for file, text in zip(files, texts, strict=True)]
+    problems = dict.fromkeys(str(file) for file in done if isinstance(file, Invalid))  # one value, several files
     return tuple(file for file in done if isinstance(file, NewFile)), tuple(problems)
 
 
-async def _rendered_file(host: Host, goal: Goal, file: PlannedFile) -> NewFile | RelocdError:
+def _filled(file: PlannedFile, rendered: Rendered | Invalid) -> NewFile | Invalid:
     try:
-        rendered = await host.renderer.render(file.template_set, file.spec.source, goal.context)
-        return rendered_file(file, rendered.text, secret=rendered.secret)
-    except RelocdError as error:
+        return rendered if isinstance(rendered, Invalid) else rendered_file(file, rendered.text, secret=rendered.secret)
+    except Invalid as error:
         return error
 
 

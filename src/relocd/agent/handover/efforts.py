@@ -61,4 +61,4 @@ def substance_of(goal: Goal) -> Goal:
 
 def cause_of(goal: Goal, ownership: OwnershipView) -> object:
     """What a failed activation was about: once it is another, it may be tried again."""
-    return goal.addresses, goal.interface, goal.sets, goal.context["parameters"], ownership.eligible
+    return goal.addresses, goal.interface, goal.sets, goal.context.parameters, ownership.eligible

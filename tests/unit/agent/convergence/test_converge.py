@@ -11,7 +11,7 @@ from relocd.model.host import UnitState
 from relocd.model.template_set import Command, FileSpec, Moment, Role, UnitAction, UnitSpec
 from relocd.reconcile.desired import Footprint
 from tests.support.fakes import FakeServer
-from tests.support.plans import goal, placed, template_set
+from tests.support.plans import context, goal, placed, template_set
 
 ADDRESS = "192.0.2.10/24"
 V4 = placed(ADDRESS)
@@ -239,7 +239,7 @@ class TestBrokenTemplate:
         break_template(server)
         report = await converge(server.host, STANDBY, footprint)
         report = await converge(server.host, ACTIVE, report.footprint)
-        server.renderer.templates["web", "conf.j2"] = "conf of {name}, {role}"
+        server.renderer.templates["web", "conf.j2"] = "conf of {service[name]}, {role}"
         report = await converge(server.host, ACTIVE, report.footprint)
         assert (report.problems, report.footprint) == ((), footprint)
 
@@ -265,7 +265,7 @@ class TestBrokenTemplate:
 class TestParameters:
     """A set that declares what it takes, and a service that gives something else."""
 
-    MISSPELT = replace(ACTIVE, context=ACTIVE.context | {"parameters": {"prot": "80"}})
+    MISSPELT = replace(ACTIVE, context=context("web", "active", parameters={"prot": "80"}))
 
     async def test_what_serves_goes_on_with_its_last_good_files(self, serving):
         server, footprint = serving
