@@ -18,27 +18,30 @@ _SETUP = Path("packaging/site")
 
 
 class Document(HTMLParser):
-    """What a page of the site loads, and the text of its paragraphs."""
+    """What a page of the site loads, and the text of its paragraphs without code."""
 
     def __init__(self, page: Path) -> None:
         super().__init__()
         self.loads: list[str] = []
         self.paragraphs: list[str] = []
         self._in_paragraph = False
+        self._in_code = False
         self.feed(page.read_text())
 
     def handle_starttag(self, tag, attrs):
         self.loads += [value for name, value in attrs if name == _LOADS.get(tag) and value]
+        self._in_code = self._in_code or tag == "code"
         if tag == "p":
             self._in_paragraph = True
             self.paragraphs.append("")
 
     def handle_endtag(self, tag):
         self._in_paragraph = self._in_paragraph and tag != "p"
+        self._in_code = self._in_code and tag != "code"
 
     def handle_data(self, data):
         if self._in_paragraph:
-            self.paragraphs[-1] += data
+            self.paragraphs[-1] += "code" if self._in_code else data
 
 
 def build(tree: Path, site: Path) -> subprocess.CompletedProcess[str]:
