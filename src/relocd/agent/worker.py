@@ -94,14 +94,11 @@ class Worker:
         self._controller = HandoverController(host, deps, self._pauses)
         self._seen: tuple[object, tuple[HeldAddress, ...]] = (None, ())
         self._reported = reported
-        self._wake = asyncio.Event()
-        self._new_wish = False
-        self._units_changed = False
-        self._revoked = asyncio.Event()
-        self._urgent = asyncio.Event()
+        self._wake, self._revoked, self._urgent = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._new_wish = self._units_changed = self._leased = False
+        self._freed = False  # while a step was under way something foreign has gone
         self._announcing: asyncio.Task[None] | None = None
         self._announced: frozenset[Placed] = frozenset()
-        self._leased = False
         self._secrets: tuple[str, ...] | None = None  # also of before: what runs may still have those
 
     def want(self, wanted: Goal | Leave) -> None:
@@ -181,15 +178,17 @@ class Worker:
     def nudge_if_drifted(self) -> None:
         """Look again when an address is missing here, or where the network is another than at the last look.
 
-        What failed is tried again at once then, since it may work now; also for good, once what was in the way is gone.
-        What this service does to its own addresses itself is no news.
+        What failed is tried again at once then, also for good once what was in the way is gone; own acts are no news.
         """
-        wanted, now = self.footprint.addresses if self.footprint else frozenset(), self._network()
-        changed = not self.acting and now != self._seen
+        wanted = self.footprint.addresses if self.footprint else frozenset()
+        before, self._seen = self._seen, self._network()
+        freed = any(not each.ours for each in set(before[1]) - set(self._seen[1]))
+        self._freed |= freed and self.acting
+        changed = not self.acting and before != self._seen
         if changed and self.report.problems:
             self._pauses.end()
         if changed or not wanted <= frozenset(self.raised):
-            self.nudge(at_all=changed and any(not each.ours for each in set(self._seen[1]) - set(now[1])))
+            self.nudge(at_all=changed and freed)
 
     def _network(self) -> tuple[object, tuple[HeldAddress, ...]]:
         """What matters of this host's network: its interfaces, and every copy of this service's addresses."""
@@ -300,6 +299,9 @@ class Worker:
         report = self._with_patience(wanted, report)
         self.footprint, self.report = report.footprint, report
         self._seen = self._network()
+        if self._freed:
+            self._freed = False
+            self.nudge(at_all=True)
         self._announce(self._to_announce() or self._announced & frozenset(self.raised))
         if report != before:
             self.since = time.time()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from relocd.model.mode import Mode
 from tests.support.entries import cluster, server, service, state
 from tests.support.fakes import until
@@ -49,6 +51,29 @@ class TestOrders:
             await until(lambda: lab.twin.state_of("web") == "failed", SOON_S)
             await obeys(lab.me, Mode.DRAINED)
             addresses.remove_by_hand(copy)
+            await lab.serves("twin")
+
+    async def test_it_hands_over_also_where_that_was_gone_before_the_attempt_had_ended(self):
+        pair = cluster("pair", services=["web"], active="me")
+        members = [server(name, clusters=["pair"]) for name in ("me", "twin")]
+        async with town(*members, pair, web()) as lab:
+            await lab.serves("me")
+            addresses, copy = lab.twin.server.addresses, placed("192.0.2.10/24")
+            add = addresses.add
+
+            async def somebody_is_there_for_a_moment(*arguments):
+                addresses.add = add
+                addresses.there[copy] = False
+                addresses.tell()
+                await asyncio.sleep(0)  # the news is heard
+                try:
+                    await add(*arguments)
+                finally:
+                    addresses.remove_by_hand(copy)
+                    await asyncio.sleep(0)
+
+            addresses.add = somebody_is_there_for_a_moment
+            lab.directory.put(cluster("pair", services=["web"], active="twin"))
             await lab.serves("twin")
 
     async def test_a_drained_server_takes_nothing(self):
