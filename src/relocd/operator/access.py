@@ -1,4 +1,4 @@
-"""How a person or a trigger reaches the directory, as one value; no I/O."""
+"""How to reach the directory, as one value; no I/O."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ __all__ = ["Access"]
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Where the directory is and as whom to bind; without `bind_dn` anonymously, or by SASL EXTERNAL.
+    """Where the directory is and how to bind: as `bind_dn`, by SASL EXTERNAL, or else anonymously.
 
-    With `cert_file` and `key_file` SASL EXTERNAL goes by a client certificate.
-    The URIs are tried in order, each for `timeout_s` seconds a step (connect, bind, read, write).
+    SASL EXTERNAL uses the client certificate of `cert_file` and `key_file` where these are set.
+    The URIs are tried in order. `timeout_s` limits each step (connect, bind, read, write).
     """
 
     uris: tuple[str, ...]

@@ -1,7 +1,7 @@
-"""The way of this server's own agent to the directory, for commands that are told no other.
+"""How the agent on this server reaches the directory, for commands that are given no other directory.
 
-Read by Python's own TOML, since the commands do without the agent's libraries: `relocd check` is what judges the file,
-and here counts only how the directory is reached.
+The file is read by Python's own TOML parser, since the commands work without the agent's libraries. Only the table
+`[directory]` is read here; `relocd check` checks the whole file.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from relocd.operator.access import Access
 
 __all__ = ["with_agent_access"]
 
-_HINT: Final = "relocd check says more; or name the directory by --uri and --base"
+_HINT: Final = "run relocd check, or name the directory by --uri and --base"
 
 
 def with_agent_access(access: Access, config: Path) -> Access:
-    """The access, where it names no directory that of the agent's configuration; as it is where there is none.
+    """The access, with the directory of the agent's configuration where it names none and there is such a file.
 
-    An identity that was given stays. The agent's own is taken where this user may read its password or key; without
-    any the bind is anonymous. Raises `Invalid` for a configuration that names no directory.
+    A given identity stays. Else the agent's identity is used if this user may read its password or key, and if not
+    the bind is anonymous. Raises `Invalid` for a configuration that names no directory.
     """
     if access.uris or access.base:
         return access
@@ -39,7 +39,7 @@ def with_agent_access(access: Access, config: Path) -> Access:
     except OSError as error:
         raise Invalid(f"{config}: cannot be read ({error.strerror}); name the directory by --uri and --base") from error
     except (Invalid, KeyError, TypeError, ValueError, RecursionError) as error:
-        raise Invalid(f"{config}: names no directory that can be used ({error}); {_HINT}") from error
+        raise Invalid(f"{config}: has no usable [directory] ({error}); {_HINT}") from error
     own = access.bind_dn or access.external
     return found if own else _as_agent(found, table)
 
@@ -47,7 +47,7 @@ def with_agent_access(access: Access, config: Path) -> Access:
 def _reached(table: Mapping[str, object], access: Access) -> Access:
     uris = table["uris"]
     if not isinstance(uris, list) or not uris:
-        raise Invalid("uris is no list of URIs")
+        raise Invalid("uris is not a list of URIs")
     for each in uris:
         DirectoryUri.parse(_text(each))
     base = DN.parse(_text(table["base"]))
@@ -61,7 +61,7 @@ def _reached(table: Mapping[str, object], access: Access) -> Access:
 
 
 def _as_agent(access: Access, table: Mapping[str, object]) -> Access:
-    """The same as the agent, as far as this user may be it."""
+    """The access with the agent's identity, if this user may read its password or key."""
     password, certificate, key = (_file(table, name) for name in ("password_file", "cert_file", "key_file"))
     match table.get("bind"):
         case "simple" if password is not None and os.access(password, os.R_OK):
@@ -79,5 +79,5 @@ def _file(table: Mapping[str, object], name: str) -> Path | None:
 
 def _text(value: object) -> str:
     if not isinstance(value, str) or "\0" in value:
-        raise Invalid(f"{value!r} is no text")
+        raise Invalid(f"{value!r} is not a string")
     return value

@@ -22,7 +22,7 @@ from relocd.operator.access import Access
 
 __all__ = ["bound", "translated"]
 
-# Where libldap looks when a URI names no host or socket; ldap3 does not know it. Debian's slapd has its socket there.
+# libldap's defaults for a URI without host or socket, which ldap3 does not know. Debian's slapd has its socket there.
 _HERE: Final = {"host": "localhost", "socket": SOCKET}
 _REMEDIES: Final = Remedies(
     credentials="check the DN and the password you bind with",

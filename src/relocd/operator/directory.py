@@ -95,7 +95,7 @@ class Directory:
             )
             read = tuple(map(entry_of, _found(found)))
         if self.result["result"] != results.RESULT_SUCCESS:
-            what = f"{self.uri} gave only a part ({self.result['description']})"
+            what = f"{self.uri} returned only a part ({self.result['description']})"
             raise Failed(f"{what}; raise the size limit for the identity you bind with")
         return read
 
@@ -121,12 +121,12 @@ class Directory:
         return found
 
     def identity(self) -> str:
-        """The DN as which the directory knows whoever is bound, empty for nobody (RFC 4532)."""
+        """The DN under which this session is bound, empty when it is anonymous (RFC 4532)."""
         with translated(self.uri):
             return str(self.connection.extend.standard.who_am_i() or "").removeprefix("dn:")
 
     def modify(self, modification: Modification) -> Done | Lost:
-        """Write it, unless the entry is not as it expects."""
+        """Write it; returns `Lost` when the entry is not in the state that it expects."""
         changes: dict[str, list[tuple[str, list[bytes]]]] = {}
         for change in modification.changes:
             changes.setdefault(change.attribute, []).append(_as_ldap3(change))
@@ -146,7 +146,7 @@ class Directory:
             return bool(self.connection.compare(dn.written, attribute, value))
 
     def _raise_referral(self) -> None:
-        """A read-only copy that refers to its provider has written nothing, and ldap3 does not raise that."""
+        """Raise for a referral, as ldap3 does not: a read-only copy writes nothing and refers to its provider."""
         result = self.result
         if result["result"] == results.RESULT_REFERRAL:
             raise exceptions.LDAPReferralResult(
@@ -161,7 +161,7 @@ def entry_of(item: Item) -> Entry:
     try:
         dn = DN.parse(item["dn"])
     except Invalid as error:
-        raise Failed(f"the directory shows an entry whose name cannot be understood: {error}") from error
+        raise Failed(f"the directory returned an entry with an invalid name: {error}") from error
     return Entry(
         uuid=EntryUUID(_first(attributes, "entryuuid")),
         dn=dn,
@@ -181,5 +181,5 @@ def _found(items: Iterable[Item]) -> Iterator[Item]:
 
 def _as_ldap3(change: Change) -> tuple[str, list[bytes]]:
     if type(change) not in _KINDS:
-        raise TypeError(f"no command of an operator does this: {change}")
+        raise TypeError(f"this change is not supported here: {change}")
     return _KINDS[type(change)], list(change.values)  # type: ignore[union-attr]

@@ -1,8 +1,8 @@
-"""Following a few entries of the directory by their names, as they change: by its push, else by asking.
+"""Following a few entries of the directory by name: by push where the directory offers it, else by polling.
 
-The push is a persistent search (RFC 4533, refreshAndPersist) on the connection that is there anyway: slapd tells each
-change as it happens. It needs the overlay syncprov, and the right to search for `entryDN` (RFC 5020). Where either is
-missing the entries are read again and again, at most five times a second.
+The push is a persistent search (RFC 4533, refreshAndPersist) on the session's own connection: slapd sends each change
+as it happens. It needs the overlay syncprov, and the right to search for `entryDN` (RFC 5020). Where either is missing
+the entries are read at most five times a second.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ PERIOD_S: Final = 0.2
 _ANY: Final = "(objectClass=*)"
 _ATTRIBUTES: Final = ["*", "entryUUID", "entryCSN"]
 _NOTICE: Final = 0
-"""The message ID of what the server says without being asked: that it ends the connection (RFC 4511, 4.4)."""
+"""The message ID of an unsolicited notification: the server ends the connection (RFC 4511, section 4.4)."""
 
 
 def followed(directory: Directory, names: Iterable[DN], server: DN) -> Iterator[Entries]:
     """The entries of these names at once, after each change, and at least every `PERIOD_S`; it never ends.
 
-    `server` is one of them that is known to be there: a directory that does not find it by `entryDN` is asked instead.
+    `server` is one of them, known to exist: a directory that does not find it by `entryDN` is polled instead.
     After the first value the connection is used for nothing else. Raises `Unavailable` when the directory stops
     answering.
     """
@@ -69,7 +69,7 @@ def _polled(directory: Directory, names: Iterable[DN]) -> Iterator[Entries]:
 
 
 def _pushes(directory: Directory, filter_: str, server: DN) -> bool:
-    """Whether the directory answers such a search and finds the server by it."""
+    """Whether the directory supports such a search and finds the server by it."""
     try:
         found = directory.search(
             directory.base.written, filter_, ("1.1",), dereference_aliases=ldap3.DEREF_NEVER, controls=_control(False)
@@ -94,9 +94,9 @@ def _control(persist: bool) -> list[tuple[str, bool, bytes]]:
 
 
 class _PersistentSearch:
-    """One search that goes on; without a cookie its refresh names every entry that there is.
+    """A persistent search without a cookie: its refresh sends every entry, and then each change follows.
 
-    ldap3 has no strategy for this one: its own waits for the end of each operation. So the messages are read here.
+    ldap3's synchronous strategy waits for the end of each operation, so the messages are read here.
     """
 
     def __init__(self, connection: ldap3.Connection, base: DN, filter_: str) -> None:
@@ -112,7 +112,7 @@ class _PersistentSearch:
         if _is_readable(self._connection.socket, timeout_s):
             messages = self._connection.strategy.receiving()
             if not messages:
-                raise exceptions.LDAPSessionTerminatedByServerError("it has closed the connection")
+                raise exceptions.LDAPSessionTerminatedByServerError("the server closed the connection")
             self._heard_at, self._asked = time.monotonic(), False
             for each in messages:
                 self._take(decode_message_fast(each))
@@ -121,7 +121,7 @@ class _PersistentSearch:
         return {entry.dn.key: entry for entry in self._entries.values()} if self._is_complete else None
 
     def _ask(self) -> None:
-        """See that the server still answers, since one that hangs is as silent as one without news."""
+        """Check that the server still answers: one that hangs is as silent as one without changes."""
         if self._asked:
             raise exceptions.LDAPResponseTimeoutError(f"nothing came in {self._connection.receive_timeout} s")
         self._send("", _ANY, ldap3.BASE, ["1.1"], None)
@@ -137,7 +137,7 @@ class _PersistentSearch:
 
     def _take(self, message: dict[str, Any]) -> None:
         if message["messageID"] == _NOTICE:
-            raise exceptions.LDAPSessionTerminatedByServerError("it ends the connection")
+            raise exceptions.LDAPSessionTerminatedByServerError("the server ends the connection")
         if message["messageID"] != self._id:
             return
         found: Item = self._connection.strategy.decode_response_fast(message)
@@ -147,7 +147,7 @@ class _PersistentSearch:
             case "intermediateResponse" if found["responseName"] == SYNC_INFO:
                 self._take_info(found["responseValue"])
             case "searchResDone":
-                why = f"it has ended the search: {found['description']} {found['message']}".rstrip()
+                why = f"the server ended the search: {found['description']} {found['message']}".rstrip()
                 raise exceptions.LDAPSessionTerminatedByServerError(why)
 
     def _take_entry(self, found: Item) -> None:
@@ -167,7 +167,7 @@ class _PersistentSearch:
 
 
 def _is_readable(socket: Any, timeout_s: float) -> bool:
-    """Whether there is something to read, also what TLS has decrypted already; waits at most so long."""
+    """Whether there is something to read, on the socket or in TLS's buffer; waits at most `timeout_s`."""
     if getattr(socket, "pending", lambda: 0)():
         return True
     poll = select.poll()

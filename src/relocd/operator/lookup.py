@@ -1,6 +1,6 @@
-"""Who is meant by a name, and who has to do with a service: reads of the directory for orders and explanations.
+"""Finding the entry that a name means, and all entries that concern a service, for orders and explanations.
 
-A few entries are read, each by a search of its own, and not the whole directory: that may hold thousands of services.
+A few entries are read, each by its own search, and never the whole directory: it may hold thousands of services.
 """
 
 from __future__ import annotations
@@ -38,27 +38,29 @@ _T = TypeVar("_T", Server, Cluster, Service)
 
 
 def one(directory: Directory, kind: str, text: str) -> Entry:
-    """The one entry of a class that a name or a DN means; raises `Invalid` for none, and for several with their DNs."""
+    """The one entry of a class with this name or DN; raises `Invalid` where there is none, or several."""
     found = _found(directory, kind, text)
     if len(found) == 1:
         return found[0]
     if not found:
         near = _nearest(directory, kind, text)
-        hint = f"; is {near!r} meant?" if near else ""
+        hint = f"; did you mean {near!r}?" if near else ""
         raise Invalid(f"there is no {kind} {text!r} below {directory.base}, or this identity may not read it{hint}")
-    raise Invalid(f"{text!r} is the name of several: {_listed(found)}; give the DN of the one you mean")
+    raise Invalid(f"{text!r} is the name of several entries: {_listed(found)}; give the DN of one")
 
 
 def server_named(directory: Directory, text: str) -> Server:
-    """The one server that a name or a DN means; raises as `one`."""
+    """The one server with this name or DN; raises as `one`."""
     return understood(one(directory, names.SERVER_CLASS, text), Server)
 
 
 def understood(entry: Entry, kind: type[_T]) -> _T:
-    """The value of an entry; raises `Invalid` with everything that is wrong with it."""
+    """The entry as a value; raises `Invalid` with every problem of the entry."""
     value, problems = parsed(entry)
     if not isinstance(value, kind):
-        raise Invalid("; ".join(map(str, problems)) or f"{entry.dn} needs one class of relocd, and has another")
+        raise Invalid(
+            "; ".join(map(str, problems)) or f"{entry.dn} has no class of relocd, or another one than is needed here"
+        )
     return value
 
 
@@ -81,16 +83,17 @@ def state_of(directory: Directory, service: DN) -> ServiceState | None:
 
 
 def viewed(directory: Directory, known: Server) -> ServerRow:
-    """How a server stands now."""
+    """The server and its status now."""
     status = _status(directory, known.dn)
     now_s = now_of([status] if status else [], time.time())
     return server_view(known, server_status(status) if status else None, now_s)
 
 
 def _around(directory: Directory, service: Entry, more: Iterable[Entry] = ()) -> tuple[Entry, ...]:
-    """A service and who has to do with it: state, links, clusters with their members, what displaces it, statuses.
+    """The service and every entry that concerns it.
 
-    `more` are servers that shall be among them whether they have to do with it or not.
+    These are its state, linked servers, clusters with their members, displacing services, and all servers' statuses.
+    `more` are servers that are included in any case.
     """
     state = _state(directory, service.dn)
     to_it = equals(names.SERVICE_LINK, service.dn.text)
@@ -107,13 +110,13 @@ def _around(directory: Directory, service: Entry, more: Iterable[Entry] = ()) ->
 
 
 def service_view_around(directory: Directory, service: str, *servers: Entry) -> ServiceView:
-    """The scene of the one service that a name or a DN means, and of servers that shall be in it; raises as `one`."""
+    """The view of the one service with this name or DN, with `servers` included in any case; raises as `one`."""
     about = one(directory, names.SERVICE_CLASS, service)
     return service_view(about.dn, _around(directory, about, servers), time.time())
 
 
 def service_view_with_past(directory: Directory, service: str) -> ServiceView:
-    """The same with the servers that have given the service back, and so are no longer linked to it."""
+    """The same, with the servers that gave the service back and so are no longer linked to it."""
     name = one(directory, names.SERVICE_CLASS, service).dn.name
     said = equals(names.PROBLEM, f"{name}: {GIVEN_BACK}").replace(")", "*)")
     statuses = directory.entries(matching(names.STATUS_CLASS, said), ("1.1",))
@@ -127,7 +130,7 @@ def _members(directory: Directory, clusters: Iterable[Entry]) -> tuple[Entry, ..
 
 
 def _named_in(directory: Directory, state: Entry | None, known: Iterable[Entry]) -> list[Entry]:
-    """The servers that a state names and that are not known otherwise."""
+    """The servers that a state names and that were not read yet."""
     if state is None:
         return []
     keys = {each.dn.key for each in known}
@@ -154,7 +157,7 @@ def _found(directory: Directory, kind: str, text: str) -> tuple[Entry, ...]:
 
 
 def _nearest(directory: Directory, kind: str, text: str) -> str:
-    """The name of an entry of that class which is spelled almost so, empty where there is none."""
+    """The most similar name of an entry of that class, empty where none is similar."""
     with suppress(Failed):
         names = {each.dn.name for each in directory.entries(matching(kind), ("cn",))}
         meant = DN.parse(text).name if "=" in text else text

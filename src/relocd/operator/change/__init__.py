@@ -1,4 +1,5 @@
-"""What changes the directory: move, failover, link, fence; each one modify, with a pre-flight check and a result.
+"""Orders of a person or a trigger: link, move, fence, activate, failover; each is one modify with a pre-flight check.
 
-The modifies are decided by pure functions; `orders` carries them out over ldap3.
+`changes`, `move`, `failover`, `preflight` and `progress` decide and are pure; `orders` writes, `waiting` follows
+(`--wait`), `agent_mode` speaks to the agent on this machine. Whether a service moves is decided in `relocd.election`.
 """

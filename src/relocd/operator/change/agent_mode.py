@@ -1,6 +1,6 @@
-"""`relocd pause`, `relocd drain`, `relocd resume`: one word to the agent of this machine, and waiting until it is done.
+"""`relocd pause`, `drain` and `resume`: set the mode of the agent on this machine, and wait until it has followed.
 
-The word is in the agent's run folder, so it ends with the boot. The agent answers in its status file.
+The mode is a file in the agent's run folder, so it ends with a reboot. The agent answers in its status file.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _EVERY_S: Final = 0.1
 
 
 def set_mode(status: Path, mode: Mode, timeout_s: float, progress: Callable[[str], None]) -> None:
-    """Tell the agent that leaves its status there, and wait until it has done it; `progress` gets what it waits for.
+    """Set the mode of the agent with that status file and wait until it has followed; `progress` gets what is left.
 
-    Raises `Unavailable` when no agent runs here, `Failed` when the order cannot be given or the time is over; the order
-    stands then.
+    Raises `Unavailable` when no agent runs here, `Failed` when the mode cannot be written or the time is over; the mode
+    stays set then.
     """
     if not agent_runs(status):
         raise Unavailable(
@@ -33,7 +33,7 @@ def set_mode(status: Path, mode: Mode, timeout_s: float, progress: Callable[[str
     try:
         aside = status.with_name(f".{MODE_NAME}.new")
         aside.write_text(f"{mode}\n")
-        aside.rename(status.with_name(MODE_NAME))  # so that the agent reads one word or the other
+        aside.rename(status.with_name(MODE_NAME))  # so that the agent reads the old mode or the new one
     except OSError as error:
         raise Failed(
             f"{status.with_name(MODE_NAME)}: cannot be written ({error.strerror}); run this as root"
@@ -47,12 +47,12 @@ def set_mode(status: Path, mode: Mode, timeout_s: float, progress: Callable[[str
             said = left
             progress(said)
         if time.monotonic() > deadline:
-            raise Failed(f"not done within {timeout_s:g} s, and still under way: {said}")
+            raise Failed(f"not done within {timeout_s:g} s, and it goes on: {said}")
         time.sleep(_EVERY_S)
 
 
 def drain_agent(status: Path, timeout_s: float, progress: Callable[[str], None]) -> tuple[str, ...]:
-    """Give the order to drain as `set_mode` does; what then became of each service that was held, in words."""
+    """Drain as `set_mode` does; returns a sentence for each service that was held: what became of it."""
     held = [each for each in _services(status) if each["holds"]]
     set_mode(status, Mode.DRAINED, timeout_s, progress)
     after = {each["id"]: each for each in _services(status)}
@@ -65,7 +65,7 @@ def _services(status: Path) -> list[dict[str, Any]]:
 
 
 def _fate(name: str, after: dict[str, Any] | None) -> str:
-    """What became of a service that this server held; without a link to it, since the next holder removes that."""
+    """What became of a service that this server held; `after` is None once the next holder has removed its link."""
     if after is None:
         return f"{name}: handed over; the new holder has removed this server's link"
     if after.get("holder"):
@@ -74,7 +74,7 @@ def _fate(name: str, after: dict[str, Any] | None) -> str:
 
 
 def left_to_drain(status: dict[str, Any]) -> Iterator[str]:
-    """What a drained server still has of exclusive services, each with what it waits for."""
+    """The exclusive services that a drained server still has, each with what it waits for."""
     for service in status["services"]:
         if service["exclusive"] and (service["holds"] or service["addresses"]):
             yield f"{service['name']}: {'; '.join(service['problems']) or service['reason']}"

@@ -1,7 +1,7 @@
-"""What an order of a person or a trigger changes in the directory: entries in, modifications out. Pure.
+"""What each order changes in the directory: entries in, modifications out. Pure.
 
-A trigger only ever adds a link, names the active server of a cluster, or says that a server is fenced; the agents do
-the rest. Each order asks for a state, so what is so already needs no modification.
+An order adds or removes a link, sets the active server of a cluster, or sets a fence; the agents do the rest. Orders
+are idempotent: where the directory is already as ordered there is no modification.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["OrderPlan", "Placement", "activate", "fence", "link", "unfence", "un
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """That a service runs on a server, by their names."""
+    """A service on the server where it should run, by their names."""
 
     service: DN
     server: DN
@@ -28,9 +28,9 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class OrderPlan:
-    """The modifications in their order, and sentences: what they do, what is so already, what cannot be done.
+    """The modifications in their order, and sentences: what they do, what is already so, what cannot be done.
 
-    `warnings` are what may keep it from coming true, `wishes` what will be so when all of it has.
+    `warnings` name what may prevent or delay it, `placements` what will run where once the agents have done it.
     """
 
     modifications: tuple[Modification, ...] = ()
@@ -41,7 +41,7 @@ class OrderPlan:
     placements: tuple[Placement, ...] = ()
 
     def __add__(self, other: OrderPlan) -> OrderPlan:
-        """Both, in this order."""
+        """One plan after the other."""
         return OrderPlan(
             self.modifications + other.modifications,
             self.done + other.done,
@@ -53,7 +53,7 @@ class OrderPlan:
 
 
 def link(server: Server, services: Iterable[DN]) -> OrderPlan:
-    """The server is linked to the services: one modify for all that are missing."""
+    """Link the server to the services, by one modify for all missing links."""
     wished = sorted(set(services), key=_key)
     missing = [dn for dn in wished if dn not in server.service_links]
     already = tuple(f"{server.name} is already linked to {dn.name}" for dn in wished if dn in server.service_links)
@@ -67,7 +67,7 @@ def link(server: Server, services: Iterable[DN]) -> OrderPlan:
 
 
 def unlink(server: Server, service: DN) -> OrderPlan:
-    """The server's own link to the service is gone; a link through a cluster is not touched."""
+    """Remove the server's own link to the service; a link through a cluster stays."""
     written = [dn for dn in server.service_links if dn == service]
     if not written:
         return OrderPlan(already=(f"{server.name} is not linked to {service.name}",))
@@ -76,23 +76,25 @@ def unlink(server: Server, service: DN) -> OrderPlan:
 
 
 def fence(server: Server) -> OrderPlan:
-    """The directory says that the server is off: others need not wait for its silence."""
+    """Fence the server: its power-off is confirmed, so other servers need not wait."""
     if server.fenced:
         return OrderPlan(already=(f"{server.name} is already fenced",))
     return OrderPlan((Modification(server.dn, (Replace(names.FENCED, (b"TRUE",)),)),), (f"{server.name} is fenced",))
 
 
 def unfence(server: Server) -> OrderPlan:
-    """The directory no longer says that the server is off."""
+    """Clear the server's fence."""
     if not server.fenced:
         return OrderPlan(already=(f"{server.name} is not fenced",))
     return OrderPlan((Modification(server.dn, (Replace(names.FENCED),)),), (f"{server.name} is no longer fenced",))
 
 
 def activate(cluster: Cluster, server: Server) -> OrderPlan:
-    """The server is the active one of the cluster; raises `Invalid` where it is no member."""
+    """Make the server the active one of the cluster; raises `Invalid` where it is not a member."""
     if cluster.dn not in server.cluster_links:
-        raise Invalid(f"{server.dn} is no member of {cluster.dn}; add that as relocClusterLink of the server first")
+        raise Invalid(
+            f"{server.dn} is not a member of {cluster.dn}; add {cluster.dn} as relocClusterLink of the server first"
+        )
     external = cluster.failover is Failover.EXTERNAL
     placements = () if external else tuple(Placement(dn, server.dn) for dn in sorted(cluster.service_links, key=_key))
     if cluster.active == server.dn:

@@ -1,8 +1,8 @@
-"""`relocd failover`: who takes over from a server, and everything that it runs to each of them by one modify. Pure.
+"""`relocd failover`: which servers take over from a lost server, and one modify for each of them. Pure.
 
-What moves is what the server holds, and what it is linked to or active for and nobody else holds. Where nobody says who
-takes over it goes as in a cluster that fails over by itself: to the first, in the order of names, that shares the
-service and is alive. What nobody shares goes to the only other server that shares anything.
+Moved is what the server holds, and what it is linked to or active for unless another server holds it. Without `--to`
+each service goes where an automatic cluster would put it: to the first server, in order of names, that shares the
+service and is alive. A service that no server shares goes to the only other server that shares anything.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ __all__ = ["LostServer", "failover"]
 
 @dataclass(frozen=True, slots=True)
 class LostServer:
-    """A server to take over from, and what it is chosen for or holds.
+    """A server to take over from, and the services that it holds or is chosen for.
 
-    `held` are the services that it holds, `elsewhere` those that it is linked to and others hold, with the names of
-    these; `clusters` those in which it is active, `peers` the servers that share anything with it.
+    `held` are the services that it holds. `elsewhere` are those that it is linked to and another server holds, with
+    that server's name. `clusters` are those in which it is active, `peers` the servers that share anything with it.
     """
 
     server: ServerRow
@@ -37,17 +37,17 @@ class LostServer:
 
     @property
     def services(self) -> tuple[DN, ...]:
-        """What moves by a link: all but what moves with its cluster, and what others hold."""
+        """The services that move by a link: all but those that move with their cluster, and those that others hold."""
         through = frozenset[DN]().union(*(cluster.service_links for cluster in self.clusters))
         wished = self.server.server.service_links | (self.held - through)
         return tuple(sorted(wished - self.elsewhere.keys(), key=lambda dn: dn.key))
 
 
 def failover(loss: LostServer, target: ServerRow | None, *, fenced: bool) -> OrderPlan:
-    """The whole order; `target` takes over everything, or with None everything goes to whom it belongs.
+    """The whole order; `target` takes over everything, None means that each service finds its own server.
 
-    With `fenced` the lost one is said to be off before anything else. Where a target is refused nothing is changed.
-    Raises `Invalid` where it is not clear who takes over.
+    With `fenced` the lost server is fenced first. Where pre-flight refuses a target nothing is changed. Raises
+    `Invalid` where several servers, or none, could take over.
     """
     lost = loss.server.server
     if target is not None and lost.dn == target.server.dn:
@@ -66,7 +66,7 @@ def failover(loss: LostServer, target: ServerRow | None, *, fenced: bool) -> Ord
 
 @dataclass(slots=True)
 class _Taken:
-    """What one server takes over."""
+    """One server, and what it takes over."""
 
     taker: ServerRow
     services: list[DN] = field(default_factory=list)
@@ -74,7 +74,7 @@ class _Taken:
 
 
 def _taken(loss: LostServer, target: ServerRow | None) -> tuple[_Taken, ...]:
-    """Who takes over what, in the order of names."""
+    """Which server takes over what, in the order of names."""
     by_name: dict[str, _Taken] = {}
 
     def part(taker: ServerRow) -> _Taken:
@@ -90,13 +90,13 @@ def _taken(loss: LostServer, target: ServerRow | None) -> tuple[_Taken, ...]:
 
 
 def _first(servers: Iterable[ServerRow]) -> ServerRow | None:
-    """The first in the order of names that takes over; one that is alone need not be alive."""
+    """The first by name that is ready to take over; a single one need not be alive."""
     found = sorted(servers, key=lambda each: each.server.dn.key)
     return next(filter(takes_over, found), found[0] if len(found) == 1 and not found[0].server.fenced else None)
 
 
 def _only(loss: LostServer) -> ServerRow:
-    """The only peer, or the only one of them that takes over; else `Invalid`."""
+    """The only peer that is alive, or the only peer; raises `Invalid` otherwise."""
     peers = [each for each in loss.peers if not each.server.fenced]
     living = [each for each in peers if takes_over(each)]
     for found in (living, peers):
@@ -104,11 +104,12 @@ def _only(loss: LostServer) -> ServerRow:
             return found[0]
     lost = loss.server.server.dn
     named = ", ".join(sorted(str(each.server.dn) for each in peers)) or "no other server that is not fenced"
-    raise Invalid(f"who takes over from {lost}? {named} shares a cluster or a service with it; say which by --to")
+    what = f"which server takes over from {lost} is not clear: {named} shares a cluster or a service with it"
+    raise Invalid(f"{what}; name one by --to")
 
 
 def _moved(taken: _Taken) -> OrderPlan:
-    """One modify of the taker's links, and one of each cluster; of a cluster that it is no member of, a problem."""
+    """One modify of the taker's links, and one of each cluster; a cluster that it is not a member of is a problem."""
     moved = changes.link(taken.taker.server, taken.services)
     for cluster in taken.clusters:
         try:

@@ -1,7 +1,7 @@
-"""`relocd move`: an exclusive service to a server, by the one modify that does it, or why that is refused. Pure.
+"""`relocd move`: the one modify that moves an exclusive service to a server, or why it is refused. Pure.
 
-A service that a server is linked to directly moves by the link of the next one. A service of a cluster moves by the
-cluster's active member; but a direct link outranks a cluster's, so where there is one, a link it is.
+A service with a direct link moves by a direct link of its next server. A service of a cluster moves by the cluster's
+active server. A direct link outranks a cluster's, so where there is any, a link moves it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["move", "cluster_to_activate"]
 
 
 def move(view: ServiceView, target: EntryUUID) -> OrderPlan:
-    """What moves the service to a server of the scene; a refused move changes nothing and names its problems."""
+    """The plan that moves the service to a server of the view; a refused move has problems and no modification."""
     server = view.servers[target].server
     problem = _misfit(view, server)
     if problem:
@@ -30,17 +30,19 @@ def move(view: ServiceView, target: EntryUUID) -> OrderPlan:
 
 
 def cluster_to_activate(view: ServiceView, server: Server) -> Cluster | None:
-    """The cluster by whose active member the service moves to a server, None where a link does it."""
+    """The cluster whose active server must change to move the service there, None where a link moves it."""
     others = [each for each in view.clusters_with(server) if each.failover is not Failover.EXTERNAL]
     linked = any(view.service.dn in seen.server.service_links for seen in view.servers.values())
     return None if linked else next(iter(others), None)
 
 
 def _misfit(view: ServiceView, server: Server) -> str:
-    """Why the service does not move to a server like that, empty where it does."""
+    """Why the service cannot be moved to that server by this command, empty where it can."""
     service = view.service
     if not service.exclusive:
-        return f"{service.name} is shared, it runs on every server that is linked to it; see relocd link and unlink"
+        return (
+            f"{service.name} is shared and runs on every server that is linked to it; use relocd link and relocd unlink"
+        )
     if view.is_external(server):
         names = ", ".join(cluster.name for cluster in view.clusters_with(server))
         return f"{service.name} belongs to the cluster manager of {names} (relocFailover: external); move it there"
@@ -48,8 +50,8 @@ def _misfit(view: ServiceView, server: Server) -> str:
     others = sorted(dn.name for dn in cluster.service_links - {service.dn}) if cluster else []
     if cluster and others:
         return (
-            f"{service.name} moves with its cluster, and {', '.join(others)} would move, too; "
-            f"if they shall: relocd activate {cluster.name} {server.name}"
+            f"{service.name} moves with its cluster, and {', '.join(others)} would move with it; "
+            f"to move all of them: relocd activate {cluster.name} {server.name}"
         )
     return ""
 
@@ -60,7 +62,7 @@ def _modified(view: ServiceView, server: Server) -> OrderPlan:
 
 
 def _guarded(order: OrderPlan, preflight: Preflight) -> OrderPlan:
-    """The order with its preflight, or nothing but why it is refused."""
+    """The order with its warnings, or only the reasons to refuse it."""
     if preflight.refusals:
         return OrderPlan(problems=preflight.refusals)
     return order + OrderPlan(warnings=preflight.warnings)

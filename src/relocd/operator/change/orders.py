@@ -1,7 +1,7 @@
-"""Orders of a person or a trigger: who is meant is looked up, what to change is decided purely, and it is written.
+"""Orders of a person or a trigger: find the entries, decide by pure functions, and write, in one session.
 
-An order looks again when somebody was faster, and begins again with the next directory when one falls silent; since it
-asks for a state, that does nothing twice.
+An order is decided again when another client was faster, and starts again with the next directory when one stops
+answering. Orders are idempotent, so nothing is done twice.
 """
 
 from __future__ import annotations
@@ -48,18 +48,18 @@ __all__ = [
 ]
 
 Order = Callable[[Directory], OrderPlan]
-"""What an order comes to in a directory as it is now."""
+"""Decides an order by the directory as it is now."""
 
 _ATTEMPTS: Final = 5
 
 
 def planned(access: Access, order: Order) -> OrderPlan:
-    """What an order would do now; raises `Unavailable`, `Failed`, or `Invalid` where it names nobody or several."""
+    """What an order would do now; raises `Unavailable`, `Failed`, or `Invalid` for a name of no entry or several."""
     return on_directory(access, order)
 
 
 def carried_out(access: Access, order: Order) -> OrderPlan:
-    """Do it, and say what was done; raises as `planned`."""
+    """Carry out an order and return what was done; raises as `planned`."""
     return on_directory(access, lambda directory: carry_out(directory, order))
 
 
@@ -70,11 +70,11 @@ def carry_out(directory: Directory, order: Order, before: Callable[[OrderPlan], 
         before(move)
         if all(isinstance(directory.modify(each), Done) for each in move.modifications):
             return move
-    raise Failed(f"somebody else changed the same entries {_ATTEMPTS} times meanwhile; see relocd show, try again")
+    raise Failed(f"another client changed the same entries {_ATTEMPTS} times; see relocd show, and try again")
 
 
 def move(service: str, server: str) -> Order:
-    """The exclusive service runs on the server, unless something speaks against that."""
+    """Move the exclusive service to the server, unless the pre-flight check refuses it."""
 
     def order(directory: Directory) -> OrderPlan:
         entry = one(directory, names.SERVER_CLASS, server)
@@ -88,14 +88,14 @@ def move(service: str, server: str) -> Order:
 
 
 def link(service: str, server: str) -> Order:
-    """The server is linked to the service."""
+    """Link the server to the service."""
     return lambda directory: changes.link(
         server_named(directory, server), [one(directory, names.SERVICE_CLASS, service).dn]
     )
 
 
 def unlink(service: str, server: str) -> Order:
-    """The server is not linked to the service, which may be one that is gone or had that name before."""
+    """Remove the server's link to the service, also to one that was deleted or renamed."""
 
     def order(directory: Directory) -> OrderPlan:
         found = server_named(directory, server)
@@ -106,7 +106,7 @@ def unlink(service: str, server: str) -> Order:
 
 
 def fence(server: str) -> Order:
-    """The server is off; a warning says so where it was heard just now."""
+    """Fence the server, with a warning where it was heard just now."""
 
     def order(directory: Directory) -> OrderPlan:
         lost = server_named(directory, server)
@@ -117,19 +117,19 @@ def fence(server: str) -> Order:
 
 
 def unfence(server: str) -> Order:
-    """The server is not said to be off."""
+    """Clear the server's fence."""
     return lambda directory: changes.unfence(server_named(directory, server))
 
 
 def activate(cluster: str, server: str) -> Order:
-    """The server is the active one of the cluster."""
+    """Make the server the active one of the cluster."""
     return lambda directory: changes.activate(
         understood(one(directory, names.CLUSTER_CLASS, cluster), Cluster), server_named(directory, server)
     )
 
 
 def failover(server: str, target: str = "", *, fenced: bool = False) -> Order:
-    """The target, or whoever shares it, takes over everything that the server runs."""
+    """Let the target, or the servers that share its services, take over everything that the server runs."""
 
     def order(directory: Directory) -> OrderPlan:
         lost = server_named(directory, server)
@@ -141,7 +141,7 @@ def failover(server: str, target: str = "", *, fenced: bool = False) -> Order:
 
 
 def _loss(directory: Directory, lost: Server, peers: Iterable[Server]) -> LostServer:
-    """What there is to take over from a server."""
+    """The server with everything that there is to take over from it."""
     active = directory.entries(matching(names.CLUSTER_CLASS, equals(names.ACTIVE, lost.dn.text)))
     held = frozenset(each.service for each in states(directory, equals(names.HOLDER, lost.dn.text)))
     linked = sorted(lost.service_links - held, key=lambda dn: dn.key)
@@ -156,7 +156,7 @@ def _loss(directory: Directory, lost: Server, peers: Iterable[Server]) -> LostSe
 
 
 def _peers(directory: Directory, lost: Server) -> list[Server]:
-    """The other servers that have a link in common with one; the rest need not be read."""
+    """The other servers that have a link in common with this one; the rest need not be read."""
     links = [equals(names.CLUSTER_LINK, dn.text) for dn in lost.cluster_links]
     links += [equals(names.SERVICE_LINK, dn.text) for dn in lost.service_links]
     found = directory.entries(matching(names.SERVER_CLASS, f"(|{''.join(links)})")) if links else ()

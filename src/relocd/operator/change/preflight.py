@@ -1,8 +1,8 @@
-"""What speaks against an order before it is given: each doubt in words, those that refuse it and those that only warn.
+"""The pre-flight check of an order: reasons to refuse it, and warnings. Pure.
 
-A modify that names a dead, broken or failing server takes nothing away from the living one, and is served once that
-server is well. So a state that may pass is a warning. What is refused contradicts an order that somebody has given
-before and nobody has taken back: a fence, a drain, a pause. Pure.
+A modify that names a dead, broken or failing server takes nothing away from the present holder, and takes effect once
+that server is well. So a state that may pass is only a warning. An order is refused where it contradicts an earlier
+order that is still in force: a fence, a drain, a pause.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Preflight:
-    """Sentences: why an order is refused, and what may keep it from coming true."""
+    """Sentences: why an order is refused, and what may prevent or delay it."""
 
     refusals: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -39,17 +39,17 @@ class Preflight:
 
 
 def target_preflight(target: ServerRow, services: Iterable[str]) -> Preflight:
-    """What speaks against giving a server some services, by their cn."""
+    """The check of a server that is to take over some services, by their cn."""
     return Preflight(tuple(_refusals(target)), tuple(_warnings(target, services)))
 
 
 def service_preflight(view: ServiceView, target: EntryUUID) -> Preflight:
-    """What may keep a service from moving to a server, as far as others have to do with it."""
+    """The check of a service that is to move to a server: its holder, candidate and displacing services."""
     return Preflight(warnings=tuple(_obstacles(view, target)))
 
 
 def lost_preflight(lost: ServerRow) -> Preflight:
-    """What may keep others from taking over from a server that nobody says to be off."""
+    """The check of a server that others are to take over from, where it is not fenced."""
     if lost.server.fenced or not lost.is_silent:
         return Preflight()
     name = lost.server.name
@@ -60,7 +60,7 @@ def lost_preflight(lost: ServerRow) -> Preflight:
 
 
 def fence_preflight(lost: ServerRow) -> Preflight:
-    """What speaks against the word that a server is powered off: its own word."""
+    """The check of a server that is to be fenced: a recent heartbeat contradicts it."""
     if lost.age_s is None or (lost.is_silent and not lost.is_of_the_future):
         return Preflight()
     heard = lost.silence if lost.is_of_the_future else f"{lost.server.name} was heard {lost.age_s:.1f} s ago"
@@ -68,12 +68,12 @@ def fence_preflight(lost: ServerRow) -> Preflight:
 
 
 def takes_over(target: ServerRow) -> bool:
-    """Whether a server is alive and may be given something."""
+    """Whether a server is alive and may take over a service."""
     return not target.is_silent and not any(_refusals(target))
 
 
 def proof(view: ServiceView, server: EntryUUID) -> str:
-    """What proves to the agents that a silent server is dead, besides its silence (`liveness.failure_detector`)."""
+    """What proves to the agents, besides its silence, that a server is dead (`agent.liveness.failure_detector`)."""
     name, ways = view.name(server), []
     if view.service.isolation is Isolation.RELEASE:
         ways.append(f"{name} has been silent for its lease while they watched")
@@ -98,7 +98,7 @@ def _warnings(target: ServerRow, services: Iterable[str]) -> Iterator[str]:
         return
     for service in services:
         for problem in target.problems_of(service):
-            yield f"{target.server.name} says of {service}: {problem}"
+            yield f"{target.server.name} reports of {service}: {problem}"
 
 
 def _obstacles(view: ServiceView, target: EntryUUID) -> Iterator[str]:
@@ -107,7 +107,7 @@ def _obstacles(view: ServiceView, target: EntryUUID) -> Iterator[str]:
         yield f"the state of {service} cannot be understood, so no agent acts on it; see relocd show"
         return
     if ownership.displaced_by is not None:
-        yield f"{service} rests on {view.name(target)} while {ownership.displaced_by} is there"
+        yield f"{service} stays stopped on {view.name(target)} while {ownership.displaced_by} displaces it there"
     holder, candidate = ownership.state.holder, ownership.state.candidate
     if candidate not in {None, target, holder}:
         yield f"{view.name(candidate or target)} is candidate for {service}, too; they take over one after the other"

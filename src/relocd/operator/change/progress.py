@@ -1,4 +1,4 @@
-"""How far an order has come true, by the state of the service and what the agent of its new server says. Pure."""
+"""How far the agents have carried out an order: the service's state and the new server's status in, text out. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["End", "Progress", "Reading", "Watched", "reported_problems", "progre
 
 
 class End(Enum):
-    """What waiting for something has come to."""
+    """How the wait for a service has ended."""
 
     DONE = "done"
     GIVEN_BACK = "lost"
@@ -27,7 +27,7 @@ class End(Enum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Watched:
-    """A service that shall run on a server; `generation` is that of its state before the order."""
+    """A service that should run on a server; `generation` is that of its state before the order."""
 
     service: Service
     server: DN
@@ -35,13 +35,13 @@ class Watched:
 
     @property
     def name(self) -> str:
-        """What the server is called."""
+        """The name of the server."""
         return self.server.name
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the directory says now of a service and its new server, None where that has no entry.
+    """The state of a service and its new server as the directory has them now, None where there is no such entry.
 
     `resting` is a service that displaces this one and that the new server holds.
     """
@@ -53,14 +53,14 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where it is, in words, and whether that is the end."""
+    """How far it is, in words, and whether that is the end."""
 
     text: str
     end: End | None = None
 
 
 def reading(watched: Watched, displacing: Iterable[DN], entries: Mapping[str, Entry], now_s: float) -> Reading:
-    """What entries, by their names (`DN.key`), say of a service; `displacing` are the services that displace it."""
+    """The reading of a service from entries by name (`DN.key`); `displacing` are the services that displace it."""
     state = _state(entries, watched.service.dn)
     server = entries.get(watched.server.key)
     status = entries.get(watched.server.below(names.STATUS_RDN).key)
@@ -81,7 +81,7 @@ def _state(entries: Mapping[str, Entry], service: DN) -> ServiceState | None:
 
 
 def progress(watched: Watched, reading: Reading) -> Progress:
-    """How far it has come."""
+    """How far it is."""
     state, name = reading.state, watched.name
     if not watched.service.exclusive:
         runs = _says_active(watched, reading, 0)
@@ -89,7 +89,7 @@ def progress(watched: Watched, reading: Reading) -> Progress:
     if state is not None and state.holder == watched.server:
         return _as_holder(watched, reading, state)
     if reading.resting:
-        return Progress(f"rests on {name} while {reading.resting} is there", End.DONE)
+        return Progress(f"stays stopped on {name} while {reading.resting} displaces it there", End.DONE)
     return _as_other(watched, reading, state)
 
 
@@ -118,7 +118,7 @@ def _as_other(watched: Watched, reading: Reading, state: ServiceState | None) ->
 
 
 def _why(watched: Watched, reading: Reading) -> str:
-    """Why the new server does not run the service yet, by what it says itself."""
+    """Why the new server does not run the service yet, by its own status."""
     seen, name = reading.seen, watched.name
     if seen is None:
         return f"{name} has no entry that can be read"
@@ -135,12 +135,12 @@ def _why(watched: Watched, reading: Reading) -> str:
 
 
 def reported_problems(watched: Watched, reading: Reading) -> str:
-    """What the new server says to be wrong with the service, empty when nothing."""
+    """The problems that the new server reports of the service, empty where there are none."""
     return "" if reading.seen is None else "; ".join(reading.seen.problems_of(watched.service.name))
 
 
 def _says_active(watched: Watched, reading: Reading, generation: int) -> bool:
-    """Whether the new server says that it runs the service, and means it of this generation."""
+    """Whether the new server reports that it runs the service, in this generation or a later one."""
     seen, service = reading.seen, watched.service
     if seen is None or seen.status is None or seen.is_silent:
         return False

@@ -1,7 +1,7 @@
-"""`--wait`: an order is carried out, and then followed in the directory until the agents have done it.
+"""`--wait`: carry out an order, and follow the agents in the directory until they have done their part.
 
-All of that is one session: one connection and one bind. When the directory stops answering, the next one is asked, and
-the first one again, until the time is over; the order itself is not given again once it is written.
+All of that is one session: one connection and one bind. When the directory stops answering, the next one is tried, and
+then the first one again, until the time is over. An order that is written is not written again.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _AGAIN_S: Final = 0.5
 
 
 class Follower:
-    """Carries out an order and follows it; `report` gets what was done, `tell` each line of progress."""
+    """Carries out an order and follows it; `report` gets the plan that was written, `tell` each line of progress."""
 
     def __init__(self, order: Order, report: Callable[[OrderPlan], None], tell: Callable[[str], None]) -> None:
         self._order = order
@@ -42,10 +42,10 @@ class Follower:
         self._began = time.monotonic()
 
     def run(self, access: Access, timeout_s: float) -> OrderPlan:
-        """What was done, once the agents have done their part; raises as `orders.carried_out`.
+        """Return the plan that was written once the agents have done their part; raises as `orders.carried_out`.
 
-        `Failed` also when a service was given back or the time is over, `Unavailable` when the time is over and no
-        directory answers.
+        Raises `Failed` also when a service was given back or the time is over, and `Unavailable` when the time is over
+        and no directory answers.
         """
         over_at = self._began + timeout_s
         while True:
@@ -67,9 +67,9 @@ class Follower:
         return self._move
 
     def _note(self, directory: Directory, move: OrderPlan) -> None:
-        """Note where each service is before the order is written; the first time counts.
+        """Note each service and its generation before the order is written; only the first attempt counts.
 
-        A service that is not there, to which a link leads all the same, cannot come true and is not followed.
+        A link may lead to a service that does not exist; it is not followed.
         """
         for wish in move.placements:
             if wish not in self._watched and (watched := _watched(directory, wish)) is not None:
@@ -90,7 +90,7 @@ class Follower:
             raise Failed(self._lost(lost))
 
     def _end(self, watched: Watched, displacing: Iterable[DN], entries: Entries) -> End | None:
-        """Tell what is new, and return whether it has come to an end."""
+        """Print what is new, and return how it has ended, None while it goes on."""
         now = reading(watched, displacing, entries, time.time())
         if problems := reported_problems(watched, now):
             self._problems[watched] = problems
@@ -108,7 +108,7 @@ class Follower:
         return f"not done after {after_s:.0f} s, and the order stays in force: {'; '.join(map(self._about, open_))}"
 
     def _lost(self, lost: Iterable[Watched]) -> str:
-        reasons = {each: self._problems.get(each, f"its log on {each.name} says why") for each in lost}
+        reasons = {each: self._problems.get(each, f"see the agent's log on {each.name}") for each in lost}
         return "; ".join(f"{self._about(each)}: {why}" for each, why in reasons.items())
 
     def _say(self, text: str) -> None:
@@ -134,7 +134,7 @@ def _displacing(directory: Directory, watched: Watched) -> tuple[DN, ...]:
 
 
 def _concerned(displacing: dict[Watched, tuple[DN, ...]]) -> Iterator[DN]:
-    """The names of all entries that tell how far the orders are, each once."""
+    """The names of all entries that show how far the order is, each once."""
     found: dict[str, DN] = {}
     for each, others in displacing.items():
         states = (dn.below(names.STATE_RDN) for dn in (each.service.dn, *others))

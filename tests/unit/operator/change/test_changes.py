@@ -70,5 +70,5 @@ class TestOneOrder:
         assert move.already == ("b is already linked to fax",)
 
     def test_who_is_no_member_cannot_be_active(self) -> None:
-        with pytest.raises(Invalid, match="is no member of cn=pair"):
+        with pytest.raises(Invalid, match="is not a member of cn=pair"):
             activate(cluster("pair"), server("b"))

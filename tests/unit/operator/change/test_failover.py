@@ -44,7 +44,7 @@ class TestToOne:
     def test_a_cluster_of_which_the_target_is_no_member_holds_up_nothing_else(self) -> None:
         move = failover(LostServer(A, clusters=(cluster("pair", "a"),)), seen(server("b")), fenced=False)
         assert changes(move) == [("b", Add(LINK, values("fax", "web")))]
-        assert "is no member of cn=pair" in move.problems[0]
+        assert "is not a member of cn=pair" in move.problems[0]
 
     def test_of_a_server_that_is_chosen_for_nothing_says_so(self) -> None:
         assert failover(LostServer(seen(server("a"))), B, fenced=False) == OrderPlan(
@@ -86,7 +86,7 @@ class TestPreflight:
             pytest.param(seen(server("b"), age_s=30), "b is silent for 30 s (lease 10 s)", id="silent"),
             pytest.param(seen(server("b"), age_s=30, relocMode="drained"), "b is silent", id="drained once"),
             pytest.param(never(server("b")), "b has never been heard", id="never heard"),
-            pytest.param(seen(server("b"), relocProblem="web: no such set"), "b says of web: no such", id="unready"),
+            pytest.param(seen(server("b"), relocProblem="web: no such set"), "b reports of web: no such", id="unready"),
         ],
     )
     def test_who_cannot_now_is_warned_of(self, target: ServerRow, word: str) -> None:

@@ -83,7 +83,7 @@ class TestWay:
         pytest.param(
             [entries.cluster("pair", services=["web", "fax"], active="a"), *PAIR],
             {},
-            "fax would move, too; if they shall: relocd activate pair b",
+            "fax would move with it; to move all of them: relocd activate pair b",
             id="not alone",
         ),
         pytest.param([*HELD, entries.server("b", relocFenced="TRUE"), heard("b")], {}, "unfence b", id="fenced"),
@@ -102,7 +102,7 @@ def test_is_refused(found: list[Entry], more: dict[str, str], word: str) -> None
     [
         pytest.param([*HELD, B], {}, "b has never been heard: it takes over nothing", id="never heard"),
         pytest.param([*HELD, B, heard("b", lease="0.5")], {}, "b is silent for 1 s", id="silent"),
-        pytest.param([*HELD, B, heard("b", relocProblem="web: no set x")], {}, "b says of web: no set x", id="unready"),
+        pytest.param([*HELD, B, heard("b", relocProblem="web: no set x")], {}, "b reports of web: no set x", id="unready"),
         pytest.param(
             [*HELD[::2], heard("a", lease="0.5"), B, heard("b")], {}, "relocd fence a", id="the holder is silent"
         ),
@@ -125,7 +125,7 @@ def test_is_refused(found: list[Entry], more: dict[str, str], word: str) -> None
                 entries.state("prime", holder="b"),
             ],
             {},
-            "web rests on b while prime is there",
+            "web stays stopped on b while prime displaces it there",
             id="displaced",
         ),
     ],
