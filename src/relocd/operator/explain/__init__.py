@@ -1,4 +1,5 @@
-"""Why a service is where it is and what would happen: the agents' own rules, asked by a person. Pure.
+"""`relocd explain`: why a service runs where it runs, and what would move it, by the agents' own rules. Pure.
 
-The rules are in `relocd.election`.
+`service_view` and `model` are what the rules are given, `forecast` and `what_if` apply them, `text` prints. The rules
+themselves are in `relocd.election`; entries are read by `relocd.operator.lookup`.
 """

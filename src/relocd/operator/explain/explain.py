@@ -23,10 +23,10 @@ __all__ = ["Explanation", "ServerExplanation", "explanation"]
 
 @dataclass(frozen=True, slots=True)
 class ServerExplanation:
-    """How one server stands to the service.
+    """One server's side of the service.
 
-    `part` is its part by state and links, `link` why it has that. `waits` is what keeps a candidate from taking over.
-    `step` is what it does now, None where the rules are not about it; `idle` is why its agent does not do even that.
+    `part` is its role by state and links, `link` why it has that role. `waits` is what a candidate waits for before it
+    takes over. `step` is what it does now, None where no rule applies; `idle` is why its agent does not act at all.
     `way` is how the service would come to it, None where it is or where nothing seen would do it.
     """
 
@@ -41,18 +41,18 @@ class ServerExplanation:
 
     @property
     def rule(self) -> Rule | None:
-        """The rule of the step; None where no rule is about a server like this."""
+        """The rule of the step, None where no rule applies."""
         return None if self.step is None else self.step.rule
 
     @property
     def does(self) -> str:
-        """The name of the step; `Keep` where it waits, empty where the rules are not about it."""
+        """The name of the step; `Keep` where it waits, empty where no rule applies."""
         return "" if self.step is None else type(self.step).__name__
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A service, whom its state names, how every server stands to it, and what the agents do next."""
+    """A service, the servers that its state names, each server's side of it, and what the agents do next."""
 
     view: ServiceView
     generation: int | None
@@ -64,7 +64,7 @@ class Explanation:
 
 
 def explanation(view: ServiceView) -> Explanation:
-    """Why the service of a scene is where it is."""
+    """Why the service of a view runs where it runs."""
     model = service_model(view)
     contested = view.service.exclusive
     known = contested and model.state is not None
@@ -84,18 +84,18 @@ def explanation(view: ServiceView) -> Explanation:
 
 
 def _concerned(view: ServiceView, model: ServiceModel, server: EntryUUID) -> bool:
-    """Whether a server has to do with the service, and not only with what displaces it."""
+    """Whether the service concerns a server, and not only a service that displaces it."""
     linked = decision(view.snapshot, view.servers[server].server, view.service) is not None
     return linked or server in _named(model) or _gave_back(view, server)
 
 
 def _gave_back(view: ServiceView, server: EntryUUID) -> bool:
-    """Whether a server says that it has given the service back."""
+    """Whether a server reports that it gave the service back."""
     return any(each.startswith(GIVEN_BACK) for each in view.servers[server].problems_of(view.service.name))
 
 
 def _named(model: ServiceModel) -> dict[EntryUUID, str]:
-    """The servers that the state names, and as what."""
+    """The servers that the state names, with their roles."""
     if model.state is None:
         return {}
     named = {model.state.previous: "previous", model.state.candidate: "candidate", model.state.holder: "holder"}
@@ -126,14 +126,14 @@ def _stand(view: ServiceView, model: ServiceModel, server: EntryUUID) -> ServerE
 
 
 def _part(view: ServiceView, model: ServiceModel, server: EntryUUID) -> str:
-    """What a server is to the service that its state does not name."""
+    """The role of a server that the state does not name."""
     if server in model.eligible.all:
         return "chosen"
     return "gave it back" if _gave_back(view, server) else "standby"
 
 
 def _waits(view: ServiceView, model: ServiceModel, server: EntryUUID) -> Iterator[str]:
-    """What keeps the candidate from taking over from a holder that is silent: its own words, and what ends it."""
+    """What a candidate waits for before it takes over from a silent holder: its report, and what ends the wait."""
     state, sign = model.state, view.servers[server].status
     if state is None or state.holder is None or state.candidate != server:
         return

@@ -1,7 +1,7 @@
-"""What the agents do next about a service, one after the other, by the rules that they go by themselves. Pure.
+"""The next steps of the agents for a service, in order, by their own rules. Pure.
 
-Every step is assumed to succeed at once: an activation works, no write is lost. So it tells what is under way, and with
-something changed in the model what would be.
+Every step is assumed to succeed at once: an activation works, no write is lost. From the model as it is, it shows what
+is under way; from a changed model, what would happen.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class PlannedStep:
 
 
 def forecast(model: ServiceModel) -> tuple[tuple[PlannedStep, ...], ServiceModel]:
-    """The next steps until all rest, at most so many, and how things are then."""
+    """The next steps until none is due, at most `_MOST`, and the model after them."""
     planned: list[PlannedStep] = []
     while len(planned) < _MOST:
         due = next(_due(model), None)
@@ -42,7 +42,7 @@ def forecast(model: ServiceModel) -> tuple[tuple[PlannedStep, ...], ServiceModel
 
 
 def _due(model: ServiceModel) -> Iterator[PlannedStep]:
-    """What is due now, the holder's part first."""
+    """The steps that are due now, the holder's first."""
     holder = None if model.state is None else model.state.holder
     for server in sorted(model.acting, key=lambda each: (each != holder, each)):
         step = next_step(model.observation(server), model.local_states[server])
@@ -65,7 +65,7 @@ def _up(model: ServiceModel, server: EntryUUID, *, runs: bool) -> ServiceModel:
 
 
 def _linked(eligible: Eligible, due: PlannedStep) -> Eligible:
-    """Who is chosen once a step has deleted the link that it deletes."""
+    """The eligible servers after a step, which may delete a link."""
     match due.step:
         case DeleteLink(server):
             return replace(eligible, direct=eligible.direct - {server})

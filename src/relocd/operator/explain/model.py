@@ -1,6 +1,6 @@
-"""What each server sees of a service and is itself, as far as that can be told from the directory. Pure.
+"""What each server sees of a service, and its own state, as far as the directory shows it. Pure.
 
-What only the server knows is taken from what it last said of itself, or assumed (`ASSUMED`).
+What only the server knows is taken from its last status, or assumed (`ASSUMED`).
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ ASSUMED: Final = "a server that reports no problem is ready, its heartbeat is st
 
 @dataclass(frozen=True, slots=True)
 class ServiceModel:
-    """A service, who shall run it and all servers around it, at one moment.
+    """A service, the servers that should run it and all servers that it concerns, at one moment.
 
-    `acting` are those whose agent runs and may act, `lives` what each knows of the others.
+    `acting` are the servers whose agent runs and may act, `lives` what is known of whether each is alive.
     """
 
     state: State | None
@@ -35,7 +35,7 @@ class ServiceModel:
     acting: frozenset[EntryUUID] = frozenset()
 
     def observation(self, server: EntryUUID) -> Observation:
-        """What a server sees."""
+        """The observation of a server."""
         return Observation(server, self.state, self.eligible, self.lives)
 
 

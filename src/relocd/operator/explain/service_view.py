@@ -1,7 +1,7 @@
-"""One service with everybody who has to do with it, as the directory says it at one moment. Pure.
+"""One service with every server that it concerns, as the directory shows it at one moment. Pure.
 
-It is what the agents see, from the same code (`relocd.election.eligibility`), but of all servers at once, and with what
-their agents last said of themselves.
+It is what the agents see, from the same code (`relocd.election.eligibility`), but of all servers at once and with the
+last status of each.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from relocd.sync.view import snapshot_of
 __all__ = ["GIVEN_BACK", "ServiceView", "service_view"]
 
 GIVEN_BACK: Final = "given back"
-"""How an agent begins to say that it has given a service back (`relocd.agent.handover.controller`)."""
+"""How an agent's report begins that it gave a service back (`relocd.agent.handover.controller`)."""
 
 _LET_GO: Final = 2
-"""In how many leases without a heartbeat anybody who watched has seen one pass."""
+"""After how many leases without a heartbeat every server that watched has seen one whole lease pass."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceView:
-    """A service, the servers around it by identity, and everything that they link to."""
+    """A service, the servers that it concerns by identity, and everything that they link to."""
 
     service: Service
     snapshot: Snapshot
     servers: Mapping[EntryUUID, ServerRow]
 
     def ownership(self, server: EntryUUID) -> OwnershipView:
-        """Who runs the service as that server sees it."""
+        """The ownership of the service as that server sees it."""
         me = self.servers[server].server
         return ownership(self.snapshot, me, self.service, displacing(self.snapshot, me))
 
@@ -52,17 +52,17 @@ class ServiceView:
         return tuple(sorted(found, key=lambda cluster: cluster.dn.key))
 
     def clusters_with(self, server: Server) -> tuple[Cluster, ...]:
-        """Those of them that a server is a member of."""
+        """The clusters among them that a server is a member of."""
         return tuple(each for each in self.clusters if each.dn in server.cluster_links)
 
     def is_external(self, server: Server) -> bool:
-        """Whether the service is there on a server by clusters only that have a cluster manager of their own."""
+        """Whether a server gets the service only through clusters that have their own cluster manager."""
         through = self.clusters_with(server)
         linked = self.service.dn in server.service_links
         return bool(through) and not linked and all(each.failover is Failover.EXTERNAL for each in through)
 
     def life(self, server: EntryUUID) -> Life:
-        """What is known of a server from here, where nobody can ask the wire; without an entry it is silent."""
+        """What is known of a server without an ARP or ND probe; one without an entry is silent."""
         seen = self.servers.get(server)
         if seen is None:
             return Life.SILENT
@@ -76,13 +76,13 @@ class ServiceView:
         return seen.age_s > _LET_GO * seen.status.lease_s
 
     def name(self, server: EntryUUID) -> str:
-        """What a server is called."""
+        """The name of a server."""
         known = self.servers.get(server)
         return known.server.name if known else server.rpartition(": ")[2]
 
 
 def service_view(service: DN, entries: Iterable[Entry], now_s: float) -> ServiceView:
-    """The scene of a service that is among some entries; raises `Invalid` where it cannot be understood."""
+    """The view of a service from entries that include it; raises `Invalid` where it is invalid."""
     found = tuple(entries)
     now_s = now_of(found, now_s)
     statuses = {each.dn.parent.key: server_status(each) for each in found if is_status(each)}

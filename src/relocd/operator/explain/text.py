@@ -33,7 +33,7 @@ _SAID: Final = {
 
 
 def as_text(told: Explanation) -> RenderableType:
-    """The facts, then every server with its rule, then what is next."""
+    """The facts, then every server with its rule, then the next steps."""
     view = told.view
     lines: list[RenderableType] = [Text(view.service.name, "bold"), *map(_indented, _facts(told))]
     for about in told.servers:
@@ -47,7 +47,7 @@ def as_text(told: Explanation) -> RenderableType:
 
 
 def _rest(told: Explanation) -> str:
-    """Why nothing is next."""
+    """Why no step is due."""
     waiting = ", ".join(each.row.server.name for each in told.servers if each.waits)
     return f"no change is due until {waiting} stops waiting" if waiting else "no change is due"
 
@@ -77,7 +77,7 @@ def _facts(told: Explanation) -> Iterator[str]:
 
 
 def _linking(told: Explanation) -> Iterator[str]:
-    """How a server gets it that nothing links to it, where at most one is linked."""
+    """How to link another server, where at most one is linked."""
     service = told.view.service
     if not told.servers:
         yield f"no server is linked to it; to run it on one: relocd link {service.name} SERVER"

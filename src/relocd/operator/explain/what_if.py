@@ -1,7 +1,7 @@
-"""What would have to happen for a service to move to a server: tried out with the rules themselves. Pure.
+"""What would have to happen for a service to move to a server, found by the agents' own rules. Pure.
 
-Each obstacle that can be seen is a change of the model that takes it away. The fewest of them with which the forecast
-ends with the service on that server are the answer, so it is that of the agents and not a second opinion.
+For each visible obstacle there is a change of the model that removes it. The answer is the smallest set of changes
+after which the forecast ends with the service on that server.
 """
 
 from __future__ import annotations

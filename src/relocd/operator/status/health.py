@@ -1,4 +1,4 @@
-"""How a server and a service stand, as values, and what is not as it should be with a service. Pure."""
+"""The health of servers and services: one row each, and findings about what is wrong with a service. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _GONE: Final = {"silent": "is silent", "fenced": "is fenced", "has no entry": "h
 
 
 class HealthLevel(IntEnum):
-    """How grave it is; the values are the exit codes of monitoring plug-ins."""
+    """How severe it is; the values are the exit codes of monitoring plug-ins."""
 
     OK = 0
     WARNING = 1
@@ -26,7 +26,7 @@ class HealthLevel(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class HealthFinding:
-    """Something that is not as it should be."""
+    """Something that is wrong with a service."""
 
     level: HealthLevel
     why: str
@@ -34,7 +34,7 @@ class HealthFinding:
 
 @dataclass(frozen=True, slots=True)
 class ServerRow:
-    """One server: its last sign of life, how old that is, and what is worth a look, most important first."""
+    """One server: its last status, how old that is, and notes on what needs attention, most important first."""
 
     server: Server
     status: ServerStatus | None
@@ -43,40 +43,40 @@ class ServerRow:
 
     @property
     def is_silent(self) -> bool:
-        """Whether its agent has not been heard within the lease that it declared itself."""
+        """Whether its agent has sent no heartbeat within the lease that it declared."""
         return self.status is None or self.age_s is None or abs(self.age_s) > self.status.lease_s
 
     @property
     def is_of_the_future(self) -> bool:
-        """Whether its last heartbeat was stamped by a clock that is or was ahead: how old it is nobody knows."""
+        """Whether its last heartbeat has a time stamp in the future, so that its age is unknown."""
         return self.status is not None and self.age_s is not None and self.age_s < -self.status.lease_s
 
     @property
     def silence(self) -> str:
-        """How long it has not been heard, as the beginning of a sentence."""
+        """How long it has been silent, as the beginning of a sentence."""
         name = self.server.name
         if self.status is None or self.age_s is None:
             return f"{name} has never been heard"
         if self.is_of_the_future:
             return f"{name} was last heard {-self.age_s:.0f} s in the future: the clock of its provider is or was wrong"
-        return f"{name} is silent for {self.age_s:.0f} s (lease {self.status.lease_s:g} s)"
+        return f"{name} has been silent for {self.age_s:.0f} s (lease {self.status.lease_s:g} s)"
 
     def problems_of(self, service: str) -> tuple[str, ...]:
-        """What its agent last said to be wrong with a service, by its cn."""
+        """The problems that its agent last reported of a service, by its cn."""
         return () if self.status is None else self.status.problems_of(service)
 
     @property
     def level(self) -> HealthLevel:
-        """What becomes of its services is judged with them."""
+        """WARNING where there are notes; its services are judged by themselves."""
         return HealthLevel.WARNING if self.notes else HealthLevel.OK
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceRow:
-    """One service, servers by their names: whom the links choose, what its state says, and what the agents say.
+    """One service, with servers by name: chosen by the links, named by its state, and what each agent reports (`says`).
 
-    `says` is `active`, `standby`, `failed`, `nothing`, or why a server says nothing. On those in `external` only files
-    are written, and nothing is judged.
+    A value of `says` is `active`, `standby`, `failed`, `nothing`, or why a server reports nothing. Servers in
+    `external` only get files and are not judged.
     """
 
     service: Service
@@ -92,13 +92,13 @@ class ServiceRow:
 
     @property
     def level(self) -> HealthLevel:
-        """That of the gravest finding."""
+        """The level of the most severe finding."""
         return max((each.level for each in self.findings), default=HealthLevel.OK)
 
 
 @dataclass(frozen=True, slots=True)
 class StatusView:
-    """Everything, in the order of names; `problems` are those of entries."""
+    """All servers and services, in the order of names; `problems` are those of entries."""
 
     servers: tuple[ServerRow, ...]
     services: tuple[ServiceRow, ...]
@@ -106,7 +106,7 @@ class StatusView:
 
     @property
     def level(self) -> HealthLevel:
-        """The gravest of all; UNKNOWN where there is nothing to judge."""
+        """The most severe level of all; UNKNOWN where there is no server and no service."""
         if not self.servers and not self.services:
             return HealthLevel.UNKNOWN
         entries = HealthLevel.WARNING if self.problems else HealthLevel.OK
@@ -114,7 +114,7 @@ class StatusView:
 
 
 def findings(seen: ServiceRow) -> Iterator[HealthFinding]:
-    """What is not as it should be with a service."""
+    """The findings about a service."""
     yield from _exclusive(seen) if seen.service.exclusive else _shared(seen)
     for server, word in seen.says.items():
         if word == "failed" and not (seen.service.exclusive and server == seen.holder):

@@ -1,4 +1,4 @@
-"""The whole directory as a person wants to see it: who runs what and why, and everything that is wrong. Pure."""
+"""The whole directory for `relocd show`: which server runs what and why, and every problem. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Overview", "Run", "overview"]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one server is to one service, and why.
+    """The role of one server for one service, and why.
 
     `role` is `active` or `standby`; of an exclusive service `holder`, `candidate`, `previous`, `chosen` or `standby`.
     """
@@ -32,7 +32,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """Every entry that was understood, who runs what, and every problem."""
+    """Every valid entry, which server runs what, and every problem."""
 
     servers: tuple[Server, ...]
     clusters: tuple[Cluster, ...]
@@ -42,7 +42,7 @@ class Overview:
 
 
 def overview(entries: Iterable[Entry]) -> Overview:
-    """The overview of a directory, from the same decisions that the agents make."""
+    """The overview of a directory, by the agents' own decisions."""
     content = Index(whole(entry) for entry in entries)
     records = sorted(content, key=lambda record: record.key)
     values = [record.whole.value for record in records if record.whole]
@@ -65,11 +65,11 @@ def overview(entries: Iterable[Entry]) -> Overview:
 
 
 def _run(snapshot: Snapshot, server: Server, service: Service) -> Run | None:
-    """What a server is to a service: by its state where the agents agree on it, else by the links."""
+    """The role of a server for a service: by its state where it is exclusive, else by the links."""
     decided = decision(snapshot, server, service)
     if not service.exclusive or (decided is not None and decided.files_only):
         return None if decided is None else Run(service, server, str(decided.role), decided.reason)
-    reason = "not linked any more" if decided is None else decided.reason
+    reason = "no longer linked" if decided is None else decided.reason
     contested = ownership(snapshot, server, service, {})
     state = contested.state or State()
     named = {state.previous: "previous", state.candidate: "candidate", state.holder: "holder"}

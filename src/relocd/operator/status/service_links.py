@@ -1,6 +1,6 @@
-"""Whom the links choose for each service, of the whole directory at once. Pure; entries are known by names (`DN.key`).
+"""The servers that the links choose for each service, for the whole directory at once. Pure; names are `DN.key`.
 
-What one server concludes from its own links is in `relocd.election.holder`; a test holds the two together.
+What one server concludes from its own links is in `relocd.election.holder`; a test compares the two.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ __all__ = ["Links", "links"]
 
 @dataclass(slots=True)
 class Links:
-    """By service: the servers that shall run it, those on standby, and those where only files are written.
+    """By service: the servers that should run it, those on standby, and those where only files are written.
 
-    A server where the link rests, since another service displaces this one there, is on standby.
+    A server on which another service displaces this one is on standby.
     """
 
     chosen: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -31,7 +31,7 @@ class Links:
 
 
 def links(known: Mapping[str, Model]) -> Links:
-    """The links of a whole directory; those that lead nowhere are problems."""
+    """The links of a whole directory; a link to a missing entry is a problem."""
     found = Links()
     found.problems += _dangling(known)
     members: dict[str, set[str]] = defaultdict(set)
@@ -53,7 +53,7 @@ def links(known: Mapping[str, Model]) -> Links:
 
 
 def _through(found: Links, cluster: Cluster, service: Model | None, members: set[str]) -> None:
-    """What the members of a cluster are to one of its services."""
+    """Add the members of a cluster to one of its services."""
     if not isinstance(service, Service):
         return
     key = service.dn.key
@@ -68,7 +68,7 @@ def _through(found: Links, cluster: Cluster, service: Model | None, members: set
 
 
 def _rest(found: Links, known: Mapping[str, Model]) -> None:
-    """Let links rest; of two services that displace each other on a server the first by name stays."""
+    """Put displaced services on standby; of two that displace each other on a server the first by name stays."""
     for key, each in sorted(known.items()):
         if isinstance(each, Service) and each.displaces:
             runs_on = _runs_on(found, known, each) - found.standby[key]

@@ -47,7 +47,7 @@ def _run_json(run: Run) -> dict[str, str]:
 
 
 def show_overview(console: Console, view: Overview) -> None:
-    """Print who runs what and what is wrong."""
+    """Print which server runs what, and every problem."""
     table = _table("Services in the directory", "service", "addresses", "server", "role", "why")
     for service in view.services:
         addresses = "\n".join(str(address) for address in service.addresses)
@@ -61,12 +61,12 @@ def show_overview(console: Console, view: Overview) -> None:
 
 
 def is_troubled(status: dict[str, Any]) -> bool:
-    """Whether the status of an agent holds anything that somebody should look at."""
+    """Whether the status of an agent has any problem."""
     return bool(status["problems"]) or any(service["problems"] for service in status["services"])
 
 
 def show_status(console: Console, status: dict[str, Any], *, runs: bool) -> None:
-    """Print what the agent on this machine does, or did when it last wrote its status."""
+    """Print the status of the agent on this machine, or the last one that it left."""
     if not runs:
         console.print(Text("No agent runs here; the last one left this status:", style="bold red"))
     directory = status["directory"]
@@ -86,7 +86,7 @@ def show_status(console: Console, status: dict[str, Any], *, runs: bool) -> None
 
 
 def _local(time: str) -> str:
-    """A time of the status as the journal shows it: local, to the second; as it is where it is none."""
+    """A time of the status as the journal shows it: local, to the second; unchanged where it is not a time."""
     try:
         return f"{datetime.fromisoformat(time).astimezone():%Y-%m-%d %H:%M:%S}"
     except (ValueError, OverflowError):

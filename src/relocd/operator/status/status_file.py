@@ -1,7 +1,7 @@
 """Reading the status that the agent on this machine leaves in its run folder (`agent.status_report`), and its lock.
 
-Another version of relocd may have written it, or somebody else: what is not as expected is named, and nothing that
-reads a status has to ask again.
+Another version of relocd may have written it, or another program. So its shape is checked here once, and an error names
+what is wrong.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _STATUS: Final = {
 
 
 def read_status(path: Path) -> dict[str, Any] | None:
-    """The status that the agent left at `path`, None where there is none; raises `Invalid` when it is damaged."""
+    """The agent's status at `path`, None where there is no file; raises `Invalid` when it is damaged."""
     try:
         text = path.read_text(encoding="utf-8")
         content: dict[str, Any] = json.loads(text, parse_constant=_refused, parse_float=_finite)
@@ -54,7 +54,7 @@ def read_status(path: Path) -> dict[str, Any] | None:
 
 
 def agent_runs(status: Path) -> bool:
-    """Whether an agent holds the lock beside its status, and so keeps that status current."""
+    """Whether an agent holds the lock beside its status, and so keeps the status current."""
     try:
         descriptor = os.open(status.with_name(LOCK_NAME), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except (OSError, ValueError):  # a path without a name has no lock beside it
@@ -69,7 +69,7 @@ def agent_runs(status: Path) -> bool:
 
 
 def _require(value: object, shape: object, where: str) -> None:
-    """Raise `ValueError` where a value has not the shape: keys of an object, what each item of a list is, or a type."""
+    """Raise `ValueError` where a value does not have the shape: an object's keys, a list's items, or a type."""
     if isinstance(shape, dict):
         found = _of_type(value, dict, where)
         for key, inner in shape.items():
@@ -85,7 +85,7 @@ def _require(value: object, shape: object, where: str) -> None:
 
 def _of_type(value: object, kind: type, where: str) -> Any:
     if not isinstance(value, kind):
-        raise ValueError(f"{where} is no {kind.__name__}")  # noqa: TRY004 - it is the file that is wrong
+        raise ValueError(f"{where} is not a {kind.__name__}")  # noqa: TRY004 - it is the file that is wrong
     return value
 
 
@@ -95,4 +95,4 @@ def _finite(text: str) -> float:
 
 
 def _refused(text: str) -> float:
-    raise ValueError(f"{text} is no number of JSON")
+    raise ValueError(f"{text} is not a number in JSON")

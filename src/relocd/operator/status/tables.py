@@ -1,4 +1,4 @@
-"""How the status of the directory is shown: tables, JSON, and the one line of a monitoring plug-in. Pure."""
+"""The status of the directory as tables, as JSON, and as the one line of a monitoring plug-in. Pure."""
 
 from __future__ import annotations
 

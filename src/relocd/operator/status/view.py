@@ -1,7 +1,7 @@
-"""How things stand in the whole directory, and how grave that is: entries in, one value out. Pure.
+"""The status of the whole directory, with the level of every problem: entries in, one value out. Pure.
 
-The links say who is chosen for a service, its state who holds it, and the status of each server what its agent says and
-when it was last heard. The rules of handover themselves are elsewhere (`relocd.election.rules`); this only judges.
+Links say which servers are chosen for a service, its state says which one holds it, and the status of each server what
+its agent reports and when. The rules of handover are in `relocd.election.rules`; this module only judges.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class _Facts:
 
 
 def view(entries: Iterable[Entry], now_s: float) -> StatusView:
-    """How things stand at `now_s`, seconds since 1970, or at the time by the providers' clocks: see `now_of`."""
+    """The status at `now_s`, seconds since 1970, or at the time of the providers' clocks: see `now_of`."""
     found = tuple(entries)
     values, statuses, problems = _understood(found)
     known = {value.dn.key: value for value in values}
@@ -82,7 +82,7 @@ def _understood(entries: Iterable[Entry]) -> tuple[list[Model], dict[str, Server
 
 
 def server_view(server: Server, last: ServerStatus | None, now_s: float) -> ServerRow:
-    """How one server stands at a time, by its last sign of life."""
+    """The row of one server at a time, by its last status."""
     age_s = None if last is None or last.at_s is None else now_s - last.at_s
     seen = ServerRow(server, last, age_s, ())
     return ServerRow(server, last, age_s, tuple(_notes(seen)))
@@ -129,7 +129,7 @@ def _service(service: Service, facts: _Facts) -> ServiceRow:
 
 
 def _word(server: ServerRow | None, service: str) -> str:
-    """What a server says of a service: silence outweighs what it said before."""
+    """What a server reports of a service; what a silent or fenced server reported before does not count."""
     if server is None:
         return "has no entry"
     if server.server.fenced:

@@ -1,4 +1,4 @@
-"""`relocd status`: reading how things stand, once or again and again."""
+"""Reading the status of the directory, once or at an interval (`relocd status --watch`)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _ATTRIBUTES: Final = (
 
 
 def read_view(access: Access) -> StatusView:
-    """How things stand now, by one search.
+    """The status now, by one search.
 
     Raises `Unavailable` when no directory answers, `Failed` when one refuses, `Invalid` for a wrong option.
     """
@@ -50,7 +50,7 @@ def read_view(access: Access) -> StatusView:
 
 
 def watch(console: Console, access: Access, every_s: float) -> None:
-    """Show it anew every so many seconds until Ctrl-C; while no directory answers, that is what is shown."""
+    """Show the status at this interval until Ctrl-C; while no directory answers, show that."""
     with Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
         while True:
             try:

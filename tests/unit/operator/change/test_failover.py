@@ -83,8 +83,8 @@ class TestPreflight:
     @pytest.mark.parametrize(
         ("target", "word"),
         [
-            pytest.param(seen(server("b"), age_s=30), "b is silent for 30 s (lease 10 s)", id="silent"),
-            pytest.param(seen(server("b"), age_s=30, relocMode="drained"), "b is silent", id="drained once"),
+            pytest.param(seen(server("b"), age_s=30), "b has been silent for 30 s (lease 10 s)", id="silent"),
+            pytest.param(seen(server("b"), age_s=30, relocMode="drained"), "b has been silent", id="drained once"),
             pytest.param(never(server("b")), "b has never been heard", id="never heard"),
             pytest.param(seen(server("b"), relocProblem="web: no such set"), "b reports of web: no such", id="unready"),
         ],

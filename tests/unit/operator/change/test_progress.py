@@ -45,7 +45,7 @@ def at(holder: str | None, generation: int, **more: str) -> Entry:
         (at("a", 3), says(), "a holds it; b has not reported yet that it is ready"),
         (None, says(), "no server holds it; b has not reported yet that it is ready"),
         (at("a", 3), None, "a holds it; b has never been heard: its agent does not run"),
-        (at("a", 3), says(lease="0.5"), "a holds it; b is silent for 1 s (lease 0.5 s): its agent does not run"),
+        (at("a", 3), says(lease="0.5"), "a holds it; b has been silent for 1 s (lease 0.5 s): its agent does not run"),
         (at("a", 3), says(relocMode="paused"), "a holds it; b is paused"),
         (at("a", 3), says(relocProblem="web: no unit u"), "a holds it; b is not ready: no unit u"),
         (at("a", 3), says(relocProblem="fax: no unit u"), "a holds it; b has not reported yet that it is ready"),
