@@ -169,7 +169,7 @@ def test_a_wrong_access_rule_is_exactly_one_finding(tmp_path, rule, said):
 def test_a_directory_that_is_open_to_all_says_so(tmp_path):
     with started(["add_content_acl on"]) as slapd:
         said = "\n".join(what for _, _, what, _ in trouble(beating(slapd), tmp_path))
-        assert "2 services show their secrets to whoever connects" in said
+        assert "2 services show their secrets to anonymous clients" in said
 
 
 def test_a_size_limit_that_is_too_small_is_found(tmp_path):

@@ -43,7 +43,7 @@ def test_both_nodes_are_ok_and_know_the_same(pair, tmp_path):
     assert {each.level for _, each in found} == {Level.OK}, found
     assert sum(each.check == "replication" for _, each in found) == 3
     assert [each.what for _, each in found if each.check == "peer"] == [
-        f"{peer.uri} lets this slapd copy" for peer in reversed(pair)
+        f"{peer.uri} lets this slapd replicate" for peer in reversed(pair)
     ]
 
 
@@ -51,7 +51,7 @@ def test_one_look_at_this_node_names_the_peer_that_knows_other_changes(pair, tmp
     first, _ = pair
     result = examine(access(tmp_path, first.ldapi_uri, who=server_dn("node1")), DN.parse(server_dn("node1")))
     (among,) = result.findings["all directories"]
-    assert among.what == "2 directories know the same changes of 2 providers"
+    assert among.what == "2 directories have the same changes of 2 providers"
 
 
 def test_a_password_that_was_changed_on_one_node_only_is_an_error_on_the_other(pair, tmp_path):

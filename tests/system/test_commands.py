@@ -80,7 +80,7 @@ def test_apply_leaves_what_is_no_longer_linked(pair: Pair, quiet: Node) -> None:
     assert relocd("apply", node=quiet).returncode == 0
     assert not has(quiet)
     assert pair.said("web") is None
-    assert "linked to nothing" in relocd("apply", node=quiet).stdout
+    assert "linked to no service" in relocd("apply", node=quiet).stdout
 
 
 def test_apply_reports_what_it_cannot_do(pair: Pair, quiet: Node) -> None:

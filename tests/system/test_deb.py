@@ -78,7 +78,7 @@ def test_installed_it_starts_nothing_and_every_part_of_it_works(root: Root) -> N
         assert root.run("man", "--where", page).stdout.endswith(".gz\n")
     assert root.run("systemd-analyze", "verify", "/lib/systemd/system/relocd.service").stderr == ""
     for what in ("systemd", "manual", "completion"):
-        assert root.run("relocd", "install", what).stdout.startswith("everything is there\n")
+        assert root.run("relocd", "install", what).stdout.startswith("nothing to do: all files are there\n")
     root.run("test", "-f", "/usr/share/doc/relocd/templates/nginx/README.md")
     assert root.run("dpkg", "--verify", "relocd").stdout == ""
     assert (

@@ -54,7 +54,7 @@ _OPTIONS: Final = (
         envvar="RELOCD_URI",
         help="Use this directory: ldap://, ldaps:// or ldapi://. Repeat it to name several; they are tried in order.",
     ),
-    option("--base", default="", envvar="RELOCD_BASE", help="Find relocd's entries below this DN."),
+    option("--base", default="", envvar="RELOCD_BASE", help="Search for relocd's entries below this DN."),
     option("--bind-dn", default="", envvar="RELOCD_BIND_DN", help="Bind as this entry."),
     option(
         "--password-file",
@@ -87,7 +87,7 @@ def _access(
     ca_file: Path | None,
     patience_s: int | None,
 ) -> Access:
-    """What the options say; each may be missing in a line that is not complete yet."""
+    """The access that the options name; each may be missing in a line that is not complete yet."""
     for each in uri or ():
         _named("--uri or RELOCD_URI", each, DirectoryUri.parse)
     return Access(
@@ -103,7 +103,7 @@ def _access(
 
 
 def dn_given(option: str, text: str | None) -> str:
-    """A name that an option gave as a directory is sent it, empty where none is given; raises `Invalid`."""
+    """The DN that an option gave, written as a directory is sent it; empty where none is given. Raises `Invalid`."""
     if not text:
         return ""
     found = _named(option, text, DN.parse)
@@ -123,14 +123,11 @@ OPTIONS: Final = tuple(signature(_access).parameters)
 """The parameters of the options, in their order."""
 
 with_given_access: Final = bundled("access", _access, _OPTIONS)
-"""The command with the options of the access; it decides itself what happens where no directory is named."""
+"""Adds the options; the command decides what happens where no directory is named."""
 
 
 def with_access(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The command with the options of the access.
-
-    Where they and the environment name no directory it is that of the agent's configuration on this machine.
-    """
+    """Add the options; where they and the environment name no directory, use that of the agent's configuration here."""
 
     @wraps(command)
     def reaching(access: Access, **given: Any) -> Any:
@@ -140,7 +137,7 @@ def with_access(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def access_so_far(given: Mapping[str, Any], patience_s: int) -> Access:
-    """The access of a line that is not complete yet: `given` has what click made of its options and the environment."""
+    """The access of an incomplete line; `given` has what click has read from its options and the environment."""
     access = _access(**{name: given.get(name) for name in OPTIONS})
     return replace(with_agent_access(access, _configuration()), timeout_s=patience_s)
 
@@ -150,7 +147,7 @@ def _configuration() -> Path:
 
 
 def servers(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
-    """The servers whose names begin so."""
+    """The names of servers that begin with `incomplete`."""
     return _names(context, names.SERVER_CLASS, incomplete)
 
 

@@ -29,9 +29,9 @@ _MODE_TIMEOUT_S: Final = 10.0
 
 @click.command
 @config_file
-@option("--log-format", default="", help="Log as auto, text, json or journal; by default as [agent] log_format says.")
+@option("--log-format", default="", help="Log as auto, text, json or journal; the default is [agent] log_format.")
 def agent(*, config: Path, log_format: str) -> None:
-    """Run the agent in the foreground: this server then follows its links in the directory."""
+    """Run the agent in the foreground: it keeps this server as its links in the directory say."""
     _need_agent()
     more = ["--log-format", log_format] if log_format else []
     # The agent's own process has no use for the command line's libraries.
@@ -40,10 +40,10 @@ def agent(*, config: Path, log_format: str) -> None:
 
 @click.command
 @config_file
-@dry_run("Only show what would be done.")
+@dry_run("Only print what would be done.")
 @timeout(30, "Wait at most this long for the directory.")
 def apply(*, config: Path, dry_run: bool, timeout_s: float) -> None:
-    """Do one cycle and exit: make this server what the directory wishes it to be now."""
+    """Do one cycle and exit: bring this server to the state that the directory wants now."""
     _need_agent()
     from relocd.agent.logs import begin_logging, stream_handler
     from relocd.apply import apply_now, plan_now
@@ -63,7 +63,7 @@ def apply(*, config: Path, dry_run: bool, timeout_s: float) -> None:
     for subject in cycle.problems:
         say(f"problem: {subject}")
     if not cycle.steps and not cycle.problems:
-        print("nothing to do: this server is linked to nothing, and nothing is left of what it was linked to")
+        print("nothing to do: this server is linked to no service, and nothing is left of earlier ones")
     if cycle.problems or any(step.problems for step in cycle.steps):
         raise Exit(EXIT_PROBLEMS)
 
@@ -87,10 +87,10 @@ def check(*, config: Path) -> None:
 @status_file
 @timeout(300, "Wait at most this long.")
 def drain(*, status: Path, timeout_s: float) -> None:
-    """Give away every exclusive service that this server holds, in order, and wait until that is done.
+    """Hand over every exclusive service that this server holds, in order, and wait until that is done.
 
-    A service that others may run is kept until one of them is ready; one that nobody else may run stops. The agent
-    takes nothing until `relocd resume` or the next boot.
+    A service that another server may run is kept until one of them is ready; any other service stops. The agent takes
+    over nothing until `relocd resume` or a reboot.
     """
     for fate in drain_agent(status, timeout_s, say):
         say(fate)
@@ -100,9 +100,9 @@ def drain(*, status: Path, timeout_s: float) -> None:
 @click.command
 @status_file
 def pause(*, status: Path) -> None:
-    """Let the agent on this machine watch and do nothing, until `relocd resume` or the next boot."""
+    """Let the agent on this machine only watch and change nothing, until `relocd resume` or a reboot."""
     set_mode(status, Mode.PAUSED, _MODE_TIMEOUT_S, say)
-    print("paused: what runs here goes on, and nothing is changed")
+    print("paused: services here keep running, and the agent changes nothing")
 
 
 @click.command
@@ -117,6 +117,6 @@ def _need_agent() -> None:
     missing = missing_libraries()
     if missing:
         raise Fatal(
-            f"this needs the agent's libraries ({', '.join(missing)}); install them in a clone of relocd by: "
+            f"this needs the agent's libraries ({', '.join(missing)}); in a clone of relocd, install them by: "
             "pip install '.[agent]'"
         )

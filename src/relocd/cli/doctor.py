@@ -34,18 +34,18 @@ NO_AGENT = "relocd[agent] is not installed here"
 @click.command
 @with_given_access
 @config_file
-@flag("--directory", help="Only look at the directory.")
-@flag("--host", help="Only look at this host.")
+@flag("--directory", help="Check only the directory.")
+@flag("--host", help="Check only this host.")
 @in_json
 def doctor(*, access: Access, config: Path, directory: bool, host: bool, in_json: bool) -> None:
-    """Check the directory and this host: each line ok, warning, error or not checked, and what to do about it.
+    """Check the directory and this host. Each finding is ok, warning, error or not checked, and says what to do.
 
-    The directory is that of --uri, or else that of the agent's configuration, looked at as the agent's identity unless
-    --base and another identity are given. Nothing is changed.
+    The directory is that of --uri, or else of the agent's configuration. It is checked as the agent's identity unless
+    --base or another identity is given. Nothing is changed.
     Exits with 1 for a warning or an error, with 3 when no directory answers or none is named.
     """
     if directory and host:
-        raise Invalid("--directory and --host exclude each other; without either both are looked at")
+        raise Invalid("--directory and --host exclude each other; without either both are checked")
     settings, problem = _settings(config)
     found: dict[str, list[Finding]] = {}
     answered, services = True, None
@@ -77,7 +77,7 @@ def _settings(config: Path) -> tuple[Settings | None, Finding]:
 def _directory(
     found: dict[str, list[Finding]], access: Access, settings: Settings | None, problem: Finding
 ) -> tuple[bool, tuple[Service, ...] | None]:
-    """Look at the directories: whether one answered or none was named, and what the server here is linked to."""
+    """Check the directories; whether one answered, and the services that the server here is linked to."""
     server = agent = None
     if settings is not None:
         server, own = DN.parse(settings.server.dn), agent_access(settings.directory)
@@ -86,7 +86,7 @@ def _directory(
     if not access.uris or not access.base:
         options = {"--uri": access.uris, "--base": access.base}
         advice = f"name it by {' and '.join(option for option, value in options.items() if not value)}"
-        found["directory"] = [not_checked("directory", f"none is named in full; {problem.what}", advice)]
+        found["directory"] = [not_checked("directory", f"no directory is named in full; {problem.what}", advice)]
         return False, None
     result = examine(access, agent)
     found.update({uri: list(some) for uri, some in result.findings.items()})
@@ -94,14 +94,14 @@ def _directory(
 
 
 def _as_agent(access: Access, own: Access) -> Access:
-    """The agent's own way where nothing else is asked for; to the directories that are named, where some are."""
+    """The agent's access where no other is asked for, with the directories of --uri where these are named."""
     if not access.uris:
         return own
     return access if access.base or access.bind_dn or access.external else replace(own, uris=access.uris)
 
 
 def _host(config: Path, settings: Settings | None, services: tuple[Service, ...] | None) -> Iterator[Finding]:
-    """What the files of this host tell, and what the agent's libraries do where they and a configuration are there."""
+    """The findings about this host; those that need the agent's libraries only where they and a configuration exist."""
     tools = None
     if settings is None:
         yield not_checked("equipment", "template sets, interfaces and systemd: see the configuration")

@@ -150,7 +150,7 @@ class Grouped(click.Group):
 def app() -> None:
     """Services that move between servers by one LDAP modify.
 
-    Exit codes: 0 all is well, 1 something could not be done or is wrong, 2 wrong arguments or configuration, 3 the
+    Exit codes: 0 all is well, 1 something failed or is wrong, 2 wrong arguments or configuration, 3 the
     directory does not answer.
     """
 

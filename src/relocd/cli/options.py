@@ -1,4 +1,4 @@
-"""Options: how each is described in the help, the types that they take, and those that several commands share."""
+"""Options that several commands share, and how all options are declared: types, help, environment and defaults."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = [
 _Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 DAY_S: Final = 86400
 PATH: Final = click.Path(path_type=Path, readable=False)
-"""A file or a folder that a shell completes. Who reads it says what is wrong with it."""
+"""A file or folder, completed by the shell. The code that reads it reports what is wrong with it."""
 
 
 class Seconds(click.FloatRange):

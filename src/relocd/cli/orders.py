@@ -1,4 +1,4 @@
-"""The orders that a person or a trigger gives: links, fences, failover."""
+"""`relocd link`, `move`, `unlink`, `fence`, `unfence`, `activate` and `failover`: orders to the agents."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _TIMEOUT_S: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class _Mode:
-    """How an order is given: only shown as LDIF, or given, and then followed for at most so long."""
+    """How to give an order: only print its LDIF, or write it and, with `wait_s`, follow it for at most that long."""
 
     dry_run: bool
     wait_s: float | None = None
@@ -39,10 +39,10 @@ def _followed(dry_run: bool, wait: bool, timeout_s: float) -> _Mode:
     return _Mode(dry_run, timeout_s if wait else None)
 
 
-_DRY_RUN: Final = dry_run("Only print the LDIF that ldapmodify would take.")
+_DRY_RUN: Final = dry_run("Only print the change as LDIF for ldapmodify.")
 _FOLLOWING: Final = (
     _DRY_RUN,
-    flag("--wait", help="Show how the agents carry it out, until it is done."),
+    flag("--wait", help="Show how the agents carry out the order, until it is done."),
     timeout(_TIMEOUT_S, "Give up after this long, with --wait."),
 )
 _with_dry_run: Final = bundled("mode", _once, (_DRY_RUN,))
@@ -55,7 +55,7 @@ _with_wait: Final = bundled("mode", _followed, _FOLLOWING)
 @with_access
 @_with_wait
 def link(*, service: str, server: str, access: Access, mode: _Mode) -> None:
-    """Link a server to a service: it should run there, and the agents hand over."""
+    """Link a server to a service: the service should run there, and the agents hand it over."""
     _do(access, orders.link(service, server), mode)
 
 
@@ -65,9 +65,9 @@ def link(*, service: str, server: str, access: Access, mode: _Mode) -> None:
 @with_access
 @_with_wait
 def move(*, service: str, server: str, access: Access, mode: _Mode) -> None:
-    """Move an exclusive service to a server by one modify: its link, or the active server of its cluster.
+    """Move an exclusive service to a server by one modify: of the server's link, or of the cluster's active server.
 
-    Refused where SERVER is fenced, drained or paused. Where it is not ready the modify takes nothing from who serves.
+    Refused where SERVER is fenced, drained or paused. Where SERVER is not ready the present holder keeps serving.
     """
     _do(access, orders.move(service, server), mode)
 
@@ -78,7 +78,7 @@ def move(*, service: str, server: str, access: Access, mode: _Mode) -> None:
 @with_access
 @_with_dry_run
 def unlink(*, service: str, server: str, access: Access, mode: _Mode) -> None:
-    """Remove a server's link to a service: it should not run there."""
+    """Remove a server's link to a service: the service should not run there."""
     _do(access, orders.unlink(service, server), mode)
 
 
@@ -87,7 +87,7 @@ def unlink(*, service: str, server: str, access: Access, mode: _Mode) -> None:
 @with_access
 @_with_dry_run
 def fence(*, server: str, access: Access, mode: _Mode) -> None:
-    """Say that a server is powered off. Never say it of one that may still run."""
+    """Fence a server: confirm that it is powered off. Never fence one that may still run."""
     _do(access, orders.fence(server), mode)
 
 
@@ -96,7 +96,7 @@ def fence(*, server: str, access: Access, mode: _Mode) -> None:
 @with_access
 @_with_dry_run
 def unfence(*, server: str, access: Access, mode: _Mode) -> None:
-    """Clear a server's fence: it is no longer powered off."""
+    """Clear a server's fence: it may run services again."""
     _do(access, orders.unfence(server), mode)
 
 
@@ -118,20 +118,21 @@ def activate(*, cluster: str, server: str, access: Access, mode: _Mode) -> None:
     "target",
     default="",
     shell_complete=servers,
-    help="Choose who takes over; by default, for each service, the first by name that shares it and is alive.",
+    help="Let this server take over; by default, for each service, the first by name that shares it and is alive.",
 )
-@flag("--fenced", help="Record first that SERVER is powered off.")
+@flag("--fenced", help="Fence SERVER first: confirm that it is powered off.")
 @_with_wait
 def failover(*, server: str, access: Access, target: str, fenced: bool, mode: _Mode) -> None:
-    """Let others take over everything that SERVER runs, by one modify for each. Its links stay; the agents remove them.
+    """Let other servers take over everything that SERVER runs, by one modify for each of them.
 
-    Refused where who takes over is fenced, drained or paused. What another server holds stays there.
+    The agents remove the links of SERVER. Refused where a server that takes over is fenced, drained or paused. What
+    another server holds stays there.
     """
     _do(access, orders.failover(server, target, fenced=fenced), mode)
 
 
 def _do(access: Access, order: orders.Order, mode: _Mode) -> None:
-    """Print what was done, and how the agents carry it out, or for a dry run LDIF in which all else is a comment."""
+    """Carry out the order and print the result, with `wait_s` also the agents' progress; or print its LDIF."""
     if mode.dry_run:
         _show(orders.planned(access, order))
         return

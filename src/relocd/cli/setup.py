@@ -32,7 +32,7 @@ from relocd.schema.definitions import FORMS, Form, text
 
 __all__ = ["COMPLETION_VARIABLE", "PROGRAM", "completion", "init_pair_command", "install", "schema", "version"]
 
-_COMPLETION_HINT: Final = "shells that start from now on complete relocd's words"
+_COMPLETION_HINT: Final = "new shells complete relocd's commands and names"
 
 _PLACES: Final = {
     "bash": "bash-completion/completions/relocd",
@@ -59,7 +59,9 @@ def version() -> None:
 
 
 @click.command
-@option("--format", "form", type=click.Choice(FORMS), default="schema", help="Write it for slapd.conf or cn=config.")
+@option(
+    "--format", "form", type=click.Choice(FORMS), default="schema", help="Print it for slapd.conf or for cn=config."
+)
 @flag("--acl", "access", help="Print the access rules instead of the schema.")
 @option("--suffix", default=EXAMPLE.suffix, help="Write rules for the entries below this DN, with --acl.")
 @option("--admins", default="", help="Let this group or entry change everything, with --acl.")
@@ -76,7 +78,7 @@ def schema(*, form: Form, access: bool, suffix: str, admins: str, triggers: str,
 
 
 @click.command("init-pair")
-@option("--server-id", type=int, required=True, help="Number this provider: 1 on one node, 2 on the other.")
+@option("--server-id", type=int, required=True, help="Give this provider its number: 1 on one node, 2 on the other.")
 @option("--peer", required=True, help="Name the other node by its URI: ldap:// or ldaps://.")
 @option(
     "--password-file",
@@ -89,13 +91,13 @@ def schema(*, form: Form, access: bool, suffix: str, admins: str, triggers: str,
 @option(
     "--admins",
     default="",
-    help="Let this group or entry change everything; by default the rootdn of the data above.",
+    help="Let this group or entry change everything; by default the rootdn of the superior database.",
 )
 @option("--triggers", default="", help="Let this group or entry move services.")
 @flag("--tls/--no-tls", default=True, help="Protect an ldap:// peer by StartTLS.")
-@flag("--create", help="Create the first entries: on one node only.")
-@option("--folder", default="", help="Keep the databases in this folder; by default beside those that are there.")
-@option("--socket", default=SOCKET, help="Reach the slapd of this machine by this socket.")
+@flag("--create", help="Create the first entries; on one node only.")
+@option("--folder", default="", help="Keep the databases in this folder; by default beside the existing ones.")
+@option("--socket", default=SOCKET, help="Use this socket of the slapd on this machine.")
 @dry_run("Only print the changes, as LDIF.")
 def init_pair_command(
     *,
@@ -111,7 +113,7 @@ def init_pair_command(
     socket: str,
     dry_run: bool,
 ) -> None:
-    """Make the slapd of this machine one of a pair that both take writes to relocd's entries. Can be repeated."""
+    """Make the slapd on this machine one of a pair of providers for relocd's entries. Can be repeated."""
     other = _peer(peer)
     starttls = tls and other.scheme == "ldap"
     pair = Pair(
@@ -138,29 +140,29 @@ def init_pair_command(
 def _peer(text: str) -> DirectoryUri:
     found = DirectoryUri.parse(text)
     if not found.host:
-        raise Invalid(f"--peer {text!r} names no other server; write ldap://HOST or ldaps://HOST")
+        raise Invalid(f"--peer {text!r} names no host; write ldap://HOST or ldaps://HOST")
     return found
 
 
 @click.command
 @click.argument("what", type=click.Choice(_WHAT), metavar="WHAT", help=f"One of {', '.join(_WHAT)}.")
 @option("--root", type=PATH, default=Path("/"), help="Install below this folder.")
-@dry_run("Only say which files would be written.")
+@dry_run("Only print which files would be written.")
 @click.pass_context
 def install(context: click.Context, what: str, root: Path, *, dry_run: bool) -> None:
-    """Install the agent's unit of systemd, completion for shells, manual pages, or a cluster manager's trigger."""
+    """Install the agent's systemd unit, shell completion, manual pages, or the trigger of a cluster manager."""
     files, hint = _installable(context.find_root().command, what, root)
     shipped = what in _SHIPPED and root == Path("/") and _installer() == "dpkg"
     missing = tuple(file for file in files if not (shipped or file.is_there))
     for file in missing if dry_run else triggers.install(missing):
         say(f"{'would write' if dry_run else 'wrote'} {file.path}")
     if not missing:
-        say("everything is there")
+        say("nothing to do: all files are there")
     say(hint)
 
 
 def _installable(command: click.Command, what: str, root: Path) -> tuple[tuple[Target, ...], str]:
-    """The files of that name below a root, and what is left for a person to do."""
+    """The files below a root, and what is left for the administrator to do."""
     match what:
         case "systemd":
             return (service_unit.unit_target(root),), service_unit.HINT
@@ -173,7 +175,7 @@ def _installable(command: click.Command, what: str, root: Path) -> tuple[tuple[T
 
 
 def _installer() -> str:
-    """Which program has installed relocd, by the word that it leaves behind (PEP 376)."""
+    """The program that installed relocd, by the file that it leaves (PEP 376)."""
     return (distribution("relocd").read_text("INSTALLER") or "").strip()
 
 
@@ -186,15 +188,15 @@ def _manual(command: click.Command, root: Path) -> tuple[Target, ...]:
 @click.argument("shell", type=click.Choice(list(_PLACES)), metavar="SHELL", help=f"One of {', '.join(_PLACES)}.")
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    """Print the script by which a shell completes the words of relocd.
+    """Print the script for a shell's completion of relocd.
 
-    For this shell only: source <(relocd completion bash). For everybody: relocd install completion.
+    For this shell only: source <(relocd completion bash). For all users: relocd install completion.
     """
     print(_script(context.find_root().command, shell), end="")
 
 
 def _completion_targets(command: click.Command, root: Path) -> tuple[Target, ...]:
-    """The scripts, each where its shell looks for it by itself."""
+    """The scripts, each where its shell looks for it."""
     share = root / _SHARE
     return tuple(Target(share / place, _script(command, shell), 0o644) for shell, place in _PLACES.items())
 

@@ -37,13 +37,13 @@ _EVERY_S: Final = 2
 @status_file
 @in_json
 def show(*, access: Access, status: Path, in_json: bool) -> None:
-    """Show who runs what and why, everything that is wrong in the directory, and the agent's status on this machine.
+    """Show which server runs what and why, every problem of the directory, and the agent's status on this machine.
 
-    Exits with 1 when there is a problem, or no agent runs here although one has left its status.
+    Exits with 1 when there is a problem, or when no agent runs here although one has left its status.
     """
     here = read_status(status)
     if not access.uris and here is None:
-        raise Invalid(f"nothing to show: no agent has left a status in {status}; name a directory by --uri and --base")
+        raise Invalid(f"nothing to show: there is no agent's status at {status}; name a directory by --uri and --base")
     if bool(access.uris) != bool(access.base):
         raise Invalid("--uri and --base belong together")
     runs = here is not None and agent_runs(status)
@@ -64,7 +64,7 @@ def show(*, access: Access, status: Path, in_json: bool) -> None:
 
 
 def _read_overview(access: Access) -> tuple[Overview | None, RelocdError | None]:
-    """The overview, or why there is none: what is known of this machine is shown all the same."""
+    """The overview, or the error in its place: the status of this machine is shown in any case."""
     if not access.uris:
         return None, None
     try:
@@ -76,7 +76,7 @@ def _read_overview(access: Access) -> tuple[Overview | None, RelocdError | None]
 @click.command
 @with_access
 @in_json
-@flag("--check", help="Print one line, and exit with the codes of a monitoring plug-in.")
+@flag("--check", help="Print one line and exit with the code of a monitoring plug-in.")
 @option(
     "--watch",
     "every_s",
@@ -84,13 +84,13 @@ def _read_overview(access: Access) -> tuple[Overview | None, RelocdError | None]
     is_flag=False,
     flag_value=_EVERY_S,
     metavar="[SECONDS]",
-    help=f"Show it again at this interval ({_EVERY_S} s), until Ctrl-C.",
+    help=f"Repeat at this interval ({_EVERY_S} s) until Ctrl-C.",
 )
 def status(*, access: Access, in_json: bool, check: bool, every_s: float | None) -> None:
-    """Show how all services and servers stand: who holds what, who was last heard when, and what is wrong.
+    """Show the status of all services and servers: holders, heartbeats and problems.
 
-    Exits with 1 when anything is. With --check: 0 OK; 1 WARNING, something waits or is wrong; 2 CRITICAL, an exclusive
-    service that is chosen somewhere has no holder, or one that is silent; 3 UNKNOWN, the directory does not answer.
+    Exits with 1 when there is a problem. With --check: 0 OK; 1 WARNING, something waits or is wrong; 2 CRITICAL, an
+    exclusive service that is chosen somewhere has no holder, or a silent one; 3 UNKNOWN, the directory does not answer.
     """
     if in_json + check + (every_s is not None) > 1:
         raise Invalid("--json, --check and --watch exclude each other")
@@ -123,7 +123,7 @@ def _check(access: Access) -> None:
 @with_access
 @in_json
 def explain(*, service: str, access: Access, in_json: bool) -> None:
-    """Say why a service runs where it runs: for each server the rule and the reason, and what would bring it there."""
+    """Explain why a service runs where it runs: for each server the rule, the reason, and what would move it there."""
     told = explanation(on_directory(access, lambda directory: service_view_with_past(directory, service)))
     if in_json:
         print_json(explained_json(told))

@@ -1,4 +1,4 @@
-"""What the doctor has found, as values."""
+"""A finding of the doctor, as a value."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["Finding", "Level", "error", "not_checked", "ok", "raised", "warning"
 
 
 class Level(StrEnum):
-    """How it is; `not checked` says nothing about how it is."""
+    """The level of a finding; `not checked` means that nothing is known."""
 
     OK = "ok"
     WARNING = "warning"
@@ -28,26 +28,26 @@ class Finding:
 
 
 def ok(check: str, what: str) -> Finding:
-    """All is well."""
+    """A check that found nothing wrong."""
     return Finding(check, Level.OK, what)
 
 
 def warning(check: str, what: str, advice: str) -> Finding:
-    """It works, and will not in some case."""
+    """It works now, but fails in some case."""
     return Finding(check, Level.WARNING, what, advice)
 
 
 def error(check: str, what: str, advice: str) -> Finding:
-    """It does not work, or lets somebody do what must not be."""
+    """It does not work, or permits what must not be permitted."""
     return Finding(check, Level.ERROR, what, advice)
 
 
 def raised(check: str, problem: str) -> Finding:
-    """An error in the words in which it was raised: what is wrong, and after the last semicolon what to do."""
+    """An error in its own words: what is wrong, and after the last semicolon what to do."""
     what, _, advice = problem.rpartition("; ")
     return error(check, what or problem, advice if what else "")
 
 
 def not_checked(check: str, why: str, advice: str = "") -> Finding:
-    """Nobody knows."""
+    """A check that could not be made."""
     return Finding(check, Level.NOT_CHECKED, why, advice)

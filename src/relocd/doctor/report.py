@@ -1,4 +1,4 @@
-"""How findings are shown: lines by subject, JSON, and the exit code. Pure."""
+"""Findings as lines by subject and as JSON. Pure."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _STYLES: Final = {Level.OK: "green", Level.WARNING: "yellow", Level.ERROR: "bold
 
 
 def is_well(found: Findings) -> bool:
-    """Whether nothing is wrong; what was not checked is no trouble."""
+    """Whether nothing is wrong; what was not checked does not count."""
     return not any(each.level in {Level.WARNING, Level.ERROR} for some in found.values() for each in some)
 
 
 def lines(found: Findings) -> RenderableType:
-    """Each finding with what to do below it, and a line that counts them."""
+    """Each finding with its advice, and a line that counts them."""
     parts: list[RenderableType] = []
     for subject, findings in found.items():
         parts += [Text(subject, "bold"), _grid(findings)]

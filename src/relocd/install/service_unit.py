@@ -1,4 +1,4 @@
-"""The agent as a unit of systemd: `relocd/install/relocd.service` with the place of this installation in it."""
+"""The agent's systemd unit: `relocd/install/relocd.service` with the path of this installation in it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def quoted(path: str) -> str:
 
 
 def _program() -> str:
-    """The command of the environment that runs this, by which an upgrade in place needs no new unit."""
+    """The path of the `relocd` command of this environment; an upgrade in place needs no new unit."""
     beside = Path(sysconfig.get_path("scripts")) / "relocd"
     found = str(beside) if beside.exists() else shutil.which("relocd")
     if found is None:

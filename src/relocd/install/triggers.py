@@ -1,7 +1,7 @@
-"""The triggers that come with relocd, and where a cluster manager looks for each.
+"""The triggers that come with relocd, and the path where a cluster manager looks for each.
 
-They are plain shell scripts in `relocd/install/scripts`. What they share is put into each when it is installed, so that
-every one is a single file that needs nothing else of relocd on the machine.
+They are plain shell scripts in `relocd/install/scripts`. Their common part is copied into each when it is installed, so
+that each is a single file that needs no other file of relocd on the machine.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _INCLUDE: Final = f'# shellcheck source-path=SCRIPTDIR source={_SHARED}\n. "$(di
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """The scripts of one cluster manager with their places below the root, and what is left for a person to do."""
+    """The scripts of one cluster manager with their paths, and what is left for the administrator to do."""
 
     scripts: tuple[tuple[str, str], ...]
     hint: str
@@ -51,7 +51,7 @@ TRIGGERS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One file to install; one that is `kept` belongs to the administrator once it is there."""
+    """One file to install; a `kept` one exists and belongs to the administrator."""
 
     path: Path
     content: str
@@ -77,7 +77,7 @@ def targets(name: str, root: Path) -> tuple[Target, ...]:
 
 
 def install(files: tuple[Target, ...]) -> Iterator[Target]:
-    """Write what is not there yet, each file at once; yields what was written. Raises `Failed`."""
+    """Write the missing files, each atomically; yields what was written. Raises `Failed`."""
     for file in files:
         if not file.is_there:
             _write(file)
@@ -96,7 +96,7 @@ def _write(file: Target) -> None:
 
 
 def _whole(source: str) -> str:
-    """A script with what it shares in the place where it would read that."""
+    """A script with the common part in place of the line that would read it."""
     return _read(source).replace(_INCLUDE, _read(_SHARED))
 
 

@@ -47,7 +47,7 @@ def provider(uri: str, *times: str, now_s: float = 0.0) -> SimpleNamespace:
     [
         (provider("b", "20260101000059", "20260101000100"), Level.OK, "2 providers"),
         (provider("b", "20260101000000", "20260101000100"), Level.ERROR, "b is 60 s behind provider 1"),
-        (provider("b", "20260101000100"), Level.ERROR, "b knows none of the changes of provider 2"),
+        (provider("b", "20260101000100"), Level.ERROR, "b has none of the changes of provider 2"),
     ],
 )
 def test_a_provider_that_lags_is_named(second, level, said):

@@ -1,4 +1,4 @@
-"""What the directory says about itself: facts are read by `probe`, judged by pure checks, run by `run`.
+"""The checks of a directory: `probe` and `peer` read facts over ldap3, pure checks judge them, `run` runs them all.
 
-Over ldap3. Fixes are proposed and never made here.
+Fixes are proposed and never made here.
 """

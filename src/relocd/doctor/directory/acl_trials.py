@@ -1,16 +1,16 @@
-"""What to try in order to learn what an identity may do, without changing anything. Pure.
+"""Trials that show what an identity may do, without changing anything. Pure.
 
-slapd looks at the access rules for every change of a modify before it makes the first. So each modify here has, beside
-what is to be tried, the deletion of a value that nobody has: it cannot be carried out. The answer tells:
+slapd checks the access rules for every change of a modify before it makes the first. So each modify here contains, next
+to the change to try, the deletion of a value that no entry has: it cannot be carried out. The answer tells:
 
 - `insufficientAccessRights` (50): the identity may not do that.
 - `noSuchAttribute` (16): it may, and nothing is changed, since a modify is done whole or not at all (RFC 4511, 4.6).
 
-What does not serve here, tried with slapd 2.5.13: an assertion that never matches (RFC 4528) is looked at *before* the
-access rules and answers `assertionFailed` to everybody, and the No-Op control is compiled out. So the right to create
-an entry (its `cn=status`, a first `cn=state`) cannot be tried.
+What does not work, tried with slapd 2.5.13: an assertion that never matches (RFC 4528) is checked *before* the
+access rules and answers `assertionFailed` to every identity, and the No-Op control is compiled out. So the right to
+create an entry (its `cn=status`, a first `cn=state`) cannot be tried.
 
-Secrets and passwords are compared with a value that nobody has: `insufficientAccessRights`, or another answer.
+Secrets and passwords are compared with a value that no entry has: `insufficientAccessRights`, or another answer.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Compare:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """`act` in words, whether it is to be allowed, and how it is tried."""
+    """An act in words, whether it must be allowed, and the request that tries it."""
 
     act: str
     allowed: bool
@@ -52,7 +52,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What came of a trial; `allowed` is None when the answer does not tell, and then `answer` says why."""
+    """The result of a trial; `allowed` is None when the answer does not show it, and then `answer` says why."""
 
     trial: Trial
     allowed: bool | None
@@ -61,7 +61,7 @@ class Tried:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is in the directory, as far as trials need it; `statuses` are the keys of servers that have a status."""
+    """The entries that trials need; `statuses` are the keys of servers that have a status."""
 
     servers: tuple[Server, ...]
     services: tuple[Service, ...]
@@ -71,7 +71,7 @@ class Known:
 
 
 def trials(me: Server, known: Known, *, is_me: bool) -> Iterator[Trial]:
-    """What a server has to be able to do, and, when it `is_me` who is bound, what it must not."""
+    """The acts that a server needs, and, when that server is bound (`is_me`), those that it must not do."""
     yield from _own(me, known)
     yield from _of_linked(known)
     if is_me:
@@ -129,15 +129,15 @@ def _of_services(me: Server, known: Known) -> Iterator[Trial]:
 
 
 def _is_foreign(state: ServiceState, me: Server, known: Known) -> bool:
-    """Whether a server has nothing to do with a service; who holds it or waits for it may write its state."""
+    """Whether a service does not concern a server; its holder, candidate and previous holder may write its state."""
     return state.service.key not in known.linked and me.dn not in {state.holder, state.candidate, state.previous}
 
 
 def _nobody(me: Server) -> bytes:
-    """The name of a service that there is not."""
+    """The name of a service that does not exist."""
     return me.dn.below("cn=relocd-doctor").text.encode()
 
 
 def _first(found: Iterable[_T]) -> Iterator[_T]:
-    """One is as good as all: the rules make no difference between them."""
+    """The first one: the rules treat all of them alike."""
     yield from list(found)[:1]

@@ -34,26 +34,27 @@ def schema(facts: DirectoryFacts) -> Iterator[Finding]:
 
 
 def entries(facts: DirectoryFacts) -> Iterator[Finding]:
-    """Everything is read at once, and the server's own entry is there."""
+    """One search returns all entries, and the server's own entry exists."""
     found = len(facts.content.entries)
     if facts.limit:
-        what = f"{facts.limit} for {facts.identity or 'nobody'} cuts off a search of all entries, which an agent makes"
+        who = facts.identity or "anonymous clients"
+        what = f"{facts.limit} for {who} cuts off a search for all entries, as an agent makes it"
         yield error("limits", what, f"raise it, as in {_LIMITS}")
     elif not found:
-        who = facts.identity or "whom the directory does not know (no --bind-dn, no --external)"
-        advice = "check the base, the identity, and its right to read; a new directory has none yet"
+        who = facts.identity or "an anonymous client (no --bind-dn, no --external)"
+        advice = "check the base, the identity, and its read access; a new directory has no entries yet"
         yield error("entries", f"no entry of relocd below {facts.base} is shown to {who}", advice)
     else:
-        yield ok("limits", f"{found} entries at once")
+        yield ok("limits", f"{found} entries in one search")
     if facts.server is not None and found and facts.content.server(facts.server) is None:
         advice = "create it, or correct [server] dn"
-        yield error("entries", f"{facts.server} is not there, cannot be read, or is no relocServer", advice)
+        yield error("entries", f"{facts.server} does not exist, cannot be read, or is not a relocServer", advice)
 
 
 def syncprov(facts: DirectoryFacts) -> Iterator[Finding]:
     """Persistent searches are answered, and resumed from a session log."""
     if not facts.refresh.served and not facts.content.entries:
-        yield not_checked("syncprov", f"this identity is not shown {facts.base}, or it is not there")
+        yield not_checked("syncprov", f"{facts.base} does not exist, or this identity may not read it")
     elif not facts.refresh.served:
         advice = "add the overlay syncprov to that database, see docs/install.md"
         yield error("syncprov", f"{facts.base} answers no persistent search (RFC 4533)", advice)
@@ -66,21 +67,21 @@ def syncprov(facts: DirectoryFacts) -> Iterator[Finding]:
     elif has_session_log(facts):
         yield ok("syncprov", "answers persistent searches; its session log is empty since slapd was started")
     else:
-        what = "a search is resumed by naming every entry: it has no session log, or slapd was just started"
+        what = "a resumed search sends every entry: there is no session log, or slapd was just started"
         yield warning("syncprov", what, "set olcSpSessionlog: 10000 at the overlay syncprov of that database")
 
 
 def clocks(facts: DirectoryFacts) -> Iterator[Finding]:
-    """What a heartbeat says by the clock of the server, against when the provider took it by its own."""
+    """The server's own time in each heartbeat, compared with the provider's time of that write."""
     found = dict(_offsets(facts))
     for name, (offset_s, lease_s) in found.items():
         if abs(offset_s) > _TOLERANCE_S:
             what = f"the clocks of {name} and of the provider that took its heartbeat differ by {offset_s:+.1f} s"
             make = error if abs(offset_s) > lease_s / 4 else warning
-            yield make("clocks", what, "let both follow NTP (or that provider hung when the heartbeat came)")
+            yield make("clocks", what, "let both follow NTP (or the provider hung when it took the heartbeat)")
     ahead_s = max((csn_time_s(each) or 0.0 for each in facts.context_csns), default=0.0) - facts.now_s
     if ahead_s > _TOLERANCE_S:
-        what = f"the last change of the directory is {ahead_s:.1f} s in the future of this host's clock"
+        what = f"the last change of the directory is {ahead_s:.1f} s ahead of this host's clock"
         yield warning("clocks", what, "let this host and all providers follow NTP")
     if not found:
         yield not_checked("clocks", "no agent has written a heartbeat yet")
@@ -118,7 +119,7 @@ CHECKS: Final[Sequence[Callable[[DirectoryFacts], Iterator[Finding]]]] = (
 
 
 def between(directories: Sequence[DirectoryFacts | Peer]) -> Iterator[Finding]:
-    """Whether directories that were looked at one after the other know the same changes."""
+    """Whether directories that were read one after the other have the same changes."""
     if len(directories) < 2:
         return
     newest: dict[str, tuple[str, float]] = {}
@@ -128,17 +129,17 @@ def between(directories: Sequence[DirectoryFacts | Peer]) -> Iterator[Finding]:
     behind = list(_behind(directories, newest))
     yield from behind
     if not behind:
-        yield ok("replication", f"{len(directories)} directories know the same changes of {len(newest)} providers")
+        yield ok("replication", f"{len(directories)} directories have the same changes of {len(newest)} providers")
 
 
 def _behind(directories: Sequence[DirectoryFacts | Peer], newest: dict[str, tuple[str, float]]) -> Iterator[Finding]:
     for each in directories:
         has = {_provider(csn): csn_time_s(csn) or 0.0 for csn in each.context_csns}
         for provider, (csn, seen_s) in newest.items():
-            came_since_s = max(0.0, seen_s - each.now_s)  # what nobody could know when this one was looked at
+            came_since_s = max(0.0, seen_s - each.now_s)  # changes that were made after this one was read
             late_s = (csn_time_s(csn) or 0.0) - has.get(provider, 0.0) - came_since_s
             if late_s > _LATE_S:
-                since = f"is {late_s:.0f} s behind" if provider in has else "knows none of the changes of"
+                since = f"is {late_s:.0f} s behind" if provider in has else "has none of the changes of"
                 advice = "look at its log and its olcSyncrepl; relocd init-pair sets up a pair"
                 yield error("replication", f"{each.uri} {since} provider {int(provider, 16)}", advice)
 

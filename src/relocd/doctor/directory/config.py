@@ -1,4 +1,4 @@
-"""What stands in a slapd's cn=config about the database of relocd's entries. Pure."""
+"""The checks of a slapd's cn=config: the database of relocd's entries. Pure."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ _INDEXED: Final = ("objectClass", "entryUUID", "entryCSN")
 
 
 def config_findings(facts: DirectoryFacts) -> Iterator[Finding]:
-    """Indexes, the checking of new entries, and the membership in a pair; or that nobody can tell."""
+    """Indexes, the checking of new entries, and replication; or that cn=config cannot be read."""
     if facts.config is None:
-        why = f"cn=config is not readable by {facts.identity or 'nobody'}: indexes and replication"
+        who = facts.identity or "an anonymous client"
+        why = f"{who} may not read cn=config, so indexes and replication were not checked"
         yield not_checked("cn=config", why, "run this as root on the directory's own host, with --uri ldapi:///")
         return
     database = facts.config.holding(facts.base)
     if database is None:
-        yield not_checked("cn=config", f"no database of {facts.base} stands in it")
+        yield not_checked("cn=config", f"it has no database for {facts.base}")
         return
     yield from _indexes(database)
     yield from _new_entries(database)
@@ -31,7 +32,7 @@ def config_findings(facts: DirectoryFacts) -> Iterator[Finding]:
 
 
 def has_session_log(facts: DirectoryFacts) -> bool:
-    """Whether the configuration says so; False where it cannot be read."""
+    """Whether the configuration has a session log; False where it cannot be read."""
     database = None if facts.config is None else facts.config.holding(facts.base)
     if facts.config is None or database is None:
         return False
@@ -50,14 +51,14 @@ def _indexes(database: ConfigEntry) -> Iterator[Finding]:
 
 
 def _equality(value: str) -> list[str]:
-    """The attributes that a value of `olcDbIndex` indexes for equality; it is the default of slapd's, too."""
+    """The attributes that a value of `olcDbIndex` indexes for equality, which is also slapd's default."""
     names, _, kinds = value.partition(" ")
     return names.split(",") if not kinds or "eq" in kinds.replace(" ", "").split(",") else []
 
 
 def _new_entries(database: ConfigEntry) -> Iterator[Finding]:
     if database.first("olcAddContentAcl") != "TRUE":
-        what = "what a server creates is not checked attribute by attribute: it could give its status a password"
+        what = "slapd does not check each attribute of a new entry: a server could give its status a password"
         yield warning("new entries", what, f"set olcAddContentAcl: TRUE at {database.dn}")
 
 
@@ -68,18 +69,22 @@ def _replication(config: Config, database: ConfigEntry) -> Iterator[Finding]:
         advice = "point the agents at the provider, or make a pair by relocd init-pair"
         yield error("replication", f"{database.dn} is a read-only copy, which takes no heartbeat", advice)
     elif follows and not config.server_ids - {0}:
-        yield error("replication", "one of several providers, without a number", "set olcServerID, another on each")
+        yield error(
+            "replication",
+            "it is one of several providers, but has no server ID",
+            "set olcServerID to a different number on each",
+        )
     elif follows and config.overlay(database, "accesslog") is None:
-        what = "two providers copy whole entries, so one of two changes at the same time is lost"
+        what = "providers replicate whole entries, so of two changes at the same time one is lost"
         yield warning("replication", what, "use delta-syncrepl (slapo-accesslog), as relocd init-pair does")
     elif follows:
-        yield ok("replication", f"provider {min(config.server_ids - {0})} of several, which copy changes")
+        yield ok("replication", f"provider {min(config.server_ids - {0})} of several, with delta-syncrepl")
 
 
 def _copied(peer: Peer) -> Finding:
-    """Whether this slapd may copy from its peer, tried with the name and the password that it uses itself."""
+    """Whether this slapd may replicate from its peer, tried with its own replication identity."""
     if not peer.tried:
         return not_checked("peer", f"{peer.uri}: this slapd does not bind there by name and password")
     if peer.problem:
         return raised("peer", peer.problem)
-    return ok("peer", f"{peer.uri} lets this slapd copy")
+    return ok("peer", f"{peer.uri} lets this slapd replicate")

@@ -1,4 +1,4 @@
-"""The check of the way to a directory. Pure."""
+"""The check of the connection to a directory. Pure."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ __all__ = ["connection_findings"]
 
 
 def connection_findings(access: Access, uri: str) -> Iterator[Finding]:
-    """A password is protected on its way; nothing is said where it is."""
+    """A warning where a password is sent unprotected."""
     if in_plain_text([uri], password=bool(access.bind_dn), starttls=access.starttls):
         yield warning("connection", PLAIN_TEXT, PROTECT)

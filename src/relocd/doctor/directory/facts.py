@@ -1,4 +1,4 @@
-"""What was seen of one directory, as values; `relocd.doctor.directory.probe` gathers them. No I/O."""
+"""The facts about one directory, as values; `relocd.doctor.directory.probe` gathers them. No I/O."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["TreeFacts", "DirectoryFacts", "Peer", "RefreshFacts"]
 
 
 class TreeFacts:
-    """The entries of relocd, understood as far as they can be."""
+    """The entries of relocd, parsed as far as they are valid."""
 
     def __init__(self, entries: tuple[Entry, ...]) -> None:
         self.entries = entries
@@ -64,7 +64,7 @@ def _is_status(entry: Entry) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class RefreshFacts:
-    """The answers to a persistent search's beginning (RFC 4533, section 3.3), of mode refreshOnly and one entry.
+    """The answers to the begin of a persistent search (RFC 4533, section 3.3), of mode refreshOnly and one entry.
 
     `served` is whether the suffix answers the control at all. `by_log` is whether a cookie that is one change old is
     answered from a session log (refreshDeletes) and not by a present phase; None when there was no cookie to try.
@@ -76,7 +76,7 @@ class RefreshFacts:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """What came of asking somebody from whom a slapd copies: `problem` is empty where that can go well.
+    """The answer of a provider from which a slapd replicates; `problem` is empty where replication can work.
 
     `now_s` is this host's clock when the changes that it knows were read.
     """
@@ -90,10 +90,10 @@ class Peer:
 
 @dataclass(frozen=True)
 class DirectoryFacts:
-    """One directory as one identity sees it; `identity` is empty for nobody, `limit` is why not all entries came.
+    """One directory as one identity sees it; `identity` is empty for anonymous, `limit` is why entries are missing.
 
     `context` is the naming context that the base lies in. `server` is the server whose rights are judged, None where
-    none was named. `open_entries` and `open_secrets` count what somebody without an identity is shown. `now_s` is this
+    none was named. `open_entries` and `open_secrets` count what an anonymous client is shown. `now_s` is this
     host's clock. `config` is None where it cannot be read.
     """
 

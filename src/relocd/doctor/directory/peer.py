@@ -1,4 +1,4 @@
-"""Asking those from whom a slapd copies, as it does itself: who can read its cn=config knows how."""
+"""Asking the providers from which a slapd replicates, with the identity that its cn=config has for that."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["peers"]
 
 
 def peers(config: Config | None, base: DN) -> tuple[Peer, ...]:
-    """Everyone from whom the database of the base is copied; none where the configuration cannot be read."""
+    """The providers of the database of the base; none where the configuration cannot be read."""
     database = None if config is None else config.holding(base)
     if config is None or database is None:
         return ()
@@ -36,5 +36,5 @@ def _asked(directive: Mapping[str, str], ca_file: str) -> Peer:
             csns = provider.context_csns(suffix)
     except RelocdError as error:
         return Peer(uri, problem=str(error))
-    problem = "" if csns else f"{uri} has nothing of {suffix} yet, or does not show it; make it a member of the pair"
+    problem = "" if csns else f"{uri} has no {suffix} yet, or does not show it; run relocd init-pair there"
     return Peer(uri, problem=problem, context_csns=csns, now_s=time.time())

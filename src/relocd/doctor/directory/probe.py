@@ -1,4 +1,4 @@
-"""Looking at one directory over ldap3: everything that the checks need, and nothing is changed by it."""
+"""Reading one directory over ldap3: everything that the checks need. Nothing is changed."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _LIMITS: Final = {
 
 
 def directory_facts(access: Access, server: DN | None) -> DirectoryFacts:
-    """What is to be seen of the one directory of an access; without a `server` whoever is bound is it, if it is one.
+    """The facts about the one directory of an access; without `server` the bound identity is it, where it is one.
 
     Raises `Unavailable` when it does not answer, `Failed` when it refuses, `Invalid` for a wrong option.
     """
@@ -127,7 +127,7 @@ def _refresh(directory: Directory, csns: tuple[str, ...]) -> RefreshFacts:
 
 
 def _cookie(csns: tuple[str, ...]) -> str:
-    """What an agent would have that has seen all changes but the last."""
+    """The cookie of an agent that has seen all changes but the last."""
     last = max(csns)
     rest = last.partition("#")[2]
     before = datetime.fromtimestamp((csn_time_s(last) or 1.0) - 1e-6, UTC).strftime("%Y%m%d%H%M%S.%fZ")
@@ -135,7 +135,7 @@ def _cookie(csns: tuple[str, ...]) -> str:
 
 
 def _readable(csns: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of the values that are change numbers: a directory may show anything."""
+    """Those of the values that are valid change numbers."""
     return tuple(each for each in csns if csn_time_s(each) is not None)
 
 
@@ -176,10 +176,10 @@ def _try(directory: Directory, trial: Trial) -> Tried:
 
 
 def _modified(directory: Directory, modification: Modification) -> str:
-    """Why the answer does not tell, empty when it says that the identity may."""
+    """Why the answer does not show it, empty when it shows that the identity may."""
     outcome = directory.modify(modification)
     if not isinstance(outcome, Lost):
-        return "it was carried out, against all expectation"
+        return "the modify was carried out, which it never should be"
     return "" if outcome.conflict is not Conflict.NO_SUCH_OBJECT else "there is no such entry for this identity"
 
 
@@ -204,7 +204,7 @@ def _seen_by_nobody(access: Access) -> tuple[int, int]:
 
     try:
         return on_directory(nobody, count)
-    except (Failed, Unavailable):  # who refuses to talk to nobody shows nothing
+    except (Failed, Unavailable):  # a server that refuses anonymous clients shows them nothing
         return 0, 0
 
 

@@ -1,4 +1,4 @@
-"""Looking at every directory of an access, one after the other."""
+"""Checking every directory of an access, one after the other."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ BETWEEN = "all directories"
 
 @dataclass(frozen=True, slots=True)
 class DirectoryResult:
-    """What came of it; `directories` are those that answered."""
+    """The findings by URI, and the facts of those directories that answered."""
 
     findings: dict[str, Sequence[Finding]]
     directories: tuple[DirectoryFacts, ...]
 
     def services_of(self, server: DN) -> tuple[Service, ...] | None:
-        """What a server is linked to, as the first directory has it that knows the server; None where none does."""
+        """The services that a server is linked to, by the first directory that has the server; None where none has."""
         for each in self.directories:
             found = each.content.server(server)
             if found is not None:
@@ -58,7 +58,7 @@ def examine(access: Access, server: DN | None) -> DirectoryResult:
 
 
 def _other_peers(seen: Sequence[DirectoryFacts]) -> list[Peer]:
-    """Those from whom a directory copies, and who were not looked at under the same URI anyway."""
+    """The providers from which a directory replicates, without those that were checked under the same URI."""
     looked_at = {each.uri for each in seen}
     return [peer for each in seen for peer in each.peers if peer.context_csns and peer.uri not in looked_at]
 

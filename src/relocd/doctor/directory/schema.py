@@ -1,4 +1,4 @@
-"""Whether a directory has relocd's schema, and of this version: definitions are compared by their meaning. Pure."""
+"""Whether a directory has relocd's schema, of this version; definitions are compared by their meaning. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Definition = tuple[str, ...]
 
 
 def schema_findings(served: Iterable[str]) -> Iterator[Finding]:
-    """What is wrong with the definitions of attribute types and object classes that a directory serves."""
+    """The findings about the attribute types and object classes that a directory publishes."""
     there = _by_oid(served)
     types, classes = definitions()
     ours = _by_oid((*types, *classes))
@@ -39,14 +39,16 @@ def schema_findings(served: Iterable[str]) -> Iterator[Finding]:
         yield error(_CHECK, f"the schema is of another version of relocd: it {' and '.join(parts)}", _RENEW)
     elif newer:
         yield warning(
-            _CHECK, f"is newer than this relocd, which does not know {', '.join(newer)}", "update relocd here"
+            _CHECK,
+            f"the schema is newer than this relocd, which does not know {', '.join(newer)}",
+            "update relocd here",
         )
     else:
         yield ok(_CHECK, f"{len(types)} attribute types and {len(classes)} object classes, of this version")
 
 
 def _by_oid(served: Iterable[str]) -> dict[str, Definition]:
-    """Relocd's own definitions among those."""
+    """The definitions of relocd among these."""
     read = (_meaning(each) for each in served if f"{ARC}." in each)
     return {definition[0]: definition for definition in read}
 

@@ -1,1 +1,1 @@
-"""What this host offers to an agent: facts are read by `probe` and judged by pure checks."""
+"""The checks of this host: `probe` reads facts from its files, `checks` and `network` judge them and are pure."""

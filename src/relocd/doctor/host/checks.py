@@ -18,9 +18,9 @@ __all__ = ["CHECKS", "host_findings"]
 
 _NEEDED: Final = {
     "CAP_NET_ADMIN": "raise addresses",
-    "CAP_NET_RAW": "ask for and announce addresses (ARP, ND)",
+    "CAP_NET_RAW": "probe and announce addresses (ARP, ND)",
 }
-_FILES: Final = "it may fail to write files as a template set names them"
+_FILES: Final = "it may be unable to write files with the owner and mode of a template set"
 _LESSER: Final = {
     "CAP_SYS_NICE": "its threads have no real-time priority, so that a busy machine may delay heartbeats and handovers",
 }
@@ -33,11 +33,11 @@ def host_findings(facts: HostFacts) -> Iterator[Finding]:
 
 
 def agent(facts: HostFacts) -> Iterator[Finding]:
-    """It runs, is the version that is installed, acts, and has no problem."""
+    """The agent runs, in the installed version and in mode normal, and reports no problem."""
     if facts.status is None or not facts.runs:
         if facts.settings is not None:
             advice = "start it: systemctl start relocd, or relocd agent"
-            yield warning("agent", "does not run here", advice)
+            yield warning("agent", "no agent runs here", advice)
         return
     said = list(_agent(facts))
     yield from said
@@ -49,9 +49,9 @@ def _agent(facts: HostFacts) -> Iterator[Finding]:
     status = facts.status or {}
     if status["version"] != facts.version:
         what = f"version {status['version']} runs, {facts.version} is installed"
-        yield warning("agent", what, "restart it, which changes nothing on the wire")
+        yield warning("agent", what, "restart it; addresses and services stay as they are")
     if status["mode"] != Mode.NORMAL:
-        yield warning("agent", f"is {status['mode']}", "relocd resume, when that is no longer wanted")
+        yield warning("agent", f"is {status['mode']}", "relocd resume ends that")
     problems = len(status["problems"]) + sum(len(each["problems"]) for each in status["services"])
     if problems:
         yield warning("agent", f"reports {problems} problems", "relocd show names them")
@@ -70,7 +70,7 @@ def unit(facts: HostFacts) -> Iterator[Finding]:
 
 
 def capabilities(facts: HostFacts) -> Iterator[Finding]:
-    """What the agent's process may do."""
+    """The capabilities of the agent's process."""
     if not facts.process:
         why = "no agent runs here, and this process is not root"
         yield not_checked("capabilities", why, "run this as root")
@@ -92,20 +92,20 @@ def capabilities(facts: HostFacts) -> Iterator[Finding]:
 
 
 def systemd(facts: HostFacts) -> Iterator[Finding]:
-    """The service manager that the configuration names is there and answers."""
+    """The service manager of the configuration exists and answers."""
     if facts.settings is None or facts.equipment is None or facts.settings.units.manager != "systemd":
         return
     advice = 'on a host without systemd set manager = "script" under [units]'
     if not facts.booted:
-        yield error("systemd", "does not run this host", advice)
+        yield error("systemd", "systemd does not run this host", advice)
     elif facts.equipment.systemd:
-        yield error("systemd", facts.equipment.systemd, "see that the system D-Bus runs")
+        yield error("systemd", facts.equipment.systemd, "start the system D-Bus")
     else:
         yield ok("systemd", "answers on D-Bus")
 
 
 def equipment(facts: HostFacts) -> Iterator[Finding]:
-    """Template sets and password as `relocd check` sees them, and the guards' folders."""
+    """Template sets and password as in `relocd check`, and the folders of the guards."""
     if facts.equipment is None:
         return
     yield from facts.equipment.findings
@@ -122,4 +122,4 @@ CHECKS: Final[Sequence[Callable[[HostFacts], Iterator[Finding]]]] = (
     addresses,
     network,
 )
-"""What is checked of this host, in order."""
+"""All checks of this host, in order."""

@@ -1,4 +1,4 @@
-"""What was seen of this host, as values. No I/O."""
+"""The facts about this host, as values. No I/O."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ CAPABILITIES: Final[Mapping[str, int]] = {
     "CAP_NET_RAW": 13,
     "CAP_SYS_NICE": 23,
 }
-"""What the agent's unit gives it (capabilities(7)), by the number of the bit."""
+"""The capabilities of the agent's unit (capabilities(7)), by bit number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Manager:
-    """Who manages an interface: `networkd` with its file and the `KeepConfiguration=` in force, or `NetworkManager`."""
+    """The manager of an interface: NetworkManager, or networkd with its file and the `KeepConfiguration=` in force."""
 
     name: str
     file: str = ""
@@ -36,7 +36,7 @@ class Manager:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """What may take addresses away: managers by interface, and the names of interfaces where IPv6 is off.
+    """What may remove addresses: managers by interface; and the interfaces where IPv6 is off.
 
     `dhcpcd` is whether one runs in this network namespace.
     """
@@ -48,7 +48,7 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class Equipment:
-    """What only the agent's libraries can tell: the template sets, the interfaces, and why systemd does not answer."""
+    """The facts that need the agent's libraries: template sets, interfaces, and why systemd does not answer."""
 
     findings: tuple[Finding, ...]
     interfaces: tuple[Interface, ...]
@@ -57,7 +57,7 @@ class Equipment:
 
 @dataclass(frozen=True, slots=True)
 class HostFacts:
-    """Everything seen: `settings` and `equipment` are None where the agent's side is not installed or not configured.
+    """All facts: `settings` and `equipment` are None where the agent's side is not installed or not configured.
 
     `process` is whose capabilities `capabilities` are, empty where nobody's can be judged. `status` is what the agent
     has left, None without one; `runs` whether it is current. `unit` is the unit's file as it is and as it would be

@@ -1,4 +1,4 @@
-"""Where the addresses of this server's services go, and what on this host would take them away. Pure.
+"""The checks of service addresses: their networks and interfaces, and what on this host would remove them. Pure.
 
 Of networkd only `KeepConfiguration=` counts: `ManageForeignRoutes=` and `ManageForeignRoutingPolicyRules=` are about
 routes and rules, of which relocd sets none; the route of an address is the kernel's, which networkd leaves.
@@ -29,7 +29,7 @@ def addresses(facts: HostFacts) -> Iterator[Finding]:
     if facts.settings is None or facts.equipment is None:
         return
     if facts.services is None:
-        yield not_checked("addresses", "no directory has told which services this server is linked to")
+        yield not_checked("addresses", "the services that this server is linked to are not known from any directory")
         return
     found, allowed = facts.equipment.interfaces, guards(facts.settings.guards)
     wanted = [(service, address) for service in facts.services for address in service.addresses]
@@ -72,14 +72,14 @@ def _interfaces(facts: HostFacts) -> frozenset[str]:
 
 
 def network(facts: HostFacts) -> Iterator[Finding]:
-    """Nobody removes addresses that are not its own, on the interfaces that matter; on all where they are not known."""
+    """No network manager removes relocd's addresses from the interfaces in use, or from any where these are unknown."""
     used = _interfaces(facts) or frozenset(facts.network.managers)
     released = any(service.isolation is Isolation.RELEASE for service in facts.services or ())
     managed = {name: each for name, each in facts.network.managers.items() if name in used}
     wrong = [each for name, manager in managed.items() for each in _manager(name, manager, released=released)]
     yield from wrong
     if facts.network.dhcpcd:
-        what = "dhcpcd runs here: when its lease ends or is refused it has been seen to remove addresses of others"
+        what = "dhcpcd runs here: it may remove addresses of other programs when its lease ends or is refused"
         yield warning(
             "network", what, "denyinterfaces in dhcpcd.conf, or static addresses, for the services' interfaces"
         )
@@ -90,12 +90,12 @@ def network(facts: HostFacts) -> Iterator[Finding]:
 
 def _manager(name: str, manager: Manager, *, released: bool) -> Iterator[Finding]:
     if manager.name == "NetworkManager":
-        what = f"NetworkManager manages {name}: when that is activated or reapplied, addresses of others go"
+        what = f"NetworkManager manages {name}: when it activates or reapplies that, it removes others' addresses"
         yield warning(
             "network", what, f"nmcli device set {name} managed no, and unmanaged-devices in its configuration"
         )
     elif manager.keeps.lower() not in (_KEEPS_ALL if released else _KEEPS):
         word = "yes" if released else "static"
-        what = f"systemd-networkd removes addresses of others from {name} when it starts or configures it anew"
+        what = f"systemd-networkd removes addresses of other programs from {name} when it starts or reconfigures it"
         advice = f"KeepConfiguration={word} in [Network] of {manager.file}, by a file in {manager.file}.d (/etc)"
         yield warning("network", what, advice)

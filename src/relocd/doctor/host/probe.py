@@ -1,4 +1,4 @@
-"""Looking at this host by its files alone, which needs no library: /proc, /sys and /run."""
+"""Reading the facts about this host from files only, without any library: /proc, /sys and /run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _DROP_INS: Final = ("/usr/lib", "/usr/local/lib", "/run", "/etc")
 def host_facts(
     settings: Settings | None, equipment: Equipment | None, services: tuple[Service, ...] | None
 ) -> HostFacts:
-    """The host as it is now; raises `Invalid` when the agent's status is damaged."""
+    """The facts about the host now; raises `Invalid` when the agent's status is damaged."""
     run = Path((settings.paths if settings is not None else PathSettings()).run)
     status = read_status(run / STATUS_NAME)
     runs = status is not None and agent_runs(run / STATUS_NAME)
@@ -50,7 +50,7 @@ def host_facts(
 
 
 def _capabilities(run: Path, *, runs: bool) -> tuple[str, frozenset[str]]:
-    """Whose rights the agent has or would have, and which of those that count."""
+    """The process whose capabilities are judged, and those of its capabilities that matter."""
     with suppress(OSError, ValueError):
         if runs:
             pid = int((run / LOCK_NAME).read_text().strip())

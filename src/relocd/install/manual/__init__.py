@@ -1,5 +1,5 @@
-"""The manual pages, made when they are installed of what they describe: commands, settings, a program's docstring.
+"""The manual pages, generated on installation from what they describe: commands, settings, a program's docstring.
 
-click-man knows neither arguments, environment nor exit codes, and leaves a dot at the beginning of a line to be a
-request of roff; so the few lines of roff are our own. Pages are man(7), as `man -l` and mandoc read it.
+click-man knows neither arguments, environment nor exit codes, and does not escape a dot at the begin of a line; so
+`roff` writes man(7) itself, as `man -l` and mandoc read it. Pure.
 """

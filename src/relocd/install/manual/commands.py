@@ -1,4 +1,4 @@
-"""relocd(1), made of the commands as click has them: their help, arguments, options, variables and defaults."""
+"""relocd(1), generated from click's commands: their help, arguments, options, variables and defaults."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["command_page"]
 _EXIT: Final = "Exit codes: "
 _FILES: Final = {
     DEFAULT_CONFIG: "The configuration of the agent, see `relocd.toml`(5).",
-    f"{PathSettings().run}/{STATUS_NAME}": "What the agent here last said of itself.",
+    f"{PathSettings().run}/{STATUS_NAME}": "The last status of the agent on this machine.",
     "/etc/relocd/trigger.conf": "The settings of the triggers that `relocd install` writes.",
 }
 

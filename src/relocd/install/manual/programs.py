@@ -1,4 +1,4 @@
-"""relocd-agent(8) and relocd-openldap(8): programs that run on a server, not by a person's hand."""
+"""relocd-agent(8) and relocd-openldap(8): programs that systemd and the agent run on a server."""
 
 from __future__ import annotations
 
@@ -16,28 +16,29 @@ __all__ = ["agent_page", "openldap_page"]
 _COLUMNS: Final = 72
 _AGENT: Final = """\
 The agent holds one persistent search on the LDAP directory. When the links of its server change, it renders the
-configuration of services, raises or drops their addresses, starts or stops their units, and says in the directory what
-it did. What it may touch is limited by `[guards]` in its configuration.
+configuration of services, adds or removes their addresses, starts or stops their units, and reports the result in the
+directory. `[guards]` in its configuration limits what it may change.
 
-It runs in the foreground, logs to standard error, and tells systemd that it is ready, how it stands, and that its loop
-turns. Stopping, killing, restarting or upgrading it changes nothing on the wire: `relocd drain` gives services away."""
+It runs in the foreground, logs to standard error, and notifies systemd of its readiness, its status and its watchdog.
+Stopping, killing, restarting or upgrading it leaves services and addresses as they are: `relocd drain` hands services
+over."""
 _SIGNALS: Final = {
-    "SIGHUP": "Read the configuration again; one that is wrong is reported, and the old one stays in force.",
-    "SIGTERM, SIGINT": "End; everything stays as it is.",
+    "SIGHUP": "Read the configuration again; an invalid one is reported, and the old one stays in force.",
+    "SIGTERM, SIGINT": "Exit; services and addresses stay as they are.",
 }
-_EXITS: Final = {"0": "after SIGTERM or SIGINT", "1": "it could not go on", "2": "the configuration is wrong"}
+_EXITS: Final = {"0": "after SIGTERM or SIGINT", "1": "the agent had to give up", "2": "the configuration is invalid"}
 _FILES: Final = {
     DEFAULT_CONFIG: "The configuration, see `relocd.toml`(5).",
     PathSettings().template_sets[0]: "Template sets of your own, before those that come with relocd.",
-    PathSettings().state: "The ledger of what was done here, and what was last known of the directory.",
-    f"{PathSettings().run}/{STATUS_NAME}": "What the agent last said of itself; `relocd show` reads it.",
-    f"{PathSettings().run}/{MODE_NAME}": "What `relocd drain`, `pause` and `resume` told it; gone after a boot.",
+    PathSettings().state: "The ledger of what was done here, and the last known content of the directory.",
+    f"{PathSettings().run}/{STATUS_NAME}": "The last status of the agent; `relocd show` reads it.",
+    f"{PathSettings().run}/{MODE_NAME}": "The mode that `relocd drain`, `pause` or `resume` set, until a reboot.",
 }
 
 
 def agent_page() -> Page:
     """The page of the agent as a service of the machine."""
-    page = Page("relocd-agent", 8, "keeps this server as its links in the directory wish it")
+    page = Page("relocd-agent", 8, "runs services on this server as its links in the directory say")
     page.section("SYNOPSIS")
     page.prose("`relocd agent` [`--config` FILE]")
     page.section("DESCRIPTION")
@@ -63,13 +64,13 @@ def openldap_page() -> Page:
     page.section("OPTIONS")
     page.verbatim(_options(parser))
     page.section("EXIT STATUS")
-    page.prose("0 it is done, 1 it is not, and a line on standard error says why; 2 wrong arguments.")
+    page.prose("0 done; 1 failed, with the reason on standard error; 2 wrong arguments.")
     page.section("SEE ALSO")
     page.prose("`relocd`(1), `relocd-agent`(8), `slapd-config`(5)")
     return page
 
 
 def _options(parser: ArgumentParser) -> str:
-    """The part of the parser's own help that tells options and arguments, as wide as any terminal."""
+    """The options and arguments from the parser's own help, in a fixed width."""
     parser.formatter_class = partial(HelpFormatter, width=_COLUMNS)
     return parser.format_help().partition("\n\n")[2].partition("\n\n")[2]

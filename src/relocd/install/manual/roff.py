@@ -1,4 +1,4 @@
-"""One manual page in man(7), written piece by piece. Text is ours; words in backquotes become bold. Pure."""
+"""One manual page in man(7), built piece by piece; words in backquotes become bold. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def bold(text: str) -> str:
 
 
 class Page:
-    """A page under construction; `text` is what there is of it."""
+    """A page under construction; `text` is the page so far."""
 
     def __init__(self, name: str, section: int, about: str) -> None:
         self.name = name
@@ -39,7 +39,7 @@ class Page:
 
     @property
     def file_name(self) -> str:
-        """As which it is found below a folder `man`."""
+        """Its path below a folder `man`."""
         return f"man{self.section_number}/{self.name}.{self.section_number}"
 
     def section(self, title: str) -> None:
@@ -51,7 +51,7 @@ class Page:
         self._lines.append(f'.SS "{_inline(title)}"')
 
     def prose(self, text: str) -> None:
-        """Paragraphs, with blank lines between them; one that is indented is shown as it is."""
+        """Add paragraphs, which blank lines separate; an indented one is added verbatim."""
         for paragraph in re.split(r"\n\s*\n", text.strip("\n")):
             if paragraph.startswith("    "):
                 self.verbatim(paragraph)
@@ -59,17 +59,17 @@ class Page:
                 self._lines += [*self._gap(), _line(_inline(" ".join(paragraph.split())))]
 
     def verbatim(self, text: str) -> None:
-        """Lines as they are."""
+        """Add lines verbatim."""
         indent = min((len(line) - len(line.lstrip()) for line in text.splitlines() if line.strip()), default=0)
         shown = [_line(_escaped(line[indent:])) for line in text.strip("\n").splitlines()]
         self._lines += [*self._gap(), ".RS 4", ".nf", *shown, ".fi", ".RE"]
 
     def _gap(self) -> tuple[str, ...]:
-        """What parts a paragraph from the one before; a heading needs none."""
+        """The request that separates a paragraph from the one before; none after a heading."""
         return () if self._lines[-1].startswith((".SH", ".SS")) else (".PP",)
 
     def item(self, tag: str, text: str) -> None:
-        """A term and what it means."""
+        """Add a term and its description."""
         self._lines += [".TP", _line(_inline(tag)), _line(_inline(" ".join(text.split())))]
 
 
@@ -83,5 +83,5 @@ def _escaped(text: str) -> str:
 
 
 def _line(text: str) -> str:
-    """A line that begins no request; an empty one would be a request of its own."""
+    """A line that roff does not read as a request, which a dot or an empty line would be."""
     return f"\\&{text}" if text.startswith(".") or not text else text

@@ -1,4 +1,4 @@
-"""relocd.toml(5), made of `relocd.model.settings`: tables by their first lines, keys by type, default and meaning."""
+"""relocd.toml(5), generated from `relocd.model.settings`: tables by docstring, keys by type, default and meaning."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from relocd.model.settings import DEFAULT_CONFIG, ScriptUnit, Settings
 __all__ = ["EXAMPLE", "settings_page"]
 
 EXAMPLE: Final = Path(__file__).with_name("relocd.toml").read_text(encoding="utf-8")
-"""A configuration that is right once its names and networks are."""
+"""An example that is valid once names and networks are adapted."""
 
 _ABOUT: Final = "configuration of the agent of relocd"
 _DESCRIPTION: Final = f"""\

@@ -102,7 +102,9 @@ def test_is_refused(found: list[Entry], more: dict[str, str], word: str) -> None
     [
         pytest.param([*HELD, B], {}, "b has never been heard: it takes over nothing", id="never heard"),
         pytest.param([*HELD, B, heard("b", lease="0.5")], {}, "b has been silent for 1 s", id="silent"),
-        pytest.param([*HELD, B, heard("b", relocProblem="web: no set x")], {}, "b reports of web: no set x", id="unready"),
+        pytest.param(
+            [*HELD, B, heard("b", relocProblem="web: no set x")], {}, "b reports of web: no set x", id="unready"
+        ),
         pytest.param(
             [*HELD[::2], heard("a", lease="0.5"), B, heard("b")], {}, "relocd fence a", id="the holder is silent"
         ),

@@ -68,7 +68,10 @@ def test_is_under_way(state: Entry | None, status: Entry | None, text: str) -> N
     ("given", "expected"),
     [
         ({"state": at("b", 4), "status": says("Active", 4)}, Progress("b runs it, and cleanup is done", End.DONE)),
-        ({"state": at("a", 3), "resting": "prime"}, Progress("stays stopped on b while prime displaces it there", End.DONE)),
+        (
+            {"state": at("a", 3), "resting": "prime"},
+            Progress("stays stopped on b while prime displaces it there", End.DONE),
+        ),
         (
             {"state": at("a", 5), "server": entries.server("b"), "status": says()},
             Progress("b has given it back to a (generation 5)", End.GIVEN_BACK),
