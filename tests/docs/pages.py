@@ -47,6 +47,7 @@ PAGES: Final = (
     Page("docs/comparison.md", world=False),
     Page("docs/guarantees.md", world=False),
     Page("docs/rules.md", world=False),
+    Page("docs/architecture.md", world=False),
     Page("docs/performance.md", world=False),
     Page("docs/ntp-pair.md", world=False),
     Page("CONTRIBUTING.md", world=False),
