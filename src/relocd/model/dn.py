@@ -206,16 +206,22 @@ class _Reader:
         return self._decoded(value[:kept])
 
     def _quoted(self) -> str:
-        """A value in double quotes, as RFC 1779 wrote it and RFC 2253 still reads it."""
+        """A value in double quotes, as RFC 1779 wrote it and RFC 2253 still reads it.
+
+        As in libldap, a backslash there takes the next character as it is; hexadecimal digits are no escape.
+        """
         self._at += 1
         value = bytearray()
         while not self.at_end() and self._text[self._at] != '"':
-            value += self._escape() if self._text[self._at] == "\\" else self._plain()
+            self._at += self._text[self._at] == "\\"
+            value += self._plain()
         self.expect('"')
         self._skip_spaces()
         return self._decoded(value)
 
     def _plain(self) -> bytes:
+        if self.at_end():
+            raise self._error("expected a character")
         character = self._text[self._at]
         self._at += 1
         return character.encode(errors="surrogatepass")  # which is no UTF-8, and refused as such

@@ -51,6 +51,7 @@ def test_spellings_of_one_name_are_equal(one, other):
         pytest.param("cn=Straße", "cn=Strasse", id="two entries to OpenLDAP"),
         pytest.param("cn=\u03c2", "cn=\u03c3", id="two letters to OpenLDAP"),
         pytest.param("cn=a,ou=b", "ou=b,cn=a", id="order of RDNs"),
+        pytest.param('cn="a\\2cb"', "cn=a\\2cb", id="in quotes hexadecimal digits are no escape"),
     ],
 )
 def test_names_of_different_entries_differ(one, other):
@@ -71,6 +72,7 @@ def test_names_of_different_entries_differ(one, other):
         pytest.param('cn="a"b', id="text behind the quote"),
         pytest.param("cn=a<b", id="angle bracket"),
         pytest.param("cn=web\\", id="backslash at the end"),
+        pytest.param('cn="web\\', id="backslash at the end, in quotes"),
         pytest.param("cn=\\zz", id="backslash before a letter"),
         pytest.param("cn=\\ff", id="not UTF-8"),
     ],
@@ -177,6 +179,10 @@ _PIECES = [*'==,+"\\ a#<>é', "cn", "OU", "\\2c", "\\C3", "\\,", "b=", "cn=a", "
 @given(st.lists(st.sampled_from(_PIECES), max_size=8).map("".join))
 @example('cn=""')
 @example("cn= ,dc=b")
+@example('b="\\2c"')
+@example('b="\\C3\\BC"+c="\\a\\"\\\\"')
+@example('b="\\é\\\n"')
+@example('b="\\')
 def test_libldap_and_we_accept_the_same_texts(text):
     """But for values in BER (`#04...`), which directories do not send for text, and a name of nothing but spaces."""
     assume("=#" not in text.replace(" ", "") and _UNCLEAR not in text)
