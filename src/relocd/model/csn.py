@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import re
+from datetime import datetime
+from typing import Final
 
 __all__ = ["csn_server_id", "csn_time_s"]
+
+_TIME: Final = re.compile(r"([0-9]{8})([0-9]{6}\.[0-9]{1,6}Z)")
 
 
 def csn_time_s(csn: str) -> float | None:
     """Seconds since 1970 by the provider's clock, None for what is no change sequence number."""
+    found = _TIME.fullmatch(csn.partition("#")[0])
     try:
-        return datetime.strptime(csn.partition("#")[0], "%Y%m%d%H%M%S.%fZ").replace(tzinfo=UTC).timestamp()
+        return datetime.fromisoformat("T".join(found.groups())).timestamp() if found else None
     except ValueError:
         return None
 

@@ -161,8 +161,8 @@ class Index:
     def put(self, record: Record) -> EntryUUID | None:
         """Add or replace; an entry that had the name before under another identity is gone, and returned."""
         before = self._records.get(record.uuid)
-        if before is not None and replace(before, csn=record.csn, whole=record.whole) == record:
-            self._records[record.uuid] = record
+        if before is not None and before.key == record.key:
+            self._relink(before, record)
             return None
         self._detach(before)
         replaced = self._named.get(record.key)
@@ -170,8 +170,7 @@ class Index:
             self.remove(replaced)
         self._attach(record)
         if before is not None:
-            if before.key != record.key:
-                self._former[before.key] = record.uuid
+            self._former[before.key] = record.uuid
             self._forget_unused((before.key, *before.uses))
         return replaced
 
@@ -188,14 +187,28 @@ class Index:
         self._named[record.key] = record.uuid
         self._former.pop(record.key, None)
         self._below.add(_above(record.key), record.uuid)
-        self._linking.add(record.links, record.uuid)
-        self._naming.add(record.servers, record.uuid)
+        self._link(record)
 
     def _detach(self, record: Record | None) -> None:
         if record is None:
             return
         del self._records[record.uuid], self._named[record.key]
         self._below.discard(_above(record.key), record.uuid)
+        self._unlink(record)
+
+    def _relink(self, before: Record, record: Record) -> None:
+        """Replace a record by another of the same entry and name: most changes are such, and many change no link."""
+        self._records[record.uuid] = record
+        if (before.links, before.servers) != (record.links, record.servers):
+            self._unlink(before)
+            self._link(record)
+            self._forget_unused(before.uses)
+
+    def _link(self, record: Record) -> None:
+        self._linking.add(record.links, record.uuid)
+        self._naming.add(record.servers, record.uuid)
+
+    def _unlink(self, record: Record) -> None:
         self._linking.discard(record.links, record.uuid)
         self._naming.discard(record.servers, record.uuid)
 

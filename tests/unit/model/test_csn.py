@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from relocd.model.csn import csn_server_id, csn_time_s
 from tests.support.entries import csn
@@ -13,6 +15,11 @@ from tests.support.entries import csn
 def test_the_time_is_the_providers_in_seconds_since_1970():
     expected = datetime(2026, 1, 1, 0, 0, 0, 250_000, UTC).timestamp()
     assert csn_time_s("20260101000000.250000Z#000000#001#000000") == expected
+
+
+@given(st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC)))  # noqa: DTZ001 - UTC is added
+def test_every_time_is_read_as_it_is_written(time):
+    assert csn_time_s(f"{time:%Y%m%d%H%M%S.%fZ}#000000#000#000000") == time.timestamp()
 
 
 def test_of_two_changes_the_later_has_the_greater_time():
@@ -27,6 +34,10 @@ def test_of_two_changes_the_later_has_the_greater_time():
         pytest.param("20260101000000Z#000000#001#000000", id="no fraction of a second"),
         pytest.param("20260101000000.000000#000000#001#000000", id="no time zone"),
         pytest.param("20261301000000.000000Z#000000#001#000000", id="a thirteenth month"),
+        pytest.param("20260101000000.Z#000000#000#000000", id="an empty fraction"),
+        pytest.param("2026-01-01T00:00:00.000000Z", id="another way to write a time"),
+        pytest.param("20260101T00000.000000Z#000000#000#000000", id="no digit"),
+        pytest.param("2026010100000\u0661.000000Z#000000#000#000000", id="digits of another script"),
         pytest.param("yesterday", id="words"),
     ],
 )
