@@ -77,7 +77,7 @@ def _stops_when_unchosen(sight: Observation, here: LocalState) -> Step:
 
 def _one_witness(sight: Observation, here: LocalState) -> Step:
     """Silence in the directory alone counts as death."""
-    lives = {name: Life.DEAD if life is Life.SILENT else life for name, life in sight.lives.items()}
+    lives = {name: Life.DEAD if life is Life.SUSPECT else life for name, life in sight.lives.items()}
     return next_step(replace(sight, lives=lives), here)
 
 

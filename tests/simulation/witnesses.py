@@ -32,7 +32,7 @@ def _life(world: World, viewer: Server, name: EntryUUID) -> Life:
     if name in viewer.memory.view.content.fenced:
         return Life.DEAD
     if not world.reaches(viewer):
-        return Life.SILENT
+        return Life.SUSPECT
     beat, silent = world.provider(viewer).beat_of(name), _age(world, viewer, name) >= LEASE
     if world.kind.isolation is Isolation.KEEP:
         dead = silent and not any(each.answers or each.copy for each in world.machines if each is not viewer)
@@ -43,7 +43,7 @@ def _life(world: World, viewer: Server, name: EntryUUID) -> Life:
         dead = world.now - since >= LEASE
     if dead:
         return Life.DEAD
-    return Life.SILENT if silent else Life.ALIVE
+    return Life.SUSPECT if silent else Life.ALIVE
 
 
 def _age(world: World, viewer: Server, name: EntryUUID) -> int:

@@ -1,14 +1,14 @@
-"""What a server in memory agrees with others by: for tests of the parts of the agent below `Agent`."""
+"""What the parts of the handover share, for tests of the parts of the agent below `Agent`."""
 
 from __future__ import annotations
 
 from relocd.agent.convergence.host import Host
+from relocd.agent.handover.deps import HandoverDeps
 from relocd.agent.liveness.failure_detector import FailureDetector
 from relocd.agent.liveness.heartbeat import Heartbeat
-from relocd.agent.liveness.lease_guard import HandoverDeps
+from relocd.agent.liveness.lease_guard import LeaseGuard
 from relocd.agent.liveness.peer_heartbeats import PeerHeartbeats
-from relocd.model.entries import EntryUUID
-from relocd.model.mode import Mode
+from relocd.agent.shared_state import SharedState
 from relocd.model.settings import HandoverSettings
 from tests.support.fake_directory import FakeDirectory
 
@@ -16,7 +16,7 @@ __all__ = ["handover_deps"]
 
 
 def handover_deps(host: Host, directory: FakeDirectory | None = None) -> HandoverDeps:
-    """What the parts of the handover share, for a server over a directory in memory."""
+    """The dependencies of the handovers of a server over a directory in memory."""
     ways = (directory or FakeDirectory()).ways
     settings = HandoverSettings()
     heartbeat = Heartbeat(ways.writer, settings, host.heartbeats)
@@ -25,13 +25,7 @@ def handover_deps(host: Host, directory: FakeDirectory | None = None) -> Handove
         writer=ways.writer,
         heartbeat=heartbeat,
         detector=FailureDetector(host, PeerHeartbeats(ways.reader, settings.lease_s), heartbeat, settings),
+        guard=LeaseGuard(ways.reader, heartbeat, settings),
         settings=settings,
-        providers=lambda: 1,
-        mode=lambda: Mode.NORMAL,
-        is_up=_nothing_is_up,
-        may_lack_secrets=lambda _service: False,
+        state=SharedState(),
     )
-
-
-async def _nothing_is_up(_service: EntryUUID) -> bool:
-    return False

@@ -1,8 +1,8 @@
-"""Clusters that fail over by themselves: a member becomes the trigger when the active one is dead.
+"""Automatic failover of clusters: a member becomes the trigger when the active member is dead.
 
-It makes the same single modify that any other trigger would make, and only when it is the first in the order of names
-that is alive and could run the cluster's services; the next ones wait a little longer each, in case it could not. And a
-drained server hands the clusters in which it is active to another member, whoever else fails them over.
+It makes the same single modify as any other trigger, and only when it is the first, in the order of names, that is
+alive and could run the cluster's services; each of the others waits a little longer, in case the first could not. A
+drained server hands the clusters in which it is active to another member, whatever triggers their failover otherwise.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 import logging
 import time
 
-from relocd.agent.convergence.pauses import Attempts
-from relocd.agent.liveness.lease_guard import HandoverDeps
+from relocd.agent.handover.deps import HandoverDeps
+from relocd.agent.pauses import Attempts
 from relocd.agent.worker_pool import WorkerPool
 from relocd.election.observation import Life
 from relocd.errors import RelocdError
@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 class AutoFailover:
-    """The automatic clusters of this server, and its own fence; `look` is called again and again."""
+    """The clusters of this server, and its own fence; `check` is called again and again."""
 
     def __init__(self, deps: HandoverDeps, pool: WorkerPool, attempts: Attempts) -> None:
         self._deps = deps
@@ -36,19 +36,19 @@ class AutoFailover:
         self._attempts = attempts
         self._vacant_since: dict[EntryUUID, float] = {}
 
-    async def look(self, snapshot: Snapshot) -> None:
+    async def check(self, snapshot: Snapshot) -> None:
         """Do what is due for this server's fence, and for every cluster that it belongs to."""
         await self._unfence(snapshot)
         me = snapshot.me
-        if me is None or self._deps.mode() is Mode.PAUSED or not self._deps.heartbeat.is_current(time.monotonic()):
+        if me is None or self._deps.state.mode is Mode.PAUSED or not self._deps.heartbeat.is_current(time.monotonic()):
             return
-        drained = self._deps.mode() is Mode.DRAINED
+        drained = self._deps.state.mode is Mode.DRAINED
         for cluster in snapshot.clusters_of(me):
             active = None if cluster.active is None else snapshot.names.get(cluster.active)
             if active == me.uuid and drained and cluster.failover is not Failover.EXTERNAL:
                 await self._give_away(snapshot, me, cluster)
             elif active != me.uuid and cluster.failover is Failover.AUTOMATIC and cluster.service_links:
-                await self._look_at(snapshot, me, cluster, active, drained=drained)
+                await self._check_cluster(snapshot, me, cluster, active, drained=drained)
             else:
                 self._attempts.done(cluster.uuid)
 
@@ -59,7 +59,7 @@ class AutoFailover:
         if takers:
             await self._set(cluster, takers[0], f"{me.name} is drained")
 
-    async def _look_at(
+    async def _check_cluster(
         self, snapshot: Snapshot, me: Server, cluster: Cluster, active: EntryUUID | None, *, drained: bool
     ) -> None:
         vacancy = None if drained or me.fenced else await self._vacancy(snapshot, cluster, active)
@@ -90,7 +90,7 @@ class AutoFailover:
         return f"{server.name} is dead" if dead else None
 
     async def _life(self, goal: Goal, server: EntryUUID) -> Life:
-        verdict = await self._deps.detector.heard(goal, [server], 0.0, wire=True)
+        verdict = await self._deps.detector.judge(goal, [server], 0.0, wire=True)
         return verdict.lives[server]
 
     async def _rank(self, snapshot: Snapshot, me: Server, cluster: Cluster, active: EntryUUID | None) -> int:
@@ -106,7 +106,7 @@ class AutoFailover:
         return all([await self._pool.could_serve(goal.id) for goal in self._goals(snapshot, cluster)])
 
     def _goals(self, snapshot: Snapshot, cluster: Cluster) -> list[Goal]:
-        """The wishes for the exclusive services of a cluster."""
+        """The goals of the exclusive services of a cluster."""
         all_wanted = (self._pool.wanted(goal_id(uuid)) for uuid in sorted(snapshot.targets(cluster.service_links)))
         return [wanted for wanted in all_wanted if isinstance(wanted, Goal) and wanted.ownership is not None]
 
@@ -126,7 +126,7 @@ class AutoFailover:
         me = snapshot.me
         if me is not None and not me.fenced:
             self._attempts.done(me.uuid)
-        if me is None or not me.fenced or self._deps.mode() is Mode.PAUSED or snapshot.held_by(me):
+        if me is None or not me.fenced or self._deps.state.mode is Mode.PAUSED or snapshot.held_by(me):
             return
         if not self._attempts.is_due(me.uuid):
             return

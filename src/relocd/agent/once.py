@@ -1,4 +1,4 @@
-"""One cycle and no more: learn what the directory says, plan, and either show the plan or carry it out."""
+"""One cycle and no more, without an agent: read the directory, plan, and either show the plan or carry it out."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass, replace
 from difflib import unified_diff
 
 from relocd.agent.agent import DirectoryPorts, scope_of
-from relocd.agent.convergence.converge import Terms, converge, leave, make_plan, plan_leave
-from relocd.agent.convergence.execution import ServePermit
+from relocd.agent.convergence.converge import Options, converge, leave, plan_leave
 from relocd.agent.convergence.host import Host
-from relocd.agent.directory.absence_check import fill, is_unlinked
+from relocd.agent.convergence.planning import make_plan
+from relocd.agent.directory.absence_check import absence_doubt, fill, is_unlinked
+from relocd.agent.liveness.lease_guard import HolderGuard
 from relocd.errors import RelocdError, Unavailable
 from relocd.model.dn import DN
-from relocd.model.entries import Problem, ServiceState
+from relocd.model.entries import Problem
 from relocd.model.host import NewFile
 from relocd.model.masking import holds, told
-from relocd.model.parse import parsed
 from relocd.model.settings import Settings
 from relocd.model.snapshot import Snapshot
 from relocd.model.template_set import Role
@@ -55,7 +55,7 @@ async def plan_once(settings: Settings, host: Host, directory: DirectoryPorts, t
     """What a cycle would do now; nothing is changed. Raises `Unavailable` when the directory does not answer."""
     known = await _known(settings, host, directory, timeout_s)
     ledger = host.claims.adopt(host.ledger.all())
-    steps = [await _plan(host, directory, goal, _footprint(ledger, goal)) for goal in _due(known, ledger)]
+    steps = [await _plan(host, directory, goal, _footprint(ledger, goal)) for goal in known.goals.due(ledger)]
     gone, doubts = await _gone(known, directory, ledger)
     for goal_id in gone:
         actions = await plan_leave(host, goal_id, ledger[goal_id])
@@ -68,8 +68,8 @@ async def apply_once(settings: Settings, host: Host, directory: DirectoryPorts, 
     known = await _known(settings, host, directory, timeout_s)
     ledger = host.claims.adopt(host.ledger.all())
     gone, doubts = await _gone(known, directory, ledger)
-    left = await asyncio.gather(*(_leave_goal(host, goal_id, ledger[goal_id]) for goal_id in gone))
-    due = _due(known, ledger)
+    left = await asyncio.gather(*(_leave(host, goal_id, ledger[goal_id]) for goal_id in gone))
+    due = known.goals.due(ledger)
     done = await asyncio.gather(*(_converge(host, directory, goal, _footprint(ledger, goal)) for goal in due))
     return Cycle((*left, *done, *doubts), known.snapshot.problems)
 
@@ -115,25 +115,18 @@ def _footprint(ledger: Mapping[GoalId, Footprint], goal: Goal) -> Footprint:
     return ledger.get(goal.id) or Footprint(goal.name)
 
 
-def _due(known: _Known, ledger: Mapping[GoalId, Footprint]) -> list[Goal]:
-    """The goals to be brought about; what is here and in doubt stays as it is."""
-    wanted = known.goals.wanted.values()
-    return [goal for goal in wanted if goal.id not in ledger or not known.goals.in_doubt(goal.id)]
-
-
 async def _gone(
     known: _Known, directory: DirectoryPorts, ledger: Mapping[GoalId, Footprint]
 ) -> tuple[list[GoalId], list[Step]]:
-    """The goals of the ledger that the directory positively no longer links, and those that only seem so."""
+    """The goals of the ledger that are positively no longer linked, and a step for each that only seems so."""
     gone: list[GoalId] = []
     doubts: list[Step] = []
-    absent = (goal for goal in ledger.keys() - known.goals.wanted.keys() if not known.goals.in_doubt(goal))
-    for goal_id in sorted(absent, key=lambda goal: (service_of(goal) is None, goal)):
+    for goal_id in sorted(known.goals.absent(ledger), key=lambda goal: (service_of(goal) is None, goal)):
         doubt = await _doubt(known, directory, goal_id)
         if doubt is None and (service_of(goal_id) is not None or not doubts):
             gone.append(goal_id)
         else:
-            why = doubt or "a service that may want it is not confirmed to be gone"
+            why = doubt or "a service that may need it is not confirmed to be gone"
             doubts.append(Step(ledger[goal_id].name, "unknown", problems=(f"stays: {why}",)))
     return gone, doubts
 
@@ -143,19 +136,16 @@ async def _doubt(known: _Known, directory: DirectoryPorts, goal_id: GoalId) -> s
     service = service_of(goal_id)
     if service is None or known.snapshot.me is None:
         return None
-    try:
-        unlinked = await is_unlinked(directory.reader, known.snapshot.me.uuid, service)
-    except RelocdError as error:
-        return str(error)
-    return None if unlinked else "a direct read still finds the link"
+    return await absence_doubt(is_unlinked(directory.reader, known.snapshot.me.uuid, service))
 
 
 async def _plan(host: Host, directory: DirectoryPorts, goal: Goal, footprint: Footprint) -> Step:
-    wanted = _wish(goal)
+    wanted = _wanted(goal)
     if _is_undecided(goal, footprint):
         return Step(goal.name, wanted)
     try:
-        await _permitted(directory, goal)
+        if goal.ownership is not None and goal.ownership.holds:
+            await HolderGuard(directory.reader).permit(goal)
         plan = await make_plan(host, goal, footprint)
     except RelocdError as error:
         return Step(goal.name, wanted, problems=(told(error, goal.secrets),))
@@ -165,42 +155,30 @@ async def _plan(host: Host, directory: DirectoryPorts, goal: Goal, footprint: Fo
 
 
 async def _converge(host: Host, directory: DirectoryPorts, goal: Goal, footprint: Footprint) -> Step:
-    wanted = _wish(goal)
+    wanted = _wanted(goal)
     if _is_undecided(goal, footprint):
         return Step(goal.name, wanted)
     try:
-        report = await converge(host, goal, footprint, Terms(permit=lambda: _permitted(directory, goal)))
+        report = await converge(host, goal, footprint, Options(guard=HolderGuard(directory.reader)))
     except RelocdError as error:
         return Step(goal.name, wanted, problems=(told(error, goal.secrets),))
     return Step(goal.name, wanted, report.actions, problems=report.problems)
 
 
-def _wish(goal: Goal) -> str:
+def _wanted(goal: Goal) -> str:
     if goal.ownership is not None and (goal.ownership.state is None or goal.ownership.state.holder is None):
-        return f"{goal.role}: {goal.reason}; nobody holds it yet, which agents agree on"
+        return f"{goal.role}: {goal.reason}; it has no holder yet, which only agents decide"
     return f"{goal.role}: {goal.reason}"
 
 
 def _is_undecided(goal: Goal, footprint: Footprint) -> bool:
-    """Whether something of an exclusive service is here and nobody holds it: only an agent may end that."""
+    """Whether something of an exclusive service without a holder is here: only an agent may stop that."""
     ownership = goal.ownership
     undecided = ownership is not None and (ownership.state is None or ownership.state.holder is None)
     return undecided and footprint.role is not Role.STANDBY and bool(footprint.addresses or footprint.units)
 
 
-async def _permitted(directory: DirectoryPorts, goal: Goal) -> ServePermit:
-    """The permission to serve an exclusive service: a direct read finds this server as its holder, too."""
-    ownership = goal.ownership
-    if ownership is None or not ownership.holds or ownership.entry is None:
-        return ServePermit()
-    entry = await directory.reader.by_dn(ownership.entry.dn)
-    found = None if entry is None else parsed(entry)[0]
-    if not isinstance(found, ServiceState) or found.holder != ownership.entry.holder:
-        raise Unavailable("a direct read does not find this server as its holder any more")
-    return ServePermit()
-
-
-async def _leave_goal(host: Host, goal_id: GoalId, footprint: Footprint) -> Step:
+async def _leave(host: Host, goal_id: GoalId, footprint: Footprint) -> Step:
     try:
         report = await leave(host, goal_id, footprint, _UNLINKED)
     except RelocdError as error:
@@ -209,13 +187,13 @@ async def _leave_goal(host: Host, goal_id: GoalId, footprint: Footprint) -> Step
 
 
 def _difference(old: bytes | None, new: NewFile, goal: Goal) -> str:
-    """A difference; also the old content may hold a secret that the template does not look at any more."""
+    """A difference; also the old content may hold a secret that the template does not use any more."""
     held = old is not None and holds(old.decode(errors="replace"), goal.secrets)
     return difference(old, replace(new, secret=new.secret or held))
 
 
 def difference(old: bytes | None, new: NewFile) -> str:
-    """A unified diff of a file and what shall replace it; content that was made with a secret is not shown."""
+    """A unified diff of a file and what is to replace it; content that was made with a secret is not shown."""
     if new.secret:
         return (
             f"--- {new.target}\n+++ {new.target}\n(the content differs; it was made with a secret and is not shown)\n"

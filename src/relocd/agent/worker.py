@@ -1,6 +1,6 @@
-"""One worker for each goal: one convergence at a time, always on the latest wish, with retries and announcements.
+"""One worker for each goal: one convergence at a time, always for the latest goal, with retries and announcements.
 
-Workers do not wait for each other. A worker without a wish does nothing: what it finds in the ledger stays.
+Workers do not wait for each other. A worker that was not given a goal yet does nothing: what the ledger names stays.
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from relocd.agent.announcer import Announcer
 from relocd.agent.bulkhead import defect
-from relocd.agent.convergence.converge import Report, Terms, converge, is_up, leave, stage
-from relocd.agent.convergence.execution import announce, drop_addresses
+from relocd.agent.convergence.converge import Options, Report, converge, is_up, leave, stage, units_run
+from relocd.agent.convergence.execution import drop_addresses
 from relocd.agent.convergence.host import Host
-from relocd.agent.convergence.pauses import Effort, Pauses, growing_s
 from relocd.agent.handover.controller import HandoverController
-from relocd.agent.handover.efforts import runs
-from relocd.agent.liveness.lease_guard import HandoverDeps, Round, lifetime_s
+from relocd.agent.handover.deps import HandoverDeps, Round
+from relocd.agent.liveness.lease_guard import lifetime_s
+from relocd.agent.pauses import Effort, Pauses, growing_s
 from relocd.election.eligibility import OwnershipView
 from relocd.errors import RelocdError
 from relocd.model.entries import Isolation, ServiceAddress
@@ -38,12 +39,12 @@ _log = logging.getLogger(__name__)
 _BUSY_MIN_S, _BUSY_MAX_S = 0.01, 5.0
 _SECRETS_S = 0.05
 _KEPT_SECRETS = 100
-_BUSY_ATTEMPTS = 16  # at the distance of probes: what stops over there does so within moments, as a rule
+_BUSY_ATTEMPTS = 16  # one probe interval apart: another host usually stops within moments
 
 
 @dataclass(frozen=True, slots=True)
 class Leave:
-    """The wish that nothing of a goal is left here, and why."""
+    """What is wanted in place of a goal: that nothing of it is left here, and why."""
 
     reason: str
 
@@ -56,7 +57,7 @@ class Pace:
     wire: WireSettings
 
     def retry_s(self, report: Report, attempt: int) -> float | None:
-        """The time until the next look after `attempt` failed ones, None when there is nothing to look at."""
+        """The time until the next round after `attempt` failed ones, None when nothing is due."""
         if not report.problems:
             return report.again_s
         if report.busy:
@@ -68,7 +69,7 @@ class Pace:
 
 
 class Worker:
-    """Keeps one goal as wished. `reported` is called after each convergence that changed what there is to say."""
+    """Keeps one goal as wanted. `reported` is called after each round that changed the report."""
 
     def __init__(
         self,
@@ -81,7 +82,6 @@ class Worker:
     ) -> None:
         self.goal = goal
         self.name = footprint.name if footprint else str(goal)
-        self.footprint = footprint
         self.wanted: Goal | Leave | None = None
         self.report = Report(footprint)
         self.since = time.time()
@@ -90,19 +90,35 @@ class Worker:
         self._host = host
         self._pace = pace
         self._deps = deps
+        self.footprint = footprint
         self._pauses = Pauses(pace.agent)
         self._controller = HandoverController(host, deps, self._pauses)
         self._seen: tuple[object, tuple[HeldAddress, ...]] = (None, ())
         self._reported = reported
-        self._wake, self._revoked, self._urgent = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        self._new_wish = self._units_changed = self._leased = False
-        self._freed = False  # while a step was under way something foreign has gone
-        self._announcing: asyncio.Task[None] | None = None
-        self._announced: frozenset[Placed] = frozenset()
-        self._secrets: tuple[str, ...] | None = None  # also of before: what runs may still have those
+        self._wake = asyncio.Event()
+        self._new_goal = False
+        self._units_changed = False
+        self._freed = False  # a foreign address has gone while a round was under way
+        self._revoked = asyncio.Event()
+        self._urgent = asyncio.Event()
+        self._announcer = Announcer(host, pace.wire)
+        self._leased = False
+        self._secrets: tuple[str, ...] | None = None  # also earlier ones: what runs may still have those
+
+    @property
+    def footprint(self) -> Footprint | None:
+        """What the goal has on this server, None for nothing; the other parts of the agent see it, too."""
+        return self._deps.state.footprints.get(self.goal)
+
+    @footprint.setter
+    def footprint(self, footprint: Footprint | None) -> None:
+        if footprint is None:
+            self._deps.state.footprints.pop(self.goal, None)
+        else:
+            self._deps.state.footprints[self.goal] = footprint
 
     def want(self, wanted: Goal | Leave) -> None:
-        """Take a wish; the latest counts."""
+        """Take what is wanted from now on; only the latest counts."""
         if wanted != self.wanted:
             if _ownership(wanted) != _ownership(self.wanted) or _secrets(wanted) != _secrets(self.wanted):
                 self._urgent.set()
@@ -111,7 +127,7 @@ class Worker:
                 self._secrets = tuple(dict.fromkeys((*wanted.secrets, *(self._secrets or ()))))[:_KEPT_SECRETS]
                 wanted = replace(wanted, earlier_secrets=self._secrets)
             self.wanted = wanted
-            self._new_wish = True
+            self._new_goal = True
             self._wake.set()
             if not _serves(wanted):
                 self._revoked.set()
@@ -123,7 +139,7 @@ class Worker:
 
     @property
     def withdrawn(self) -> str:
-        """Why the service has let its addresses go, while this server still counts as the holder; else empty."""
+        """Why the service's addresses were dropped, while this server is still called the holder; else empty."""
         return self._controller.withdrawn
 
     @property
@@ -133,12 +149,12 @@ class Worker:
 
     @property
     def raised(self) -> tuple[Placed, ...]:
-        """Those of them that are ours."""
+        """The service's addresses on this server that are ours."""
         return tuple(Placed(each.interface, each.address) for each in self._held() if each.ours)
 
     @property
     def contested(self) -> OwnershipView | None:
-        """Who may run the service, while addresses of it are here that one server only may have."""
+        """The ownership of the service, while it is exclusive and addresses of it are on this server."""
         return _ownership(self.wanted) if self.raised else None
 
     def _held(self) -> tuple[HeldAddress, ...]:
@@ -147,7 +163,7 @@ class Worker:
 
     @property
     def intended(self) -> tuple[ServiceAddress, ...]:
-        """The addresses that shall be on this server now."""
+        """The addresses that should be on this server now."""
         wanted = self.wanted
         if not isinstance(wanted, Goal) or wanted.role is not Role.ACTIVE:
             return ()
@@ -158,7 +174,7 @@ class Worker:
         return self.footprint is not None and await is_up(self._host, self.footprint)
 
     def nudge(self, *, at_all: bool = False) -> None:
-        """Something on this server changed: look again, `at_all` also at what has failed for good."""
+        """Start a round, because something on this server changed; `at_all`: try again also what failed for good."""
         self._controller.recheck(at_all=at_all)
         if at_all:
             self._pauses.end()
@@ -166,7 +182,7 @@ class Worker:
             self._wake.set()
 
     def nudge_if_units_matter(self) -> None:
-        """A unit changed its state: look again, but not where that follows from an attempt that failed just now."""
+        """Start a round after a unit changed its state, unless that follows from an attempt that failed just now."""
         just_now = self.acting or time.monotonic() - self._acted_at < self._pace.agent.retry_min_s
         if self.report.problems and just_now:
             return
@@ -176,29 +192,30 @@ class Worker:
             self.nudge()
 
     def nudge_if_drifted(self) -> None:
-        """Look again when an address is missing here, or where the network is another than at the last look.
+        """Start a round when an address is missing here, or where the network has changed since the last round.
 
-        What failed is tried again at once then, also for good once what was in the way is gone; own acts are no news.
+        What failed is tried again at once then; also what failed for good, once what was in the way is gone. What this
+        service does to its own addresses is no change.
         """
-        wanted = self.footprint.addresses if self.footprint else frozenset()
+        placed = self.footprint.addresses if self.footprint else frozenset()
         before, self._seen = self._seen, self._network()
         freed = any(not each.ours for each in set(before[1]) - set(self._seen[1]))
         self._freed |= freed and self.acting
         changed = not self.acting and before != self._seen
         if changed and self.report.problems:
             self._pauses.end()
-        if changed or not wanted <= frozenset(self.raised):
+        if changed or not placed <= frozenset(self.raised):
             self.nudge(at_all=changed and freed)
 
     def _network(self) -> tuple[object, tuple[HeldAddress, ...]]:
         """What matters of this host's network: its interfaces, and every copy of this service's addresses."""
         placed = self.footprint.addresses if self.footprint else ()
-        wished = self.wanted.addresses if isinstance(self.wanted, Goal) else ()
-        found = copies((*wished, *(each.address for each in placed)), self._host.addresses.held())
+        addresses = self.wanted.addresses if isinstance(self.wanted, Goal) else ()
+        found = copies((*addresses, *(each.address for each in placed)), self._host.addresses.held())
         return self._host.addresses.interfaces(), found
 
     async def could_serve(self) -> bool:
-        """Whether nothing here stands against entering the active role."""
+        """Whether nothing on this server prevents the active role."""
         if not isinstance(self.wanted, Goal):
             return False
         active = in_role(self.wanted, Role.ACTIVE)
@@ -211,7 +228,7 @@ class Worker:
     async def withdraw(self, reason: str) -> None:
         """Another host has the addresses by right: drop them whatever is under way here, and stop the rest next."""
         self._controller.withdraw(reason)
-        self._announce(frozenset())
+        self._announcer.stop()
         self._revoked.set()
         await drop_addresses(self._host, self.name, self.raised, reason)
         self._urgent.set()
@@ -221,14 +238,11 @@ class Worker:
         """Announce again what is here on these interfaces: neighbours and switches may know another way to it."""
         addresses = self._to_announce()
         if any(placed.interface in interfaces for placed in addresses):
-            self._announce(frozenset())
-            self._announce(addresses)
-            await self._announce_once(addresses)
+            await self._announcer.restart(self.name, addresses)
 
     async def renew(self, left_s: float) -> None:
-        """The lease has been renewed: what the kernel would drop at its end stays as much longer."""
-        wanted, footprint = self.wanted, self.footprint
-        ownership = wanted.ownership if isinstance(wanted, Goal) else None
+        """Extend the kernel's lifetime of the addresses: the lease has been renewed and lasts `left_s`."""
+        ownership, footprint = _ownership(self.wanted), self.footprint
         if ownership is None or footprint is None or footprint.role is not Role.ACTIVE:
             return
         releases = ownership.isolation is Isolation.RELEASE
@@ -245,7 +259,7 @@ class Worker:
         try:
             await self._host.addresses.extend(placed.interface, placed.address, seconds)
         except RelocdError as error:
-            # One that has just been handed over is gone, and that is no complaint; one that is missed is raised.
+            # An address that was handed over just now is gone, which is no problem; a missing one is raised again.
             level = logging.WARNING if placed in self.raised else logging.DEBUG
             _log.log(level, "cannot renew", extra={"fields": {"service": self.name, "problem": str(error)}})
 
@@ -255,20 +269,20 @@ class Worker:
         try:
             while True:
                 await self._woken(retry_s)
-                fresh, self._new_wish = self._new_wish, False
+                fresh, self._new_goal = self._new_goal, False
                 self._urgent.clear()
-                report = await self._step()
+                report = await self._round()
                 attempt = attempt + 1 if report.problems and not fresh else int(bool(report.problems))
                 retry_s, since = self._pace.retry_s(report, attempt), time.monotonic()
                 if isinstance(self.wanted, Leave) and report.footprint is None:
                     return
                 if fresh and not report.busy and report.again_s != 0:  # 0: it is in the middle of a handover
-                    await self._settled()
+                    await self._settle()
                     retry_s = retry_s and max(0.0, retry_s - (time.monotonic() - since))
         finally:
-            self._announce(frozenset())
+            self._announcer.stop()
 
-    async def _settled(self) -> None:
+    async def _settle(self) -> None:
         """Let a burst of changes pass, unless one is about who runs the service or brings a new link's secrets."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self._pace.agent.settle_ms / 1000):
@@ -280,15 +294,15 @@ class Worker:
                 await self._wake.wait()
         self._wake.clear()
 
-    async def _step(self) -> Report:
-        wanted = self.wanted
-        before = self.report
+    async def _round(self) -> Report:
+        """Act once for what is wanted now, whatever error that meets, and keep the report."""
+        wanted, before = self.wanted, self.report
         self.acting = True
         try:
-            if self._units_changed and await runs(self._host, self.footprint):
+            if self._units_changed and await units_run(self._host, self.footprint):
                 self._pauses.end_failed(Effort.ACTIVATE)  # somebody else has started what did not start
             self._units_changed = False
-            report = await self._converge(wanted)
+            report = await self._act(wanted)
         except RelocdError as error:
             report = Report(self.footprint, (told(error, self._secrets),))
         except Exception as error:  # noqa: BLE001 - a defect met by one service must not end the others
@@ -302,33 +316,33 @@ class Worker:
         if self._freed:
             self._freed = False
             self.nudge(at_all=True)
-        self._announce(self._to_announce() or self._announced & frozenset(self.raised))
+        self._announcer.keep(self.name, self._to_announce() or self._announcer.addresses & frozenset(self.raised))
         if report != before:
             self.since = time.time()
             self._log_problems(before, report)
-        if report != before or report.broken:  # what was said meanwhile is that a step is under way
+        if report != before or report.broken:  # the status said meanwhile that a step is under way
             self._reported()
         return report
 
-    async def _converge(self, wanted: Goal | Leave | None) -> Report:
-        if self._deps.mode() is Mode.PAUSED:
+    async def _act(self, wanted: Goal | Leave | None) -> Report:
+        if self._deps.state.mode is Mode.PAUSED:
             return Report(self.footprint, reason="paused: nothing is done here until `relocd resume`")
         if isinstance(wanted, Goal):
             if wanted.role is not Role.ACTIVE:
-                self._announce(frozenset())
+                self._announcer.stop()
             self._revoked.clear()
             footprint = self.footprint or Footprint(wanted.name)
             if wanted.ownership is not None:
                 return await self._controller.act(Round(wanted, wanted.ownership, footprint, self._revoked))
-            return await self._paced(wanted, lambda: converge(self._host, wanted, footprint, Terms(self._revoked)))
+            return await self._paced(wanted, lambda: converge(self._host, wanted, footprint, Options(self._revoked)))
         here = self.footprint
         if isinstance(wanted, Leave) and here is not None:
-            self._announce(frozenset())
+            self._announcer.stop()
             return await self._paced(wanted, lambda: leave(self._host, self.goal, here, wanted.reason, self._secrets))
         return Report(self.footprint)
 
     async def _paced(self, wanted: Goal | Leave, work: Callable[[], Awaitable[Report]]) -> Report:
-        """Do what a wish takes, unless the same failed just now."""
+        """Do the work, unless the same failed just now."""
         failure, begun = self._pauses.waiting(Effort.KEEP, wanted), time.monotonic()
         if failure is not None:
             return Report(self.footprint, failure.problems, broken=failure.broken, again_s=failure.left_s)
@@ -338,9 +352,8 @@ class Worker:
         return report
 
     def _with_patience(self, wanted: Goal | Leave | None, report: Report) -> Report:
-        """What is wrong with a service that was linked just now may be that its secrets had yet to be read."""
-        service = service_of(self.goal)
-        unread = service is not None and self._deps.may_lack_secrets(service)
+        """The report, without problems that may only mean that the secrets of a new link have not been read yet."""
+        unread = service_of(self.goal) in self._deps.state.unread_secrets
         if report.problems and (unread or _secrets(wanted) != _secrets(self.wanted)):
             return replace(report, problems=(), reason="its secrets are being read", again_s=_SECRETS_S)
         return report
@@ -357,32 +370,6 @@ class Worker:
             return frozenset()
         return self.footprint.addresses
 
-    def _announce(self, addresses: frozenset[Placed]) -> None:
-        """Repeat the announcement of these addresses from now on; the convergence itself sent the first."""
-        if addresses == self._announced:
-            return
-        if self._announcing is not None:
-            self._announcing.cancel()
-        self._announced = addresses
-        self._announcing = asyncio.create_task(self._repeat(addresses)) if addresses else None
-
-    async def _repeat(self, addresses: frozenset[Placed]) -> None:
-        """A burst with growing distance against lost frames, then a refresh at a low rate."""
-        delay_s = 0.05
-        for _ in range(self._pace.wire.announce_burst - 1):
-            await asyncio.sleep(delay_s)
-            await self._announce_once(addresses)
-            delay_s = min(delay_s * 2, 1.0)
-        while self._pace.wire.announce_refresh_s > 0:
-            await asyncio.sleep(self._pace.wire.announce_refresh_s)
-            await self._announce_once(addresses)
-
-    async def _announce_once(self, addresses: frozenset[Placed]) -> None:
-        try:
-            await announce(self._host, addresses)
-        except RelocdError as error:
-            _log.warning("cannot announce", extra={"fields": {"service": self.name, "problem": str(error)}})
-
 
 def _ownership(wanted: Goal | Leave | None) -> OwnershipView | None:
     return wanted.ownership if isinstance(wanted, Goal) else None
@@ -393,7 +380,7 @@ def _secrets(wanted: Goal | Leave | None) -> object:
 
 
 def _serves(wanted: Goal | Leave) -> bool:
-    """Whether what is being started for a wish is to go on."""
+    """Whether units that are being started may go on starting."""
     if not isinstance(wanted, Goal) or wanted.role is not Role.ACTIVE:
         return False
     ownership = wanted.ownership

@@ -1,4 +1,4 @@
-"""The workers of a server: one for each goal that is wished for or has left something here."""
+"""The workers of a server: one for each goal that is wanted or has left something here."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable
 
 from relocd.agent.bulkhead import Bulkhead
 from relocd.agent.convergence.host import Host
-from relocd.agent.liveness.lease_guard import HandoverDeps
+from relocd.agent.directory.absence_check import absence_doubt
+from relocd.agent.handover.deps import HandoverDeps
 from relocd.agent.worker import Leave, Pace, Worker
 from relocd.errors import RelocdError
 from relocd.model.entries import EntryUUID, Problem
 from relocd.model.mode import Mode
 from relocd.model.settings import Settings
 from relocd.reconcile.desired import Footprint
-from relocd.reconcile.goals import Goal, GoalId, Goals, goal_id, service_of
+from relocd.reconcile.goals import Goal, GoalId, Goals, service_of
 
 __all__ = ["WorkerPool"]
 
@@ -23,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 
 class WorkerPool:
-    """Workers by goal. Those for what an earlier run left here exist from the start, without a wish."""
+    """Workers by goal. Those for what an earlier run left here exist from the start, before they have a goal."""
 
     def __init__(self, host: Host, settings: Settings, deps: HandoverDeps, changed: Callable[[], None]) -> None:
         self._host = host
@@ -43,7 +44,7 @@ class WorkerPool:
 
     @property
     def workers(self) -> tuple[Worker, ...]:
-        """Every worker that has something to say."""
+        """Every worker, for the status."""
         return tuple(self._workers.values())
 
     @property
@@ -52,8 +53,8 @@ class WorkerPool:
         named = ((self._workers[goal].name, why) for goal, why in self._unconfirmed.items() if goal in self._workers)
         staying = (Problem(name, f"seems not to be linked any more, but stays: {why}") for name, why in named)
         here = ((worker.name, (worker.failed_back, worker.withdrawn)) for worker in self.workers)
-        told = (Problem(name, why) for name, reasons in here for why in reasons if why)
-        return *staying, *told, *self._failed_back.values(), *self._net.problems
+        noted = (Problem(name, why) for name, reasons in here for why in reasons if why)
+        return *staying, *noted, *self._failed_back.values(), *self._net.problems
 
     @property
     def doubting(self) -> bool:
@@ -69,12 +70,11 @@ class WorkerPool:
             self._spawn(goal, footprint)
 
     def want(self, goals: Goals, exists: Callable[[EntryUUID], bool]) -> frozenset[GoalId]:
-        """Pass on the wishes; what is left are the goals that have something here and no link.
+        """Give the workers their goals; returns the goals that have something here and no link.
 
         `exists` says whether the directory has an entry of that identity.
         """
-        absent = self._workers.keys() - goals.wanted.keys()
-        self._absent = frozenset(here for here in absent if not goals.in_doubt(here))
+        self._absent = goals.absent(self._workers)
         for name, error in goals.defects.items():
             self._net.take(name, error)
         for goal in goals.wanted.values():
@@ -89,7 +89,7 @@ class WorkerPool:
         }
         for here in self._confirming.keys() - self._absent:
             self._confirming.pop(here).cancel()  # so that the next absence is asked about at once
-        if not self._adopted and goals.complete and self._deps.mode() is not Mode.PAUSED:
+        if not self._adopted and goals.complete and self._deps.state.mode is not Mode.PAUSED:
             self._adopted = True
             self._start(self._drop_orphans(goals))
         return self._absent
@@ -101,47 +101,42 @@ class WorkerPool:
                 self._confirming[goal] = self._start(self._confirm(goal, is_gone))
 
     def nudge_all(self) -> None:
-        """Something changed that may concern any service."""
+        """Start a round of every worker: something changed that may matter to any service."""
         for worker in self._workers.values():
             worker.nudge(at_all=True)
 
     def wanted(self, goal: GoalId) -> Goal | Leave | None:
-        """The latest wish for a goal, None where there is none."""
+        """What is wanted of a goal, None where that is not known."""
         worker = self._workers.get(goal)
         return None if worker is None else worker.wanted
 
     async def could_serve(self, goal: GoalId) -> bool:
-        """Whether nothing on this server stands against running a service."""
+        """Whether nothing on this server prevents running a service."""
         worker = self._workers.get(goal)
         return worker is not None and await worker.could_serve()
 
-    async def is_up(self, service: EntryUUID) -> bool:
-        """Whether something of a service may be up here."""
-        worker = self._workers.get(goal_id(service))
-        return worker is not None and await worker.is_up()
-
     async def renew(self, left_s: float) -> None:
-        """The lease has been renewed and lasts that long."""
+        """Extend what the kernel would drop: the lease has been renewed and lasts that long."""
         await asyncio.gather(*(worker.renew(left_s) for worker in self.workers))
 
     def nudge_exclusive(self) -> None:
-        """The others hear of this server again."""
+        """Start a round of every exclusive service: what others know of this server has changed."""
         for worker in self._workers.values():
             if isinstance(worker.wanted, Goal) and worker.wanted.ownership is not None:
                 worker.nudge()
 
     def nudge_units(self) -> None:
-        """A unit changed its state."""
+        """Start a round where it matters that a unit changed its state."""
         for worker in self._workers.values():
             worker.nudge_if_units_matter()
 
     def nudge_drifted(self) -> None:
-        """Addresses or interfaces changed."""
+        """Start a round where it matters that addresses or interfaces changed."""
         for worker in self._workers.values():
             worker.nudge_if_drifted()
 
     def _nudge(self, goal: GoalId) -> None:
-        """Something that a goal was refused is nobody's any more."""
+        """Start a round of a goal: no other goal has what it was refused any more."""
         if goal in self._workers:
             self._workers[goal].nudge(at_all=True)
 
@@ -152,9 +147,9 @@ class WorkerPool:
         return self._spawn(goal.id, None) if former is None else self._replace(former, goal.id)
 
     def _former(self, goal: Goal, exists: Callable[[EntryUUID], bool]) -> Worker | None:
-        """The idle worker of an entry of the same name that exists no more: it was deleted and added anew.
+        """The idle worker of an entry of the same name that does not exist any more: it was deleted and added again.
 
-        Its footprint goes over, so that a directory that was loaded again with new identities interrupts nothing.
+        Its footprint is passed on, so that a directory that was loaded again with new identities interrupts nothing.
         """
         if service_of(goal.id) is None:
             return None
@@ -165,15 +160,15 @@ class WorkerPool:
         return None
 
     def _replace(self, former: Worker, goal: GoalId) -> Worker:
-        """End a worker and go on under another goal with what it has left here."""
+        """End a worker, and go on under another goal with what it has here."""
         self._absent -= {former.goal}
         self._unconfirmed.pop(former.goal, None)
         del self._workers[former.goal]
         self._tasks.pop(former.goal).cancel()
         self._host.claims.pass_on(former.goal, goal)
         fields = {"service": former.name, "was": former.goal, "now": goal}
-        _log.info("entry was added anew; what it had here goes over", extra={"fields": fields})
-        return self._spawn(goal, former.footprint, former.goal)
+        _log.info("entry was added again; it keeps what it has here", extra={"fields": fields})
+        return self._spawn(goal, self._deps.state.footprints.pop(former.goal, None), former.goal)
 
     def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         if self._group is None:
@@ -201,7 +196,7 @@ class WorkerPool:
         if worker.failed_back:
             self._failed_back[worker.goal] = Problem(worker.name, worker.failed_back)
         for other in self._workers.values():
-            if other.name == worker.name:  # added anew while this one left: what it removed was the other's too
+            if other.name == worker.name:  # added again while this one left: what it removed was the other's too
                 other.nudge()
         self._changed()
 
@@ -218,7 +213,7 @@ class WorkerPool:
         delay_s = self._settings.directory.retry_min_s
         try:
             while goal in self._absent and goal in self._workers:
-                why = await _why_not(goal, is_gone)
+                why = await absence_doubt(is_gone(goal))
                 if why is None:
                     self._leave(goal)
                     return
@@ -231,7 +226,7 @@ class WorkerPool:
                 del self._confirming[goal]
 
     def _leave(self, goal: GoalId) -> None:
-        """The link is gone, unless it came back while the directory was asked."""
+        """Leave a goal whose link is gone, unless it came back while the directory was asked."""
         self._unconfirmed.pop(goal, None)
         if goal in self._absent and goal in self._workers:
             self._workers[goal].want(Leave("no longer linked"))
@@ -245,16 +240,8 @@ class WorkerPool:
         for held in self._host.addresses.held():
             if held.ours and held.address not in known:
                 fields = {"address": str(held.address), "interface": held.interface}
-                _log.warning("dropping an address that nothing here knows", extra={"fields": fields})
+                _log.warning("dropping an address that belongs to no service", extra={"fields": fields})
                 try:
                     await self._host.addresses.drop(held.interface, held.address)
                 except RelocdError as error:
                     _log.warning("cannot drop it", extra={"fields": fields | {"problem": str(error)}})
-
-
-async def _why_not(goal: GoalId, is_gone: Callable[[GoalId], Awaitable[bool]]) -> str | None:
-    """Why a goal may not be left, None when it may."""
-    try:
-        return None if await is_gone(goal) else "a direct read still finds the link"
-    except RelocdError as error:
-        return str(error)

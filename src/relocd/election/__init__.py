@@ -1,4 +1,6 @@
-"""Who holds an exclusive service: the rules R1 to R9, what they go by, their steps and their writes. Pure.
+"""Who holds an exclusive service: the rules R1 to R9 and what goes in and out of them. Pure.
 
-Imports the model only. The agent's side of it is `relocd.agent.handover`; rules are described in docs/rules.md.
+Imports `relocd.model` only. Read `rules.py` first. `observation.py` and `eligibility.py` are what a rule sees,
+`steps.py` what it decides, `writes.py` how that is written. The agent's side is `relocd.agent.handover`; the rules are
+explained in docs/rules.md.
 """

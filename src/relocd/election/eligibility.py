@@ -1,4 +1,8 @@
-"""What the directory says about who runs an exclusive service, as the rules of handover and their writes need it."""
+"""What the directory says about who may run a service: a server's role by its links, and the view of an exclusive one.
+
+For a shared service the role is all there is. For an exclusive one it is what the administrator wants; which server
+serves is decided by `relocd.election.rules`, from the `OwnershipView`.
+"""
 
 from __future__ import annotations
 
@@ -6,25 +10,70 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from relocd.election.observation import Eligible, State
+from relocd.election.observation import Eligible, State, YieldReason
 from relocd.model.dn import DN
 from relocd.model.entries import Cluster, EntryUUID, Failover, Isolation, Server, Service, ServiceState
 from relocd.model.snapshot import Snapshot
+from relocd.model.template_set import Role
 
-__all__ = ["OwnershipView", "ownership", "displacing"]
+__all__ = ["Decision", "OwnershipView", "decision", "displacing", "ownership"]
 
-_NOBODY: Final = "no entry: "
-"""Begins the identity of a server that a state names and that has no entry; it is never equal to a real one's."""
+_NO_ENTRY: Final = "no entry: "
+"""Begins the identity of a server that a state names and that has no entry; it is never equal to a real identity."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a server is to a service by its links, and why.
+
+    `cluster` is the cluster through which it is linked, None for a direct link. With `files_only` addresses and units
+    belong to an outside cluster manager.
+    """
+
+    role: Role
+    reason: str
+    cluster: EntryUUID | None = None
+    files_only: bool = False
+
+
+def decision(snapshot: Snapshot, me: Server, service: Service) -> Decision | None:
+    """The role of `me` for a service, or None when nothing links the two. A direct link outranks a cluster's."""
+    if service.uuid in snapshot.targets(me.service_links):
+        return Decision(Role.ACTIVE, "linked directly")
+    through = [
+        _through_cluster(snapshot, me, service, cluster)
+        for cluster in snapshot.clusters_of(me)
+        if service.uuid in snapshot.targets(cluster.service_links)
+    ]
+    active = [found for found in through if found.role is Role.ACTIVE]
+    return next(iter(active or through), None)
+
+
+def _through_cluster(snapshot: Snapshot, me: Server, service: Service, cluster: Cluster) -> Decision:
+    external = cluster.failover is Failover.EXTERNAL
+    role, reason = _cluster_role(snapshot, me, service, cluster)
+    return Decision(role, reason, cluster.uuid, files_only=external)
+
+
+def _cluster_role(snapshot: Snapshot, me: Server, service: Service, cluster: Cluster) -> tuple[Role, str]:
+    if not service.exclusive:
+        return Role.ACTIVE, f"shared, and member of cluster {cluster.name}"
+    if cluster.active is None:
+        return Role.STANDBY, f"member of cluster {cluster.name}, which has no active server"
+    if me.uuid in snapshot.targets((cluster.active,)):
+        return Role.ACTIVE, f"active server of cluster {cluster.name}"
+    return Role.STANDBY, f"member of cluster {cluster.name}, where {cluster.active.name} is active"
 
 
 @dataclass(frozen=True, slots=True)
 class OwnershipView:
-    """One service seen by the server `me`.
+    """One exclusive service as the server `me` sees it in the directory.
 
-    `state` is None while it is unknown, `entry` None where there is none yet. `names` are the servers that matter, by
-    the names they have now, `links` the values by which servers are linked directly. `nameless` are servers that the
-    state names and that have no entry. `displaced_by` is a service that runs here and at whose side this one rests.
-    `displaces` are the services that have to give way here before this one is activated.
+    - `state` is None while it is unknown; `entry` is None where there is no state entry yet.
+    - `names` are the present names of the servers that matter; `links` are the values by which servers link directly.
+    - `nameless` are servers that the state names and that have no entry.
+    - `displaced_by` is the name of a service that is here and displaces this one.
+    - `displaces` are the services that have to stop here before this one is activated.
     """
 
     me: EntryUUID
@@ -47,26 +96,34 @@ class OwnershipView:
 
     @property
     def is_misnamed(self) -> bool:
-        """Whether `me` is the holder by a name that it does not have any more."""
+        """Whether the state calls the holder, which is `me`, by a name that it does not have any more."""
         return self.holds and self.entry is not None and self.entry.holder != self.names[self.me]
+
+    def yield_reason(self, *, drained: bool) -> YieldReason | None:
+        """Why `me` has to release the service although it is chosen; `drained` is what its own agent was told."""
+        if self.me in self.fenced:
+            return YieldReason.FENCED
+        if self.displaced_by is not None:
+            return YieldReason.DISPLACED
+        return YieldReason.DRAINED if drained else None
 
 
 def ownership(snapshot: Snapshot, me: Server, service: Service, displaced: Mapping[EntryUUID, str]) -> OwnershipView:
-    """Who runs an exclusive service; `displaced` are the services that rest here, see `displacing`."""
+    """The view of an exclusive service; `displaced` are the services that are displaced here, see `displacing`."""
     entry = snapshot.states.get(service.uuid)
     unknown = service.uuid in snapshot.states and entry is None
     identities = _identities(snapshot, entry)
     links = _links(snapshot, service)
-    chosen = _choice(snapshot, service, links)
-    concerned = {me.uuid, *chosen.all, *chosen.standby, *identities.values()}
-    servers = {uuid: snapshot.servers[uuid] for uuid in concerned if uuid in snapshot.servers}
-    nameless = {uuid: dn for dn, uuid in identities.items() if uuid.startswith(_NOBODY)}
+    eligible = _eligible(snapshot, service, links)
+    relevant = {me.uuid, *eligible.all, *eligible.standby, *identities.values()}
+    servers = {uuid: snapshot.servers[uuid] for uuid in relevant if uuid in snapshot.servers}
+    nameless = {uuid: dn for dn, uuid in identities.items() if uuid.startswith(_NO_ENTRY)}
     return OwnershipView(
         me=me.uuid,
         service=service.dn,
         state=None if unknown else _state(entry, identities),
         entry=entry,
-        eligible=chosen,
+        eligible=eligible,
         isolation=service.isolation,
         names={uuid: server.dn for uuid, server in servers.items()} | nameless,
         links=links,
@@ -78,17 +135,17 @@ def ownership(snapshot: Snapshot, me: Server, service: Service, displaced: Mappi
 
 
 def displacing(snapshot: Snapshot, me: Server) -> Mapping[EntryUUID, str]:
-    """The services that rest on this server, each with the name of one that runs here and displaces it.
+    """The services that are displaced on this server, each with the name of one that runs here and displaces it.
 
     Of two that displace each other the first by name stays.
     """
     running = sorted(_running(snapshot, me), key=lambda service: service.dn.key)
-    resting: dict[EntryUUID, str] = {}
+    displaced: dict[EntryUUID, str] = {}
     for service in running:
-        if service.uuid not in resting:
+        if service.uuid not in displaced:
             others = snapshot.targets(service.displaces) - {service.uuid}
-            resting |= {uuid: service.name for uuid in others if uuid not in resting}
-    return resting
+            displaced |= {uuid: service.name for uuid in others if uuid not in displaced}
+    return displaced
 
 
 def _running(snapshot: Snapshot, me: Server) -> Iterator[Service]:
@@ -104,11 +161,11 @@ def _running(snapshot: Snapshot, me: Server) -> Iterator[Service]:
 
 
 def _identities(snapshot: Snapshot, entry: ServiceState | None) -> dict[DN, EntryUUID]:
-    """The servers that a state names, those without an entry by identities of their own."""
+    """The servers that a state names; those without an entry by identities of their own."""
     if entry is None:
         return {}
     named = [dn for dn in (entry.holder, entry.candidate, entry.previous) if dn is not None]
-    return {dn: snapshot.names.get(dn) or EntryUUID(_NOBODY + dn.key) for dn in named}
+    return {dn: snapshot.names.get(dn) or EntryUUID(_NO_ENTRY + dn.key) for dn in named}
 
 
 def _state(entry: ServiceState | None, identities: Mapping[DN, EntryUUID]) -> State:
@@ -131,7 +188,7 @@ def _links(snapshot: Snapshot, service: Service) -> dict[EntryUUID, DN]:
     }
 
 
-def _choice(snapshot: Snapshot, service: Service, links: Mapping[EntryUUID, DN]) -> Eligible:
+def _eligible(snapshot: Snapshot, service: Service, links: Mapping[EntryUUID, DN]) -> Eligible:
     clusters = [
         cluster
         for cluster in snapshot.clusters.values()

@@ -1,4 +1,4 @@
-"""What the rules of `relocd.election.rules` go by: what a server sees of a service, and what is so on itself."""
+"""What the rules of `relocd.election.rules` are based on: what a server sees of a service, and its own local state."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ __all__ = ["Eligible", "YieldReason", "LocalState", "Life", "Observation", "Stat
 
 
 class Life(StrEnum):
-    """What is known of another server: heard of within the lease, not heard of, or proved dead by two witnesses."""
+    """What is known of another server: it was heard of within its lease, or was not, or is dead for certain."""
 
     ALIVE = "alive"
-    SILENT = "silent"
+    SUSPECT = "suspect"
     DEAD = "dead"
 
 
 class YieldReason(StrEnum):
-    """Why a server lets a service go although it is linked to it."""
+    """Why a server that is chosen for a service releases it all the same."""
 
     DRAINED = "drained"
     DISPLACED = "displaced"
@@ -29,7 +29,7 @@ class YieldReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The state entry of a service."""
+    """The state entry of a service; all None and 0 where there is none yet."""
 
     holder: EntryUUID | None = None
     candidate: EntryUUID | None = None
@@ -38,7 +38,7 @@ class State:
 
     @property
     def asking(self) -> EntryUUID | None:
-        """The candidate, unless that is the holder: then nobody asks for the service.
+        """The candidate, unless that is the holder: then no server asks for the service.
 
         Two providers that took writes at the same moment may leave both names (see `relocd.election.rules`).
         """
@@ -47,9 +47,10 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Eligible:
-    """The servers that shall run a service: linked directly, or the active one of a cluster that links it.
+    """The servers that may run a service.
 
-    `standby` are the other members of such clusters: they may have it back, and ask for nothing.
+    `direct` link to it, `by_cluster` are the active servers of clusters that do: these are *chosen*. `standby` are the
+    other members of such clusters: a service may be failed back to them, and they ask for nothing.
     """
 
     direct: frozenset[EntryUUID] = frozenset()
@@ -64,7 +65,7 @@ class Eligible:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What this server sees of a service: `state` is None while it is unknown; a server not in `lives` is silent."""
+    """What a server sees of a service: `state` is None while it is unknown; a server not in `lives` is suspect."""
 
     me: EntryUUID
     state: State | None
@@ -73,22 +74,27 @@ class Observation:
 
     def life(self, server: EntryUUID) -> Life:
         """What is known of a server; of this one itself, that it is alive."""
-        return Life.ALIVE if server == self.me else self.lives.get(server, Life.SILENT)
+        return Life.ALIVE if server == self.me else self.lives.get(server, Life.SUSPECT)
 
 
 @dataclass(frozen=True, slots=True)
 class LocalState:
-    """What is so on this server.
+    """What is true on the server that decides.
 
-    `active`: the service was brought up whole and runs. `up`: something of it may be up here. `ready`: everything that
-    the service needs is here and passes its checks. `failed`: an activation in this generation has failed.
-    `failed_here`: one has failed, and nothing has changed since. `unlinked`: in this generation the previous holder's
-    link was deleted, so that one which stands there is another. `settled`: the candidacy stands for as long as two
-    providers may disagree. `waited`: what the state says has stood for a lease, so that another provider may say
-    something else. `steady`: my own heartbeat has stood in the directory, since it was last missing for a lease, for
-    longer than another server takes from finding me dead to acting on it, or since before I became holder. Without that
-    a server that hung could read that it is the holder, and activate just when another one swaps itself in. `expired`:
-    my heartbeat has been missing for a lease, and the service is one that is released then.
+    - `active`: the service was brought up completely and runs.
+    - `up`: something of it may be up here.
+    - `ready`: everything that the service needs is here and passes its checks.
+    - `steady`: no other server can be about to act on this one's death. Its heartbeat has been in the directory, since
+      it was last missing for a lease, for longer than another server takes from finding it dead to acting on that; or
+      since before it became the holder. Without this, a server that hung could read that it is the holder, and activate
+      at the moment at which another one swaps itself in.
+    - `failed`: an activation in this generation has failed.
+    - `failed_here`: an activation has failed, and nothing has changed since.
+    - `unlinked`: the previous holder's link was deleted in this generation; a link that is there is a new order.
+    - `settled`: the candidacy has stood for as long as two providers may disagree.
+    - `waited`: the state has been unchanged for a lease, so another provider may have missed a write.
+    - `expired`: its heartbeat has been missing for a lease, and the service has isolation `release`.
+    - `yield_reason`: why the server has to release the service although it is chosen.
     """
 
     active: bool

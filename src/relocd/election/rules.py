@@ -1,42 +1,53 @@
-"""Who holds an exclusive service, and what this server does about it now: the rules R1 to R9, pure.
+"""The rules R1 to R9: who holds an exclusive service, and what this server does about it now. Pure. Start reading here.
 
-The agents agree through the service's state entry, and each decides alone, from what it sees of it. One call gives one
-step; after the step the agent looks again. Every write is a compare-and-swap that fails when somebody was faster, so a
-step that follows from an old view does no harm, and a crash between any two steps leaves a state that the rules go on
-from. Before an address is raised the state is read directly (R4): a view may be old, and two would serve at once.
+An exclusive service runs on one server at a time, its *holder*. The agents agree on it through one entry, the state of
+the service: holder, candidate, previous holder, and a generation that grows by one at each change of holder.
 
-| rule | I am | the state says | I do |
+An agent observes, calls `next_step`, carries out that one step, and observes again. No agent waits for an answer from
+another one. Three things make that safe:
+
+- Every write is a compare-and-swap (`relocd.election.writes`): a step from an outdated observation is lost, and
+  harmless.
+- Before an address is raised the state is read directly (R4): an observation may be old, and two servers would serve.
+- After every step the state is one that the rules continue from, so an agent may crash between any two steps.
+
+| rule | I am | the state names | I do |
 |---|---|---|---|
-| R1 | chosen and ready | no holder | become candidate, settle, swap myself in |
-| R2 | chosen, not holder | another holder, no live candidate | once ready become candidate; else withdraw |
-| R3 | holder | a live candidate that is chosen, no previous waiting | let go in order, then swap it in |
-| R4 | holder, not active | me | confirm by a direct read, activate; then clean up behind the previous |
-| R5 | holder, activation failed | a live previous, still there | give back; else to a candidate; else keep trying |
-| R6 | holder, not chosen | previous or candidate / another chosen / nobody | give back, hand over / serve on / let go |
-| R7 | not holder | another | stop at once what still runs here |
-| R8 | chosen and ready | a holder that is dead | become candidate, settle, delete its link, swap myself in |
-| R9 | holder | a candidate that is me | clear it |
+| R1 | chosen and ready | no holder | become candidate, settle, swap myself in as holder |
+| R2 | chosen, not holder | another holder | become candidate once ready, if there is none; withdraw when not ready |
+| R3 | holder, serving | a live, chosen candidate, no waiting previous | release the service, then hand over |
+| R4 | holder, not serving | me | confirm by a direct read, activate; then clear previous holder and its link |
+| R5 | holder, not activated | a live previous holder | fail back; else hand over to a candidate; else try again |
+| R6 | holder, not chosen | previous holder or candidate | fail back, hand over; release if none is chosen; else serve |
+| R7 | not holder | another holder | stop at once what still runs here |
+| R8 | chosen and ready | a dead holder | become candidate, settle, delete its link, swap myself in |
+| R9 | holder | me as candidate | clear the candidate |
 
-A direct link outranks a cluster's: who is chosen only through a cluster yields to a directly linked candidate. It may
-be candidate while the holder is linked directly, in case that one fails, but a holder that serves does not yield to it.
+*Chosen* is a server that links to the service, or the active server of a cluster that does. *Ready* is one on which the
+service's files are rendered and checked, and its units and addresses could be used. So a link to a dead, broken or
+failing server takes nothing away from the server that serves.
 
-A server may be chosen and yet give way (`YieldReason`): drained, it hands over and serves until it can, as long as
-anybody else may run the service; displaced by what it holds, or declared fenced, it steps down. A service given back
-after a failed activation goes to a previous holder that is linked or a member of the cluster; whoever failed asks for
-it again only when something has changed (`failed_here`).
+**Direct links and clusters.** A direct link outranks a cluster's: a server that is chosen only through its cluster
+yields to a directly linked candidate. It may be the candidate of a directly linked holder, in case that one fails, but
+the holder does not yield to it while it serves.
 
-Whoever finds a service free, by R1 or R8, is a candidate first: two who see that at once, each at a provider of its
-own, meet while the candidacy settles. And a holder that was silent for a lease gives nothing away until it is `steady`:
-others may have found it dead, and be taking the service at another provider. A holder that is fenced counts as dead
-although it is up: it steps down as they take over, as a candidate that has settled.
+**Yielding.** A chosen server may have to yield all the same (`YieldReason`). A drained one hands over, and serves until
+it can, as long as another server may run the service. A displaced or fenced one steps down.
 
-Two providers that take writes within the same milliseconds may keep different values for good, also under one change
-number (seen with OpenLDAP 2.5). So a candidate that is the holder is none, for everybody but a fenced holder; and who
-waits for somebody else for a lease (`waited`) says again that it is candidate: that write comes alone, and replaces
-what is there at every provider.
+**After a failed activation** the service goes back to the previous holder, if that is still linked or a member of the
+cluster. The server that failed asks for the service again only once something has changed (`failed_here`).
 
-Who is dead is decided by witnesses (`relocd.agent.liveness.failure_detector`), and only about the servers of `watched`.
-The rules run in `tests/simulation`; `relocd.agent.handover.controller` carries them out.
+**Several providers.** Two servers may find a service free at the same moment, each at its own provider. So by R1 and R8
+a server is a candidate first, and the candidacy settles until the providers have met. A holder that was silent for a
+lease gives nothing away until it is `steady`: others may have found it dead and be taking the service at another
+provider. A fenced holder counts as dead although it is up: it steps down the way others take over, as a candidate that
+has settled. Two providers that take writes within the same milliseconds may keep different values for good, even under
+one change number (seen with OpenLDAP 2.5). So a candidate that is also the holder counts as no candidate, for every
+server but a fenced holder. And a server that has waited a lease for another one (`waited`) repeats its candidacy: that
+write arrives alone, and replaces the value at every provider.
+
+Whether a server is dead is judged by `relocd.agent.liveness.failure_detector`, only for the servers that `watched`
+names. `relocd.agent.handover.controller` carries the steps out; `tests/simulation` runs the rules in random schedules.
 """
 
 from __future__ import annotations
@@ -67,56 +78,52 @@ from relocd.model.entries import EntryUUID
 __all__ = ["next_step", "watched"]
 
 
-def next_step(observation: Observation, local: LocalState) -> Step:
-    """What this server does now about a service, and why; `Keep` when there is nothing to do or nothing is known."""
-    state = observation.state
+def next_step(seen: Observation, local: LocalState) -> Step:
+    """The one step that this server takes now, with its rule and reason; `Keep` when nothing is due or known."""
+    state = seen.state
     if local.up and local.expired:
         return Stop("its own lease has run out")
     if state is None:
         return Keep("the state is unknown")
-    if state.holder != observation.me:
-        return _as_other(observation, state, local)
+    if state.holder != seen.me:
+        return _as_other(seen, state, local)
     if local.yield_reason is not None:
-        observation = replace(observation, eligible=_without(observation.eligible, observation.me))
-    step = _as_holder(observation, state, local)
+        seen = replace(seen, eligible=_without(seen.eligible, seen.me))
+    step = _as_holder(seen, state, local)
     return step if local.steady else _kept_until_steady(step, local)
 
 
-def watched(observation: Observation, local: LocalState) -> frozenset[EntryUUID]:
-    """The other servers whose life the next step depends on; none for a holder that has yet to try."""
-    state = observation.state
+def watched(seen: Observation, local: LocalState) -> frozenset[EntryUUID]:
+    """The other servers whose life the next step depends on; none for a holder that has not tried to serve yet."""
+    state = seen.state
     if state is None or (state.holder is None and state.candidate is None):
         return frozenset()
-    trying = (
-        state.holder == observation.me
-        and observation.me in observation.eligible.all
-        and not (local.active or local.failed)
-    )
+    trying = state.holder == seen.me and seen.me in seen.eligible.all and not (local.active or local.failed)
     if trying and local.yield_reason is None:
         return frozenset()
     named = (state.holder, state.candidate, state.previous)
-    return frozenset(server for server in named if server is not None and server != observation.me)
+    return frozenset(server for server in named if server is not None and server != seen.me)
 
 
-def _as_holder(observation: Observation, state: State, local: LocalState) -> Step:
-    if state.candidate == observation.me and local.yield_reason is not YieldReason.FENCED:
+def _as_holder(seen: Observation, state: State, local: LocalState) -> Step:
+    if state.candidate == seen.me and local.yield_reason is not YieldReason.FENCED:
         return ClearCandidate("the holder needs no candidacy", rule=Rule.R9)
-    if local.waited and state.asking is not None and state.asking not in observation.eligible.all:
+    if local.waited and state.asking is not None and state.asking not in seen.eligible.all:
         return ClearCandidate("the candidate is not chosen, and has not withdrawn", rule=Rule.R3)
-    if observation.me not in observation.eligible.all:
-        return _unchosen_holder(observation, state, local)
+    if seen.me not in seen.eligible.all:
+        return _unchosen_holder(seen, state, local)
     if not local.active:
-        return _inactive_holder(observation, state, local)
+        return _inactive_holder(seen, state, local)
     if state.previous is not None:
-        return _clean_up(observation, state.previous, local)
-    to = _successor(observation, state)
-    if to is not None and not _outranks(observation, observation.me, to):
+        return _clean_up(seen, state.previous, local)
+    to = _successor(seen, state)
+    if to is not None and not _outranks(seen, seen.me, to):
         return HandOver(state, to, "a candidate is ready", rule=Rule.R3)
     return Keep("holds and serves", rule=Rule.R3)
 
 
 def _kept_until_steady(step: Step, local: LocalState) -> Step:
-    """What a holder does of a step while another may take the service at another provider: it gives nothing away."""
+    """The step of a holder that is not steady: another server may be taking the service, so it gives nothing away."""
     if not isinstance(step, Relinquish):
         return step
     if local.up and isinstance(step, StepDown):
@@ -124,127 +131,127 @@ def _kept_until_steady(step: Step, local: LocalState) -> Step:
     return Keep("waits until its own heartbeat is steady again", rule=step.rule)
 
 
-def _inactive_holder(observation: Observation, state: State, local: LocalState) -> Step:
+def _inactive_holder(seen: Observation, state: State, local: LocalState) -> Step:
     if not local.steady:
         return Keep("waits until its own heartbeat is steady again", rule=Rule.R5 if local.failed else Rule.R4)
     if not local.failed:
         return Activate(state.generation, "is the holder", rule=Rule.R4)
-    if _waits(observation, state.previous):
-        return FailBack(state, _given(state.previous), "it could not be activated here", rule=Rule.R5)
-    to = _successor(observation, state)
+    if _can_take_back(seen, state.previous):
+        return FailBack(state, _named(state.previous), "it could not be activated here", rule=Rule.R5)
+    to = _successor(seen, state)
     if to is not None:
         return HandOver(state, to, "it could not be activated here, and a candidate is ready", rule=Rule.R5)
-    again = "could not be activated, and nobody else can take it: trying again"
+    again = "could not be activated, and no other server can take it: trying again"
     return Activate(state.generation, again, rule=Rule.R5)
 
 
-def _unchosen_holder(observation: Observation, state: State, local: LocalState) -> Step:
+def _unchosen_holder(seen: Observation, state: State, local: LocalState) -> Step:
     if local.yield_reason is YieldReason.FENCED:
-        return _fenced_holder(observation, state, local)
+        return _fenced_holder(seen, state, local)
     if local.yield_reason is YieldReason.DISPLACED:
         return StepDown(state, "displaced here", rule=Rule.R6)
-    if _waits(observation, state.previous) and state.previous in observation.eligible.all:
+    if _can_take_back(seen, state.previous) and state.previous in seen.eligible.all:
         why = "not chosen any more, and the previous holder waits"
-        return FailBack(state, _given(state.previous), why, rule=Rule.R6)
-    to = _successor(observation, state)
+        return FailBack(state, _named(state.previous), why, rule=Rule.R6)
+    to = _successor(seen, state)
     if to is not None:
         return HandOver(state, to, f"{_unchosen(local)}, and a candidate is ready", rule=Rule.R6)
-    if not observation.eligible.all and local.yield_reason is None:
-        return Release(state, "nobody is chosen any more", rule=Rule.R6)
-    if not observation.eligible.all and not observation.eligible.standby:
-        return StepDown(state, f"{_unchosen(local)}, and nobody else may run it", rule=Rule.R6)
+    if not seen.eligible.all and local.yield_reason is None:
+        return Release(state, "no server is chosen any more", rule=Rule.R6)
+    if not seen.eligible.all and not seen.eligible.standby:
+        return StepDown(state, f"{_unchosen(local)}, and no other server may run it", rule=Rule.R6)
     if not local.active and local.steady:
         return Activate(state.generation, f"{_unchosen(local)}, but no other is ready", rule=Rule.R6)
     return Keep(f"{_unchosen(local)}, but keeps serving until another is ready", rule=Rule.R6)
 
 
-def _fenced_holder(observation: Observation, state: State, local: LocalState) -> Step:
+def _fenced_holder(seen: Observation, state: State, local: LocalState) -> Step:
     if local.up:
         return Stop("fenced here", rule=Rule.R6)
-    if state.candidate == observation.me and local.settled:
+    if state.candidate == seen.me and local.settled:
         return StepDown(state, "fenced here", rule=Rule.R6)
-    if state.candidate == observation.me:
+    if state.candidate == seen.me:
         return Keep("fenced here: settling before it steps down", rule=Rule.R6)
-    if _is_ready(observation, state.candidate):
+    if _is_ready(seen, state.candidate):
         return Keep("fenced here: the candidate takes over", rule=Rule.R6)
-    return BecomeCandidate(state, observation.me, "fenced here: about to step down", rule=Rule.R6)
+    return BecomeCandidate(state, seen.me, "fenced here: about to step down", rule=Rule.R6)
 
 
 def _unchosen(local: LocalState) -> str:
     return "not chosen any more" if local.yield_reason is None else str(local.yield_reason)
 
 
-def _clean_up(observation: Observation, previous: EntryUUID, local: LocalState) -> Step:
-    """Once the service runs here; a link that was deleted and stands there again is another order."""
-    if previous in observation.eligible.direct and previous != observation.me and not local.unlinked:
+def _clean_up(seen: Observation, previous: EntryUUID, local: LocalState) -> Step:
+    """The step once the service runs here; a link that was deleted before and is there again is a new order."""
+    if previous in seen.eligible.direct and previous != seen.me and not local.unlinked:
         return DeleteLink(previous, "the service runs here now", rule=Rule.R4)
     return ClearPrevious(previous, "the service runs here now", rule=Rule.R4)
 
 
-def _as_other(observation: Observation, state: State, local: LocalState) -> Step:
+def _as_other(seen: Observation, state: State, local: LocalState) -> Step:
     if local.up and state.holder is not None:
         return Stop("another server is the holder", rule=Rule.R7)
-    if _is_left_over(observation, state, local) and local.waited and not local.ready:
+    if _is_also_candidate(seen, state, local) and local.waited and not local.ready:
         return ClearCandidate("the holder needs no candidacy", rule=Rule.R9)
-    if not (_is_wanted(observation, local) and local.ready):
-        return _unfit(observation, state, local)
-    rule = _claim(observation, state)
+    if not (_is_chosen(seen, local) and local.ready):
+        return _unfit(seen, state, local)
+    rule = _claim_rule(seen, state)
     free = rule is not Rule.R2
-    if not free and state.previous == observation.me and not local.waited:
+    if not free and state.previous == seen.me and not local.waited:
         return Keep("the previous holder waits for the new one", rule=rule)
     if not free and local.failed_here:
-        asked = state.candidate == observation.me
+        asked = state.candidate == seen.me
         return Withdraw("failed here", rule=rule) if asked else Keep("failed here, and nothing has changed", rule=rule)
-    if state.candidate == observation.me:
-        return _as_candidate(observation, state, local, rule)
-    if not _is_ready(observation, state.asking) or _outranks(observation, observation.me, state.asking):
-        return BecomeCandidate(state, observation.me, _vacancy(state) if free else "ready to take over", rule=rule)
+    if state.candidate == seen.me:
+        return _as_candidate(seen, state, local, rule)
+    if not _is_ready(seen, state.asking) or _outranks(seen, seen.me, state.asking):
+        return BecomeCandidate(state, seen.me, _vacancy(state) if free else "ready to take over", rule=rule)
     if free and local.waited:
         why = f"{_vacancy(state)}, and the candidate does not take it"
-        return BecomeCandidate(state, observation.me, why, rule=rule)
+        return BecomeCandidate(state, seen.me, why, rule=rule)
     return Keep("another candidate waits", rule=rule)
 
 
-def _is_wanted(observation: Observation, local: LocalState) -> bool:
-    """Whether a server that is not the holder is chosen and does not give way."""
-    return observation.me in observation.eligible.all and local.yield_reason is None
+def _is_chosen(seen: Observation, local: LocalState) -> bool:
+    """Whether this server, which is not the holder, is chosen and does not have to yield."""
+    return seen.me in seen.eligible.all and local.yield_reason is None
 
 
-def _unfit(observation: Observation, state: State, local: LocalState) -> Step:
-    """The step of a server that is not chosen or not ready; no rule is about one that is not linked."""
-    wanted = _is_wanted(observation, local)
+def _unfit(seen: Observation, state: State, local: LocalState) -> Step:
+    """The step of a server that is not chosen or not ready; there is no rule for one that is not linked."""
+    wanted = _is_chosen(seen, local)
     unchosen = "not chosen" if local.yield_reason is None else str(local.yield_reason)
     why = "not ready" if wanted else unchosen
-    if state.candidate == observation.me:
+    if state.candidate == seen.me:
         return Withdraw(why, rule=Rule.R2)
     if local.up and not wanted:
         return Stop(f"no holder, and {unchosen}", rule=Rule.R7)
-    return Keep(why, rule=_claim(observation, state) if observation.me in observation.eligible.all else None)
+    return Keep(why, rule=_claim_rule(seen, state) if seen.me in seen.eligible.all else None)
 
 
-def _claim(observation: Observation, state: State) -> Rule:
-    """The rule by which a server that is not the holder comes to the service; by R1 and R8 it is free."""
+def _claim_rule(seen: Observation, state: State) -> Rule:
+    """The rule by which this server, which is not the holder, comes to the service; by R1 and R8 it is free."""
     if state.holder is None:
         return Rule.R1
-    return Rule.R8 if observation.life(state.holder) is Life.DEAD else Rule.R2
+    return Rule.R8 if seen.life(state.holder) is Life.DEAD else Rule.R2
 
 
-def _as_candidate(observation: Observation, state: State, local: LocalState, rule: Rule) -> Step:
+def _as_candidate(seen: Observation, state: State, local: LocalState, rule: Rule) -> Step:
     if rule is Rule.R2:
-        return _waiting_candidate(observation, state, local)
+        return _waiting_candidate(seen, state, local)
     if not local.settled:
         return Keep("candidate: settling before the takeover", rule=rule)
-    if state.holder in observation.eligible.direct:
-        return DeleteLink(_given(state.holder), "its server is dead", rule=rule)
-    return SwapIn(state, observation.me, _vacancy(state), rule=rule)
+    if state.holder in seen.eligible.direct:
+        return DeleteLink(_named(state.holder), "its server is dead", rule=rule)
+    return SwapIn(state, seen.me, _vacancy(state), rule=rule)
 
 
-def _waiting_candidate(observation: Observation, state: State, local: LocalState) -> Step:
-    """The candidate of a holder that is not dead; where that is silent, R8 decides what it waits for."""
-    rule = Rule.R8 if observation.life(_given(state.holder)) is Life.SILENT else Rule.R2
+def _waiting_candidate(seen: Observation, state: State, local: LocalState) -> Step:
+    """The step of the candidate while the holder is not dead; a suspect holder may turn out to be (R8)."""
+    rule = Rule.R8 if seen.life(_named(state.holder)) is Life.SUSPECT else Rule.R2
     if local.waited:
         again = "still ready to take over: the holder's provider may not have been told"
-        return BecomeCandidate(state, observation.me, again, rule=rule)
+        return BecomeCandidate(state, seen.me, again, rule=rule)
     return Keep("candidate: the holder will let go", rule=rule)
 
 
@@ -253,41 +260,41 @@ def _vacancy(state: State) -> str:
     return "no holder" if state.holder is None else "the holder is dead"
 
 
-def _successor(observation: Observation, state: State) -> EntryUUID | None:
-    """The candidate that the holder may hand over to: a ready one, while no previous holder could take it back."""
-    waiting = state.previous in observation.eligible.all and observation.life(_given(state.previous)) is not Life.DEAD
-    return None if waiting or not _is_ready(observation, state.asking) else state.asking
+def _successor(seen: Observation, state: State) -> EntryUUID | None:
+    """The candidate that the holder may hand over to: a ready one, while no previous holder still waits."""
+    waiting = state.previous in seen.eligible.all and seen.life(_named(state.previous)) is not Life.DEAD
+    return None if waiting or not _is_ready(seen, state.asking) else state.asking
 
 
-def _is_left_over(observation: Observation, state: State, local: LocalState) -> bool:
-    """Whether a holder that is alive, and so not fenced, is called a candidate; who is chosen may write that."""
+def _is_also_candidate(seen: Observation, state: State, local: LocalState) -> bool:
+    """Whether a live holder, so one that is not fenced, is the candidate as well; a chosen server may clear that."""
     held = state.holder is not None and state.candidate == state.holder
-    return held and _is_wanted(observation, local) and observation.life(_given(state.holder)) is Life.ALIVE
+    return held and _is_chosen(seen, local) and seen.life(_named(state.holder)) is Life.ALIVE
 
 
-def _is_ready(observation: Observation, candidate: EntryUUID | None) -> bool:
-    """Whether there is a candidate that is chosen and alive; that it set itself proves that it was ready."""
-    return candidate is not None and candidate in observation.eligible.all and observation.life(candidate) is Life.ALIVE
+def _is_ready(seen: Observation, candidate: EntryUUID | None) -> bool:
+    """Whether there is a candidate that is chosen and alive; only a ready server makes itself candidate."""
+    return candidate is not None and candidate in seen.eligible.all and seen.life(candidate) is Life.ALIVE
 
 
-def _outranks(observation: Observation, server: EntryUUID, other: EntryUUID | None) -> bool:
-    """Whether a server is linked directly and the other is chosen only through a cluster."""
-    return server in observation.eligible.direct and other not in observation.eligible.direct
+def _outranks(seen: Observation, server: EntryUUID, other: EntryUUID | None) -> bool:
+    """Whether a server is linked directly and the other one is not."""
+    return server in seen.eligible.direct and other not in seen.eligible.direct
 
 
-def _waits(observation: Observation, previous: EntryUUID | None) -> bool:
-    """Whether the previous holder is there to take the service back."""
-    there = observation.eligible.all | observation.eligible.standby
-    return previous is not None and previous in there and observation.life(previous) is Life.ALIVE
+def _can_take_back(seen: Observation, previous: EntryUUID | None) -> bool:
+    """Whether the previous holder is alive and may take the service back."""
+    there = seen.eligible.all | seen.eligible.standby
+    return previous is not None and previous in there and seen.life(previous) is Life.ALIVE
 
 
 def _without(eligible: Eligible, server: EntryUUID) -> Eligible:
-    """The choice when a server gives way: members stand by for the active one of their cluster only."""
+    """Who may run the service when `server` yields; members stand by only for the active server of their cluster."""
     standby = eligible.standby if server in eligible.by_cluster else frozenset()
     return Eligible(eligible.direct - {server}, eligible.by_cluster - {server}, standby)
 
 
-def _given(server: EntryUUID | None) -> EntryUUID:
+def _named(server: EntryUUID | None) -> EntryUUID:
     if server is None:
         raise ValueError("a rule named a server that the state does not have")
     return server

@@ -1,8 +1,8 @@
-"""The steps that the rules of `relocd.election.rules` give; a server takes one at a time.
+"""The steps that the rules decide on; a server takes one at a time.
 
-Each step carries the rule that it follows from and the reason in words. `applied(state)` is the state once the step has
-been carried out on the state that it was made for; the write that does it in the directory is made in
-`relocd.election.writes`. A step that the agent takes on its own account, or where no rule applies, has no rule.
+Each step carries its rule and a reason in words. `applied(state)` is the state after the step; the write that makes it
+so in the directory is built in `relocd.election.writes`. A step has no rule where none applies, and where it follows
+from the agent's own clock or failures.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Rule(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class _Decided:
-    """What all steps have beside their own fields and `reason`."""
+    """What every step has besides its own fields and `reason`."""
 
     rule: Rule | None = field(default=None, kw_only=True)
 
@@ -67,9 +67,9 @@ class Keep(_Decided):
 
 @dataclass(frozen=True, slots=True)
 class SwapIn(_Decided):
-    """Swap myself in as holder where `state` still is so (generation + 1); I am no candidate any more.
+    """Swap myself in as holder if `state` is still the same (generation + 1); I am no candidate any more.
 
-    From a dead holder only while the witnesses of its death are fresh: it may be coming back.
+    From a dead holder only while the verdict on it is fresh: it may be coming back.
     """
 
     state: State
@@ -153,13 +153,13 @@ class FailBack(_Decided):
     reason: str
 
     def applied(self, state: State) -> State:
-        """`to` is the holder again; who asked still asks."""
+        """`to` is the holder again; a candidate stays one."""
         return State(self.to, state.candidate, None, state.generation + 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Release(_Decided):
-    """Confirm by a direct read that nobody is chosen, stop, drop, and clear the holder (generation + 1)."""
+    """Confirm by a direct read that no server is chosen, stop, drop, and clear the holder (generation + 1)."""
 
     state: State
     reason: str
@@ -171,7 +171,7 @@ class Release(_Decided):
 
 @dataclass(frozen=True, slots=True)
 class StepDown(_Decided):
-    """Stop, drop, and clear the holder (generation + 1), whoever is chosen: somebody else may take it."""
+    """Stop, drop, and clear the holder (generation + 1), whoever is chosen: another server may take the service."""
 
     state: State
     reason: str
@@ -191,7 +191,7 @@ class DeleteLink(_Decided):
 
 @dataclass(frozen=True, slots=True)
 class ClearPrevious(_Decided):
-    """Delete the previous holder from the state: it is not needed any more."""
+    """Clear the previous holder: it is not needed any more."""
 
     server: EntryUUID
     reason: str
@@ -202,12 +202,12 @@ class ClearPrevious(_Decided):
 
 
 def _without_holder(state: State) -> State:
-    """The state when its holder gives the service away to no server in particular."""
+    """The state after its holder released the service to no server in particular."""
     return State(None, state.asking, state.previous, state.generation + 1)
 
 
 Relinquish = HandOver | FailBack | Release | StepDown
-"""The steps by which a holder stops the service and gives it away."""
+"""The steps by which a holder stops the service and gives it up."""
 
 Step = (
     Keep

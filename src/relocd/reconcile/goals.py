@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NewType, TypeVar
 
-from relocd.election.eligibility import OwnershipView, displacing, ownership
-from relocd.election.holder import Decision, decision
+from relocd.election.eligibility import Decision, OwnershipView, decision, displacing, ownership
 from relocd.model.entries import EntryUUID, Server, Service, ServiceAddress
 from relocd.model.snapshot import Snapshot
 from relocd.model.template_set import Role, Scope
@@ -70,6 +69,14 @@ class Goals:
     def in_doubt(self, goal: GoalId) -> bool:
         """Whether what is here of a goal stays as it is; a set of scope `server` needs all links to be understood."""
         return goal in self.unknown or (service_of(goal) is None and not self.complete)
+
+    def due(self, here: Collection[GoalId]) -> list[Goal]:
+        """The goals to bring about; what is `here` of a goal in doubt stays as it is."""
+        return [goal for goal in self.wanted.values() if goal.id not in here or not self.in_doubt(goal.id)]
+
+    def absent(self, here: Collection[GoalId]) -> frozenset[GoalId]:
+        """Those of the goals `here` that have no link, as far as is known; in doubt a goal is not among them."""
+        return frozenset(goal for goal in here if goal not in self.wanted and not self.in_doubt(goal))
 
 
 def goal_id(service: EntryUUID) -> GoalId:

@@ -10,7 +10,7 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from relocd.election.holder import Decision
+from relocd.election.eligibility import Decision
 from relocd.model.entries import Attributes, Cluster, EntryUUID, Server, Service
 from relocd.model.snapshot import Snapshot
 from relocd.model.template_set import Role

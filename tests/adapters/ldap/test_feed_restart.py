@@ -176,7 +176,7 @@ class TestHeartbeat:
                 async for batch in feed.batches():
                     for event in batch:
                         if isinstance(event, Upsert) and event.entry.dn.text == status_dn(NODE1):
-                            happened.extend(["confirmed"] * pulse.heard(event.entry))
+                            happened.extend(["confirmed"] * pulse.confirm(event.entry))
 
             tasks = [
                 asyncio.create_task(pulse.run(lambda: NODE1, dict, missed, lambda: None)),

@@ -58,7 +58,7 @@ def test_address_of_a_hung_agent_that_releases_is_dropped_by_the_kernel_before_t
         stage.nodes["node1"].pause()
         last_beat_ns = heartbeat_ns(stage.slapd, "node1")
         stage.slapd.modify(link_ldif("web", "node2"))
-        until(lambda: "it lets go within" in stage.words("node2", "web"))
+        until(lambda: "it releases the service within" in stage.words("node2", "web"))
         change = watch.until("node2", RELEASE_LEASE_S + 5)
         until(lambda: is_settled(stage, "node2", 2))
         stage.nodes["node1"].resume()

@@ -161,15 +161,15 @@ async def test_a_defect_in_what_all_have_in_common_changes_nothing_here(lab, mon
 
 
 def test_a_worker_that_meets_a_defect_between_two_steps_works_on(lab, monkeypatch):
-    settled, met = Worker._settled, []
+    settle, met = Worker._settle, []
 
     async def faulty(worker):
         if worker.name == "db" and not met:
             met.append(worker)
             raise RecursionError
-        await settled(worker)
+        await settle(worker)
 
-    monkeypatch.setattr(Worker, "_settled", faulty)
+    monkeypatch.setattr(Worker, "_settle", faulty)
 
     async def play():
         async with lab.agent():

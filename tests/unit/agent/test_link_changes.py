@@ -7,7 +7,7 @@ from math import inf
 
 import pytest
 
-from relocd.agent.link_changes import LinkChanges
+from relocd.agent.address_conflicts import LinkChanges
 from tests.support.plans import ETH0
 
 DOWN = replace(ETH0, up=False)

@@ -55,7 +55,7 @@ class Case:
         return Observation(ME, self.state, Eligible(*links), lives)
 
     def _life(self, name):
-        return Life.DEAD if name in self.dead else Life.SILENT if name in self.silent else Life.ALIVE
+        return Life.DEAD if name in self.dead else Life.SUSPECT if name in self.silent else Life.ALIVE
 
 
 def shown(step):

@@ -6,7 +6,7 @@ from dataclasses import astuple, replace
 
 import pytest
 
-from relocd.election.holder import decision
+from relocd.election.eligibility import decision
 from relocd.model.dn import DN
 from relocd.model.template_set import Role
 from relocd.reconcile.template_context import Contexts, TemplateAddress, TemplateService

@@ -1,4 +1,5 @@
-"""Bringing this server to what one goal wants: observe, plan, apply, and try again with growing pauses.
+"""From one goal to its effects: plan, permit, actions, and the footprint that is recorded in the ledger.
 
-What the goal is comes from `relocd.reconcile`; when a worker converges, `relocd.agent.worker` says.
+What the goal is and what the difference is come from `relocd.reconcile`; when a worker converges is decided in
+`relocd.agent.worker`. Imports no other part of the agent but the shared state.
 """

@@ -1,4 +1,4 @@
-"""A question that goes out before the work that goes on beside it: what is waited for longest begins first."""
+"""A question to the directory that is sent before the work beside it begins, since its answer takes longest."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _Answer = TypeVar("_Answer")
 
 @asynccontextmanager
 async def asked(question: Awaitable[_Answer]) -> AsyncIterator[asyncio.Future[_Answer]]:
-    """The answer to wait for within the block; who leaves the block without it needs it no more."""
+    """The answer, to be awaited within the block; it is given up when the block ends without it."""
     answer = asyncio.ensure_future(question)
-    await asyncio.sleep(0)  # the question is on its way before the block begins
+    await asyncio.sleep(0)  # sends the question before the block begins
     try:
         yield answer
     finally:

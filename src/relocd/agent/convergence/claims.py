@@ -1,7 +1,7 @@
-"""Which goal has what on this server (`relocd.reconcile.claims`): the first keeps it, others have a problem.
+"""Which goal has which address, file and unit of this server: the first keeps it, and others report a problem.
 
-Of two that begin at once the first to act has it; goals begin in the order of their identities. When one leaves, those
-that were refused what it had are told.
+Of two goals that begin at once the first to act has it. When a goal gives something up, the goals that were refused it
+are told. What can be claimed is defined in `relocd.reconcile.claims`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Claims:
         self._freed = freed
 
     def adopt(self, footprints: Mapping[GoalId, Footprint]) -> Mapping[GoalId, Footprint]:
-        """Take over what an earlier agent left here; what two of them name is the first one's."""
+        """Take over what an earlier agent left here; what two footprints name belongs to the first."""
         found: dict[GoalId, Footprint] = {}
         for goal, footprint in sorted(footprints.items(), key=lambda each: (each[1].role is not Role.ACTIVE, each[0])):
             others = frozenset(claim for claim in claims_of_footprint(footprint) if self._is_anothers(goal, claim))
@@ -40,7 +40,7 @@ class Claims:
         return found
 
     def allow(self, goal: GoalId, displaced: Iterable[GoalId]) -> None:
-        """Let a goal and those that give way to it have the same: they are never active here together."""
+        """Let a goal and those that it displaces claim the same: they are never active here together."""
         self._beside[goal] = frozenset(displaced)
 
     def problems(self, goal: GoalId, wanted: Iterable[Claim]) -> tuple[str, ...]:
@@ -51,39 +51,39 @@ class Claims:
         return tuple(_refusal(claim, self._owners[claim][1]) for claim in refused)
 
     def take(self, goal: GoalId, name: str, wanted: Iterable[Claim]) -> None:
-        """Have what nobody else has, besides what the goal has already; `name` is the service's, for messages."""
+        """Claim what no other goal has; `name` is the service's, for messages."""
         for claim in wanted:
             self._owners.setdefault(claim, (goal, name))
 
     def take_over(self, goal: GoalId, name: str, wanted: Iterable[Claim]) -> None:
-        """The same for a goal that becomes active: it also has what those have that have given way to it."""
+        """Claim for a goal that becomes active: also what the goals have that it displaces."""
         for claim in wanted:
             if not self._is_anothers(goal, claim):
                 self._owners[claim] = (goal, name)
 
     def others(self, goal: GoalId) -> frozenset[Claim]:
-        """What is not this goal's to stop, drop or remove; also of those that may have the same."""
+        """What other goals have, which this one must not stop, drop or remove; also of those that it displaces."""
         return frozenset(claim for claim, (owner, _) in self._owners.items() if owner != goal)
 
     def keep(self, goal: GoalId, footprint: Footprint | None) -> None:
-        """Have what a footprint names, and nothing else any more."""
+        """Claim what a footprint names, and give up everything else."""
         for claim in self._drop(goal, footprint):
             for other in self._refused.pop(claim, ()):
                 if self._freed is not None and other != goal:
                     self._freed(other)
 
     def restore(self, goal: GoalId, footprint: Footprint) -> None:
-        """The same after nothing was done; nobody is told: two that want what neither can have would never rest."""
+        """The same after nothing was done, without telling others: two that refuse each other would retry for ever."""
         self._drop(goal, footprint)
 
     def pass_on(self, former: GoalId, heir: GoalId) -> None:
-        """Let another goal have what one has had."""
+        """Pass all claims of a goal on to another."""
         for claim, (owner, name) in self._owners.items():
             if owner == former:
                 self._owners[claim] = (heir, name)
 
     def left_to(self, goal: GoalId, addresses: Iterable[ServiceAddress]) -> tuple[ServiceAddress, ...]:
-        """The addresses that are no other goal's here."""
+        """Those of the addresses that no other goal has here."""
         return tuple(each for each in addresses if not self._is_anothers(goal, ("address", str(each.ip))))
 
     def _drop(self, goal: GoalId, footprint: Footprint | None) -> list[Claim]:

@@ -1,19 +1,16 @@
-"""Carrying out a plan: action by action, each with an outcome, and what a failure keeps from being done.
-
-A failure of one action never hides the others: what does not depend on it is still done.
-"""
+"""Carries out a plan: action by action, each with an outcome. What does not depend on a failed action is still done."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from relocd.agent.convergence.host import Host
+from relocd.agent.convergence.permit import Reach, ServePermit
 from relocd.errors import Busy, Failed, RelocdError
 from relocd.model.entries import ServiceAddress
 from relocd.model.host import Interface, Probe, UnitState
@@ -34,13 +31,11 @@ from relocd.reconcile.actions import (
 from relocd.reconcile.desired import Placed
 
 __all__ = [
-    "Assured",
     "ExecContext",
     "Outcome",
-    "ServePermit",
     "announce",
     "execute",
-    "contested",
+    "find_conflict",
     "done_of",
     "drop_addresses",
     "is_broken",
@@ -60,16 +55,14 @@ _STEPS: Final[Mapping[type, str]] = {
     RunCommand: "command",
     Announce: "announce",
 }
-"""What the actions are called in figures."""
-Assured = Callable[[], Awaitable[None]]
-"""Asked before a service is let go; raises when the directory could not be told of it now."""
+"""What the actions are called in the metrics."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of one action: `problem` is None when it succeeded; skipped actions have no outcome.
 
-    `busy` says that it only waits for another host to let go.
+    `busy` says that it only waits for another host to release something.
     """
 
     action: Action
@@ -79,39 +72,29 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class ServePermit:
-    """The permission to raise what one server only may have: until when, by the monotonic clock, and for how long.
-
-    Of a service that a cut-off holder releases, the kernel itself drops the addresses after `lifetime_s`.
-    """
-
-    until: float = math.inf
-    lifetime_s: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class ExecContext:
-    """For which service and why a plan is carried out, and the word that its serving is not wanted any more.
+    """For which service and why a plan is carried out, and under what conditions.
 
-    `secrets` are in the files that programs read, so in what a program says about them; no outcome shows them. None:
-    they are not known here, and no outcome shows what a program said.
-    With `assured` the service is given away: its first failure ends that, and it is asked again before an address is
-    dropped, for a unit may have taken long to stop.
+    `entering`: the service enters a role that it did not have. `revoked` is set once it should not be served any more.
+    `permit` is the permission to raise addresses. `secrets` are not shown in any outcome, since what a program prints
+    may contain them; None means that they are not known, and no outcome shows what a program printed. With `reach` the
+    service is being released: the first failure ends that, and the directory has to answer once more before an address
+    is dropped, for a unit may have taken long to stop.
     """
 
     service: str
     reason: str
     entering: bool = False
     revoked: asyncio.Event = field(default_factory=asyncio.Event)
-    permit: ServePermit = ServePermit()
+    permit: ServePermit = field(default_factory=ServePermit)
     secrets: tuple[str, ...] | None = field(default=(), repr=False)
-    assured: Assured | None = None
+    reach: Reach | None = None
 
 
 async def execute(host: Host, actions: Sequence[Action], context: ExecContext) -> list[Outcome]:
-    """The outcomes of a plan's actions, done in order and each logged with the reason for the plan.
+    """Carry out a plan's actions in order, each logged with the reason for the plan; returns their outcomes.
 
-    A unit that hangs on its start keeps nobody: once the mandate is revoked, what serves is waited for no longer.
+    A unit that hangs while it starts delays nothing: once serving is revoked, it is not waited for any longer.
     """
     outcomes: list[Outcome] = []
     for action in actions:
@@ -147,15 +130,16 @@ def done_of(outcomes: Iterable[Outcome]) -> tuple[Action, ...]:
 
 
 def _is_blocked(action: Action, outcomes: Sequence[Outcome], context: ExecContext) -> bool:
-    """Whether an earlier failure forbids an action.
+    """Whether an earlier failure prevents an action.
 
-    Nothing is raised or started on files that did not pass, while another host has an address, or once that is not
-    allowed any more; no unit and no address after a unit that did not start: they are ordered because they need each
-    other. Letting go is blocked only where the service goes on here instead. What is not raised is not announced again.
+    Nothing is raised or started with files that did not pass their checks, while another host has an address, or
+    without a valid permit. No unit and no address follows a unit that did not start: they are ordered because they
+    depend on each other. Stopping and dropping are prevented only where the service goes on here instead. What was not
+    raised is not announced.
     """
     failed = [outcome.action for outcome in outcomes if outcome.problem]
     if _releases(action):
-        return bool(failed) and context.assured is not None
+        return bool(failed) and context.reach is not None
     if isinstance(action, Announce):
         return bool(failed) and not _has_raised(outcomes)
     files_failed = any(isinstance(each, InstallFiles | KeepFile | RemoveFile) for each in failed)
@@ -188,8 +172,8 @@ async def _outcome(host: Host, action: Action, context: ExecContext) -> Outcome:
         if isinstance(action, UseUnit | RunCommand) and not _releases(action):
             await _unless(context.revoked, _carry_out(host, action, context.permit))
         else:
-            if isinstance(action, DropAddress) and context.assured is not None:
-                await context.assured()
+            if isinstance(action, DropAddress) and context.reach is not None:
+                await context.reach()
             await _carry_out(host, action, context.permit)
     except RelocdError as error:
         problem, busy = told(error, context.secrets), isinstance(error, Busy)
@@ -200,12 +184,12 @@ async def _outcome(host: Host, action: Action, context: ExecContext) -> Outcome:
 
 
 async def _unless(revoked: asyncio.Event, work: Coroutine[None, None, None]) -> None:
-    """Do the work, but give it up when the mandate is revoked; raises `Failed` then."""
+    """Do the work, but give it up when serving is revoked; raises `Failed` then."""
     working, waiting = asyncio.create_task(work), asyncio.create_task(revoked.wait())
     try:
         await asyncio.wait((working, waiting), return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
-            raise Failed("given up, because the service shall leave")
+            raise Failed("given up, because the service is to leave")
         await working
     finally:
         working.cancel()
@@ -236,9 +220,9 @@ async def _carry_out(host: Host, action: Action, permit: ServePermit) -> None:
 
 
 async def _raise(host: Host, placed: Placed, permit: ServePermit) -> None:
-    """Raise an address while that is still allowed: a process that hung in between may come too late."""
+    """Raise an address while the permit is valid; a process that hung since then comes too late."""
     if time.monotonic() > permit.until:
-        raise Busy(f"{placed}: what allowed it to be raised is too old by now; asking again")
+        raise Busy(f"{placed}: the permit to raise it has expired; asking again")
     await host.addresses.add(placed.interface, placed.address, permit.lifetime_s)
 
 
@@ -257,7 +241,7 @@ async def _use_unit(host: Host, name: str, word: UnitAction) -> None:
 
 
 async def _stop(host: Host, name: str) -> None:
-    """Stop a unit. One that did so badly has stopped all the same, when its manager says that nothing of it runs."""
+    """Stop a unit; one that stopped with an error counts as stopped, when its manager says that it does not run."""
     try:
         await host.units.stop(name)
     except Failed as error:
@@ -274,17 +258,17 @@ async def _has_stopped(host: Host, name: str) -> bool:
 
 
 async def probe(host: Host, addresses: Iterable[Placed]) -> None:
-    """Ask the wire for addresses; raises `Busy` when somebody has one."""
+    """Probe for addresses (ARP, ND); raises `Busy` when another host has one."""
     groups = _by_interface(host, addresses)
     who = _answers(await asyncio.gather(*(host.wire.probe(interface, group) for interface, group in groups)))
     if who:
         raise Busy(f"{who}; waiting until it is silent")
 
 
-async def contested(host: Host, addresses: Iterable[Placed]) -> str:
-    """What other host has an address of this one, too, in words; empty for none.
+async def find_conflict(host: Host, addresses: Iterable[Placed]) -> str:
+    """Probe for addresses that are raised here; the other hosts that have one as well, in words, empty for none.
 
-    An answer on one interface counts also where another one cannot be asked; without any, that is raised.
+    An answer on one interface counts even where another interface cannot be probed; without any answer that is raised.
     """
     groups = _by_interface(host, addresses)
     asking = (host.wire.contested(interface, group) for interface, group in groups)
@@ -307,7 +291,7 @@ def _answers(found: Iterable[Sequence[Probe]]) -> str:
 
 
 async def announce(host: Host, addresses: Iterable[Placed]) -> None:
-    """Announce once those of the addresses that are really here."""
+    """Announce once (gratuitous ARP, unsolicited NA) those of the addresses that are really here."""
     here = {Placed(held.interface, held.address) for held in host.addresses.held() if held.ours}
     groups = _by_interface(host, (placed for placed in addresses if placed in here))
     await asyncio.gather(*(host.wire.announce(interface, group) for interface, group in groups))

@@ -1,16 +1,16 @@
-"""Direct reads on a second connection: what the mirror does not hold whole, what it may have wrong, and what is gone.
+"""Direct reads on a second connection: what the mirror misses, what it may have wrong, and what is gone.
 
-An absence alone stops nothing: a refresh of an empty, half loaded or misconfigured server would otherwise end every
-service at once. Only a positive answer counts; whatever raises `Unavailable` leaves everything as it is.
+An absence alone stops nothing: the refresh of an empty, half loaded or misconfigured directory server would otherwise
+stop every service at once. Only a positive answer counts; `Unavailable` leaves everything as it is.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from typing import Final
 
-from relocd.errors import Unavailable
+from relocd.errors import RelocdError, Unavailable
 from relocd.model.dn import DN
 from relocd.model.entries import Cluster, Entry, EntryUUID, Server
 from relocd.model.parse import Model, kinds, parsed
@@ -18,12 +18,12 @@ from relocd.ports import DirectoryReader
 from relocd.sync.index import Record
 from relocd.sync.mirror import Mirror
 
-__all__ = ["ELSEWHERE", "PUT_BACK", "contradiction", "fill", "is_unlinked", "leads_elsewhere"]
+__all__ = ["ELSEWHERE", "PUT_BACK", "absence_doubt", "contradiction", "fill", "is_unlinked", "leads_elsewhere"]
 
 PUT_BACK: Final = "it was put back to an earlier time"
 ELSEWHERE: Final = "entries have other names or contents than the search told, or are gone"
 _ON_ITS_WAY_S: Final = 0.1
-"""What a direct read finds first, the search tells within this time."""
+"""A search tells within this time what a direct read finds."""
 
 
 async def fill(mirror: Mirror, reader: DirectoryReader) -> bool:
@@ -37,7 +37,7 @@ async def fill(mirror: Mirror, reader: DirectoryReader) -> bool:
 
 
 async def contradiction(mirror: Mirror, reader: DirectoryReader) -> str:
-    """Why what the search has told of the entries of concern is not true any more; empty when direct reads find it so.
+    """Why what the search has told of the entries of interest is wrong; empty when direct reads confirm it.
 
     A restored backup is older than what was known. Once anything was written to it, it is newer than the cookie of
     before, so a search goes on from there and says nothing of what is older. Neither does it tell of an entry below one
@@ -95,9 +95,9 @@ def _raise_what_failed(answers: Iterable[Entry | BaseException | None]) -> None:
 
 
 async def _read(reader: DirectoryReader, record: Record) -> Entry | None:
-    """The entry by its name; where that is another's or nobody's, by its identity.
+    """The entry by its name; where that name is another entry's or does not exist, by its identity.
 
-    A search says nothing of what lies below an entry that is renamed: the state of a service has a new name then, too.
+    A search does not tell of entries below one that is renamed: the state of a service has a new name then, too.
     """
     entry = await reader.by_dn(DN.parse(record.key))
     if entry is not None and entry.uuid == record.uuid:
@@ -127,8 +127,16 @@ async def is_unlinked(reader: DirectoryReader, me: EntryUUID, service: EntryUUID
     return True
 
 
+async def absence_doubt(is_gone: Awaitable[bool]) -> str | None:
+    """Why what seems not to be linked any more must stay, None when it may go; `is_gone` asks the directory."""
+    try:
+        return None if await is_gone else "a direct read still finds the link"
+    except RelocdError as error:
+        return str(error)
+
+
 def _like(links: Iterable[DN], dn: DN) -> list[DN]:
-    """The links to an entry that is called so elsewhere."""
+    """The links to an entry with the same RDN elsewhere."""
     return [link for link in links if link.key.partition(",")[0] == dn.key.partition(",")[0]]
 
 

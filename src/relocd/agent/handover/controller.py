@@ -1,8 +1,8 @@
-"""One exclusive service on this server: what is seen of it, the next step by the rules, and carrying that out.
+"""One exclusive service on this server: observe it, take the next step by the rules, and carry that out.
 
-`relocd.election.rules` decides. This module brings it what it needs to know (the state, the witnesses, whether all is
-ready here) and keeps what lies between two steps: a failed activation, since when a candidacy stands, how the service
-came here. One step at a time, each on the latest wish.
+`relocd.election.rules` decides. The controller brings the rules what they need (the state, the lives of other servers,
+whether this server is ready) and keeps what lies between two steps (`Memory`). It takes one step at a time, each for
+the latest goal; what happens after the step starts the next round.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from relocd.agent.convergence.converge import (
+    Options,
     Report,
-    Terms,
     adopted,
     converge,
     is_up,
@@ -25,14 +25,14 @@ from relocd.agent.convergence.converge import (
     still_here,
 )
 from relocd.agent.convergence.host import Host
-from relocd.agent.convergence.pauses import Effort, Pauses
-from relocd.agent.handover.efforts import cause_of, effort_of, matter_of, substance_of
-from relocd.agent.handover.memory import WAY_S, Memory, Ready
+from relocd.agent.handover.deps import HandoverDeps, Round
+from relocd.agent.handover.memory import FIRST_POLL_S, Memory
 from relocd.agent.handover.writes import Writes
 from relocd.agent.liveness.failure_detector import Verdict
-from relocd.agent.liveness.lease_guard import RELEASE_MARGIN_S, HandoverDeps, Round, bring_up, keep_up, still_chosen
+from relocd.agent.liveness.lease_guard import RELEASE_MARGIN_S
+from relocd.agent.pauses import Effort, Pauses, cause_of, effort_of, matter_of
 from relocd.election.eligibility import OwnershipView
-from relocd.election.observation import LocalState, Observation, State, YieldReason
+from relocd.election.observation import LocalState, Observation, State
 from relocd.election.rules import next_step, watched
 from relocd.election.steps import (
     Activate,
@@ -56,21 +56,22 @@ from relocd.model.masking import told
 from relocd.model.mode import Mode
 from relocd.model.template_set import First, Role
 from relocd.reconcile.desired import Footprint
-from relocd.reconcile.goals import Goal, in_role
+from relocd.reconcile.goals import Goal, goal_id, in_role
 
 __all__ = ["HandoverController"]
 
 _log = logging.getLogger(__name__)
 _SOON_S: Final = 0.02
-_WAY_MAX_S: Final = 1.0
-_READY_FOR_S: Final = 15.0
-_REPEATED_WITHIN: Final = 16  # leases, at most, until what waits is said again
+_LONGEST_POLL_S: Final = 1.0
+_STAGED_FOR_S: Final = 15.0
 
 
 class HandoverController:
-    """The part of this server in one exclusive service. `given_back` says why it was, once it was.
+    """One service's handover, from the side of this server.
 
-    `withdrawn` says why its addresses had to go, until it is served again here or another server is the holder.
+    `failed_back` says why the service was given back to the server that had it before, empty where it was not.
+    `withdrawn` says why its addresses had to be dropped; it is cleared once the service is served here again or another
+    server is the holder.
     """
 
     def __init__(self, host: Host, deps: HandoverDeps, pauses: Pauses) -> None:
@@ -84,20 +85,23 @@ class HandoverController:
         self._stops = False
 
     def withdraw(self, reason: str) -> None:
-        """Another host has the addresses by right: what is left here stops next, and the wire is asked before any."""
-        self.withdrawn, self._stops, self._memory.unasked = reason, True, None
+        """Stop the rest of the service next, and probe before raising it: another host has the addresses by right."""
+        self.withdrawn, self._stops, self._memory.unprobed = reason, True, None
 
     def recheck(self, *, at_all: bool) -> None:
-        """Something changed here: it may be ready now, or not any more; `at_all`: what failed may work now."""
-        self._memory.ready = None
+        """Something changed here: check again whether this server is ready; `at_all`: what failed may work now, too."""
+        self._memory.staged = None
         if at_all:
             self._memory.failed_cause = None
 
     async def act(self, round_: Round) -> Report:
-        """Do what is due now; the report says how this server stands to the service."""
+        """Do what is due now; the report says why this server does what it does for the service."""
         mine = self._host.claims.left_to(round_.goal.id, round_.goal.addresses)
         round_ = replace(round_, footprint=adopted(self._host, mine, round_.footprint))
-        self._note(round_.goal, round_.ownership)
+        ownership = round_.ownership
+        self._memory.note(round_.goal, ownership)
+        if ownership.state is not None and not ownership.holds and not self._stops:
+            self.withdrawn = ""
         if self._stops:
             report = await self._paced(Stop(self.withdrawn), round_, None)
             self._stops = bool(report.problems)
@@ -106,107 +110,79 @@ class HandoverController:
         if doubt:
             again_s = self._writes.resent_s(self._deps.settings.hesitation_s / 4)
             return Report(round_.footprint, (doubt,), reason="waits for the outcome of a write", again_s=again_s)
-        if round_.ownership.is_misnamed:
-            return _with_problem(
-                Report(round_.footprint), await self._writes.send(renaming(round_.ownership), round_.ownership)
-            )
+        if ownership.is_misnamed:
+            return _with_problem(Report(round_.footprint), await self._writes.send(renaming(ownership), ownership))
         local = await self._local_state(round_)
-        observation = Observation(round_.ownership.me, _known_state(round_.ownership, local), round_.ownership.eligible)
+        observation = Observation(ownership.me, _known_state(ownership, local), ownership.eligible)
         asked_at = time.monotonic()
-        verdict = await self._deps.detector.heard(
-            round_.goal, watched(observation, local), self._memory.seen_at, wire=local.ready
-        )
-        step = self._unless_kept(next_step(replace(observation, lives=verdict.lives), local), local)
+        servers = watched(observation, local)
+        verdict = await self._deps.detector.judge(round_.goal, servers, self._memory.seen_at, wire=local.ready)
+        step = self._unless_paused(next_step(replace(observation, lives=verdict.lives), local), local)
         report = await self._carry_out(step, round_, asked_at)
-        return self._with_words(report, step, verdict, round_)
+        return self._explained(report, step, verdict, round_)
 
-    def _note(self, goal: Goal, ownership: OwnershipView) -> None:
-        """Keep what changes of the state mean for later."""
-        memory, state, before = self._memory, ownership.state, self._memory.state
-        if state is None:
-            return
-        if before is not None and state.generation < before.generation:  # a backup was restored: they count anew
-            memory.failed_in = memory.unasked = memory.unlinking = memory.unlinked_in = before = None
-        if before is None or state.generation != before.generation:
-            memory.seen_at = time.monotonic()
-        if not ownership.holds and not self._stops:
-            self.withdrawn = ""
-        if state != before:
-            memory.changed_at, memory.repeats = time.monotonic(), 0
-        if state.candidate != ownership.me:
-            memory.candidate_since = None
-        elif memory.candidate_since is None:
-            memory.candidate_since = time.monotonic()
-        handed = before is not None and before.holder not in {None, ownership.me}
-        if ownership.holds and handed and memory.taken != state.generation:
-            memory.unasked = state.generation
-        if ownership.me not in ownership.eligible.all or cause_of(goal, ownership) != memory.failed_cause:
-            memory.failed_cause = None
-        memory.state = state
+    # What is known on this server.
 
     async def _local_state(self, round_: Round) -> LocalState:
         now, ownership, memory = time.monotonic(), round_.ownership, self._memory
-        heartbeat = self._deps.heartbeat
-        wanted = ownership.me in ownership.eligible.all and not ownership.holds and ownership.state is not None
+        heartbeat, state = self._deps.heartbeat, round_.ownership.state
+        wanted = ownership.me in ownership.eligible.all and not ownership.holds and state is not None
         memory.problems = await self._unready(round_.goal, round_.footprint) if wanted else ()
+        releases = ownership.isolation is Isolation.RELEASE
         return LocalState(
             active=round_.footprint.role is Role.ACTIVE,
             up=await is_up(self._host, round_.footprint),
             ready=wanted and not memory.problems and heartbeat.may_take(now),
             steady=self._is_steady(round_),
-            failed=ownership.state is not None and memory.failed_in == ownership.state.generation,
+            failed=state is not None and memory.failed_in == state.generation,
             failed_here=memory.failed_cause is not None,
-            unlinked=ownership.state is not None and memory.has_unlinked(ownership.state.generation, self._writes.done),
+            unlinked=state is not None and memory.has_unlinked(state.generation, self._writes.done),
             settled=self._settles_s(now) <= 0,
             waited=self._waits_s(now) <= 0,
-            expired=ownership.isolation is Isolation.RELEASE and heartbeat.has_begun and self._lease_left_s(now) <= 0,
-            yield_reason=self._yield_reason(ownership),
+            expired=releases and heartbeat.has_begun and self._lease_left_s(now) <= 0,
+            yield_reason=ownership.yield_reason(drained=self._deps.state.mode is Mode.DRAINED),
         )
 
     async def _unready(self, goal: Goal, footprint: Footprint) -> tuple[str, ...]:
-        """Why this server could not take over now; looked at again when something changed here, or after a while."""
-        substance, ready, now = substance_of(goal), self._memory.ready, time.monotonic()
+        """Why this server could not take over now; checked again when something changed here, or after a while."""
+        staged, self._memory.staged = self._memory.staged, None
         obstacles = obstacles_to(self._host, goal)
         if obstacles:
-            self._memory.ready = None
             return ("; ".join(obstacles),)
-        if ready and (ready.substance, ready.footprint) == (substance, footprint) and now - ready.at < _READY_FOR_S:
+        fresh = staged is not None and time.monotonic() - staged.at < _STAGED_FOR_S
+        if staged is not None and fresh and staged.footprint == footprint and staged.fits(goal, footprint):
+            self._memory.staged = staged
             return ()
-        self._memory.ready = None
         try:
-            files = await stage(self._host, in_role(goal, Role.ACTIVE), footprint)
+            self._memory.staged = await stage(self._host, in_role(goal, Role.ACTIVE), footprint)
         except RelocdError as error:
             return (told(error, goal.secrets),)
-        self._memory.ready = Ready(substance, footprint, now, files)
         return ()
 
     def _is_steady(self, round_: Round) -> bool:
         return self._deps.heartbeat.is_steady(time.monotonic(), round_.csn)
 
     def _lease_left_s(self, now: float) -> float:
-        """How long a service that is released may still be up here."""
+        """How long a service with isolation `release` may still be up here."""
         return self._deps.heartbeat.left_s(now) - RELEASE_MARGIN_S
 
     def _settles_s(self, now: float) -> float:
-        """How long the candidacy has to stand yet; providers that are more than one have to meet first."""
-        if self._memory.candidate_since is None:
-            return 0.0
-        settle_s = self._deps.settings.settle_ms / 1000 if self._deps.providers() > 1 else 0.0
-        return self._memory.candidate_since + settle_s - now
+        return self._memory.settles_s(self._deps.settings, self._deps.state.providers, now)
 
     def _waits_s(self, now: float) -> float:
-        """How long this server waits yet before it says again what another provider may not have been told."""
-        if self._deps.providers() < 2:
-            return float("inf")
-        patience_s = self._deps.settings.lease_s * min(1 << self._memory.repeats, _REPEATED_WITHIN)
-        return self._memory.changed_at + patience_s - now
+        return self._memory.waits_s(self._deps.settings, self._deps.state.providers, now)
 
-    def _yield_reason(self, ownership: OwnershipView) -> YieldReason | None:
-        if ownership.me in ownership.fenced:
-            return YieldReason.FENCED
-        if ownership.displaced_by is not None:
-            return YieldReason.DISPLACED
-        return YieldReason.DRAINED if self._deps.mode() is Mode.DRAINED else None
+    # Carrying out a step.
+
+    def _unless_paused(self, step: Step, local: LocalState) -> Step:
+        """The step; or to go on serving, where it releases the service and that failed just now."""
+        if not isinstance(step, Relinquish):
+            return step
+        failure = self._pauses.waiting(Effort.RELEASE, None)
+        if failure is None:
+            return step
+        why = "could not be released, so it stays for now"
+        return Keep(why) if local.active or not local.steady else Activate(step.state.generation, why)
 
     async def _carry_out(self, step: Step, round_: Round, asked_at: float) -> Report:
         if isinstance(step, Keep):
@@ -216,25 +192,26 @@ class HandoverController:
             awaited_s = self._writes.moves_s(view) if isinstance(step, Activate) else self._writes.awaited_s(view)
             if awaited_s:
                 return Report(round_.footprint, again_s=awaited_s)
-        if isinstance(step, Activate) and await self._is_in_the_way(round_.ownership):
-            waits = "waits until what it displaces has given way"
-            return Report(round_.footprint, busy=True, reason=waits, again_s=self._memory.way_s)
+        if isinstance(step, Activate) and await self._displaced_is_up(round_.ownership):
+            waits = "waits until the services that it displaces have stopped here"
+            return Report(round_.footprint, busy=True, reason=waits, again_s=self._memory.poll_s)
         if isinstance(step, SwapIn) and time.monotonic() - asked_at > self._deps.settings.prompt_s:
-            return Report(round_.footprint, reason="the witnesses took too long; asking them again", again_s=_SOON_S)
+            slow = "the failure detector took too long; asking it again"
+            return Report(round_.footprint, reason=slow, again_s=_SOON_S)
         return await self._paced(step, round_, view)
 
     async def _paced(self, step: Step, round_: Round, view: object) -> Report:
-        """Do what is due, unless the same failed just now."""
-        effort, matter = effort_of(step), matter_of(step, round_)
+        """Carry out the step, unless the same effort about the same matter failed just now."""
+        effort, matter = effort_of(step), matter_of(step, round_.goal, round_.ownership)
         failure, begun = self._pauses.waiting(effort, matter), time.monotonic()
         if failure is not None:
             return Report(round_.footprint, failure.problems, broken=failure.broken, again_s=failure.left_s)
-        report = await self._done(step, round_, view)
+        report = await self._perform(step, round_, view)
         if not report.busy:
             self._pauses.note(effort, matter, report, begun)
         return report
 
-    async def _done(self, step: Step, round_: Round, view: object) -> Report:
+    async def _perform(self, step: Step, round_: Round, view: object) -> Report:
         if isinstance(step, Keep):
             return await self._keep(round_)
         self._log(step, round_)
@@ -243,18 +220,19 @@ class HandoverController:
                 return await self._stop_service(step, round_)
             case Activate():
                 return await self._activate(step, round_)
-            case Release() if why := await still_chosen(self._deps, round_.ownership, EntryUUID(round_.goal.id)):
-                stays = f"keeps serving, although nobody seems to be chosen: {why}"
+            case Release() if why := await self._deps.guard.still_chosen(round_.ownership, EntryUUID(round_.goal.id)):
+                stays = f"keeps serving, although no server seems to be chosen: {why}"
                 return Report(round_.footprint, reason=stays, again_s=self._deps.settings.beat_s)
             case HandOver() | FailBack() | Release() | StepDown():
-                return await self._give_away(step, round_, view)
+                return await self._relinquish(step, round_, view)
         return _with_problem(Report(round_.footprint), await self._write(step, round_.ownership, view))
 
     async def _keep(self, round_: Round) -> Report:
-        """Keep the role that this server has in the service as it should be; a candidate is about to leave its own."""
+        """Keep this server's role in the service as it should be; a candidate is about to leave its own."""
         ownership, footprint = round_.ownership, round_.footprint
         if ownership.holds and footprint.role is Role.ACTIVE:
-            return await keep_up(self._host, self._deps, round_)
+            options = Options(round_.revoked, self._deps.guard)
+            return await converge(self._host, in_role(round_.goal, Role.ACTIVE), footprint, options)
         if ownership.state is None or ownership.me in {ownership.state.holder, ownership.state.candidate}:
             return Report(footprint)
         if await is_up(self._host, footprint):
@@ -263,116 +241,119 @@ class HandoverController:
         return self._with_copies(report, round_)
 
     def _with_copies(self, report: Report, round_: Round) -> Report:
-        """The report of a server that does not hold the service, with the copies of its addresses that answer here."""
+        """The report, with the copies of the addresses that answer here while another server is the holder."""
         state = round_.ownership.state
         elsewhere = state is not None and state.holder not in {None, round_.ownership.me}
         found = still_here(self._host, round_.goal) if elsewhere else ()
         return replace(report, problems=(*report.problems, *found))
 
-    def _unless_kept(self, step: Step, local: LocalState) -> Step:
-        """The step, or to serve on where it gives the service away and that has failed just now."""
-        if not isinstance(step, Relinquish):
-            return step
-        failure = self._pauses.waiting(Effort.RELEASE, None)
-        if failure is None:
-            return step
-        why = "could not be let go, so it stays for now"
-        return Keep(why) if local.active or not local.steady else Activate(step.state.generation, why)
-
     async def _stop_service(self, step: Stop, round_: Round) -> Report:
         goal = replace(in_role(round_.goal, Role.STANDBY), reason=step.reason)
-        terms = Terms(first=First.ADDRESSES)  # another server may have them by now
-        report = self._with_copies(await converge(self._host, goal, round_.footprint, terms), round_)
+        options = Options(first=First.ADDRESSES)  # another server may have them by now
+        report = self._with_copies(await converge(self._host, goal, round_.footprint, options), round_)
         return report if report.problems else replace(report, again_s=0.0)
 
-    async def _is_in_the_way(self, ownership: OwnershipView) -> bool:
-        found = any([await self._deps.is_up(service) for service in ownership.displaces])
-        self._memory.way_s = min(self._memory.way_s * 2, _WAY_MAX_S) if found else WAY_S
+    async def _displaced_is_up(self, ownership: OwnershipView) -> bool:
+        """Whether something of a service that this one displaces may still be up here."""
+        footprints = [self._deps.state.footprints.get(goal_id(service)) for service in ownership.displaces]
+        found = any([await is_up(self._host, footprint) for footprint in footprints if footprint is not None])
+        self._memory.poll_s = min(self._memory.poll_s * 2, _LONGEST_POLL_S) if found else FIRST_POLL_S
         return found
 
     async def _activate(self, step: Activate, round_: Round) -> Report:
-        probe = round_.goal.probe and self._memory.unasked != step.generation
-        round_ = replace(round_, goal=replace(round_.goal, reason=step.reason))
-        ready = self._memory.ready
-        files = ready.files if ready and ready.substance == substance_of(round_.goal) else None
-        report = await bring_up(self._host, self._deps, round_, probe=probe, files=files)
+        memory, staged = self._memory, self._memory.staged
+        probe = round_.goal.probe and memory.unprobed != step.generation
+        goal = replace(in_role(round_.goal, Role.ACTIVE), reason=step.reason, probe=probe)
+        if staged is not None and not staged.fits(goal, round_.footprint):
+            staged = None
+        options = Options(round_.revoked, self._deps.guard, ask_early=True, staged=staged)
+        report = await converge(self._host, goal, round_.footprint, options)
         if report.busy or round_.revoked.is_set():
             return report
-        again = bool(report.problems) and self._memory.failed_in == step.generation
+        again = bool(report.problems) and memory.failed_in == step.generation
         if report.problems:
-            self._memory.failed_in = step.generation
-            self._memory.failed_cause = cause_of(round_.goal, round_.ownership)
-            self._memory.failure = "; ".join(report.problems)
+            memory.failed_in = step.generation
+            memory.failed_cause = cause_of(round_.goal, round_.ownership)
+            memory.failure = "; ".join(report.problems)
         else:
             self.failed_back = self.withdrawn = ""
         return report if again else replace(report, again_s=0.0)
 
-    async def _give_away(self, step: HandOver | FailBack | Release | StepDown, round_: Round, view: object) -> Report:
-        """Let go here, and only then say so in the directory."""
+    async def _relinquish(self, step: HandOver | FailBack | Release | StepDown, round_: Round, view: object) -> Report:
+        """Release the service here, and only then write that in the directory."""
         goal = replace(in_role(round_.goal, Role.STANDBY), reason=step.reason)
         try:
             report = await release(self._host, goal, round_.footprint, self._writes.reach)
         except RelocdError as error:
-            return Report(round_.footprint, (f"not let go, since the directory could not be told: {error}",))
-        own = unlinking(round_.ownership, round_.ownership.me) if isinstance(step, FailBack) else None
+            return Report(round_.footprint, (f"not released, since the directory could not be told: {error}",))
         if report.problems:
             return replace(report, again_s=0.0)  # what was stopped runs again at once
-        if isinstance(step, FailBack) and self._memory.failed_in == step.state.generation:
-            self.failed_back = _failed_back(self._memory.failure)
-        problem = "" if own is None else await self._writes.send(own, view)
+        problem = ""
+        if isinstance(step, FailBack):
+            if self._memory.failed_in == step.state.generation:
+                self.failed_back = _failed_back(self._memory.failure)
+            if own := unlinking(round_.ownership, round_.ownership.me):
+                problem = await self._writes.send(own, view)
         if not self._is_steady(round_):
-            return replace(report, reason="let go; nothing is written until its own heartbeat is steady again")
+            return replace(report, reason="released; nothing is written until its own heartbeat is steady again")
         problem = problem or await self._write(step, round_.ownership, view)
-        # Without the write this server is the holder still, and nobody serves: look again at once.
+        # Without the write this server is still the holder, and no server serves: act again at once.
         return replace(_with_problem(report, problem), again_s=_SOON_S if problem else self._writes.awaited_s(view))
 
     async def _write(self, step: Step, ownership: OwnershipView, view: object) -> str:
-        write = write_of(step, ownership)
+        """Make the write of a step; why it failed, empty when it is done or lost."""
+        write, memory = write_of(step, ownership), self._memory
         if write is None:
             return ""
         if isinstance(step, BecomeCandidate | ClearCandidate):
-            self._memory.changed_at, self._memory.repeats = time.monotonic(), self._memory.repeats + 1
+            memory.changed_at, memory.repeats = time.monotonic(), memory.repeats + 1
         if isinstance(step, SwapIn):
-            self._memory.taken = step.state.generation + 1
+            memory.taken = step.state.generation + 1
             if step.state.holder in ownership.fenced:
-                self._memory.unasked = self._memory.taken  # it is off for certain
+                memory.unprobed = memory.taken  # the former holder is off for certain
         if isinstance(step, DeleteLink) and ownership.holds and ownership.state:
-            self._memory.unlinking = ownership.state.generation, write
+            memory.unlinking = ownership.state.generation, write
         return await self._writes.send(write, view, resend_of(write, ownership))
 
-    def _with_words(self, report: Report, step: Step, verdict: Verdict, round_: Round) -> Report:
-        """The report with what this server waits for, and when that may change by time alone."""
-        now, failure = time.monotonic(), self._pauses.last(Effort.RELEASE)
-        times = [report.again_s, verdict.again_s]
-        if self._settles_s(now) > 0:
-            times.append(self._settles_s(now))
-        state = round_.ownership.state
-        named = not round_.ownership.holds or (state is not None and state.asking is not None)
-        if named and 0 < self._waits_s(now) < float("inf"):
+    # Reporting.
+
+    def _explained(self, report: Report, step: Step, verdict: Verdict, round_: Round) -> Report:
+        """The report with the reason for the step, what this server waits for, and when time alone may change that."""
+        ownership, failure = round_.ownership, self._pauses.last(Effort.RELEASE)
+        displacing = ownership.displaced_by
+        rests = () if displacing is None else (f"displaced while {displacing} is here",)
+        why = "failed here, see its problems" if report.broken and ownership.holds else step.reason
+        reason = report.reason or "; ".join((why, *rests, *verdict.words))
+        unready = self._memory.problems  # one sentence, which repeats what prevents the standby role
+        kept = failure.problems if failure is not None and ownership.holds else ()
+        found = dict.fromkeys((*report.problems, *kept))
+        problems = (*(each for each in found if not any(each in whole for whole in unready)), *unready)
+        times = [each for each in (report.again_s, verdict.again_s, *self._due_s(round_)) if each is not None]
+        return replace(report, problems=problems, reason=reason, again_s=min(times, default=None))
+
+    def _due_s(self, round_: Round) -> list[float]:
+        """When time alone may change what this server does, in seconds from now."""
+        now, ownership, heartbeat = time.monotonic(), round_.ownership, self._deps.heartbeat
+        failure, state = self._pauses.last(Effort.RELEASE), round_.ownership.state
+        times = [self._settles_s(now), heartbeat.former_left_s(now) and heartbeat.former_left_s(now) + _SOON_S]
+        if (not ownership.holds or (state is not None and state.asking is not None)) and self._waits_s(now) < float(
+            "inf"
+        ):
             times.append(self._waits_s(now))
-        if failure is not None and failure.left_s > 0:
+        if failure is not None:
             times.append(failure.left_s)
-        if round_.ownership.holds and not self._is_steady(round_):
+        if ownership.holds and not self._is_steady(round_):
             times.append(self._deps.settings.hesitation_s / 4)
-        if self._deps.heartbeat.former_left_s(now) > 0:
-            times.append(self._deps.heartbeat.former_left_s(now) + _SOON_S)
-        if round_.ownership.isolation is Isolation.RELEASE and self._lease_left_s(now) > 0:
+        if ownership.isolation is Isolation.RELEASE and self._lease_left_s(now) > 0:
             times.append(self._lease_left_s(now) + _SOON_S)
-        resting = round_.ownership.displaced_by
-        rests = () if resting is None else (f"rests while {resting} is here",)
-        reason = "failed here, see its problems" if report.broken and round_.ownership.holds else step.reason
-        reason = report.reason or "; ".join((reason, *rests, *verdict.words))
-        unready = self._memory.problems  # all in one sentence, which says again what stands against the standby role
-        kept = failure.problems if failure is not None and round_.ownership.holds else ()
-        said = dict.fromkeys((*report.problems, *kept))
-        problems = (*(each for each in said if not any(each in whole for whole in unready)), *unready)
-        again_s = min((each for each in times if each is not None), default=None)
-        return replace(report, problems=problems, reason=reason, again_s=again_s)
+        return [each for each in times if each > 0]
 
     def _log(self, step: Step, round_: Round) -> None:
-        generation = None if round_.ownership.state is None else round_.ownership.state.generation
-        fields: dict[str, object] = {"service": round_.goal.name, "step": type(step).__name__, "reason": step.reason}
-        fields |= {"generation": generation}
+        """Log a step with its rule; a step of no rule follows from this server's own clock or failures."""
+        state = round_.ownership.state
+        fields: dict[str, object] = {"service": round_.goal.name, "step": type(step).__name__}
+        fields |= {} if step.rule is None else {"rule": str(step.rule)}
+        fields |= {"reason": step.reason, "generation": None if state is None else state.generation}
         level = logging.DEBUG if fields == self._memory.logged else logging.INFO
         _log.log(level, "handover", extra={"fields": fields})
         self._memory.logged = fields
@@ -386,9 +367,9 @@ def _known_state(ownership: OwnershipView, local: LocalState) -> State | None:
 
 
 def _failed_back(failure: str) -> str:
-    """What the administrator is told who comes later and finds the service where it was before."""
+    """The problem for the administrator who later finds the service where it was before."""
     at = datetime.now(UTC).isoformat(" ", "seconds")
-    forget = "order it here again, or restart the agent to forget that"
+    forget = "order it here again, or restart the agent, to clear this"
     return f"given back at {at}, for it could not be activated here ({forget}): {failure}"
 
 

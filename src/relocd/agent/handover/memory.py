@@ -2,64 +2,100 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from relocd.agent.convergence.converge import Files
+from relocd.agent.convergence.planning import Staged
+from relocd.agent.pauses import cause_of
+from relocd.election.eligibility import OwnershipView
 from relocd.election.observation import State
 from relocd.election.writes import Write
-from relocd.reconcile.desired import Footprint
+from relocd.model.settings import HandoverSettings
 from relocd.reconcile.goals import Goal
 
-__all__ = ["WAY_S", "Memory", "Ready"]
+__all__ = ["FIRST_POLL_S", "Memory"]
 
-WAY_S: Final = 0.005
-"""How soon it is looked again first whether what is displaced here has given way."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """That this server could take over: what was looked at, when, and the files of the active role."""
-
-    substance: Goal
-    footprint: Footprint
-    at: float
-    files: Files
+FIRST_POLL_S: Final = 0.005
+"""The first pause before it is checked again whether what the service displaces here has stopped."""
+_REPEATED_WITHIN: Final = 16  # leases, at most, until a write that may have been missed is repeated
 
 
 @dataclass(slots=True)
 class Memory:
     """What lies between two steps. Times are of the monotonic clock, numbers are generations.
 
-    `changed_at` is since when the state says what it says, `repeats` how often this server has asked again since then.
-    `taken`: this server swapped itself in. `unlinking`: the write that deletes the previous holder's link, done in the
-    generation `unlinked_in`. `unasked`: who had the address before is known to have let go, so that the wire need not
-    be asked. `failed_cause`: what the last failed activation was about; `failure`: what was wrong. `logged`: the last
-    step that was logged, for one that is repeated is logged for debugging only.
+    - `state`: the state as last seen; `seen_at`: since when its generation is known; `changed_at`: since when it is
+      unchanged; `repeats`: how often this server has repeated its own write since then.
+    - `candidate_since`: since when this server is the candidate.
+    - `failed_in`: the generation in which the last activation failed; `failed_cause`: what it was about; `failure`:
+      why.
+    - `taken`: the generation in which this server swapped itself in.
+    - `unlinking`: the write that deletes the previous holder's link; `unlinked_in`: the generation in which it is done.
+    - `unprobed`: the generation in which the addresses are known to be free, so that the wire need not be probed.
+    - `staged`: the active role, as it was prepared; `problems`: why this server could not take over.
+    - `poll_s`: the pause before it is checked again whether what the service displaces has stopped.
+    - `logged`: the last step that was logged; a repeated step is logged at DEBUG only.
     """
 
     state: State | None = None
     seen_at: float = 0.0
-    candidate_since: float | None = None
     changed_at: float = 0.0
     repeats: int = 0
+    candidate_since: float | None = None
     failed_in: int | None = None
+    failed_cause: object = None
+    failure: str = ""
     taken: int | None = None
     unlinking: tuple[int, Write] | None = None
     unlinked_in: int | None = None
-    unasked: int | None = None
-    failed_cause: object = None
-    failure: str = ""
-    ready: Ready | None = None
+    unprobed: int | None = None
+    staged: Staged | None = None
     problems: tuple[str, ...] = ()
-    way_s: float = WAY_S
+    poll_s: float = FIRST_POLL_S
     logged: Mapping[str, object] = field(default_factory=dict)
 
-    def has_unlinked(self, generation: int, done: Write | None) -> bool:
-        """Whether that deletion, of this generation, is `done`; then a link that stands there is another order.
+    def note(self, goal: Goal, ownership: OwnershipView) -> None:
+        """Take in the state as it is now, and forget what does not apply to it any more."""
+        state, before, now = ownership.state, self.state, time.monotonic()
+        if state is None:
+            return
+        if before is not None and state.generation < before.generation:  # a backup was restored: numbers start again
+            self.failed_in = self.unprobed = self.unlinking = self.unlinked_in = before = None
+        if before is None or state.generation != before.generation:
+            self.seen_at = now
+        if state != before:
+            self.changed_at, self.repeats = now, 0
+        if state.candidate != ownership.me:
+            self.candidate_since = None
+        elif self.candidate_since is None:
+            self.candidate_since = now
+        handed = before is not None and before.holder not in {None, ownership.me}
+        if ownership.holds and handed and self.taken != state.generation:
+            self.unprobed = state.generation
+        if ownership.me not in ownership.eligible.all or cause_of(goal, ownership) != self.failed_cause:
+            self.failed_cause = None
+        self.state = state
 
-        Once it is, it stays so, whatever is written next.
+    def settles_s(self, settings: HandoverSettings, providers: int, now: float) -> float:
+        """How long the candidacy still has to stand before a takeover: several providers need time to meet."""
+        if self.candidate_since is None:
+            return 0.0
+        settle_s = settings.settle_ms / 1000 if providers > 1 else 0.0
+        return self.candidate_since + settle_s - now
+
+    def waits_s(self, settings: HandoverSettings, providers: int, now: float) -> float:
+        """How long this server still waits before it repeats a write that another provider may have missed."""
+        if providers < 2:
+            return float("inf")
+        patience_s = settings.lease_s * min(1 << self.repeats, _REPEATED_WITHIN)
+        return self.changed_at + patience_s - now
+
+    def has_unlinked(self, generation: int, done: Write | None) -> bool:
+        """Whether the previous holder's link was deleted in this generation; a link that is there is a new order then.
+
+        `done` is the last write that was carried out. Once the deletion is, this stays true whatever is written next.
         """
         if self.unlinking is not None and self.unlinking[1] is done:
             self.unlinked_in = self.unlinking[0]

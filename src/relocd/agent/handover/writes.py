@@ -11,7 +11,7 @@ import logging
 import time
 from typing import Final
 
-from relocd.agent.convergence.pauses import growing_s
+from relocd.agent.pauses import growing_s
 from relocd.election.writes import Creation, Write, changes_holder
 from relocd.errors import RelocdError
 from relocd.model.writes import Conflict, Done, Lost, Outcome, Unknown
@@ -27,10 +27,10 @@ _REACHED_WITHIN_S: Final = 0.05
 
 
 class Writes:
-    """What is written about one service. A view is whatever the write went by, compared by value.
+    """The writes about one service. A view is what a write was decided on, compared by value.
 
-    `done` is the last write that is carried out, or that deletes what was gone already. A write that the provider's
-    host has not got `prompt_s` after it was sent never gets there.
+    `done` is the last write that was carried out, or that deletes what was gone already. A write that the provider's
+    host has not received `prompt_s` after it was sent never arrives.
     """
 
     def __init__(self, writer: DirectoryWriter, prompt_s: float) -> None:
@@ -48,40 +48,40 @@ class Writes:
         self._reached_at = float("-inf")
 
     async def settle(self, *, steady: bool) -> str:
-        """Send a write of unknown outcome again; what is still unknown about it, empty when nothing is.
+        """Send a write of unknown outcome again; why it is still unknown, empty when nothing is.
 
-        One that changes the holder waits until this server is `steady` (`relocd.election.observation.Here`): by now
-        another one may have found it dead.
+        One that changes the holder waits until this server is `steady` (`relocd.election.observation.LocalState`):
+        another server may have found it dead by now.
         """
         problem = ""
         if self._doubtful is not None:
             if changes_holder(self._doubtful) and not steady:
-                return "nobody knows yet whether a write is done; it is sent again once the own heartbeat is steady"
+                return "the outcome of a write is unknown; it is sent again once the own heartbeat is steady"
             if time.monotonic() < self._resent_at:
-                return "nobody knows yet whether a write is done; it is sent again soon"
+                return "the outcome of a write is unknown; it is sent again soon"
             problem = await self._send(self._doubtful, self._doubtful)
         if not problem and time.monotonic() < self._on_its_way_until:
             return "a write of unknown outcome may still be on its way"
         return problem
 
     def resent_s(self, usual_s: float) -> float:
-        """How long to wait before what is not answered is looked at again, at least the usual."""
+        """How long to wait before an unanswered write is sent again, at least `usual_s`."""
         return max(usual_s, self._resent_at - time.monotonic())
 
     def awaited_s(self, view: object) -> float:
-        """How long to wait for what was written by that view to be seen; 0 when it is time to act again."""
+        """How long to wait until the search brings what was written on that view; 0 when it is time to act again."""
         wait_s = growing_s(_SEEN_WITHIN_S, _LONGEST_WAIT_S, self._repeats + 1)
         left_s = self._written_at + wait_s - time.monotonic()
         return max(0.0, left_s) if view == self._view else 0.0
 
     def moves_s(self, view: object) -> float:
-        """As `awaited_s`, for a write by that view that gave the service away: it may be another server's by now."""
+        """As `awaited_s`, for a write that changed the holder only: the service may be another server's by now."""
         return self.awaited_s(view) if self._moved else 0.0
 
     async def reach(self) -> None:
         """Return when the directory has answered within the last moment; raises `Unavailable` or `Failed`.
 
-        Asked before a service is let go: what cannot be written afterwards would leave it without a server.
+        Asked before a service is released: if the write cannot be made afterwards, no server serves.
         """
         asked_at = time.monotonic()
         if asked_at - self._reached_at > _REACHED_WITHIN_S:
@@ -89,9 +89,9 @@ class Writes:
             self._reached_at = asked_at
 
     async def send(self, write: Write, view: object, again: Write | None = None) -> str:
-        """Write once by a view; what is wrong, empty when it is done or somebody was faster.
+        """Write once on a view; why it failed, empty when it is done or another server was faster.
 
-        While nobody knows whether it is written, the same is sent again, or what is given as `again`.
+        While its outcome is unknown the same is sent again, or what is given as `again`.
         """
         self._repeats = self._repeats + 1 if view == self._view else 0
         self._view, self._moved = view, changes_holder(write)
@@ -115,10 +115,10 @@ class Writes:
         _log.log(level if self._unanswered < 2 else logging.DEBUG, "write", extra={"fields": fields})
         if isinstance(outcome, Lost):
             _log.debug("write lost", extra={"fields": fields | {"reason": outcome.reason}})
-        return f"nobody knows yet whether this is written: {outcome.reason}" if isinstance(outcome, Unknown) else ""
+        return f"the outcome of a write is unknown: {outcome.reason}" if isinstance(outcome, Unknown) else ""
 
     def _note(self, outcome: Outcome, again: Write) -> None:
-        """Keep what has to be sent again, at once for the first time and then with growing pauses."""
+        """Keep what has to be sent again: at once the first time, then with growing pauses."""
         if not isinstance(outcome, Unknown):
             self._doubtful, self._unanswered, self._resent_at = None, 0, 0.0
             return

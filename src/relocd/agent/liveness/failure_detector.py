@@ -1,9 +1,14 @@
-"""Whether another server is alive, silent or dead: what its heartbeat and the wire say about it.
+"""Whether another server is alive, suspect or dead, by its heartbeat in the directory and by probing the wire.
 
-A server is dead when an administrator's trigger has fenced it; or, for a service that is kept by a cut-off holder, when
-its heartbeat is older than its lease *and* none of the service's addresses answers: two independent witnesses; or, for
-one that is released, when its heartbeat has stood still for its lease on this server's own clock while it watched:
-then it has let go by itself. A service without an address that is kept has no second witness: only a fence will do.
+A server is dead when one of these is true:
+
+- a trigger has fenced it (`relocFenced`);
+- isolation `keep`: its heartbeat is older than its lease *and* no address of the service answers a probe. A service
+  without an address cannot be probed: only a fence will do;
+- isolation `release`: its heartbeat has not changed for its lease on this server's own clock, while this server
+  watched. By then it has released the service by itself.
+
+Whatever cannot be found out leaves it suspect, and nothing is taken from a suspect server.
 """
 
 from __future__ import annotations
@@ -31,7 +36,7 @@ _SILENT_AGAIN_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is known of some servers, why in words for those that are not alive, and when to ask again."""
+    """What is known of some servers, the reasons for those that are not alive, and when to ask again."""
 
     lives: Mapping[EntryUUID, Life] = field(default_factory=dict)
     words: tuple[str, ...] = ()
@@ -46,7 +51,7 @@ class _Judgement:
 
 
 class FailureDetector:
-    """Asks for all services of this server."""
+    """Judges other servers, for all services of this server."""
 
     def __init__(self, host: Host, peers: PeerHeartbeats, heartbeat: Heartbeat, settings: HandoverSettings) -> None:
         self._host = host
@@ -54,8 +59,8 @@ class FailureDetector:
         self._heartbeat = heartbeat
         self._settings = settings
 
-    async def heard(self, goal: Goal, servers: Iterable[EntryUUID], seen_at: float, *, wire: bool) -> Verdict:
-        """What is known of servers now; nothing that was known before `seen_at` counts. `wire` asks that, too."""
+    async def judge(self, goal: Goal, servers: Iterable[EntryUUID], seen_at: float, *, wire: bool) -> Verdict:
+        """What is known of servers now, by nothing that was read before `seen_at`; `wire`: probe the addresses, too."""
         findings = {server: await self._finding(goal, server, seen_at, wire=wire) for server in servers}
         return Verdict(
             {server: found.life for server, found in findings.items()},
@@ -64,7 +69,7 @@ class FailureDetector:
         )
 
     async def takes_over(self, goal: Goal, server: EntryUUID) -> bool:
-        """Whether a server is alive and may be given something."""
+        """Whether a server is alive, and neither paused nor drained nor fenced."""
         ownership = goal.ownership
         if ownership is None or server in ownership.fenced or server not in ownership.names:
             return False
@@ -75,10 +80,10 @@ class FailureDetector:
     async def _finding(self, goal: Goal, server: EntryUUID, seen_at: float, *, wire: bool) -> _Judgement:
         ownership = goal.ownership
         if ownership is None:
-            return _Judgement(Life.SILENT)
+            return _Judgement(Life.SUSPECT)
         dn = ownership.names.get(server)
         if dn is None:
-            return _Judgement(Life.SILENT, "the entry of a server that counts here cannot be read or understood")
+            return _Judgement(Life.SUSPECT, "the entry of a server that counts here cannot be read or understood")
         if server in ownership.fenced:
             return _Judgement(Life.DEAD, f"{dn.name} is fenced")
         now = time.monotonic()
@@ -86,7 +91,7 @@ class FailureDetector:
         if sample is not None and self._age_s(sample) >= sample.lease_s:
             sample = await self._peers.sample(server, dn, now)
         if sample is None:
-            return _Judgement(Life.SILENT, f"{dn.name}: its status cannot be read now", _SILENT_AGAIN_S)
+            return _Judgement(Life.SUSPECT, f"{dn.name}: its status cannot be read now", _SILENT_AGAIN_S)
         left_s = sample.lease_s - self._age_s(sample)
         if left_s > 0:
             return _Judgement(Life.ALIVE, "", min(left_s + 0.01, self._settings.beat_s))
@@ -96,10 +101,10 @@ class FailureDetector:
         return await self._on_the_wire(goal, dn.name) if holds and wire else _silent(dn.name)
 
     def _age_s(self, sample: HeartbeatSample) -> float:
-        """How old a heartbeat is by the clock of the providers; endless where there is none to compare.
+        """How old a heartbeat is by the clock of the providers; infinite where there is none to compare.
 
-        Their clocks may differ, or jump. By this server's own clock, it is as old at least as it was seen to stand
-        still, and as old at most as the read that found an earlier one.
+        Their clocks may differ, or jump. By this server's own clock it is at least as old as the time for which it was
+        seen unchanged, and at most as old as the read that found an earlier one.
         """
         now = time.monotonic()
         now_s = self._heartbeat.provider_now_s(now)
@@ -108,29 +113,33 @@ class FailureDetector:
         return min(max(stamped_s, sample.read_at - sample.since), moved_s)
 
     async def _on_the_wire(self, goal: Goal, name: str) -> _Judgement:
-        """The second witness."""
+        """Probe the addresses of a holder that is silent in the directory."""
         if not goal.addresses or not self._host.probing:
             why = "the service has no address" if not goal.addresses else "[wire] probes is 0"
             return _Judgement(
-                Life.SILENT, f"{name} is silent in the directory, and {why} to ask at: fence it when it is off", 1.0
+                Life.SUSPECT,
+                f"{name} is silent in the directory, and {why}, so it cannot be probed: fence it when it is off",
+                1.0,
             )
         try:
             interfaces = self._host.addresses.interfaces()
             placed = [Placed(interface_for(each, goal.interface, interfaces).name, each) for each in goal.addresses]
             await probe(self._host, placed)
         except Busy as error:
-            return _Judgement(Life.SILENT, f"{name} is silent in the directory but {error}", _SILENT_AGAIN_S)
+            return _Judgement(Life.SUSPECT, f"{name} is silent in the directory but {error}", _SILENT_AGAIN_S)
         except RelocdError as error:
-            return _Judgement(Life.SILENT, f"{name} is silent, and the wire cannot be asked: {error}", 1.0)
+            return _Judgement(Life.SUSPECT, f"{name} is silent, and its addresses cannot be probed: {error}", 1.0)
         return _Judgement(Life.DEAD, f"{name} is silent in the directory and on the wire")
 
 
 def _stood_still(sample: HeartbeatSample, name: str) -> _Judgement:
     left_s = sample.since + sample.lease_s - sample.read_at
     if left_s <= 0:
-        return _Judgement(Life.DEAD, f"{name} has been silent for its lease and has let go")
-    return _Judgement(Life.SILENT, f"{name} is silent; it lets go within {left_s:.1f} s", min(left_s, _SILENT_AGAIN_S))
+        return _Judgement(Life.DEAD, f"{name} has been silent for its lease and has released the service")
+    return _Judgement(
+        Life.SUSPECT, f"{name} is silent; it releases the service within {left_s:.1f} s", min(left_s, _SILENT_AGAIN_S)
+    )
 
 
 def _silent(name: str) -> _Judgement:
-    return _Judgement(Life.SILENT, f"{name} is silent in the directory", _SILENT_AGAIN_S)
+    return _Judgement(Life.SUSPECT, f"{name} is silent in the directory", _SILENT_AGAIN_S)

@@ -1,14 +1,14 @@
 """The heartbeat of this server: written to its status entry, and confirmed when it comes back through its own search.
 
-The way back proves provider, replica and listener at once. What others may conclude is counted from the moment in which
-the heartbeat was *sent*: `confirmed_at`. Times are of the monotonic clock unless they are called a provider's.
+The way back proves that provider, replica and own search work. What other servers may conclude is counted from the
+moment at which the heartbeat was *sent*. Times are of the monotonic clock unless they are called a provider's.
 
 An agent that starts knows the heartbeats that one before it has sent since the machine was booted (`HeartbeatRecord`).
-Where the last of them comes back within the lease, this server was not silent: all goes on as if the agent had hung for
-that moment. Only a write that the former agent sent in the end may still be on its way, for `prompt_s` at most.
+If the last of them comes back within the lease, this server was not silent: it is as if the agent had hung for a
+moment. Only the last write of the former agent may still be on its way, for `prompt_s` at most.
 
-A heartbeat that no agent of this machine has sent, and that is younger than one of this run, is another agent's which
-goes by the same server entry: a clone. Neither can tell then which of them holds a service.
+A heartbeat that no agent of this machine has sent, and that is younger than one of this run, comes from another agent
+with the same server entry: a clone. Then neither of them can tell which one holds a service.
 """
 
 from __future__ import annotations
@@ -43,10 +43,7 @@ _SOONEST_S: Final = 0.1
 
 
 class Heartbeat:
-    """The heartbeat of one server; `say` gives what else its status entry says.
-
-    `problem` says why the last one could not be written, empty when it was.
-    """
+    """The heartbeat of one server; `problem` says why the last one could not be written, empty when it was."""
 
     def __init__(self, writer: DirectoryWriter, settings: HandoverSettings, record: HeartbeatRecord) -> None:
         self._writer = writer
@@ -86,18 +83,18 @@ class Heartbeat:
 
     @property
     def clones(self) -> tuple[Problem, ...]:
-        """That another agent goes by the entry of this server, as heard of within a lease."""
+        """The problem that another agent uses the entry of this server, if one was heard of within a lease."""
         if self.is_alone(time.monotonic()):
             return ()
         what = "another agent writes heartbeats as this server (a cloned machine?), so no exclusive service begins here"
         return (Problem("heartbeat", f"{what} or is given away; give it a server entry of its own, or end it"),)
 
     def is_alone(self, now: float) -> bool:
-        """Whether no other agent has gone by the entry of this server within a lease."""
+        """Whether no other agent has used the entry of this server within a lease."""
         return self._other_at is None or now - self._other_at > self._settings.lease_s
 
     def is_current(self, now: float) -> bool:
-        """Whether others hear of this server: the last confirmed heartbeat is younger than the lease."""
+        """Whether the last confirmed heartbeat is younger than the lease, so that others know this server as alive."""
         return self.left_s(now) > 0
 
     def left_s(self, now: float) -> float:
@@ -111,10 +108,11 @@ class Heartbeat:
         return None if self._confirmed_at is None else now - self._confirmed_at
 
     def is_steady(self, now: float, csn: str) -> bool:
-        """Whether nobody can be about to act on this server's death: see `Here.steady`; `csn` is the state's.
+        """Whether no other server can be about to act on this one's death: `csn` is the state's.
 
-        Since it was last missing for a lease it has stood long enough, or it stood before the state was written. It is
-        not while a write of an agent before this one may be on its way, or another agent goes by this server's entry.
+        See `LocalState.steady`. Since the heartbeat was last missing for a lease it has been back long enough, or it
+        was back before the state was written. It is not steady while a write of an earlier agent may be on its way, or
+        while there is a clone.
         """
         if not self.is_current(now) or not self.is_alone(now):
             return False
@@ -127,7 +125,7 @@ class Heartbeat:
         return 0.0 if self._resumed_at is None else max(0.0, self._resumed_at + self._settings.prompt_s - now)
 
     def may_take(self, now: float) -> bool:
-        """Whether this server may ask for a service: it is heard of, and is the only one of its name."""
+        """Whether this server may ask for a service: its heartbeat is current, and it has no clone."""
         return self.is_current(now) and self.is_alone(now)
 
     def stood_before(self, csn: str) -> bool:
@@ -145,11 +143,11 @@ class Heartbeat:
         return None if self._confirmed_at is None else self._provider_s + now - self._heard_at
 
     def beat_soon(self) -> None:
-        """What the status says has changed."""
+        """Write the next heartbeat soon, because the status has changed."""
         self._soon.set()
 
-    def heard(self, entry: Entry) -> bool:
-        """Take the status entry as it came back through the search; whether that confirms a new heartbeat."""
+    def confirm(self, entry: Entry) -> bool:
+        """Take the status entry as it came back through the own search; whether it confirms a new heartbeat."""
         value = next(iter(entry.attributes.get(names.HEARTBEAT.lower(), ())), b"").decode(errors="replace")
         sent_at, provider_s, now = self._sent.get(value), csn_time_s(entry.csn), time.monotonic()
         if sent_at is None:
@@ -164,7 +162,7 @@ class Heartbeat:
         return True
 
     def _since(self, now: float, csn: str) -> tuple[float, str]:
-        """Since when none was missing for a lease: a former agent's word counts where the lease goes on from it."""
+        """Since when no lease was missed: by the former agent where its lease was still running."""
         former = self._former
         if former is None or former.confirmed_at is None or self._confirmed_at is not None:
             return now, csn

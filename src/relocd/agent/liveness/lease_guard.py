@@ -1,159 +1,125 @@
-"""Serving an exclusive service: only with a permission from a direct read of the state, and only while that is fresh.
+"""Whether this server may serve an exclusive service: a permit comes from a direct read and is valid for a moment.
 
-A view may be old: without the read two servers could serve at once. A process that hung between the read and the act
-finds its warrant too old (`relocd.agent.convergence.execution`).
+What the search has told may be old: without the read two servers could serve at once. A process that hung between the
+read and the act finds its permit too old (`relocd.agent.convergence.execution`).
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
 from typing import Final
 
-from relocd.agent.convergence.asked import asked
-from relocd.agent.convergence.converge import Files, Report, Terms, converge
-from relocd.agent.convergence.execution import ServePermit
-from relocd.agent.convergence.host import Host
+from relocd.agent.convergence.permit import NotPermitted, ServePermit
 from relocd.agent.directory.absence_check import is_unlinked
-from relocd.agent.liveness.failure_detector import FailureDetector
 from relocd.agent.liveness.heartbeat import Heartbeat
 from relocd.election.eligibility import OwnershipView
-from relocd.errors import Busy, RelocdError
+from relocd.errors import RelocdError
 from relocd.model import names
 from relocd.model.entries import Cluster, EntryUUID, Failover, Isolation, Server, ServiceState
-from relocd.model.mode import Mode
 from relocd.model.parse import Model, parsed
 from relocd.model.settings import HandoverSettings
-from relocd.model.template_set import Role
-from relocd.ports import DirectoryReader, DirectoryWriter
-from relocd.reconcile.desired import Footprint
-from relocd.reconcile.goals import Goal, in_role
+from relocd.ports import DirectoryReader
+from relocd.reconcile.goals import Goal
 
-__all__ = ["HandoverDeps", "Round", "bring_up", "is_confirmed", "keep_up", "lifetime_s", "still_chosen"]
+__all__ = ["RELEASE_MARGIN_S", "HolderGuard", "LeaseGuard", "lifetime_s"]
 
 RELEASE_MARGIN_S: Final = 1.6
 """How long before the end of the lease a released address ends: the kernel drops it up to 1.5 s late (measured)."""
 
 
-@dataclass(frozen=True, slots=True)
-class HandoverDeps:
-    """What this server agrees with the others by; shared by all its services.
+class HolderGuard:
+    """Permits what a direct read confirms; enough for one cycle without an agent, which has no heartbeat."""
 
-    `providers` is how many providers the directory has, `mode` what a person has told this agent, `is_up` whether
-    something of a service is still up here, `may_lack_secrets` whether those may be on their way.
-    """
+    def __init__(self, reader: DirectoryReader) -> None:
+        self._reader = reader
 
-    reader: DirectoryReader
-    writer: DirectoryWriter
-    heartbeat: Heartbeat
-    detector: FailureDetector
-    settings: HandoverSettings
-    providers: Callable[[], int]
-    mode: Callable[[], Mode]
-    is_up: Callable[[EntryUUID], Awaitable[bool]]
-    may_lack_secrets: Callable[[EntryUUID], bool]
-
-
-@dataclass(frozen=True, slots=True)
-class Round:
-    """One look at a service: the wish, what the directory says, what is here, and the word that all that is over."""
-
-    goal: Goal
-    ownership: OwnershipView
-    footprint: Footprint
-    revoked: asyncio.Event
-
-    @property
-    def csn(self) -> str:
-        """The change number of the state, empty where there is none."""
-        return "" if self.ownership.entry is None else self.ownership.entry.csn
-
-
-async def keep_up(host: Host, deps: HandoverDeps, round_: Round) -> Report:
-    """Keep the service up here as it should be; what was lost is raised again with a permission, else it is busy."""
-    return await _with(host, round_, lambda: _confirmed(deps, round_), probe=round_.goal.probe, files=None)
-
-
-async def bring_up(host: Host, deps: HandoverDeps, round_: Round, *, probe: bool, files: Files | None) -> Report:
-    """Bring the service up here; busy without a permission, which is asked for while the plan is made.
-
-    `files` are those of the active role where they are rendered already.
-    """
-    async with asked(_confirmed(deps, round_)) as permit:
-        return await _with(host, round_, lambda: permit, probe=probe, files=files)
-
-
-async def _with(
-    host: Host, round_: Round, ask: Callable[[], Awaitable[ServePermit]], *, probe: bool, files: Files | None
-) -> Report:
-    refused: list[RelocdError] = []
-
-    async def permit() -> ServePermit:
+    async def permit(self, goal: Goal) -> ServePermit:
+        """A permit for a service of which this server is the holder; raises `NotPermitted`."""
+        if goal.ownership is None:
+            return ServePermit()
         try:
-            return await ask()
+            return await self._issued(goal.ownership)
+        except NotPermitted:
+            raise
         except RelocdError as error:
-            refused.append(error)
-            raise
+            raise NotPermitted(str(error)) from error
 
-    active = replace(in_role(round_.goal, Role.ACTIVE), probe=probe)
-    try:
-        return await converge(host, active, round_.footprint, Terms(round_.revoked, permit, files))
-    except RelocdError as error:
-        if error not in refused:
-            raise
-        return Report(round_.footprint, (str(error),), busy=True)
+    async def is_confirmed(self, ownership: OwnershipView) -> bool:
+        """Whether a direct read finds the holder that was seen, and that is this server; raises `Unavailable`."""
+        found = await self._state(ownership)
+        return found is not None and ownership.holds and _is_as_seen(found, ownership)
 
+    async def still_chosen(self, ownership: OwnershipView, service: EntryUUID) -> str:
+        """Why a direct read finds a server that may have to run the service; empty where it finds none.
 
-async def _confirmed(deps: HandoverDeps, round_: Round) -> ServePermit:
-    """The permission to serve; raises `Busy` or `Unavailable` without one."""
-    read_at = time.monotonic()
-    found = await _state(deps, round_.ownership)
-    if found is None:
-        raise Busy("a direct read does not find the state of the service; nothing is raised on that")
-    if not _is_as_seen(found, round_.ownership):
-        raise Busy("a direct read finds another holder or generation than was seen; waiting until that is seen")
-    if not deps.heartbeat.stood_before(found.csn) and await _is_fenced(deps, round_.ownership):
-        raise Busy("a direct read finds that this server is declared fenced; waiting until that is seen")
-    now = time.monotonic()
-    if not deps.heartbeat.is_steady(now, found.csn):
-        raise Busy("this server's own heartbeat is not steady; waiting until it is")
-    until = read_at + deps.settings.hesitation_s
-    if round_.ownership.isolation is Isolation.KEEP:
-        return ServePermit(until)
-    seconds = lifetime_s(deps.heartbeat.left_s(now))
-    if seconds < 1:
-        raise Busy("this server's lease is about to run out, or shorter than 4 s; waiting for the next heartbeat")
-    return ServePermit(until, seconds)
+        The active server of a cluster counts, whether or not it is a member: in doubt the service stays. So does a link
+        to the present name of the service, where the search has not told that name yet. Raises `Unavailable` when the
+        directory cannot say.
+        """
+        if not await is_unlinked(self._reader, ownership.me, service):
+            return "a direct read finds a link of this server"
+        entry = await self._reader.by_uuid(service)
+        known = {ownership.service, ownership.service if entry is None else entry.dn}
+        found = [each for name in known for each in await self._reader.linking_to(name)]
+        chosen = {str(each.dn): words for each in found if (words := _chooses(parsed(each)[0]))}
+        return "; ".join(f"{dn} {words}" for dn, words in sorted(chosen.items()))
 
+    async def _issued(self, ownership: OwnershipView) -> ServePermit:
+        await self._confirmed(ownership)
+        return ServePermit()
 
-async def is_confirmed(deps: HandoverDeps, ownership: OwnershipView) -> bool:
-    """Whether a direct read finds the holder that was seen, and that is this server; raises `Unavailable`."""
-    found = await _state(deps, ownership)
-    return found is not None and ownership.holds and _is_as_seen(found, ownership)
+    async def _confirmed(self, ownership: OwnershipView) -> ServiceState:
+        """The state by a direct read, with the holder and the generation that were seen."""
+        found = await self._state(ownership)
+        if found is None:
+            raise NotPermitted("a direct read does not find the state of the service; nothing is raised without it")
+        if not _is_as_seen(found, ownership):
+            raise NotPermitted(
+                "a direct read finds another holder or generation than the search; waiting for the search"
+            )
+        return found
 
-
-async def _state(deps: HandoverDeps, ownership: OwnershipView) -> ServiceState | None:
-    """The state by a direct read; None where there is none that can be understood."""
-    entry = await deps.reader.by_dn(ownership.service.below(names.STATE_RDN))
-    found = None if entry is None else parsed(entry)[0]
-    return found if isinstance(found, ServiceState) else None
+    async def _state(self, ownership: OwnershipView) -> ServiceState | None:
+        """The state by a direct read; None where there is none that can be understood."""
+        entry = await self._reader.by_dn(ownership.service.below(names.STATE_RDN))
+        found = None if entry is None else parsed(entry)[0]
+        return found if isinstance(found, ServiceState) else None
 
 
-def _is_as_seen(found: ServiceState, ownership: OwnershipView) -> bool:
-    known = ownership.entry
-    return known is not None and (found.holder, found.generation) == (known.holder, known.generation)
+class LeaseGuard(HolderGuard):
+    """Permits serving while this server's own heartbeat is steady besides; one guard for all services of an agent."""
 
+    def __init__(self, reader: DirectoryReader, heartbeat: Heartbeat, settings: HandoverSettings) -> None:
+        super().__init__(reader)
+        self._heartbeat = heartbeat
+        self._settings = settings
 
-async def _is_fenced(deps: HandoverDeps, ownership: OwnershipView) -> bool:
-    """Whether others may take this server for dead, also where its search has not brought that yet.
+    async def _issued(self, ownership: OwnershipView) -> ServePermit:
+        read_at = time.monotonic()
+        found = await self._confirmed(ownership)
+        if not self._heartbeat.stood_before(found.csn) and await self._is_fenced(ownership):
+            raise NotPermitted("a direct read finds this server fenced; waiting for the search to say so")
+        now = time.monotonic()
+        if not self._heartbeat.is_steady(now, found.csn):
+            raise NotPermitted("this server's own heartbeat is not steady; waiting until it is")
+        until = read_at + self._settings.hesitation_s
+        if ownership.isolation is Isolation.KEEP:
+            return ServePermit(until)
+        seconds = lifetime_s(self._heartbeat.left_s(now))
+        if seconds < 1:
+            raise NotPermitted(
+                "this server's lease is shorter than 4 s or about to end; waiting for the next heartbeat"
+            )
+        return ServePermit(until, seconds)
 
-    Only one that was away can be: it was powered off. A holder that was made so since it came back was not.
-    """
-    entry = await deps.reader.by_dn(ownership.names[ownership.me])
-    found = None if entry is None else parsed(entry)[0]
-    return not isinstance(found, Server) or found.fenced
+    async def _is_fenced(self, ownership: OwnershipView) -> bool:
+        """Whether the entry of this server is fenced, also where the search has not brought that yet.
+
+        Only a server that was away can be: it was powered off. A holder that became so after it had returned was not.
+        """
+        entry = await self._reader.by_dn(ownership.names[ownership.me])
+        found = None if entry is None else parsed(entry)[0]
+        return not isinstance(found, Server) or found.fenced
 
 
 def lifetime_s(left_s: float) -> int:
@@ -161,19 +127,9 @@ def lifetime_s(left_s: float) -> int:
     return int(left_s - RELEASE_MARGIN_S)
 
 
-async def still_chosen(deps: HandoverDeps, ownership: OwnershipView, service: EntryUUID) -> str:
-    """Why a direct read finds that somebody may have to run the service yet; empty where nobody has.
-
-    An active server of a cluster counts, whether or not it is a member: what is doubtful is kept. So does a link by the
-    name that the service has now, where the search has not told that yet. Raises `Unavailable` when nothing is known.
-    """
-    if not await is_unlinked(deps.reader, ownership.me, service):
-        return "a direct read finds a link of this server"
-    entry = await deps.reader.by_uuid(service)
-    names = {ownership.service, ownership.service if entry is None else entry.dn}
-    found = [each for name in names for each in await deps.reader.linking_to(name)]
-    chosen = {str(each.dn): words for each in found if (words := _chooses(parsed(each)[0]))}
-    return "; ".join(f"{dn} {words}" for dn, words in sorted(chosen.items()))
+def _is_as_seen(found: ServiceState, ownership: OwnershipView) -> bool:
+    known = ownership.entry
+    return known is not None and (found.holder, found.generation) == (known.holder, known.generation)
 
 
 def _chooses(value: Model | None) -> str:

@@ -1,6 +1,6 @@
-"""When other servers were last heard of, by direct reads of their status entries: the first witness of a death.
+"""The heartbeats of other servers, by direct reads of their status entries.
 
-A server is asked about only while something depends on it (`relocd.election.rules.watched`), and once for all services.
+A server is read only while a decision depends on it (`relocd.election.rules.watched`), and once for all services.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ __all__ = ["HeartbeatSample", "PeerHeartbeats"]
 
 @dataclass(frozen=True, slots=True)
 class HeartbeatSample:
-    """The last sign of life of a server, as read.
+    """The last heartbeat of a server, as read.
 
-    `heartbeat` tells one from another, `provider_s` is when its provider stamped it (None where there was none ever).
-    `read_at` and `since` are of this host's monotonic clock: the last read, and the first of an unbroken row of reads
-    that found the same heartbeat. `moved_at` is the last read before one that found another heartbeat, so that this one
-    was left after it; None where none was seen to change. `lease_s` is the lease that the server itself declares,
-    `takes` whether it may be given anything: it is neither paused nor drained.
+    - `heartbeat`: its value; `provider_s`: when its provider stamped it, None where there never was one.
+    - `read_at`: the last read; `since`: the first of an unbroken series of reads that found the same value (both by
+      this host's monotonic clock).
+    - `moved_at`: the last read that found an earlier value, so this one was written after it; None where no change was
+      seen.
+    - `lease_s`: the lease that the server itself declares; `takes`: whether it is neither paused nor drained.
     """
 
     heartbeat: bytes
@@ -42,7 +43,7 @@ class HeartbeatSample:
 
 
 class PeerHeartbeats:
-    """Signs of life by server; reads further apart than `lease_s` are no unbroken row."""
+    """Heartbeats by server; reads further apart than `lease_s` are no unbroken series."""
 
     def __init__(self, reader: DirectoryReader, lease_s: float) -> None:
         self._reader = reader
@@ -51,7 +52,7 @@ class PeerHeartbeats:
         self._locks: dict[EntryUUID, asyncio.Lock] = {}
 
     async def sample(self, server: EntryUUID, dn: DN, not_before: float) -> HeartbeatSample | None:
-        """The sign of a server from a read that is not older than `not_before`; None when it cannot be read now."""
+        """The heartbeat of a server from a read not older than `not_before`; None when it cannot be read now."""
         async with self._locks.setdefault(server, asyncio.Lock()):
             known = self._samples.get(server)
             if known is not None and known.read_at >= not_before:

@@ -120,7 +120,7 @@ def _about_holder(view: ServiceView, holder: EntryUUID) -> Iterator[str]:
     seen, name = view.servers.get(holder), view.name(holder)
     if seen is None:
         yield f"the holder {name} has no entry: others take over when {proof(view, holder)}"
-    elif view.life(holder) is Life.SILENT:
+    elif view.life(holder) is Life.SUSPECT:
         yield f"the holder {seen.silence}: others take over when {proof(view, holder)}"
     elif seen.status is not None and seen.status.mode == Mode.PAUSED and not seen.is_silent:
         yield f"the holder {name} is paused and hands nothing over; run on that server: relocd resume"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from relocd.election.holder import decision
+from relocd.election.eligibility import decision
 from relocd.election.observation import Life, State
 from relocd.election.rules import next_step
 from relocd.election.steps import Rule, Step
@@ -137,7 +137,7 @@ def _waits(view: ServiceView, model: ServiceModel, server: EntryUUID) -> Iterato
     state, sign = model.state, view.servers[server].status
     if state is None or state.holder is None or state.candidate != server:
         return
-    if model.lives.get(state.holder) is Life.SILENT:
+    if model.lives.get(state.holder) is Life.SUSPECT:
         yield from () if sign is None else sign.waits_of(view.service.name)
         yield f"takes over when {proof(view, state.holder)}"
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from relocd.election.eligibility import OwnershipView
-from relocd.election.observation import Eligible, Life, LocalState, Observation, State, YieldReason
+from relocd.election.observation import Eligible, Life, LocalState, Observation, State
 from relocd.model.entries import EntryUUID, Isolation
 from relocd.model.mode import Mode
 from relocd.operator.explain.service_view import ServiceView
@@ -72,13 +72,5 @@ def _here(view: ServiceView, ownership: OwnershipView) -> LocalState:
         failed=says == "failed" and ownership.holds,
         settled=True,
         expired=seen.is_silent and service.isolation is Isolation.RELEASE,
-        yield_reason=_yield_reason(ownership, seen),
+        yield_reason=ownership.yield_reason(drained=seen.status is not None and seen.status.mode == Mode.DRAINED),
     )
-
-
-def _yield_reason(ownership: OwnershipView, seen: ServerRow) -> YieldReason | None:
-    if seen.server.fenced:
-        return YieldReason.FENCED
-    if ownership.displaced_by is not None:
-        return YieldReason.DISPLACED
-    return YieldReason.DRAINED if seen.status is not None and seen.status.mode == Mode.DRAINED else None

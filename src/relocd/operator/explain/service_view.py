@@ -65,10 +65,10 @@ class ServiceView:
         """What is known of a server without an ARP or ND probe; one without an entry is silent."""
         seen = self.servers.get(server)
         if seen is None:
-            return Life.SILENT
+            return Life.SUSPECT
         if seen.server.fenced:
             return Life.DEAD
-        return Life.ALIVE if not seen.is_silent else Life.DEAD if self._has_let_go(seen) else Life.SILENT
+        return Life.ALIVE if not seen.is_silent else Life.DEAD if self._has_let_go(seen) else Life.SUSPECT
 
     def _has_let_go(self, seen: ServerRow) -> bool:
         if self.service.isolation is not Isolation.RELEASE or seen.status is None or seen.age_s is None:

@@ -85,7 +85,7 @@ def _of_holder(view: ServiceView, model: ServiceModel, server: EntryUUID) -> Ite
     if holder is None or holder == server:
         return
     name, seen = view.name(holder), view.servers.get(holder)
-    if model.lives.get(holder) is Life.SILENT:
+    if model.lives.get(holder) is Life.SUSPECT:
         yield _WhatIf(proof(view, holder), lambda model: replace(model, lives={**model.lives, holder: Life.DEAD}))
     elif seen is not None and not seen.is_silent and holder not in model.acting:
         yield _WhatIf(f"relocd resume on {name}", lambda model: _alive(model, holder))

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from relocd.election.eligibility import ownership
-from relocd.election.holder import decision
+from relocd.election.eligibility import decision, ownership
 from relocd.election.observation import State
 from relocd.model.entries import Cluster, Entry, Problem, Server, Service
 from relocd.model.snapshot import Snapshot

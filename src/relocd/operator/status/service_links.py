@@ -1,6 +1,6 @@
 """The servers that the links choose for each service, for the whole directory at once. Pure; names are `DN.key`.
 
-What one server concludes from its own links is in `relocd.election.holder`; a test compares the two.
+What one server concludes from its own links is in `relocd.election.eligibility`; a test compares the two.
 """
 
 from __future__ import annotations

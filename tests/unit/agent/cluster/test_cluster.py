@@ -225,7 +225,7 @@ class TestFenced:
             await asyncio.sleep(LEASE_S)
             lab.me.start()
             lab.directory.model.put(server("me", services=["web"], relocFenced="TRUE"))
-            await until(lambda: "declared fenced" in str(lab.me.said.status), SOON_S)
+            await until(lambda: "finds this server fenced" in str(lab.me.said.status), SOON_S)
             assert not lab.me.held
             lab.directory.put(server("me", services=["web"]))
             await lab.serves("me")

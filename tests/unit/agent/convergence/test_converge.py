@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from relocd.agent.convergence.converge import converge, leave, make_plan
+from relocd.agent.convergence.converge import converge, leave
+from relocd.agent.convergence.planning import make_plan
 from relocd.model.host import UnitState
 from relocd.model.template_set import Command, FileSpec, Moment, Role, UnitAction, UnitSpec
 from relocd.reconcile.desired import Footprint

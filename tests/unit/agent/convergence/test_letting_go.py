@@ -278,5 +278,5 @@ async def test_what_is_displaced_is_waited_for_with_growing_pauses():
         await lab.serves("me")
         lab.me.server.units.stuck = {"web"}
         lab.link("me", "web", "other")
-        await until(lambda: "given way" in lab.me.reason_of("other"), SOON_S)
+        await until(lambda: "displaces" in lab.me.reason_of("other"), SOON_S)
         assert lab.me.held == {"192.0.2.10"}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
-from relocd.agent.directory.watched_writer import WatchedWriter
+from relocd.agent.directory.backfill import WatchedWriter
 from relocd.errors import Unavailable
 from relocd.model.dn import DN
 from relocd.model.settings import HandoverSettings
@@ -126,7 +127,7 @@ async def test_a_write_to_a_name_that_does_not_exist_is_told(outcome, missed):
             return outcome
 
     told = []
-    writer = WatchedWriter(Writer(), lambda: told.append(1))
+    writer = WatchedWriter(Writer(), SimpleNamespace(check_names=lambda: told.append(1)))
     assert await writer.apply(Modification(DN.parse(BASE), (Replace("description", ()),))) == outcome
     assert await writer.create(DN.parse(BASE), {}) == outcome
     assert len(told) == missed

@@ -1,4 +1,4 @@
-"""A write whose outcome nobody knows is sent until it is answered, before anything else."""
+"""A write of unknown outcome is sent until it is answered, before anything else is written."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CREATE = write_of(BecomeCandidate(State(), ME, ""), ownership_of(None))
 ASK = write_of(BecomeCandidate(VACANT, ME, ""), ownership_of(VACANT))
 PROMPT_S = 0.05
 BEFORE, TAKEN = (None, None, None, 7), ("me", None, None, 8)
-DOUBT = "nobody knows yet whether this is written: no answer"
+DOUBT = "the outcome of a write is unknown: no answer"
 
 
 @pytest.fixture

@@ -69,9 +69,9 @@ class Heart:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
-    def heard(self, entry: Entry, at_s: float) -> bool:
+    def confirm(self, entry: Entry, at_s: float) -> bool:
         """An entry comes back that the provider has stamped then; whether it confirms a heartbeat."""
-        return self.heartbeat.heard(replace(entry, csn=stamped(at_s)))
+        return self.heartbeat.confirm(replace(entry, csn=stamped(at_s)))
 
     def _miss(self) -> None:
         self.missed += 1

@@ -39,7 +39,7 @@ class Court:
         self.entries = [server("me", services=["web"]), service("web", **(attributes or ADDRESS)), NAMED]
         self.others = {name: server(name, services=["web"]) for name in ("twin", "third")}
         peers = PeerHeartbeats(self.heart.directory.reader, SETTINGS.lease_s)
-        self._witnesses = lambda: FailureDetector(self.server.host, peers, self.heart.heartbeat, SETTINGS)
+        self._detector = lambda: FailureDetector(self.server.host, peers, self.heart.heartbeat, SETTINGS)
 
     @property
     def now_s(self):
@@ -48,7 +48,7 @@ class Court:
 
     async def confirm(self):
         """My own heartbeat comes back: from now on the provider's clock is known."""
-        self.heart.heard(await self.heart.beat(), self.now_s)
+        self.heart.confirm(await self.heart.beat(), self.now_s)
 
     def beats(self, name="twin", *, ahead_s=0.0, **attributes):
         """Another server's heartbeat is written now, at a provider whose clock is ahead by so much."""
@@ -61,7 +61,7 @@ class Court:
         goal = found.wanted[goal_id(uuid_of("web"))]
         named = goal.ownership.names
         identity = next(uuid for uuid, dn in named.items() if dn.name == name)
-        verdict = await self._witnesses().heard(goal, [identity], seen_at, wire=wire)
+        verdict = await self._detector().judge(goal, [identity], seen_at, wire=wire)
         return verdict.lives[identity], verdict.words, verdict.again_s
 
     async def life(self, name="twin", **more):
@@ -127,7 +127,7 @@ SAYS_NOTHING = "twin is silent in the directory and on the wire"
         pytest.param(
             10.1,
             answers,
-            Life.SILENT,
+            Life.SUSPECT,
             "twin is silent in the directory but 192.0.2.10 is answered by 02:00:00:00:00:02; waiting",
             id="silent in the directory, and answers",
         ),
@@ -135,33 +135,34 @@ SAYS_NOTHING = "twin is silent in the directory and on the wire"
         pytest.param(
             10.1,
             has_no_address,
-            Life.SILENT,
-            "twin is silent in the directory, and the service has no address to ask at: fence it when it is off",
+            Life.SUSPECT,
+            "twin is silent in the directory, and the service has no address, so it cannot be probed: "
+            "fence it when it is off",
             id="a service without an address has no second witness",
         ),
         pytest.param(
             10.1,
             is_not_probed,
-            Life.SILENT,
-            "twin is silent in the directory, and [wire] probes is 0 to ask at: fence it when it is off",
+            Life.SUSPECT,
+            "twin is silent in the directory, and [wire] probes is 0, so it cannot be probed: fence it when it is off",
             id="nor has one where the wire is not asked",
         ),
         pytest.param(
             10.1,
             has_its_interface_down,
-            Life.SILENT,
-            "twin is silent, and the wire cannot be asked: 192.0.2.10/24: interface eth0, in whose network it is",
+            Life.SUSPECT,
+            "twin is silent, and its addresses cannot be probed: 192.0.2.10/24: interface eth0, in whose network it is",
             id="a wire that cannot be asked is none",
         ),
         pytest.param(
             10.1,
             has_no_interface_of_that_name,
-            Life.SILENT,
-            "twin is silent, and the wire cannot be asked: 192.0.2.10/24: there is no interface eth7",
+            Life.SUSPECT,
+            "twin is silent, and its addresses cannot be probed: 192.0.2.10/24: there is no interface eth7",
             id="an interface that is not here",
         ),
-        pytest.param(0, cannot_be_read, Life.SILENT, "twin: its status cannot be read now", id="unreadable"),
-        pytest.param(20, cannot_be_read, Life.SILENT, "twin: its status cannot be read now", id="unreadable for long"),
+        pytest.param(0, cannot_be_read, Life.SUSPECT, "twin: its status cannot be read now", id="unreadable"),
+        pytest.param(20, cannot_be_read, Life.SUSPECT, "twin: its status cannot be read now", id="unreadable for long"),
     ],
 )
 async def test_a_holder_is(court, age_s, what, life, words):
@@ -178,25 +179,25 @@ class TestWhoIsAsked:
     async def test_the_wire_says_nothing_of_a_server_that_does_not_hold_the_address(self, court):
         court.beats("third")
         court.clock.now += 11
-        assert await court.asked("third") == (Life.SILENT, ("third is silent in the directory",), 0.5)
+        assert await court.asked("third") == (Life.SUSPECT, ("third is silent in the directory",), 0.5)
 
     async def test_without_need_the_wire_is_not_asked(self, court):
         court.clock.now += 11
-        assert await court.life(wire=False) is Life.SILENT
+        assert await court.life(wire=False) is Life.SUSPECT
 
     async def test_a_server_that_never_had_a_heartbeat_is_silent(self, court):
-        assert await court.life("third") is Life.SILENT
+        assert await court.life("third") is Life.SUSPECT
         court.heart.directory.model.entries.clear()
         court.clock.now += 3
         assert await court.life() is Life.DEAD
 
     async def test_one_without_an_entry_is_asked_about_by_its_name(self, court):
-        assert await court.life("gone") is Life.SILENT
+        assert await court.life("gone") is Life.SUSPECT
 
     async def test_while_my_own_heartbeat_never_came_back_ages_cannot_be_compared(self, clock):
         court = Court(clock)
         court.beats()
-        assert await court.life(wire=False) is Life.SILENT
+        assert await court.life(wire=False) is Life.SUSPECT
 
 
 class TestHowLong:
@@ -232,13 +233,13 @@ class TestWhenItIsRead:
         court.clock.now += SETTINGS.beat_s
         assert await court.life() is Life.ALIVE
         court.clock.now += 0.1
-        assert await court.life() is Life.SILENT
+        assert await court.life() is Life.SUSPECT
 
     async def test_what_was_known_before_a_change_does_not_count(self, court):
         assert await court.life() is Life.ALIVE
         cannot_be_read(court)
         court.clock.now += 0.1
-        assert await court.life(seen_at=court.clock.now) is Life.SILENT
+        assert await court.life(seen_at=court.clock.now) is Life.SUSPECT
 
     async def test_nobody_is_silent_by_an_old_read(self, court):
         court.clock.now += 9
@@ -266,15 +267,15 @@ class TestReleased:
         return court
 
     async def test_it_is_silent_for_a_lease_of_my_own_clock_and_then_dead(self, court):
-        assert await court.asked() == (Life.SILENT, ("twin is silent; it lets go within 10.0 s",), 0.5)
+        assert await court.asked() == (Life.SUSPECT, ("twin is silent; it releases the service within 10.0 s",), 0.5)
         court.clock.now += 6
-        assert (await court.asked())[1] == ("twin is silent; it lets go within 4.0 s",)
+        assert (await court.asked())[1] == ("twin is silent; it releases the service within 4.0 s",)
         court.clock.now += 4
         life, words, _ = await court.asked()
-        assert (life, words) == (Life.DEAD, ("twin has been silent for its lease and has let go",))
+        assert (life, words) == (Life.DEAD, ("twin has been silent for its lease and has released the service",))
 
     async def test_a_sign_of_life_in_between_begins_it_anew(self, court):
-        assert await court.life() is Life.SILENT
+        assert await court.life() is Life.SUSPECT
         court.clock.now += 6
         court.beats()
         assert await court.life() is Life.ALIVE
@@ -285,28 +286,28 @@ class TestReleased:
 
     async def test_reads_a_lease_apart_prove_nothing_of_the_time_between(self, court):
         """This server may have hung."""
-        assert await court.life() is Life.SILENT
+        assert await court.life() is Life.SUSPECT
         court.clock.now += 10
-        assert await court.life() is Life.SILENT
+        assert await court.life() is Life.SUSPECT
         court.clock.now += 9
-        assert await court.life() is Life.SILENT
+        assert await court.life() is Life.SUSPECT
         court.clock.now += 1
         assert await court.life() is Life.DEAD
 
     async def test_while_it_cannot_be_read_nobody_watches(self, court):
-        assert await court.life() is Life.SILENT
+        assert await court.life() is Life.SUSPECT
         cannot_be_read(court)
         for _ in range(3):
             court.clock.now += 5
-            assert await court.life() is Life.SILENT
+            assert await court.life() is Life.SUSPECT
         court.heart.directory.reader.refusal = None
-        assert await court.life() is Life.SILENT
+        assert await court.life() is Life.SUSPECT
 
     async def test_a_server_that_declares_a_longer_lease_has_that(self, court):
         court.beats(relocLease="20")
         court.clock.now += 21
         for _ in range(3):
-            assert await court.life() is Life.SILENT
+            assert await court.life() is Life.SUSPECT
             court.clock.now += 9
         assert await court.life() is Life.DEAD
 
@@ -340,12 +341,12 @@ class TestClocks:
     async def test_a_clock_alone_takes_nobody_for_dead(self, court):
         court.beats(ahead_s=-7200)
         answers(court)
-        assert await court.life() is Life.SILENT
+        assert await court.life() is Life.SUSPECT
 
     async def test_one_that_begins_to_move_is_alive(self, court, clock):
         """Somebody asked to hand over to a candidate that is stamped by a clock that is behind does it."""
         court.beats("third", ahead_s=-7200)
-        assert await court.life("third") is Life.SILENT
+        assert await court.life("third") is Life.SUSPECT
         clock.now += 2.5
         court.beats("third", ahead_s=-7200)
         assert await court.life("third") is Life.ALIVE

@@ -69,7 +69,7 @@ class TestConfirmation:
     async def test_the_lease_counts_from_the_sending_and_not_from_the_coming_back(self, heart, clock):
         entry, sent_at = await heart.beat(), clock.now
         clock.now += 3
-        assert heart.heard(entry, NOON)
+        assert heart.confirm(entry, NOON)
         assert heart.heartbeat.has_begun
         assert heart.heartbeat.left_s(clock.now) == SETTINGS.lease_s - 3
         assert heart.heartbeat.is_current(sent_at + 9.9)
@@ -79,44 +79,44 @@ class TestConfirmation:
     async def test_one_that_comes_back_after_its_lease_renews_nothing(self, heart, clock):
         entry = await heart.beat()
         clock.now += 11
-        heart.heard(entry, NOON)
+        heart.confirm(entry, NOON)
         assert not heart.heartbeat.is_current(clock.now)
 
     async def test_one_that_this_agent_has_not_sent_confirms_nothing(self, heart):
         """An earlier run's, or what somebody else wrote."""
         await heart.beat()
-        assert not heart.heard(status("me"), NOON)
+        assert not heart.confirm(status("me"), NOON)
         assert not heart.heartbeat.has_begun
 
     @pytest.mark.parametrize("csn", ["", "tomorrow"])
     async def test_one_without_the_time_of_a_provider_confirms_nothing(self, heart, csn):
-        assert not heart.heartbeat.heard(replace(await heart.beat(), csn=csn))
+        assert not heart.heartbeat.confirm(replace(await heart.beat(), csn=csn))
 
     async def test_an_entry_without_a_heartbeat_confirms_nothing(self, heart):
         entry = await heart.beat()
-        assert not heart.heard(replace(entry, attributes={"cn": (b"status",)}), NOON)
+        assert not heart.confirm(replace(entry, attributes={"cn": (b"status",)}), NOON)
 
     async def test_each_confirms_once_and_an_older_one_after_a_newer_not_at_all(self, heart, clock):
         first = await heart.beat()
         clock.now += 2
         second = await heart.beat()
-        assert heart.heard(second, NOON)
+        assert heart.confirm(second, NOON)
         left_s = heart.heartbeat.left_s(clock.now)
-        assert not heart.heard(second, NOON + 1)
-        assert not heart.heard(first, NOON + 1)
+        assert not heart.confirm(second, NOON + 1)
+        assert not heart.confirm(first, NOON + 1)
         assert heart.heartbeat.left_s(clock.now) == left_s
 
     async def test_an_older_one_confirms_while_the_newer_is_on_its_way(self, heart, clock):
         first = await heart.beat()
         clock.now += 2
         second = await heart.beat()
-        assert heart.heard(first, NOON)
+        assert heart.confirm(first, NOON)
         assert heart.heartbeat.left_s(clock.now) == 8
-        assert heart.heard(second, NOON)
+        assert heart.confirm(second, NOON)
         assert heart.heartbeat.left_s(clock.now) == 10
 
     async def test_the_time_of_the_provider_goes_on_from_the_last_one_heard(self, heart, clock):
-        heart.heard(await heart.beat(), NOON)
+        heart.confirm(await heart.beat(), NOON)
         assert heart.heartbeat.provider_now_s(clock.now + 5) == pytest.approx(NOON + 5)
 
 
@@ -128,36 +128,36 @@ class TestSteady:
         assert not heart.heartbeat.is_steady(clock.now + 5, self.AFTER)
 
     async def test_with_a_state_from_before_it_has_to_stand_for_half_a_lease(self, heart, clock):
-        heart.heard(await heart.beat(), NOON)
+        heart.confirm(await heart.beat(), NOON)
         assert not heart.heartbeat.is_steady(clock.now, self.BEFORE)
         assert not heart.heartbeat.is_steady(clock.now + SETTINGS.steady_s, self.BEFORE)
         assert heart.heartbeat.is_steady(clock.now + SETTINGS.steady_s + 0.1, self.BEFORE)
 
     async def test_with_a_state_written_since_it_is_steady_at_once(self, heart, clock):
         """Whoever wrote that has seen this server alive."""
-        heart.heard(await heart.beat(), NOON)
+        heart.confirm(await heart.beat(), NOON)
         assert heart.heartbeat.is_steady(clock.now, self.AFTER)
 
     async def test_it_is_not_once_the_lease_is_over(self, heart, clock):
-        heart.heard(await heart.beat(), NOON)
+        heart.confirm(await heart.beat(), NOON)
         assert not heart.heartbeat.is_steady(clock.now + 10, self.AFTER)
 
     async def test_a_state_of_the_future_proves_nothing(self, heart, clock):
         """It was stamped at a provider whose clock is ahead, perhaps before this server was back."""
-        heart.heard(await heart.beat(), NOON)
+        heart.confirm(await heart.beat(), NOON)
         assert not heart.heartbeat.is_steady(clock.now, stamped(NOON + 7200))
         assert heart.heartbeat.is_steady(clock.now + SETTINGS.steady_s + 0.1, stamped(NOON + 7200))
 
     async def test_renewed_in_time_it_stays_steady(self, heart, clock):
-        heart.heard(await heart.beat(), NOON)
+        heart.confirm(await heart.beat(), NOON)
         clock.now += 9
-        heart.heard(await heart.beat(), NOON + 9)
+        heart.confirm(await heart.beat(), NOON + 9)
         assert heart.heartbeat.is_steady(clock.now, self.BEFORE)
 
     async def test_missing_for_a_lease_it_begins_anew(self, heart, clock):
-        heart.heard(await heart.beat(), NOON)
+        heart.confirm(await heart.beat(), NOON)
         clock.now += 11
-        heart.heard(await heart.beat(), NOON + 11)
+        heart.confirm(await heart.beat(), NOON + 11)
         assert not heart.heartbeat.is_steady(clock.now, self.AFTER)
         assert heart.heartbeat.is_steady(clock.now, stamped(NOON + 12))
 
@@ -171,7 +171,7 @@ class TestMissed:
         await until(lambda: heart.entry)
         first = heart.entry
         if comes_back:
-            heart.heard(first, NOON)
+            heart.confirm(first, NOON)
         clock.now += seconds
         heart.heartbeat.beat_soon()
         await until(lambda: heart.entry != first)
@@ -224,5 +224,5 @@ class TestProblems:
         heart.directory.writer.lost_answers = True
         entry = await heart.beat()
         await until(lambda: heart.heartbeat.problem == "no answer")
-        assert heart.heard(entry, NOON)
+        assert heart.confirm(entry, NOON)
         assert heart.heartbeat.is_current(clock.now)

@@ -1,13 +1,12 @@
-"""Whether anybody may have to run a service yet that its holder is about to let go."""
+"""Whether a server may still have to run a service that its holder is about to release."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 
-from relocd.agent.liveness.lease_guard import still_chosen
+from relocd.agent.liveness.lease_guard import HolderGuard
 from relocd.election.eligibility import OwnershipView
 from relocd.election.observation import Eligible
 from relocd.model.dn import DN
@@ -21,9 +20,9 @@ WEB = service("web")
 
 async def chosen_by(*entries):
     """What a holder finds that knows the service by its first name, and is not linked to it."""
-    agreed = SimpleNamespace(reader=FakeReader(ModelDirectory([server("me"), *entries])))
+    guard = HolderGuard(FakeReader(ModelDirectory([server("me"), *entries])))
     holder = OwnershipView(uuid_of("me"), DN.parse(dn("web")), None, None, Eligible())
-    return await still_chosen(agreed, holder, uuid_of("web"))
+    return await guard.still_chosen(holder, uuid_of("web"))
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
-"""Growing pauses between the tries of what fails, so that nothing that fails goes round in circles.
+"""Growing pauses between the tries of what fails, so that no failure is retried in a tight loop.
 
-A pause belongs to one kind of effort for one service, and to what that effort was about: once that is another, it is
-tried at once. A pause is never shorter than the try before it took. What was done and did not last counts as a failure
-from the second time on: a unit that ends as soon as it has started. Waiting for another host (`Busy`) is no failure and
-has a pace of its own.
+A pause belongs to one kind of effort for one service, and to the matter that the effort was about: once that has
+changed the effort is tried at once. A pause is never shorter than the try before it took. What was done and did not
+last, as a unit that ends as soon as it has started, counts as a failure from the second time on. Waiting for another
+host (`Busy`) is no failure and has a pace of its own.
 """
 
 from __future__ import annotations
@@ -15,11 +15,15 @@ from enum import StrEnum
 from typing import Final
 
 from relocd.agent.convergence.converge import Report
+from relocd.agent.convergence.planning import substance_of
+from relocd.election.eligibility import OwnershipView
+from relocd.election.steps import Activate, Keep, Relinquish, Step, Stop
 from relocd.model.settings import AgentSettings
 from relocd.model.template_set import UnitAction
 from relocd.reconcile.actions import Action, UseUnit
+from relocd.reconcile.goals import Goal
 
-__all__ = ["Attempts", "Effort", "Failure", "Pauses", "growing_s"]
+__all__ = ["Attempts", "Effort", "Failure", "Pauses", "cause_of", "effort_of", "growing_s", "matter_of"]
 
 _MOST_DOUBLINGS: Final = 16
 
@@ -34,9 +38,38 @@ class Effort(StrEnum):
     WRITE = "write"
 
 
+def effort_of(step: Step) -> Effort:
+    """The effort that a step of the handover is."""
+    match step:
+        case Keep():
+            return Effort.KEEP
+        case Activate():
+            return Effort.ACTIVATE
+        case Stop():
+            return Effort.STOP
+        case _:
+            return Effort.RELEASE if isinstance(step, Relinquish) else Effort.WRITE
+
+
+def matter_of(step: Step, goal: Goal, ownership: OwnershipView) -> object:
+    """What a step is about: once that has changed, the step is tried again although it has failed."""
+    match step:
+        case Keep():
+            return substance_of(goal), ownership.holds
+        case Activate(generation):
+            return generation, cause_of(goal, ownership)
+        case _:
+            return None if isinstance(step, Relinquish) else (type(step), ownership.state, ownership.eligible)
+
+
+def cause_of(goal: Goal, ownership: OwnershipView) -> object:
+    """What an activation that failed was about: once that has changed, it may be tried again."""
+    return goal.addresses, goal.interface, goal.sets, goal.context.parameters, ownership.eligible
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What was wrong with the last of `tries`, and until when (monotonic) the next has to wait."""
+    """What was wrong with the last of `tries`, and until when (monotonic clock) the next has to wait."""
 
     about: object
     problems: tuple[str, ...]
@@ -52,7 +85,7 @@ class Failure:
 
     @property
     def left_s(self) -> float:
-        """How long it has to wait yet; 0 when it may be tried."""
+        """How long the next try still has to wait; 0 when it is due."""
         return max(0.0, self.until - time.monotonic())
 
 
@@ -65,16 +98,16 @@ class Pauses:
         self._failures: dict[Effort, Failure] = {}
 
     def last(self, effort: Effort) -> Failure | None:
-        """The failure that was not followed by a success."""
+        """The last failure of an effort, None after a success."""
         return self._failures.get(effort)
 
     def waiting(self, effort: Effort, about: object) -> Failure | None:
-        """The failure that this effort has to wait for; None when it may be tried."""
+        """The failure after which this effort still has to wait; None when it may be tried."""
         failure = self._failures.get(effort)
         return failure if failure and failure.about == about and failure.left_s > 0 else None
 
     def note(self, effort: Effort, about: object, report: Report, begun: float) -> None:
-        """What became of a try that began then."""
+        """Note the result of a try; `begun` is when it began (monotonic clock)."""
         before, now = self._failures.get(effort), time.monotonic()
         if not report.problems:
             self._note_success(effort, about, report)
@@ -84,25 +117,25 @@ class Pauses:
         self._failures[effort] = Failure(about, report.problems, report.broken, tries, now + pause_s)
 
     def _note_success(self, effort: Effort, about: object, report: Report) -> None:
-        """It is over, unless it started what had run before: then it has to last for as long as the next pause."""
+        """End the pause, unless the try started what had run before: that has to last for as long as the next pause."""
         before, now = self._failures.get(effort), time.monotonic()
-        again = [str(action) for action in report.actions if effort is Effort.KEEP and _starts(action)]
-        if again and report.footprint is not None:
+        restarted = [str(action) for action in report.actions if effort is Effort.KEEP and _starts(action)]
+        if restarted and report.footprint is not None:
             tries = before.tries + 1 if before and before.is_lasting and now < before.lasts_until else 1
             pause_s = growing_s(self._first_s, self._most_s, tries)
-            words = f"{', '.join(again)}: done {tries} times, and it did not last; look at its log"
+            words = f"{', '.join(restarted)}: done {tries} times, and it did not last; look at its log"
             until = now if tries == 1 else now + growing_s(self._first_s, self._most_s, tries - 1)
             self._failures[effort] = Failure(about, (words,), True, tries, until, until + pause_s + self._most_s)
         elif not (before and before.is_lasting and now < before.lasts_until):
             self._failures.pop(effort, None)
 
     def end_failed(self, effort: Effort) -> None:
-        """What failed may work now; what did not last has to wait all the same."""
+        """Try again at once what failed; what did not last still has to wait."""
         if (failure := self._failures.get(effort)) and not failure.is_lasting:
             del self._failures[effort]
 
     def end(self, *efforts: Effort) -> None:
-        """What failed may work now: try it at once."""
+        """Try again at once whatever failed; without an effort named, of every kind."""
         for effort in efforts or tuple(Effort):
             self._failures.pop(effort, None)
 
@@ -116,16 +149,16 @@ class Attempts:
         self._failed: dict[Hashable, tuple[int, float]] = {}
 
     def is_due(self, key: Hashable) -> bool:
-        """Whether it may be tried now."""
+        """Whether a try is due."""
         return time.monotonic() >= self._failed.get(key, (0, 0.0))[1]
 
     def failed(self, key: Hashable) -> None:
-        """It was tried and did not work: the next pause is twice as long."""
+        """Note that a try failed: the next pause is twice as long."""
         tries = self._failed.get(key, (0, 0.0))[0] + 1
         self._failed[key] = tries, time.monotonic() + growing_s(self._first_s, self._most_s, tries)
 
     def done(self, key: Hashable) -> None:
-        """It has worked, or there is no need for it any more."""
+        """Forget the failures: it has worked, or is not needed any more."""
         self._failed.pop(key, None)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from relocd.election.holder import Decision, decision
+from relocd.election.eligibility import Decision, decision
 from relocd.model.template_set import Role
 from tests.support.directory import snapshot
 from tests.support.entries import cluster, server, service, uuid_of

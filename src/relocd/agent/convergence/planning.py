@@ -1,0 +1,199 @@
+"""The plan of one convergence: what one goal takes on this server now, from the spec, the files and an observation.
+
+The spec and the rendered files depend on the goal and the configuration only. They may have been made before, by
+`stage` of `relocd.agent.convergence.converge`, and come as one handle, `Staged`. What is on the host is observed for
+each plan.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from relocd.agent.convergence.host import Host
+from relocd.errors import Invalid, RelocdError, Unavailable
+from relocd.model.host import NewFile, UnitState
+from relocd.model.template_set import First, Role, TemplateSet, UnitAction
+from relocd.ports import Rendered
+from relocd.reconcile.actions import Action, AddAddress, DropAddress, UseUnit
+from relocd.reconcile.claims import claims_of_outline, left_of, without
+from relocd.reconcile.declarations import misnamed
+from relocd.reconcile.desired import Desired, DesiredUnit, Footprint, Observed, Placed
+from relocd.reconcile.diff import actions, before, foreign
+from relocd.reconcile.goals import Goal, goal_id, in_role
+from relocd.reconcile.presence import foreign_copies, in_the_way
+from relocd.reconcile.spec import PlannedFile, Spec, desired, fallback, outline, rendered_file
+
+__all__ = [
+    "Plan",
+    "Staged",
+    "make_plan",
+    "observe",
+    "raises",
+    "stops",
+    "substance_of",
+    "unit_state",
+    "unit_troubles",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A role that was prepared: its spec, and its files, checked and beside their targets.
+
+    `substance` and `footprint` are what it was prepared for, `at` is when (monotonic clock).
+    """
+
+    substance: Goal
+    footprint: Footprint
+    at: float
+    spec: Spec
+    files: tuple[NewFile, ...]
+
+    def fits(self, goal: Goal, footprint: Footprint) -> bool:
+        """Whether spec and files are those of a goal, whoever holds it now and for whatever reason."""
+        return self.footprint.name == footprint.name and self.substance == substance_of(goal)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be done for a goal, and the problems that prevent a part of it.
+
+    `desired` is None when nothing may be begun; `spec` is None when the goal has none that could be followed. `intent`
+    is the footprint to save before the first action.
+    """
+
+    spec: Spec | None
+    desired: Desired | None
+    actions: tuple[Action, ...]
+    problems: tuple[str, ...]
+    intent: Footprint
+
+
+async def make_plan(
+    host: Host, goal: Goal, footprint: Footprint, *, staged: Staged | None = None, first: First | None = None
+) -> Plan:
+    """The plan for a goal; making it changes nothing. `first` is what stops first, whatever the template sets say."""
+    spec, problems = _spec(host, goal, footprint.name) if staged is None else (staged.spec, ())
+    (files, unrendered), observed = await asyncio.gather(
+        _rendered(host, goal, spec, staged), observe(host, spec, footprint)
+    )
+    if goal.ownership is not None:
+        host.claims.allow(goal.id, map(goal_id, goal.ownership.displaces))
+    claimed = () if spec is None else host.claims.problems(goal.id, claims_of_outline(spec))
+    problems = (*problems, *unrendered, *claimed, *_obstructed(host, spec, observed))
+    chosen = fallback(goal, footprint) if spec is None or problems else desired(spec, files)
+    if chosen is None:
+        return Plan(spec, None, (), problems, footprint)
+    if goal.role is not Role.ACTIVE:
+        others = host.claims.others(goal.id)
+        chosen, footprint = left_of(chosen, others), without(footprint, others)
+    chosen = replace(chosen, probe=chosen.probe and host.probing, first=first or chosen.first)
+    targets = {file.target for file in chosen.files or ()} - foreign(chosen, observed, footprint)
+    return Plan(spec, chosen, actions(chosen, observed, footprint), problems, before(chosen, targets, footprint))
+
+
+async def observe(host: Host, spec: Spec | None, footprint: Footprint) -> Observed:
+    """What is on this host of all that a goal asks for or has left."""
+    targets = footprint.files.union(file.spec.target for file in (spec.files if spec else ()))
+    names = sorted({unit.name for unit in (*footprint.units, *(spec.rest.units if spec else ()))})
+    states, units = await asyncio.gather(
+        host.files.states(targets), asyncio.gather(*(unit_state(host, name) for name in names))
+    )
+    return Observed(
+        files=states,
+        addresses=frozenset(Placed(each.interface, each.address) for each in host.addresses.held() if each.ours),
+        units={name: state for name, state in zip(names, units, strict=True) if state is not None},
+    )
+
+
+async def unit_state(host: Host, name: str) -> UnitState | None:
+    """The state of a unit; None when its manager does not answer."""
+    try:
+        return await host.units.state(name)
+    except Unavailable:
+        return None
+
+
+async def unit_troubles(host: Host, units: Iterable[DesiredUnit]) -> tuple[str, ...]:
+    """Why the units that the role starts cannot be relied on."""
+    found = []
+    for unit in units:
+        if unit.enter is UnitAction.START:
+            with suppress(Unavailable):
+                found.append(await host.units.trouble(unit.name))
+    return tuple(filter(None, found))
+
+
+def raises(plan: Plan) -> bool:
+    """Whether a plan raises what only one server may have: an address, or the units of a service without addresses.
+
+    While the addresses of a service are on this host no other server has them: its units may start without a permit.
+    """
+    if plan.desired is None:
+        return False
+    starts = any(isinstance(action, UseUnit) and not stops(action) for action in plan.actions)
+    return any(isinstance(action, AddAddress) for action in plan.actions) or (starts and not plan.desired.addresses)
+
+
+def stops(action: Action) -> bool:
+    """Whether an action stops a part of what serves."""
+    return isinstance(action, DropAddress) or (isinstance(action, UseUnit) and action.action is UnitAction.STOP)
+
+
+def substance_of(goal: Goal) -> Goal:
+    """A goal in the active role, without what changes while the service moves: who runs it, and why."""
+    return replace(in_role(goal, Role.ACTIVE), ownership=None, reason="")
+
+
+def _spec(host: Host, goal: Goal, name: str) -> tuple[Spec | None, tuple[str, ...]]:
+    """The spec of a goal, or None and why there is none that could be followed.
+
+    Files and units keep the `name` that the service had when it came here, so that a rename restarts nothing.
+    """
+    try:
+        sets: Sequence[TemplateSet] = [host.sets.get(each) for each in goal.sets]
+    except RelocdError as error:
+        return None, (str(error),)
+    spec = outline(replace(goal, name=name), sets, host.guards, host.addresses.interfaces())
+    problems = (*spec.problems, *misnamed(goal, sets, [_set(host, each) for each in goal.server_sets]))
+    return (None, problems) if problems else (spec, ())
+
+
+def _set(host: Host, name: str) -> TemplateSet | None:
+    try:
+        return host.sets.get(name)
+    except RelocdError:  # its own goal reports that
+        return None
+
+
+async def _rendered(
+    host: Host, goal: Goal, spec: Spec | None, staged: Staged | None
+) -> tuple[tuple[NewFile, ...], tuple[str, ...]]:
+    """The files with their content, and why those that are missing could not be rendered."""
+    if staged is not None:
+        return staged.files, ()
+    if spec is None or not spec.files:
+        return (), ()
+    try:
+        texts = await host.renderer.render(spec.files, goal.context)
+    except RelocdError as error:
+        return (), (str(error),)
+    done = [_filled(file, text) for file, text in zip(spec.files, texts, strict=True)]
+    problems = dict.fromkeys(str(file) for file in done if isinstance(file, Invalid))  # one value, several files
+    return tuple(file for file in done if isinstance(file, NewFile)), tuple(problems)
+
+
+def _filled(file: PlannedFile, rendered: Rendered | Invalid) -> NewFile | Invalid:
+    try:
+        return rendered if isinstance(rendered, Invalid) else rendered_file(file, rendered.text, secret=rendered.secret)
+    except Invalid as error:
+        return error
+
+
+def _obstructed(host: Host, spec: Spec | None, observed: Observed) -> tuple[str, ...]:
+    """What prevents raising the addresses that are not here yet."""
+    missing = () if spec is None else set(spec.rest.addresses) - observed.addresses
+    return in_the_way(foreign_copies((placed.address for placed in missing), host.addresses.held()))
