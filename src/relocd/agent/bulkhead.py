@@ -1,6 +1,6 @@
-"""The net below the agent: a defect of relocd that one input meets ends nothing, is logged whole, and is a problem.
+"""Catches defects of relocd: what one input meets ends nothing else, is logged with its traceback, and is a problem.
 
-Errors that relocd raises on purpose are handled where they are met. What arrives here is none of those.
+The errors that relocd raises on purpose are handled where they occur; only others arrive here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 _PAUSE_S: Final = 1.0
 _MOST: Final = 20
 _OVER_S: Final = 60.0
-"""A part that has run again for so long is over its defect."""
+"""After this time without another defect, a part that was started again counts as recovered."""
 
 
 class Bulkhead:
@@ -33,12 +33,12 @@ class Bulkhead:
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """The defects that are not over."""
+        """The defects that still matter."""
         return tuple(self._problems.values())
 
     @contextmanager
     def under(self, subject: str) -> Iterator[None]:
-        """End the block at a defect and go on behind it; `subject` is what it was about."""
+        """End the block at a defect, and go on after it; `subject` is what the block is about."""
         try:
             yield
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not end what serves
@@ -54,11 +54,11 @@ class Bulkhead:
             except Exception as error:  # noqa: BLE001 - as above
                 self.take(subject, error)
                 self._met_at[subject] = time.monotonic()
-                asyncio.get_running_loop().call_later(_PAUSE_S + _OVER_S, self._look_over, subject)
+                asyncio.get_running_loop().call_later(_PAUSE_S + _OVER_S, self._check_recovered, subject)
             await asyncio.sleep(_PAUSE_S)
 
     def take(self, subject: str, error: Exception) -> None:
-        """Keep a defect; one that is met again and again is logged once."""
+        """Report a defect; a repeated one is logged once."""
         problem = Problem(subject, f"met {defect(error)}; what is here of it stays as it is")
         has_place = subject in self._problems or len(self._problems) < _MOST
         if has_place and self._problems.get(subject) != problem:
@@ -66,16 +66,16 @@ class Bulkhead:
             _log.error("this is a defect of relocd", exc_info=error, extra={"fields": {"subject": subject}})
             self._caught()
 
-    def _look_over(self, subject: str) -> None:
+    def _check_recovered(self, subject: str) -> None:
         if time.monotonic() - self._met_at[subject] >= _OVER_S:
             self.clear(subject)
 
     def clear(self, subject: str) -> None:
-        """What is known of it now met no defect."""
+        """Forget the defect of a subject: the latest attempt met none."""
         if self._problems.pop(subject, None) is not None:
             self._caught()
 
 
 def defect(error: Exception) -> str:
-    """What is said of a defect where its log is read elsewhere."""
+    """The problem text of a defect, whose traceback is in the log."""
     return f"a defect of relocd, see its log: {type(error).__name__}"

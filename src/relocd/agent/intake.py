@@ -1,8 +1,8 @@
-"""The search's events into the mirror, one by one: one that meets a defect leaves its entry as it was known before.
+"""Applies the search's events to the mirror, one by one: a defect that one event meets leaves its entry as it was.
 
-What was missed then no search brings again, for its cookie has gone on. So everything is read anew, with growing pauses
-while that meets a defect as well. The problem stays until a search without a cookie has brought everything, and what is
-known is not kept for the next start so long.
+A search that resumes from its cookie does not bring again what was missed. So the whole directory is read again, with
+growing pauses while that meets a defect as well. Until a search without a cookie has brought everything, the problem is
+reported and the content is not stored for the next start.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _MISSED: Final = "something that the search has brought met a defect of relocd"
 
 
 class Intake:
-    """Takes events for a mirror; `read_anew` is called with a reason when one of them was missed."""
+    """Takes events for a mirror; `read_all` is called with a reason when one of them was missed."""
 
-    def __init__(self, mirror: Mirror, net: Bulkhead, read_anew: Callable[[str], None]) -> None:
+    def __init__(self, mirror: Mirror, net: Bulkhead, read_all: Callable[[str], None]) -> None:
         self._mirror = mirror
         self._net = net
-        self._read_anew = read_anew
+        self._read_all = read_all
         self._missed: set[str] = set()
         self._before: set[str] = set()  # missed before a refresh without a cookie, which runs now
 
@@ -47,19 +47,19 @@ class Intake:
                 self._clear()
 
     def _begin(self, *, fresh: bool) -> None:
-        """A search begins; one that goes on from a cookie does not bring what was missed."""
+        """Note that a search begins; one that resumes from a cookie does not bring what was missed."""
         missed = self._missed | self._before
         self._missed, self._before = (set(), missed) if fresh else (missed, set())
         if self._missed:
-            self._read_anew(_MISSED)
+            self._read_all(_MISSED)
 
     def _miss(self, subject: str, error: Exception) -> None:
         self._missed.add(subject)
         self._net.take(subject, error)
-        self._read_anew(_MISSED)
+        self._read_all(_MISSED)
 
     def _clear(self) -> None:
-        """A refresh is complete: what a search without a cookie has brought now is not missed any more."""
+        """Forget what was missed before a refresh without a cookie, which is complete now."""
         for subject in self._before - self._missed:
             self._net.clear(subject)
         self._before = set()

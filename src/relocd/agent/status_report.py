@@ -1,4 +1,4 @@
-"""What the agent says about itself: one JSON value, written to the run folder and shown by `relocd show`."""
+"""The agent's status: one JSON value for the run folder (`relocd show`), figures for metrics, and its status entry."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LONGEST = 500
 
 @dataclass(frozen=True, slots=True)
 class ConnectionState:
-    """How the agent stands to the directory: `state` in one word, since when (seconds since 1970), and why."""
+    """The connection to the directory: its `state` in one word, since when (seconds since 1970), and why."""
 
     state: str
     since: float
@@ -96,7 +96,7 @@ def status_entry(workers: Iterable[Worker], problems: Iterable[Problem], mode: M
 
 
 def _waits_for(worker: Worker) -> Iterator[str]:
-    """What keeps a candidate from taking over, which nobody else knows; of `release` it is only a matter of time."""
+    """What a candidate waits for, which only it knows; with isolation `release` it is only a matter of time."""
     ownership = _ownership(worker)
     state = None if ownership is None else ownership.state
     if ownership is None or state is None or ownership.isolation is not Isolation.KEEP:
@@ -115,7 +115,7 @@ def _generation(ownership: OwnershipView | None) -> int | None:
 
 
 def _holds(ownership: OwnershipView | None) -> bool | None:
-    """Whether this server holds a service; None where nobody need hold it."""
+    """Whether this server holds a service; None where no server has to hold it."""
     if ownership is None:
         return None
     waits = bool(ownership.eligible.all) and ownership.displaced_by is None
@@ -148,20 +148,20 @@ def _service(worker: Worker) -> dict[str, Any]:
 
 
 def _missing(worker: Worker) -> Iterator[ServiceAddress]:
-    """The addresses that shall be here and are not."""
+    """The addresses that should be here and are not."""
     there = {placed.address.ip for placed in worker.there}
     return (address for address in worker.intended if address.ip not in there)
 
 
 def _reason(worker: Worker, ownership: OwnershipView | None) -> str:
-    """Why it is as it is; what an earlier step said counts no more while the next one takes its time."""
+    """Why the service is in its state; the reason of an earlier step does not count while the next one is under way."""
     if worker.acting and ownership is not None and ownership.holds and _state(worker) != "active":
         return "is the holder; a step is under way"
     return worker.report.reason or ("" if worker.wanted is None else worker.wanted.reason)
 
 
 def _holder(ownership: OwnershipView | None) -> str | None:
-    """What the holder is called; None for nobody, or while that is unknown, as where its entry cannot be understood."""
+    """The holder's name; None where there is none, or it is not known, as when its entry cannot be understood."""
     if ownership is None or ownership.state is None or ownership.state.holder is None:
         return None
     known = ownership.names.get(ownership.state.holder)
@@ -169,9 +169,9 @@ def _holder(ownership: OwnershipView | None) -> str | None:
 
 
 def _state(worker: Worker) -> str:
-    """`active` or `standby` once reached, `waiting` or `failed` with a problem, `unknown` before the first wish.
+    """`active` or `standby` once reached, `waiting` or `failed` with a problem, `unknown` before the first goal.
 
-    What is active stays so with a problem that interrupts nothing, such as a template that is refused.
+    An active service stays active with a problem that interrupts nothing, such as a template that is refused.
     """
     report, role = worker.report, None if worker.footprint is None else worker.footprint.role
     if report.busy:

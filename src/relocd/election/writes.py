@@ -81,17 +81,17 @@ def write_of(step: Step, ownership: OwnershipView) -> Write | None:
 
 
 def changes_holder(write: Write) -> bool:
-    """Whether another server is the holder once this is written."""
+    """Whether the holder is another one after this write."""
     return isinstance(write, Modification) and any(change.attribute == names.GENERATION for change in write.changes)
 
 
 def resend_of(write: Write, ownership: OwnershipView) -> Write:
-    """What is sent while nobody knows whether a write was carried out.
+    """What is sent while the outcome of a write is unknown.
 
-    What the holder writes to give the service away, only the generation may refuse then. If a candidate that has
-    withdrawn could, and asked again, an earlier copy that is still on its way would match once more. What a candidate
-    writes in the belief that the holder is dead is not sent again: that belief grows old. It withdraws, which no copy
-    survives either, and begins anew.
+    - The holder's write that gives the service up depends on the generation only. If it depended on the candidate, too,
+      and that withdrew and asked again, an earlier copy that is still on its way would match once more.
+    - The write of a candidate that takes the service from a dead holder is not sent again: the verdict grows old. The
+      candidate withdraws, which rules out every copy as well, and begins again.
     """
     if not (isinstance(write, Modification) and changes_holder(write)):
         return write
@@ -109,7 +109,7 @@ def unlinking(ownership: OwnershipView, server: EntryUUID) -> Modification | Non
 
 
 def renaming(ownership: OwnershipView) -> Modification:
-    """The write that calls the holder, which is `me`, by the name it has now; nothing else changes."""
+    """The write that gives the holder, which is `me`, its present name in the state; nothing else changes."""
     changes = swap(names.HOLDER, _old(ownership, names.HOLDER), _name(ownership, ownership.me))
     return Modification(_state_dn(ownership), changes, _assertion(ownership, names.GENERATION))
 
@@ -128,7 +128,7 @@ def _swapping_in(ownership: OwnershipView) -> Modification:
 
 
 def _own_candidacy(ownership: OwnershipView) -> dict[str, EntryUUID | None]:
-    """Who acts as candidate is none any more, and has to be one until then."""
+    """The change for a server that acts as candidate: it has to be the candidate, and is not afterwards."""
     return {names.CANDIDATE: None} if _is_candidate(ownership) else {}
 
 

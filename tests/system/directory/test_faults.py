@@ -61,7 +61,7 @@ def test_empty_slapd_stops_nothing_and_a_reloaded_one_interrupts_nothing(pair: P
     until(lambda: "not yet loaded" in status(one)["directory"]["detail"])
     assert has(one)
     pair.add(tree, service, linked("node1", "web"))
-    until(lambda: any("added anew" in line.message for line in one.lines()), timeout_s=20)
+    until(lambda: any("added again" in line.message for line in one.lines()), timeout_s=20)
     until(lambda: state(one, "web") == "active" and not status(one)["problems"])
     assert has(one)
     assert not any(action.startswith(("drop", "remove")) for action in actions(one))

@@ -111,7 +111,7 @@ def test_folder_of_a_class_that_is_not_followed_renamed(pair: Pair) -> None:
     moved = f"cn=web,cn=shelves,{SUFFIX}"
     pair.slapd.modify(renamed(racks, "cn=shelves"))
     pair.slapd.modify(relinked(server_dn("node1"), f"cn=web,{racks}", moved))
-    until(lambda: any("read anew" in line.message for line in one.lines()))
+    until(lambda: any("whole directory again" in line.message for line in one.lines()))
     until(lambda: not status(one)["problems"])
     assert dropped(one, two) == []
     moves_on(pair, (one, two), server_dn("node2"), moved)

@@ -29,7 +29,7 @@ def test_displaced_service_rests_while_the_other_one_is_here(staged):
     done = [line.action for line in node2.lines()]
     gone, came = (done.index(f"{word}/24 on eth0") for word in (f"drop {OTHER}", f"raise {ADDRESS}"))
     assert gone < came
-    until(lambda: "rests while web is here" in stage.words("node2", "mail") and not links(stage.slapd, "node1"))
+    until(lambda: "displaced while web is here" in stage.words("node2", "mail") and not links(stage.slapd, "node1"))
     stage.slapd.modify(link_ldif("web", "node1"))
     until(lambda: stage.holders(ADDRESS) == ["node1"])
     until(lambda: stage.holders(OTHER) == ["node2"] and stage.unit("node2", "mail").runs)

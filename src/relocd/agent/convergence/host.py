@@ -1,4 +1,4 @@
-"""Everything that the agent acts with on its server, as one value."""
+"""Everything with which the agent acts on its server, as one value."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["UNMEASURED", "Host"]
 
 
 class _Unmeasured:
-    """The meter of an agent that nobody watches."""
+    """The meter of an agent without metrics."""
 
     def acted(self, step: str, took_s: float, outcome: str) -> None:
         """Nothing is kept."""
@@ -45,7 +45,7 @@ UNMEASURED: Final[Meter] = _Unmeasured()
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """The ports of one server, what its configuration allows, and who has what; `probing`: the wire is asked at all."""
+    """The ports of one server, what its configuration allows, and the claims; `probing`: probes are sent at all."""
 
     guards: Guards
     probing: bool

@@ -366,3 +366,14 @@ class TestOrderBack:
             lab.link("twin", "web")
             await until(lambda: lab.twin.writer.apply == write)
             await lab.serves("me")
+
+
+async def test_each_step_is_logged_with_its_rule(caplog):
+    caplog.set_level("INFO", "relocd.agent.handover.controller")
+    async with town(*BOTH) as lab:
+        await lab.serves("me")
+        lab.link("twin", "web")
+        await lab.serves("twin")
+    fields = [record.fields for record in caplog.records if record.getMessage() == "handover"]
+    rules = {(each["step"], each["rule"]) for each in fields}
+    assert {("SwapIn", "R1"), ("BecomeCandidate", "R2"), ("HandOver", "R3"), ("Activate", "R4")} <= rules

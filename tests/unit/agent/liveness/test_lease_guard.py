@@ -6,13 +6,17 @@ from dataclasses import replace
 
 import pytest
 
+from relocd.agent.convergence.permit import NotPermitted
 from relocd.agent.liveness.lease_guard import HolderGuard
 from relocd.election.eligibility import OwnershipView
-from relocd.election.observation import Eligible
+from relocd.election.observation import Eligible, State
+from relocd.errors import Failed, Unavailable
 from relocd.model.dn import DN
+from relocd.model.template_set import Role
 from tests.support.directory import ModelDirectory
 from tests.support.entries import BASE, cluster, dn, server, service, uuid_of
 from tests.support.fake_directory import FakeReader
+from tests.support.plans import goal
 
 MOVED = f"cn=web,ou=elsewhere,{BASE}"
 WEB = service("web")
@@ -55,3 +59,12 @@ async def test_somebody(other, who):
     moved = b"elsewhere" in b"".join(other.attributes.get("relocservicelink", ()))
     web = replace(WEB, dn=DN.parse(MOVED)) if moved else WEB
     assert (await chosen_by(web, other)).startswith(f"{who},{BASE} ")
+
+
+@pytest.mark.parametrize("error", [Unavailable("no answer"), Failed("insufficient access")])
+async def test_a_state_that_cannot_be_read_permits_nothing(error):
+    reader = FakeReader(ModelDirectory([server("me")]))
+    reader.refusal = error
+    holder = OwnershipView(uuid_of("me"), DN.parse(dn("web")), State(uuid_of("me")), None, Eligible())
+    with pytest.raises(NotPermitted, match=str(error)):
+        await HolderGuard(reader).permit(replace(goal("web", Role.ACTIVE), ownership=holder))
