@@ -148,7 +148,7 @@ async def stage(host: Host, goal: Goal, footprint: Footprint) -> Staged:
     """Prepare a role: check its files and leave them beside their targets; raises an error that says why it cannot."""
     staged_at = time.monotonic()
     plan = await make_plan(host, goal, footprint)
-    if plan.spec is None or plan.problems or plan.desired is None or plan.desired.files is None:
+    if plan.problems or plan.desired is None or plan.desired.files is None:
         raise Failed("; ".join(plan.problems) or "nothing is known of it here yet")
     missing = [unit.name for unit in plan.desired.units if await unit_state(host, unit.name) is UnitState.UNKNOWN]
     troubles = tuple(map(no_unit, missing)) or await unit_troubles(host, plan.desired.units)
@@ -156,7 +156,7 @@ async def stage(host: Host, goal: Goal, footprint: Footprint) -> Staged:
         raise Failed("; ".join(troubles))
     await _check_means(host, plan)
     await host.files.prepare([file for each in plan.actions if isinstance(each, InstallFiles) for file in each.files])
-    return Staged(substance_of(goal), footprint, staged_at, plan.spec, plan.desired.files)
+    return Staged(substance_of(goal), footprint, staged_at, plan, plan.desired.files)
 
 
 async def release(host: Host, goal: Goal, footprint: Footprint, reach: Reach) -> Report:

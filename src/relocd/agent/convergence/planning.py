@@ -1,8 +1,8 @@
 """The plan of one convergence: what one goal takes on this server now, from the spec, the files and an observation.
 
 The spec and the rendered files depend on the goal and the configuration only. They may have been made before, by
-`stage` of `relocd.agent.convergence.converge`, and come as one handle, `Staged`. What is on the host is observed for
-each plan.
+`stage` of `relocd.agent.convergence.converge`, and come as one handle, `Staged`. What is on the host is observed
+each time; the staged plan itself is used again where that observation is the same.
 """
 
 from __future__ import annotations
@@ -40,43 +40,50 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
-class Staged:
-    """A role that was prepared: its spec, and its files, checked and beside their targets.
-
-    `substance` and `footprint` are what it was prepared for, `at` is when (monotonic clock).
-    """
-
-    substance: Goal
-    footprint: Footprint
-    at: float
-    spec: Spec
-    files: tuple[NewFile, ...]
-
-    def fits(self, goal: Goal, footprint: Footprint) -> bool:
-        """Whether spec and files are those of a goal, whoever holds it now and for whatever reason."""
-        return self.footprint.name == footprint.name and self.substance == substance_of(goal)
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
     """What is to be done for a goal, and the problems that prevent a part of it.
 
-    `desired` is None when nothing may be begun; `spec` is None when the goal has none that could be followed. `intent`
-    is the footprint to save before the first action.
+    `desired` is None when nothing may be begun; `spec` is None when the goal has none that could be followed.
+    `observed` is what was on the host. `intent` is the footprint to save before the first action.
     """
 
     spec: Spec | None
+    observed: Observed
     desired: Desired | None
     actions: tuple[Action, ...]
     problems: tuple[str, ...]
     intent: Footprint
 
 
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A role that was prepared: its plan, and its files, which are checked and beside their targets.
+
+    `substance` and `footprint` are what it was prepared for, `at` is when (monotonic clock). Spec and files stay valid
+    while the substance is the same, the plan only while the host is as it was observed.
+    """
+
+    substance: Goal
+    footprint: Footprint
+    at: float
+    plan: Plan
+    files: tuple[NewFile, ...]
+
+    def fits(self, goal: Goal, footprint: Footprint) -> bool:
+        """Whether spec and files are those of a goal, whoever holds it now and for whatever reason."""
+        return self.footprint.name == footprint.name and self.substance == substance_of(goal)
+
+    def is_current(self, footprint: Footprint, observed: Observed, *, probe: bool) -> bool:
+        """Whether the plan itself is still the right one."""
+        same = (self.footprint, self.plan.observed) == (footprint, observed)
+        return same and self.plan.desired is not None and self.plan.desired.probe == probe
+
+
 async def make_plan(
     host: Host, goal: Goal, footprint: Footprint, *, staged: Staged | None = None, first: First | None = None
 ) -> Plan:
     """The plan for a goal; making it changes nothing. `first` is what stops first, whatever the template sets say."""
-    spec, problems = _spec(host, goal, footprint.name) if staged is None else (staged.spec, ())
+    spec, problems = _spec(host, goal, footprint.name) if staged is None else (staged.plan.spec, ())
     (files, unrendered), observed = await asyncio.gather(
         _rendered(host, goal, spec, staged), observe(host, spec, footprint)
     )
@@ -84,15 +91,19 @@ async def make_plan(
         host.claims.allow(goal.id, map(goal_id, goal.ownership.displaces))
     claimed = () if spec is None else host.claims.problems(goal.id, claims_of_outline(spec))
     problems = (*problems, *unrendered, *claimed, *_obstructed(host, spec, observed))
+    probe = goal.probe and host.probing
+    if staged is not None and not problems and first is None and staged.is_current(footprint, observed, probe=probe):
+        return staged.plan
     chosen = fallback(goal, footprint) if spec is None or problems else desired(spec, files)
     if chosen is None:
-        return Plan(spec, None, (), problems, footprint)
+        return Plan(spec, observed, None, (), problems, footprint)
     if goal.role is not Role.ACTIVE:
         others = host.claims.others(goal.id)
         chosen, footprint = left_of(chosen, others), without(footprint, others)
-    chosen = replace(chosen, probe=chosen.probe and host.probing, first=first or chosen.first)
+    chosen = replace(chosen, probe=chosen.probe and probe, first=first or chosen.first)
     targets = {file.target for file in chosen.files or ()} - foreign(chosen, observed, footprint)
-    return Plan(spec, chosen, actions(chosen, observed, footprint), problems, before(chosen, targets, footprint))
+    due = actions(chosen, observed, footprint)
+    return Plan(spec, observed, chosen, due, problems, before(chosen, targets, footprint))
 
 
 async def observe(host: Host, spec: Spec | None, footprint: Footprint) -> Observed:
