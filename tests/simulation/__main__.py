@@ -8,7 +8,7 @@ import time
 
 from tests.simulation.mutants import right
 from tests.simulation.schedule import Violation, run, schedule, shrunk
-from tests.simulation.sight import Direct, Mirrored
+from tests.simulation.view import Direct, Mirrored
 
 
 def main() -> int:

@@ -61,7 +61,7 @@ def _duel(random: Random) -> tuple[Event, ...]:
 
 
 def _return(random: Random) -> tuple[Event, ...]:
-    """The holder hangs when it is about to activate, and comes back, or anew, just when another takes over."""
+    """The holder hangs when it is about to activate, and comes back, or once more, just when another takes over."""
     return (
         Event("trigger links", NAMES[2], tick=2),
         Event("agent hangs", ACTOR, step=3),

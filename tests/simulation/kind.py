@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from relocd.election.observation import LocalState, Observation
 from relocd.election.steps import Step
 from relocd.model.entries import Isolation
-from tests.simulation.sight import Direct, Seeing
+from tests.simulation.view import Direct, Seeing
 
 __all__ = ["LEASE", "SETTLING", "SLOWEST", "Care", "Kind", "Rules"]
 
@@ -33,7 +33,7 @@ class Care:
     waits_until_steady: bool = True
     waits_to_give: bool = True
     counts_from_sending: bool = True
-    judges_anew: bool = True
+    judges_again: bool = True
     repeats: bool = True
     rules_out: bool = True
     compares: bool = True

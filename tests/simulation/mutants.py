@@ -46,8 +46,8 @@ def _deciding(decide: Rules) -> Make:
 def _left_out(kind: type, rule: Rule | None = None) -> Make:
     """The world in which no server takes such a step, by one rule or by any."""
 
-    def decide(sight: Observation, here: LocalState) -> Step:
-        step = next_step(sight, here)
+    def decide(observation: Observation, local: LocalState) -> Step:
+        step = next_step(observation, local)
         return Keep("left out") if isinstance(step, kind) and rule in {None, step.rule} else step
 
     return _deciding(decide)
@@ -55,55 +55,55 @@ def _left_out(kind: type, rule: Rule | None = None) -> Make:
 
 def _with(**changed: object) -> Make:
     """The world in which every agent takes this to be so of itself."""
-    return _deciding(lambda sight, here: next_step(sight, replace(here, **changed)))
+    return _deciding(lambda observation, local: next_step(observation, replace(local, **changed)))
 
 
 def _giving_at_once(random: Random, kind: Kind) -> World:
     """The world in which a holder gives the service away although others may have found it dead."""
 
-    def decide(sight: Observation, here: LocalState) -> Step:
-        step = next_step(sight, here)
-        hasty = next_step(sight, replace(here, steady=True))
+    def decide(observation: Observation, local: LocalState) -> Step:
+        step = next_step(observation, local)
+        hasty = next_step(observation, replace(local, steady=True))
         return hasty if isinstance(hasty, Relinquish) else step
 
     return World(random, kind, decide, Care(waits_to_give=False))
 
 
-def _stops_when_unchosen(sight: Observation, here: LocalState) -> Step:
-    step = next_step(sight, here)
-    unchosen = sight.me not in sight.eligible.all
-    return Stop("not chosen") if unchosen and isinstance(step, Keep) and here.active else step
+def _stops_when_unchosen(observation: Observation, local: LocalState) -> Step:
+    step = next_step(observation, local)
+    unchosen = observation.me not in observation.eligible.all
+    return Stop("not chosen") if unchosen and isinstance(step, Keep) and local.active else step
 
 
-def _one_witness(sight: Observation, here: LocalState) -> Step:
+def _one_fact(observation: Observation, local: LocalState) -> Step:
     """Silence in the directory alone counts as death."""
-    lives = {name: Life.DEAD if life is Life.SUSPECT else life for name, life in sight.lives.items()}
-    return next_step(replace(sight, lives=lives), here)
+    lives = {name: Life.DEAD if life is Life.SUSPECT else life for name, life in observation.lives.items()}
+    return next_step(replace(observation, lives=lives), local)
 
 
-def _takes_at_once(sight: Observation, here: LocalState) -> Step:
+def _takes_at_once(observation: Observation, local: LocalState) -> Step:
     """Whoever finds no holder swaps itself in without a candidacy."""
-    step = next_step(sight, here)
-    free = sight.state is not None and sight.state.holder is None and sight.state.generation > 0
-    if free and sight.state is not None and isinstance(step, BecomeCandidate):
-        return SwapIn(sight.state, sight.me, "no holder", rule=Rule.R1)
+    step = next_step(observation, local)
+    free = observation.state is not None and observation.state.holder is None and observation.state.generation > 0
+    if free and observation.state is not None and isinstance(step, BecomeCandidate):
+        return SwapIn(observation.state, observation.me, "no holder", rule=Rule.R1)
     return step
 
 
-def _fence_is_nothing(sight: Observation, here: LocalState) -> Step:
+def _fence_is_nothing(observation: Observation, local: LocalState) -> Step:
     """A server that comes up fenced goes on as if it were not."""
-    fenced = here.yield_reason is YieldReason.FENCED
-    return next_step(sight, replace(here, yield_reason=None) if fenced else here)
+    fenced = local.yield_reason is YieldReason.FENCED
+    return next_step(observation, replace(local, yield_reason=None) if fenced else local)
 
 
-def _rests_beside(sight: Observation, here: LocalState) -> Step:
-    """Nobody gives way to anything."""
-    return next_step(sight, replace(here, yield_reason=None))
+def _rests_beside(observation: Observation, local: LocalState) -> Step:
+    """No server yields to anything."""
+    return next_step(observation, replace(local, yield_reason=None))
 
 
-def _counts_the_holder(sight: Observation, here: LocalState) -> Step:
+def _counts_the_holder(observation: Observation, local: LocalState) -> Step:
     """A candidate that is the holder counts as one for the others."""
-    step, state = next_step(sight, here), sight.state
+    step, state = next_step(observation, local), observation.state
     doubled = state is not None and state.holder is not None and state.candidate == state.holder
     return Keep("another candidate waits") if doubled and isinstance(step, BecomeCandidate) else step
 
@@ -123,17 +123,17 @@ CAUGHT: dict[str, Make | tuple[Make, int]] = {
     "R6 nobody lets go": _left_out(Release),
     "R8 a dead holder keeps the service": _left_out(SwapIn, Rule.R8),
     "R8 nobody deletes the dead holder's link": _left_out(DeleteLink, Rule.R8),
-    "R8 one witness is enough": _deciding(_one_witness),
+    "R8 one fact is enough": _deciding(_one_fact),
     "R9 a holder stays its own candidate": _left_out(ClearCandidate),
     "nobody steps down": _left_out(StepDown),
-    "nobody gives way": _deciding(_rests_beside),
+    "no server yields": _deciding(_rests_beside),
     "a fence is not seen": _deciding(_fence_is_nothing),
     "a write does not compare": _careless(Care(compares=False)),
     "a write of unknown outcome is not sent again": _careless(Care(repeats=False)),
     "extending an address raises one that the kernel has dropped": _careless(Care(extends_only=False)),
     "what has lost its mark counts as gone": _careless(Care(drops_all=False)),
     "units that do not stop lose their address": _careless(Care(keeps_what_sticks=False)),
-    "what could not be let go is tried again at once": _careless(Care(pauses=False)),
+    "what could not be released is tried again at once": _careless(Care(pauses=False)),
     "R2 asks without trying whether the address can be raised": _careless(Care(tries_first=False)),
     "the providers' clocks are believed": _careless(Care(has_own_clock=False)),
     "another agent of the same name is not noticed": _careless(Care(notices_others=False)),
@@ -159,8 +159,8 @@ UNSEEN: dict[str, tuple[Make, str]] = {
         _careless(Care(former_counts_for_a_lease=False)),
         "it waits for as long as a write may be on its way; only a takeover as late as it is allowed could meet it",
     ),
-    "what the witnesses have said is not asked anew": (
-        _careless(Care(judges_anew=False)),
+    "an old verdict counts": (
+        _careless(Care(judges_again=False)),
         "a swap refuses a verdict that is too old, and who comes back waits for longer than that before it serves",
     ),
     "what gives the service away is sent again as it was": (

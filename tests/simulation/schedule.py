@@ -47,7 +47,7 @@ from tests.simulation.directory import Content
 from tests.simulation.events import Event, happen, planned
 from tests.simulation.kind import LEASE, Kind
 from tests.simulation.server import Server
-from tests.simulation.sight import Direct, Seeing
+from tests.simulation.view import Direct, Seeing
 from tests.simulation.world import World
 
 __all__ = ["Make", "Schedule", "Violation", "run", "schedule", "shrunk"]
@@ -242,7 +242,7 @@ def _yield_reason(server: Server, content: Content) -> bool:
 
 def _check_way_given(world: World, server: Server, content: Content, others: list[Server]) -> None:
     if server.displaced or server.name in content.fenced:
-        raise _violation(world, f"{server.name} serves, and should have given way")
+        raise _violation(world, f"{server.name} serves, and should have yielded")
     if server.drained and any(other.able for other in others):
         raise _violation(world, f"{server.name} is drained and serves, and another could")
 

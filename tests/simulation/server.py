@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 
 from relocd.election.observation import Life, State, YieldReason
 from relocd.model.entries import EntryUUID
-from tests.simulation.sight import Direct
+from tests.simulation.view import Direct
 
 __all__ = ["Memory", "Server", "Sign", "Verdict"]
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the witnesses said of another server, and when."""
+    """The last verdict on another server, and when."""
 
     life: Life
     judged_at: int
@@ -39,7 +39,7 @@ class Memory:
     when the last one that did was sent, `back_at` when one came back after a lease without. `said` is the state as it
     stands since `changed_at`; `repeats` is how often this server has asked again since then. `resumed_at` is when it
     went on from the heartbeats of an agent before it, `other_at` when it last heard of another agent of its name.
-    Until `kept_until` nothing is let go that could not be, and then again after a longer `pause`.
+    Until `kept_until` nothing is released that could not be, and then again after a longer `pause`.
     """
 
     view: Direct

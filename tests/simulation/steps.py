@@ -97,7 +97,7 @@ def _drop(world: World, server: Server) -> Iterator[None]:
 
 
 def _let(world: World, server: Server) -> Iterator[None]:
-    """Units, then the address, before the service is given away; what cannot be let go whole serves on."""
+    """Units, then the address, before the holder changes; what cannot be released completely serves on."""
     if world.care.drops_all and server.copy:
         world.pauses(server)
         return

@@ -12,7 +12,7 @@ from tests.simulation.directory import Content, Write
 from tests.simulation.kind import Kind
 from tests.simulation.mutants import CAUGHT, UNSEEN, right
 from tests.simulation.schedule import Violation, run, schedule, shrunk
-from tests.simulation.sight import Mirrored
+from tests.simulation.view import Mirrored
 from tests.simulation.world import World
 
 SCHEDULES = {1: 4000, 2: 1500}
@@ -85,7 +85,7 @@ def test_two_providers_need_their_conditions():
 
 
 def test_a_violation_is_shrunk_to_a_short_trace():
-    make = CAUGHT["R8 one witness is enough"]
+    make = CAUGHT["R8 one fact is enough"]
     seed = first_violation(make, 1, PATIENCE)
     assert seed is not None
     whole = schedule(seed)

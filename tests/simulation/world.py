@@ -16,11 +16,11 @@ from relocd.election.rules import watched
 from relocd.election.steps import Activate, BecomeCandidate, ClearCandidate, Keep, Relinquish, Step, Stop, SwapIn
 from relocd.model.entries import EntryUUID, Isolation
 from tests.simulation.directory import NAMES, Content, Provider, Write, fence, replicate
+from tests.simulation.failure_detector import lives_of
 from tests.simulation.kind import LEASE, SETTLING, SLOWEST, Care, Kind, Rules
 from tests.simulation.server import Memory, Server
-from tests.simulation.sight import written
 from tests.simulation.steps import CARRIED_OUT, PROMPT, STEADY
-from tests.simulation.witnesses import lives_of
+from tests.simulation.view import written
 
 __all__ = ["World"]
 
@@ -124,7 +124,7 @@ class World:
         server.memory.believes = server.serves
 
     def pauses(self, server: Server) -> None:
-        """Something could not be let go: it stays for now, and each time for longer."""
+        """Keep a service that could not be released for now, each time for longer."""
         memory = server.memory
         memory.pause = min(2 * memory.pause or 2, 8 * LEASE) if self.care.pauses else 0
         memory.kept_until = self.now + memory.pause
@@ -311,14 +311,14 @@ class World:
         if seen is None:
             raise AssertionError("the state is always readable here")
         memory.failed_here = memory.failed_here and server.name in ownership.eligible.all
-        here = self._here(server, seen, fenced=server.name in ownership.fenced)
-        sight = Observation(server.name, seen, ownership.eligible)
-        lives = lives_of(self, server, watched(sight, here))
+        local = self._here(server, seen, fenced=server.name in ownership.fenced)
+        observation = Observation(server.name, seen, ownership.eligible)
+        lives = lives_of(self, server, watched(observation, local))
         step = self._unless_kept(
-            server, self.decide(Observation(server.name, seen, ownership.eligible, lives), here), here
+            server, self.decide(Observation(server.name, seen, ownership.eligible, lives), local), local
         )
         if isinstance(step, Keep):
-            if here.yield_reason is YieldReason.FENCED and seen.holder != server.name and not here.up:
+            if local.yield_reason is YieldReason.FENCED and seen.holder != server.name and not local.up:
                 yield from self._clear_fence(server)
             return
         write = written(step, memory.view)
@@ -326,12 +326,12 @@ class World:
         yield
         yield from CARRIED_OUT[type(step)](self, server, step, write)
 
-    def _unless_kept(self, server: Server, step: Step, here: LocalState) -> Step:
-        """The step, or to serve on where it would let go of what could not be let go just now."""
+    def _unless_kept(self, server: Server, step: Step, local: LocalState) -> Step:
+        """The step, or to serve on where it would release what could not be released just now."""
         if self.now >= server.memory.kept_until or not isinstance(step, Relinquish | Stop):
             return step
-        why = "could not be let go, so it stays for now"
-        if here.active or not here.steady or isinstance(step, Stop):
+        why = "could not be released, so it stays for now"
+        if local.active or not local.steady or isinstance(step, Stop):
             return Keep(why)
         return Activate(step.state.generation, why)
 

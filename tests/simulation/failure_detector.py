@@ -1,4 +1,4 @@
-"""What the witnesses say of another server: its heartbeat by two clocks, and the wire."""
+"""Judges another server: by its heartbeat on two clocks, and by the wire."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ __all__ = ["lives_of"]
 
 
 def lives_of(world: World, server: Server, watched: frozenset[EntryUUID]) -> dict[EntryUUID, Life]:
-    """What the witnesses say; only that a server is alive is believed for a while."""
+    """The lives of servers; only that a server is alive is believed for a while."""
     verdicts = server.memory.verdicts
     for name in watched:
         known = verdicts.get(name)
-        kept = known is not None and (known.life is Life.ALIVE or not world.care.judges_anew)
+        kept = known is not None and (known.life is Life.ALIVE or not world.care.judges_again)
         if known is None or not kept or world.now - known.judged_at > HESITATION:
             verdicts[name] = Verdict(_life(world, server, name), world.now)
     return {name: verdicts[name].life for name in watched}
