@@ -6,7 +6,7 @@ with a file from each of them, is nobody's alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import replace
 
 from relocd.model.template_set import UnitAction
@@ -29,7 +29,7 @@ def claims_of_footprint(footprint: Footprint) -> frozenset[Claim]:
     return frozenset(_claims(footprint.addresses, footprint.files, footprint.units))
 
 
-def without(footprint: Footprint, claims: frozenset[Claim]) -> Footprint:
+def without(footprint: Footprint, claims: Container[Claim]) -> Footprint:
     """A footprint without what is another's."""
     return replace(
         footprint,
@@ -40,7 +40,7 @@ def without(footprint: Footprint, claims: frozenset[Claim]) -> Footprint:
     )
 
 
-def left_of(desired: Desired, claims: frozenset[Claim]) -> Desired:
+def left_of(desired: Desired, claims: Container[Claim]) -> Desired:
     """What is desired without what is another's: a service at rest touches nothing of the one that serves."""
     files = desired.files
     return replace(

@@ -6,7 +6,9 @@ are told. What can be claimed is defined in `relocd.reconcile.claims`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
+from dataclasses import dataclass
+from typing import cast
 
 from relocd.model.entries import ServiceAddress
 from relocd.model.template_set import Role
@@ -18,10 +20,11 @@ __all__ = ["Claims"]
 
 
 class Claims:
-    """Claims by goal, kept as the footprints are."""
+    """Claims by goal, kept as the footprints are; no call goes through those of all goals."""
 
     def __init__(self) -> None:
         self._owners: dict[Claim, tuple[GoalId, str]] = {}
+        self._claimed: dict[GoalId, dict[Claim, None]] = {}  # the same by goal, in the order of claiming
         self._refused: dict[Claim, set[GoalId]] = {}
         self._beside: dict[GoalId, frozenset[GoalId]] = {}
         self._freed: Callable[[GoalId], None] | None = None
@@ -53,17 +56,18 @@ class Claims:
     def take(self, goal: GoalId, name: str, wanted: Iterable[Claim]) -> None:
         """Claim what no other goal has; `name` is the service's, for messages."""
         for claim in wanted:
-            self._owners.setdefault(claim, (goal, name))
+            if claim not in self._owners:
+                self._give(claim, goal, name)
 
     def take_over(self, goal: GoalId, name: str, wanted: Iterable[Claim]) -> None:
         """Claim for a goal that becomes active: also what the goals have that it displaces."""
         for claim in wanted:
             if not self._is_anothers(goal, claim):
-                self._owners[claim] = (goal, name)
+                self._give(claim, goal, name)
 
-    def others(self, goal: GoalId) -> frozenset[Claim]:
+    def others(self, goal: GoalId) -> Container[Claim]:
         """What other goals have, which this one must not stop, drop or remove; also of those that it displaces."""
-        return frozenset(claim for claim, (owner, _) in self._owners.items() if owner != goal)
+        return _Others(self._owners, goal)
 
     def keep(self, goal: GoalId, footprint: Footprint | None) -> None:
         """Claim what a footprint names, and give up everything else."""
@@ -78,9 +82,8 @@ class Claims:
 
     def pass_on(self, former: GoalId, heir: GoalId) -> None:
         """Pass all claims of a goal on to another."""
-        for claim, (owner, name) in self._owners.items():
-            if owner == former:
-                self._owners[claim] = (heir, name)
+        for claim in tuple(self._claimed.get(former, ())):
+            self._give(claim, heir, self._owners[claim][1])
 
     def left_to(self, goal: GoalId, addresses: Iterable[ServiceAddress]) -> tuple[ServiceAddress, ...]:
         """Those of the addresses that no other goal has here."""
@@ -90,15 +93,39 @@ class Claims:
         kept = frozenset[Claim]() if footprint is None else claims_of_footprint(footprint)
         if footprint is not None:
             self.take(goal, footprint.name, kept)
-        dropped = [claim for claim, (owner, _) in self._owners.items() if owner == goal and claim not in kept]
+        dropped = [claim for claim in self._claimed.get(goal, ()) if claim not in kept]
         for claim in dropped:
-            del self._owners[claim]
+            self._take_away(claim)
         return dropped
+
+    def _give(self, claim: Claim, goal: GoalId, name: str) -> None:
+        self._take_away(claim)
+        self._owners[claim] = (goal, name)
+        self._claimed.setdefault(goal, {})[claim] = None
+
+    def _take_away(self, claim: Claim) -> None:
+        owner, _ = self._owners.pop(claim, (None, ""))
+        if owner is not None:
+            del self._claimed[owner][claim]
+            if not self._claimed[owner]:
+                del self._claimed[owner]
 
     def _is_anothers(self, goal: GoalId, claim: Claim) -> bool:
         owner, _ = self._owners.get(claim, (goal, ""))
         beside = owner in self._beside.get(goal, ()) or goal in self._beside.get(owner, ())
         return owner != goal and not beside
+
+
+@dataclass(frozen=True, slots=True)
+class _Others:
+    """The claims of all goals but one."""
+
+    owners: Mapping[Claim, tuple[GoalId, str]]
+    goal: GoalId
+
+    def __contains__(self, claim: object) -> bool:
+        owner, _ = self.owners.get(cast("Claim", claim), (self.goal, ""))
+        return owner != self.goal
 
 
 def _refusal(claim: Claim, owner: str) -> str:
