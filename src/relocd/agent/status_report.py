@@ -133,7 +133,7 @@ def _service(worker: Worker) -> dict[str, Any]:
         "id": worker.goal,
         "state": _state(worker),
         "since": _time(worker.since),
-        "wish": str(wanted.role) if isinstance(wanted, Goal) else "unknown" if wanted is None else "leave",
+        "wanted": str(wanted.role) if isinstance(wanted, Goal) else "unknown" if wanted is None else "leave",
         "reason": _reason(worker, ownership),
         "exclusive": ownership is not None,
         "holds": ownership is not None and ownership.holds,

@@ -26,9 +26,9 @@ async def test_it_says_what_runs_and_why(lab):
         await lab.serving()
         (found,) = lab.said.status["services"]
         assert lab.said.status["server"] == ME
-        assert {key: found[key] for key in ("name", "wish", "reason", "addresses", "files", "units", "problems")} == {
+        assert {key: found[key] for key in ("name", "wanted", "reason", "addresses", "files", "units", "problems")} == {
             "name": "web",
-            "wish": Role.ACTIVE,
+            "wanted": Role.ACTIVE,
             "reason": "holds and serves",
             "addresses": [HELD],
             "files": ["/etc/app/web.conf"],

@@ -188,20 +188,20 @@ class Heartbeat:
     async def run(
         self,
         dn: Callable[[], DN],
-        say: Callable[[], Mapping[str, list[str]]],
+        status: Callable[[], Mapping[str, list[str]]],
         missed: Callable[[], None],
         changed: Callable[[], None],
     ) -> None:
         """Write a heartbeat at once, whenever the status changes, and four times a lease.
 
-        `dn` is this server's entry, `say` what else its status says; `missed` is called when a heartbeat that was
-        written has not come back for half a lease, `changed` when `problems` is another.
+        `dn` is this server's entry, `status` the other attributes of its status; `missed` is called when a heartbeat
+        that was written has not come back for half a lease, `changed` when `problems` is another.
         """
         if self._former is None:
             self._resume()
         problems: tuple[Problem, ...] = ()
         while True:
-            await self._beat(dn(), say())
+            await self._beat(dn(), status())
             if self._other_at is not None and self.is_alone(time.monotonic()):
                 self._other_at = None
                 _log.info("no heartbeat of another agent any more")
@@ -217,9 +217,9 @@ class Heartbeat:
                 self._sent.clear()
                 missed()
 
-    async def _beat(self, server: DN, said: Mapping[str, list[str]]) -> None:
+    async def _beat(self, server: DN, status: Mapping[str, list[str]]) -> None:
         stamp = datetime.now(UTC).strftime("%Y%m%d%H%M%S.%fZ")
-        content = _content(stamp, self._settings.lease_s, said)
+        content = _content(stamp, self._settings.lease_s, status)
         sent_at = time.monotonic()
         self._sent = {**dict(list(self._sent.items())[-_KEPT:]), stamp: sent_at}
         self._own.append(stamp)
@@ -253,6 +253,6 @@ class Heartbeat:
         return bool(waiting) and now - min(waiting) > self._settings.lease_s / 2
 
 
-def _content(stamp: str, lease_s: float, said: Mapping[str, list[str]]) -> Attributes:
-    values = {names.HEARTBEAT: [stamp], names.LEASE: [f"{lease_s:g}"], names.AGENT_VERSION: [__version__], **said}
+def _content(stamp: str, lease_s: float, status: Mapping[str, list[str]]) -> Attributes:
+    values = {names.HEARTBEAT: [stamp], names.LEASE: [f"{lease_s:g}"], names.AGENT_VERSION: [__version__], **status}
     return {name: tuple(value.encode(errors="replace") for value in each) for name, each in values.items()}
