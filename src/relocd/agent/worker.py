@@ -98,7 +98,7 @@ class Worker:
         self._wake = asyncio.Event()
         self._new_goal = False
         self._units_changed = False
-        self._freed = False  # a foreign address has gone while a round was under way
+        self._freed = False  # a foreign address has gone, and what failed was not tried again since
         self._revoked = asyncio.Event()
         self._urgent = asyncio.Event()
         self._announcer = Announcer(host, pace.wire)
@@ -198,14 +198,25 @@ class Worker:
         service does to its own addresses is no change.
         """
         placed = self.footprint.addresses if self.footprint else frozenset()
-        before, self._seen = self._seen, self._network()
-        freed = any(not each.ours for each in set(before[1]) - set(self._seen[1]))
-        self._freed |= freed and self.acting
-        changed = not self.acting and before != self._seen
+        changed = self._note_network() and not self.acting
         if changed and self.report.problems:
             self._pauses.end()
         if changed or not placed <= frozenset(self.raised):
-            self.nudge(at_all=changed and freed)
+            self.nudge()
+        if not self.acting:
+            self._retry_if_freed()
+
+    def _note_network(self) -> bool:
+        """Keep the network as it is now, and whether a foreign address has gone; True if anything has changed."""
+        before, self._seen = self._seen, self._network()
+        self._freed |= any(not each.ours for each in set(before[1]) - set(self._seen[1]))
+        return before != self._seen
+
+    def _retry_if_freed(self) -> None:
+        """Try again also what failed for good, if a foreign address has gone, whether or not a round was under way."""
+        if self._freed:
+            self._freed = False
+            self.nudge(at_all=True)
 
     def _network(self) -> tuple[object, tuple[HeldAddress, ...]]:
         """What matters of this host's network: its interfaces, and every copy of this service's addresses."""
@@ -312,10 +323,8 @@ class Worker:
             self.acting, self._acted_at = False, time.monotonic()
         report = self._with_patience(wanted, report)
         self.footprint, self.report = report.footprint, report
-        self._seen = self._network()
-        if self._freed:
-            self._freed = False
-            self.nudge(at_all=True)
+        self._note_network()
+        self._retry_if_freed()
         self._announcer.keep(self.name, self._to_announce() or self._announcer.addresses & frozenset(self.raised))
         if report != before:
             self.since = time.time()

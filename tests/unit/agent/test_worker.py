@@ -222,6 +222,32 @@ class TestNudges:
             server.addresses.remove_by_hand(placed())
             await until(lambda: server.addresses.ours == {HELD})
 
+    @pytest.mark.parametrize("heard", ["during the round", "after it"])
+    async def test_what_stops_being_in_the_way_while_it_is_tried_is_tried_again(self, server, heard):
+        """The kernel's news may also come just after the end of the round that they were in."""
+        addresses, add = server.addresses, server.addresses.add
+        server.sets.sets["web"] = replace(server.sets.sets["web"], units=())  # whose states would start a round, too
+
+        async def while_somebody_has_it(*arguments):
+            addresses.add = add
+            addresses.there[placed()] = False
+            addresses.tell()
+            await asyncio.sleep(0)
+            try:
+                await add(*arguments)
+            finally:
+                del addresses.there[placed()]
+                if heard == "during the round":
+                    addresses.tell()
+                    await asyncio.sleep(0)
+
+        addresses.add = while_somebody_has_it
+        async with at_work(server, paced=pace(retry_s=NEVER_S)) as (worker, _):
+            worker.want(ACTIVE)
+            await until(lambda: worker.report.problems or is_active(worker))
+            addresses.tell()
+            await until(lambda: is_active(worker))
+
     async def test_a_unit_that_died_is_started(self, server):
         async with at_work(server, paced=pace(retry_s=NEVER_S)) as (worker, _):
             worker.want(ACTIVE)
