@@ -139,7 +139,7 @@ def test_who_gave_a_service_back_is_seen_although_no_link_leads_there(slapd: Sla
     slapd.modify(f"{status}web: given back at noon: why\n")
     seen = on_directory(trigger, lambda directory: service_view_with_past(directory, "web")).servers
     assert {each.server.name for each in seen.values()} == {"node1", "node3"}
-    seen = on_directory(trigger, lambda directory: service_view_with_past(directory, "fax")).seen
+    seen = on_directory(trigger, lambda directory: service_view_with_past(directory, "fax")).servers
     assert {each.server.name for each in seen.values()} == {"node1", "node2"}
 
 
