@@ -55,7 +55,7 @@ def test_starttls_is_for_ldap_only(slapd: Slapd, root: Access) -> None:
 
 def test_a_foreign_authority_is_not_taken_for_a_silent_server(slapd: Slapd, root: Access, tmp_path: Path) -> None:
     other = issued(tmp_path / "other", ["127.0.0.1"], server_dn("node1"))
-    with pytest.raises(Unavailable, match=r"is not trusted .*name who has signed that by --ca-file"):
+    with pytest.raises(Unavailable, match=r"is not trusted .*name the CA that signed it by --ca-file"):
         who(replace(root, uris=(slapd.ldaps_uri,), ca_file=other.ca))
 
 

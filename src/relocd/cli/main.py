@@ -126,7 +126,7 @@ class Grouped(click.Group):
         self._sections = sections
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        """The names, for who completes one."""
+        """The names, which a shell completes."""
         return list(self.commands)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

@@ -73,7 +73,9 @@ def schema(*, form: Form, access: bool, suffix: str, admins: str, triggers: str,
         print(text(form), end="")
         return
     if not admins:
-        raise Invalid("--acl needs --admins, the name of a group or an entry; nobody else could change anything")
+        raise Invalid(
+            "--acl needs --admins, the name of a group or an entry; without them no client could change anything"
+        )
     print(acl.text(form, Roles(dn_given("--suffix", suffix), admins, triggers, database)), end="")
 
 

@@ -1,4 +1,4 @@
-"""`relocd show`, `status` and `explain`: who runs what, how it is, and why."""
+"""`relocd show`, `status` and `explain`: which server runs what, how it is, and why."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ _REMEDIES: Final = Remedies(
     refused="check --base and the identity you bind with",
     elsewhere="name another directory by --uri",
     settings="check --ca-file, --uri, and the files of the certificate",
-    certificate="use a name that its certificate has, and name who has signed that by --ca-file",
+    certificate="use a name that its certificate has, and name the CA that signed it by --ca-file",
     silent="check --uri and whether slapd runs",
 )
 

@@ -151,18 +151,18 @@ class _PersistentSearch:
                 raise exceptions.LDAPSessionTerminatedByServerError(why)
 
     def _take_entry(self, found: Item) -> None:
-        said = sync_state(found["controls"][SYNC_STATE]["value"])
-        if said.state is EntryState.DELETE:
-            self._entries.pop(said.uuid, None)
+        control = sync_state(found["controls"][SYNC_STATE]["value"])
+        if control.state is EntryState.DELETE:
+            self._entries.pop(control.uuid, None)
         else:
-            self._entries[said.uuid] = entry_of(found)
+            self._entries[control.uuid] = entry_of(found)
 
     def _take_info(self, value: bytes) -> None:
-        said = sync_info(value)
-        if isinstance(said, IdSet) and said.deletes:
-            for uuid in said.uuids:
+        info = sync_info(value)
+        if isinstance(info, IdSet) and info.deletes:
+            for uuid in info.uuids:
                 self._entries.pop(uuid, None)
-        elif isinstance(said, PhaseEnd) and said.refresh_done:
+        elif isinstance(info, PhaseEnd) and info.refresh_done:
             self._is_complete = True
 
 

@@ -118,8 +118,8 @@ def service_view_around(directory: Directory, service: str, *servers: Entry) -> 
 def service_view_with_past(directory: Directory, service: str) -> ServiceView:
     """The same, with the servers that gave the service back and so are no longer linked to it."""
     name = one(directory, names.SERVICE_CLASS, service).dn.name
-    said = equals(names.PROBLEM, f"{name}: {GIVEN_BACK}").replace(")", "*)")
-    statuses = directory.entries(matching(names.STATUS_CLASS, said), ("1.1",))
+    given_back = equals(names.PROBLEM, f"{name}: {GIVEN_BACK}").replace(")", "*)")
+    statuses = directory.entries(matching(names.STATUS_CLASS, given_back), ("1.1",))
     found = (directory.named(each.dn.parent, matching(names.SERVER_CLASS)) for each in statuses)
     return service_view_around(directory, service, *filter(None, found))
 

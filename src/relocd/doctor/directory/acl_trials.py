@@ -83,8 +83,8 @@ def _own(me: Server, known: Known) -> Iterator[Trial]:
     if me.dn.key in known.statuses:
         changes = (Replace(names.HEARTBEAT, (_TIME,)), Delete(names.PROBLEM, (_TEXT,)))
         yield Trial("write its status", True, Modification(me.dn.below(names.STATUS_RDN), changes))
-    nobody = _nobody(me)
-    fence = (Delete(names.FENCED, (b"TRUE",)), Delete(names.SERVICE_LINK, (nobody,)))
+    missing = _missing(me)
+    fence = (Delete(names.FENCED, (b"TRUE",)), Delete(names.SERVICE_LINK, (missing,)))
     yield Trial("delete a link and the fence of its own", True, Modification(me.dn, fence))
 
 
@@ -100,13 +100,13 @@ def _of_linked(known: Known) -> Iterator[Trial]:
 
 
 def _claim(state: ServiceState) -> tuple[Replace | Delete, ...]:
-    nobody = state.dn.below("cn=relocd-doctor").text.encode()
-    return Replace(names.CANDIDATE, (nobody,)), Delete(names.PREVIOUS, (nobody,))
+    missing = state.dn.below("cn=relocd-doctor").text.encode()
+    return Replace(names.CANDIDATE, (missing,)), Delete(names.PREVIOUS, (missing,))
 
 
 def _of_others(me: Server, known: Known) -> Iterator[Trial]:
-    nobody, other = _nobody(me), DN.parse(_nobody(me).decode()).below("cn=other").text.encode()
-    added = (Add(names.SERVICE_LINK, (nobody,)), Delete(names.SERVICE_LINK, (other,)))
+    missing, other = _missing(me), DN.parse(_missing(me).decode()).below("cn=other").text.encode()
+    added = (Add(names.SERVICE_LINK, (missing,)), Delete(names.SERVICE_LINK, (other,)))
     yield Trial("add a link to itself", False, Modification(me.dn, added))
     yield Trial("read passwords", False, Compare(me.dn, "userPassword"))
     for server in _first(each for each in known.servers if each.dn != me.dn):
@@ -133,7 +133,7 @@ def _is_foreign(state: ServiceState, me: Server, known: Known) -> bool:
     return state.service.key not in known.linked and me.dn not in {state.holder, state.candidate, state.previous}
 
 
-def _nobody(me: Server) -> bytes:
+def _missing(me: Server) -> bytes:
     """The name of a service that does not exist."""
     return me.dn.below("cn=relocd-doctor").text.encode()
 

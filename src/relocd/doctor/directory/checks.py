@@ -91,10 +91,10 @@ def clocks(facts: DirectoryFacts) -> Iterator[Finding]:
 
 
 def _offsets(facts: DirectoryFacts) -> Iterator[tuple[str, tuple[float, float]]]:
-    for key, sign in facts.content.statuses.items():
-        sent_s = _time_s(sign.heartbeat)
-        if sign.at_s is not None and sent_s is not None:
-            yield key.partition(",")[0].partition("=")[2], (sign.at_s - sent_s, sign.lease_s)
+    for key, status in facts.content.statuses.items():
+        sent_s = _time_s(status.heartbeat)
+        if status.at_s is not None and sent_s is not None:
+            yield key.partition(",")[0].partition("=")[2], (status.at_s - sent_s, status.lease_s)
 
 
 def _time_s(text: str) -> float | None:

@@ -24,7 +24,7 @@ class TreeFacts:
 
     @cached_property
     def statuses(self) -> dict[str, ServerStatus]:
-        """The last sign of life by server (`DN.key`)."""
+        """The last status by server (`DN.key`)."""
         found = (each for each in self.entries if each.dn.key.startswith(f"{names.STATUS_RDN},") and _is_status(each))
         return {each.dn.parent.key: server_status(each) for each in found}
 

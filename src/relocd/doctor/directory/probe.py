@@ -46,7 +46,7 @@ def directory_facts(access: Access, server: DN | None) -> DirectoryFacts:
     Raises `Unavailable` when it does not answer, `Failed` when it refuses, `Invalid` for a wrong option.
     """
     facts = on_directory(access, lambda directory: _seen(directory, access, server))
-    opened, secrets = _seen_by_nobody(access)
+    opened, secrets = _seen_anonymously(access)
     config = _config(access)
     asked = peers(config, facts.base)
     return replace(facts, open_entries=opened, open_secrets=secrets, config=config, peers=asked)
@@ -192,9 +192,9 @@ def _compared(directory: Directory, compare: Compare) -> str:
     return ""
 
 
-def _seen_by_nobody(access: Access) -> tuple[int, int]:
+def _seen_anonymously(access: Access) -> tuple[int, int]:
     """How many entries, and how many secrets, the directory shows without an identity."""
-    nobody = replace(access, bind_dn="", password_file=None, external=False)
+    anonymous = replace(access, bind_dn="", password_file=None, external=False)
 
     def count(directory: Directory) -> tuple[int, int]:
         found: list[Item] = []
@@ -203,13 +203,13 @@ def _seen_by_nobody(access: Access) -> tuple[int, int]:
         return len(found), sum(bool(item["raw_attributes"].get(names.SECRET)) for item in found)
 
     try:
-        return on_directory(nobody, count)
+        return on_directory(anonymous, count)
     except (Failed, Unavailable):  # a server that refuses anonymous clients shows them nothing
         return 0, 0
 
 
 def _config(access: Access) -> Config | None:
-    """The configuration of this slapd, as whoever is bound or, over its own socket, as the user of this process."""
+    """The configuration of this slapd, as the bound identity, or over its own socket as the user of this process."""
     ways = [access, replace(access, external=True)] if access.uris[0].lower().startswith("ldapi:") else [access]
     for way in ways:
         with suppress(Failed, Unavailable):

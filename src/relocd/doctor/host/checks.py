@@ -39,9 +39,9 @@ def agent(facts: HostFacts) -> Iterator[Finding]:
             advice = "start it: systemctl start relocd, or relocd agent"
             yield warning("agent", "no agent runs here", advice)
         return
-    said = list(_agent(facts))
-    yield from said
-    if not said:
+    findings = list(_agent(facts))
+    yield from findings
+    if not findings:
         yield ok("agent", f"version {facts.version}, {facts.status['directory']['state']}, no problem")
 
 

@@ -59,7 +59,7 @@ class Equipment:
 class HostFacts:
     """All facts: `settings` and `equipment` are None where the agent's side is not installed or not configured.
 
-    `process` is whose capabilities `capabilities` are, empty where nobody's can be judged. `status` is what the agent
+    `process` is the process with these `capabilities`, empty where none can be judged. `status` is what the agent
     has left, None without one; `runs` whether it is current. `unit` is the unit's file as it is and as it would be
     written now, None where there is none. `services` are those that this server is linked to, None when no directory
     has told. `folders` are those of the guards that are missing.

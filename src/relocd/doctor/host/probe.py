@@ -84,9 +84,9 @@ def networks() -> Network:
 def _networkd(names: Mapping[str, str]) -> Iterator[tuple[str, Manager]]:
     """By the state files of networkd, which only its own tools are meant to read: D-Bus need not be here."""
     for link in _LINKS.glob("*"):
-        said = dict(line.split("=", 1) for line in _text(link).splitlines() if "=" in line)
-        file = said.get("NETWORK_FILE", "")
-        if link.name in names and file and said.get("ADMIN_STATE") != "unmanaged":
+        state = dict(line.split("=", 1) for line in _text(link).splitlines() if "=" in line)
+        file = state.get("NETWORK_FILE", "")
+        if link.name in names and file and state.get("ADMIN_STATE") != "unmanaged":
             yield names[link.name], Manager("systemd-networkd", file, _keeps(Path(file)))
 
 

@@ -23,7 +23,7 @@ _DESCRIPTION: Final = f"""\
 file in TOML. An unknown key, a wrong type or a missing value is refused with its line. Keys that end in `_s` are
 seconds, in `_ms` milliseconds, in `_mib` mebibytes.
 
-SIGHUP lets the agent read the file again; one that is wrong is reported, and the old one stays in force."""
+On SIGHUP the agent reads the file again; an invalid one is reported, and the old one stays in force."""
 _PLAIN: Final[Mapping[object, str]] = {str: "string", bool: "true or false", int: "whole number", float: "number"}
 
 

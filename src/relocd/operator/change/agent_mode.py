@@ -38,16 +38,16 @@ def set_mode(status: Path, mode: Mode, timeout_s: float, progress: Callable[[str
         raise Failed(
             f"{status.with_name(MODE_NAME)}: cannot be written ({error.strerror}); run this as root"
         ) from error
-    deadline, said = time.monotonic() + timeout_s, ""
+    deadline, shown = time.monotonic() + timeout_s, ""
     while True:
         left = "; ".join(_left(read_status(status), mode))
         if not left:
             return
-        if left != said:
-            said = left
-            progress(said)
+        if left != shown:
+            shown = left
+            progress(shown)
         if time.monotonic() > deadline:
-            raise Failed(f"not done within {timeout_s:g} s, and it goes on: {said}")
+            raise Failed(f"not done within {timeout_s:g} s, and it goes on: {shown}")
         time.sleep(_EVERY_S)
 
 

@@ -54,10 +54,10 @@ class OrderPlan:
 
 def link(server: Server, services: Iterable[DN]) -> OrderPlan:
     """Link the server to the services, by one modify for all missing links."""
-    wished = sorted(set(services), key=_key)
-    missing = [dn for dn in wished if dn not in server.service_links]
-    already = tuple(f"{server.name} is already linked to {dn.name}" for dn in wished if dn in server.service_links)
-    placements = tuple(Placement(dn, server.dn) for dn in wished)
+    wanted = sorted(set(services), key=_key)
+    missing = [dn for dn in wanted if dn not in server.service_links]
+    already = tuple(f"{server.name} is already linked to {dn.name}" for dn in wanted if dn in server.service_links)
+    placements = tuple(Placement(dn, server.dn) for dn in wanted)
     if not missing:
         return OrderPlan(already=already, placements=placements)
     done = tuple(f"{server.name} is linked to {dn.name}" for dn in missing)

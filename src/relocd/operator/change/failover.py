@@ -39,8 +39,8 @@ class LostServer:
     def services(self) -> tuple[DN, ...]:
         """The services that move by a link: all but those that move with their cluster, and those that others hold."""
         through = frozenset[DN]().union(*(cluster.service_links for cluster in self.clusters))
-        wished = self.server.server.service_links | (self.held - through)
-        return tuple(sorted(wished - self.elsewhere.keys(), key=lambda dn: dn.key))
+        linked = self.server.server.service_links | (self.held - through)
+        return tuple(sorted(linked - self.elsewhere.keys(), key=lambda dn: dn.key))
 
 
 def failover(loss: LostServer, target: ServerRow | None, *, fenced: bool) -> OrderPlan:

@@ -15,14 +15,29 @@ from relocd.operator.status.health import ServerRow
 from relocd.operator.status.server_status import server_status
 from relocd.operator.status.view import now_of, server_view
 
-__all__ = ["End", "Progress", "Reading", "Watched", "reported_problems", "progress", "reading"]
+__all__ = ["Progress", "Reading", "Stage", "Watched", "reported_problems", "progress", "reading"]
 
 
-class End(Enum):
-    """How the wait for a service has ended."""
+class Stage(Enum):
+    """How far a service is on its way to its new server; `RUNS`, `DISPLACED` and `GIVEN_BACK` are final."""
 
-    DONE = "done"
-    GIVEN_BACK = "lost"
+    NO_ENTRY = "the new server has no entry"
+    NO_AGENT = "its agent does not run"
+    FENCED = "it is fenced"
+    HELD_BACK = "its agent is paused or drained"
+    NOT_READY = "it reports problems, or nothing yet"
+    CANDIDATE = "it waits for the holder to release the service"
+    SETTLING = "it waits for its candidacy to settle"
+    ACTIVATING = "it holds the service and activates it"
+    CLEANING_UP = "it runs the service and cleans up after the previous holder"
+    RUNS = "it runs the service"
+    DISPLACED = "another service displaces this one there"
+    GIVEN_BACK = "it gave the service back"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether there is nothing more to wait for."""
+        return self in {Stage.RUNS, Stage.DISPLACED, Stage.GIVEN_BACK}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,10 +68,10 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far it is, in words, and whether that is the end."""
+    """How far a service is, and the same in words."""
 
+    stage: Stage
     text: str
-    end: End | None = None
 
 
 def reading(watched: Watched, displacing: Iterable[DN], entries: Mapping[str, Entry], now_s: float) -> Reading:
@@ -81,57 +96,58 @@ def _state(entries: Mapping[str, Entry], service: DN) -> ServiceState | None:
 
 
 def progress(watched: Watched, reading: Reading) -> Progress:
-    """How far it is."""
+    """How far the service is."""
     state, name = reading.state, watched.name
     if not watched.service.exclusive:
-        runs = _says_active(watched, reading, 0)
-        return Progress(f"{name} runs it", End.DONE) if runs else Progress(_why(watched, reading))
+        return Progress(Stage.RUNS, f"{name} runs it") if _says_active(watched, reading, 0) else _why(watched, reading)
     if state is not None and state.holder == watched.server:
         return _as_holder(watched, reading, state)
     if reading.resting:
-        return Progress(f"stays stopped on {name} while {reading.resting} displaces it there", End.DONE)
+        return Progress(Stage.DISPLACED, f"stays stopped on {name} while {reading.resting} displaces it there")
     return _as_other(watched, reading, state)
 
 
 def _as_holder(watched: Watched, reading: Reading, state: ServiceState) -> Progress:
-    holds = f"{watched.name} holds it (generation {state.generation})"
+    name = watched.name
     if not _says_active(watched, reading, state.generation or 0):
         problems = reported_problems(watched, reading)
-        return Progress(f"{holds} and activates it{problems and f': {problems}'}")
+        holds = f"{name} holds it (generation {state.generation}) and activates it"
+        return Progress(Stage.ACTIVATING, f"{holds}{problems and f': {problems}'}")
     if state.previous is not None:
-        return Progress(f"{watched.name} runs it and cleans up after {state.previous.name}")
-    return Progress(f"{watched.name} runs it, and cleanup is done", End.DONE)
+        return Progress(Stage.CLEANING_UP, f"{name} runs it and cleans up after {state.previous.name}")
+    return Progress(Stage.RUNS, f"{name} runs it, and cleanup is done")
 
 
 def _as_other(watched: Watched, reading: Reading, state: ServiceState | None) -> Progress:
     name, holder = watched.name, None if state is None else state.holder
     if state is not None and state.candidate == watched.server:
-        waits = (
-            "takes over when its candidacy has settled" if holder is None else f"waits for {holder.name} to release it"
-        )
-        return Progress(f"{name} is ready and candidate, and {waits}")
+        ready = f"{name} is ready and candidate"
+        if holder is None:
+            return Progress(Stage.SETTLING, f"{ready}, and takes over when its candidacy has settled")
+        return Progress(Stage.CANDIDATE, f"{ready}, and waits for {holder.name} to release it")
+    why = _why(watched, reading)
     if holder is None or state is None:
-        return Progress(f"no server holds it; {_why(watched, reading)}")
+        return Progress(why.stage, f"no server holds it; {why.text}")
     if (state.generation or 0) >= watched.generation + 2 and not _is_linked(watched, reading):
-        return Progress(f"{name} has given it back to {holder.name} (generation {state.generation})", End.GIVEN_BACK)
-    return Progress(f"{holder.name} holds it; {_why(watched, reading)}")
+        back = f"{name} has given it back to {holder.name} (generation {state.generation})"
+        return Progress(Stage.GIVEN_BACK, back)
+    return Progress(why.stage, f"{holder.name} holds it; {why.text}")
 
 
-def _why(watched: Watched, reading: Reading) -> str:
+def _why(watched: Watched, reading: Reading) -> Progress:
     """Why the new server does not run the service yet, by its own status."""
     seen, name = reading.seen, watched.name
     if seen is None:
-        return f"{name} has no entry that can be read"
-    if seen.status is None or seen.age_s is None:
-        return f"{seen.silence}: its agent does not run"
+        return Progress(Stage.NO_ENTRY, f"{name} has no entry that can be read")
     if seen.server.fenced:
-        return f"{name} is fenced"
-    if seen.is_silent:
-        return f"{seen.silence}: its agent does not run"
+        return Progress(Stage.FENCED, f"{name} is fenced")
+    if seen.status is None or seen.is_silent:
+        return Progress(Stage.NO_AGENT, f"{seen.silence}: its agent does not run")
     if seen.status.mode != Mode.NORMAL:
-        return f"{name} is {seen.status.mode}"
+        return Progress(Stage.HELD_BACK, f"{name} is {seen.status.mode}")
     problems = reported_problems(watched, reading)
-    return f"{name} is not ready: {problems}" if problems else f"{name} has not reported yet that it is ready"
+    text = f"{name} is not ready: {problems}" if problems else f"{name} has not reported yet that it is ready"
+    return Progress(Stage.NOT_READY, text)
 
 
 def reported_problems(watched: Watched, reading: Reading) -> str:

@@ -18,7 +18,7 @@ from relocd.model.parse import parsed
 from relocd.operator.access import Access
 from relocd.operator.change.changes import OrderPlan, Placement
 from relocd.operator.change.orders import Order, carry_out
-from relocd.operator.change.progress import End, Watched, progress, reading, reported_problems
+from relocd.operator.change.progress import Stage, Watched, progress, reading, reported_problems
 from relocd.operator.directory import Directory, equals, on_directory
 from relocd.operator.following import Entries, followed
 from relocd.operator.lookup import matching, state_of
@@ -37,7 +37,7 @@ class Follower:
         self._tell = tell
         self._move: OrderPlan | None = None
         self._watched: dict[Placement, Watched] = {}
-        self._said: dict[Watched, str] = {}
+        self._shown: dict[Watched, str] = {}
         self._problems: dict[Watched, str] = {}
         self._began = time.monotonic()
 
@@ -54,7 +54,7 @@ class Follower:
             except Unavailable as error:
                 if self._move is None or time.monotonic() > over_at:
                     raise
-                self._say(f"{error}; asking again")
+                self._tell_timed(f"{error}; asking again")
                 time.sleep(_AGAIN_S)
 
     def _in_session(self, directory: Directory, over_at: float) -> OrderPlan:
@@ -71,9 +71,9 @@ class Follower:
 
         A link may lead to a service that does not exist; it is not followed.
         """
-        for wish in move.placements:
-            if wish not in self._watched and (watched := _watched(directory, wish)) is not None:
-                self._watched[wish] = watched
+        for placement in move.placements:
+            if placement not in self._watched and (watched := _watched(directory, placement)) is not None:
+                self._watched[placement] = watched
 
     def _follow(self, directory: Directory, over_at: float) -> None:
         watched = tuple(self._watched.values())
@@ -81,27 +81,27 @@ class Follower:
             return
         displacing = {each: _displacing(directory, each) for each in watched}
         for entries in followed(directory, _concerned(displacing), watched[0].server):
-            ends = {each: self._end(each, displacing[each], entries) for each in watched}
-            if all(ends.values()):
+            stages = {each: self._stage(each, displacing[each], entries) for each in watched}
+            if all(stage.is_final for stage in stages.values()):
                 break
             if time.monotonic() > over_at:
-                raise Failed(self._overdue(each for each, end in ends.items() if end is None))
-        if lost := [each for each, end in ends.items() if end is End.GIVEN_BACK]:
+                raise Failed(self._overdue(each for each, stage in stages.items() if not stage.is_final))
+        if lost := [each for each, stage in stages.items() if stage is Stage.GIVEN_BACK]:
             raise Failed(self._lost(lost))
 
-    def _end(self, watched: Watched, displacing: Iterable[DN], entries: Entries) -> End | None:
-        """Print what is new, and return how it has ended, None while it goes on."""
+    def _stage(self, watched: Watched, displacing: Iterable[DN], entries: Entries) -> Stage:
+        """Print what is new, and return how far the service is."""
         now = reading(watched, displacing, entries, time.time())
         if problems := reported_problems(watched, now):
             self._problems[watched] = problems
         found = progress(watched, now)
-        if self._said.get(watched) != found.text:
-            self._said[watched] = found.text
-            self._say(self._about(watched))
-        return found.end
+        if self._shown.get(watched) != found.text:
+            self._shown[watched] = found.text
+            self._tell_timed(self._about(watched))
+        return found.stage
 
     def _about(self, watched: Watched) -> str:
-        return f"{watched.service.name}: {self._said[watched]}"
+        return f"{watched.service.name}: {self._shown[watched]}"
 
     def _overdue(self, open_: Iterable[Watched]) -> str:
         after_s = time.monotonic() - self._began
@@ -111,20 +111,20 @@ class Follower:
         reasons = {each: self._problems.get(each, f"see the agent's log on {each.name}") for each in lost}
         return "; ".join(f"{self._about(each)}: {why}" for each, why in reasons.items())
 
-    def _say(self, text: str) -> None:
+    def _tell_timed(self, text: str) -> None:
         self._tell(f"{self._ms():>6} ms  {text}")
 
     def _ms(self) -> int:
         return round((time.monotonic() - self._began) * 1000)
 
 
-def _watched(directory: Directory, wish: Placement) -> Watched | None:
-    entry = directory.named(wish.service, matching(names.SERVICE_CLASS))
+def _watched(directory: Directory, placement: Placement) -> Watched | None:
+    entry = directory.named(placement.service, matching(names.SERVICE_CLASS))
     service = parsed(entry)[0] if entry else None
     if not isinstance(service, Service):
         return None
-    state = state_of(directory, wish.service)
-    return Watched(service, wish.server, 0 if state is None else state.generation or 0)
+    state = state_of(directory, placement.service)
+    return Watched(service, placement.server, 0 if state is None else state.generation or 0)
 
 
 def _displacing(directory: Directory, watched: Watched) -> tuple[DN, ...]:

@@ -104,12 +104,12 @@ def _named(model: ServiceModel) -> dict[EntryUUID, str]:
 
 def _stand(view: ServiceView, model: ServiceModel, server: EntryUUID) -> ServerExplanation:
     seen = view.servers[server]
-    wished = decision(view.snapshot, seen.server, view.service)
-    link = "not linked" if wished is None else wished.reason
+    wanted = decision(view.snapshot, seen.server, view.service)
+    link = "not linked" if wanted is None else wanted.reason
     says = "" if seen.status is None else seen.status.says.get(view.service.dn.key, "nothing")
     if not view.service.exclusive:
         return ServerExplanation(seen, "chosen", link, says)
-    if wished is not None and wished.files_only:
+    if wanted is not None and wanted.files_only:
         return ServerExplanation(seen, "files only", link, says)
     part = _named(model).get(server, _part(view, model, server))
     here = model.local_states[server]
@@ -134,11 +134,11 @@ def _part(view: ServiceView, model: ServiceModel, server: EntryUUID) -> str:
 
 def _waits(view: ServiceView, model: ServiceModel, server: EntryUUID) -> Iterator[str]:
     """What a candidate waits for before it takes over from a silent holder: its report, and what ends the wait."""
-    state, sign = model.state, view.servers[server].status
+    state, status = model.state, view.servers[server].status
     if state is None or state.holder is None or state.candidate != server:
         return
     if model.lives.get(state.holder) is Life.SUSPECT:
-        yield from () if sign is None else sign.waits_of(view.service.name)
+        yield from () if status is None else status.waits_of(view.service.name)
         yield f"takes over when {proof(view, state.holder)}"
 
 

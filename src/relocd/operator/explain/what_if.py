@@ -58,8 +58,8 @@ def _of_server(view: ServiceView, model: ServiceModel, server: EntryUUID) -> Ite
     if yield_reason is YieldReason.FENCED:
         yield _WhatIf(f"relocd unfence {name}", lambda model: _stays(_alive(model, server), server))
     elif yield_reason is YieldReason.DISPLACED:
-        rests = view.ownership(server).displaced_by
-        yield _WhatIf(f"{rests}, which displaces it, leaves {name}", lambda model: _stays(model, server))
+        displacing = view.ownership(server).displaced_by
+        yield _WhatIf(f"{displacing}, which displaces it, leaves {name}", lambda model: _stays(model, server))
     elif not seen.is_silent and mode != Mode.NORMAL:
         yield _WhatIf(f"relocd resume on {name}", lambda model: _stays(_alive(model, server), server))
     problems = seen.problems_of(view.service.name)

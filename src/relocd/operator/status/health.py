@@ -138,11 +138,11 @@ def _exclusive(seen: ServiceRow) -> Iterator[HealthFinding]:
 
 
 def _held(seen: ServiceRow) -> Iterator[HealthFinding]:
-    grave, word = HealthLevel.CRITICAL if seen.chosen else HealthLevel.WARNING, seen.says[seen.holder]
+    level, word = HealthLevel.CRITICAL if seen.chosen else HealthLevel.WARNING, seen.says[seen.holder]
     if word in _GONE:
-        yield HealthFinding(grave, f"its holder {seen.holder} {_GONE[word]}")
+        yield HealthFinding(level, f"its holder {seen.holder} {_GONE[word]}")
     elif word == "failed":
-        yield HealthFinding(grave, f"its holder {seen.holder} reports that it has failed")
+        yield HealthFinding(level, f"its holder {seen.holder} reports that it has failed")
     elif word in {"nothing", "standby"}:
         yield HealthFinding(HealthLevel.WARNING, f"its holder {seen.holder} has not reported yet that it runs it")
 

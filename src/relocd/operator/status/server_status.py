@@ -1,4 +1,4 @@
-"""What the agent of a server last said in its `cn=status`, as a value. Pure.
+"""The last status of a server's agent, read from its `cn=status`, as a value. Pure.
 
 The entry's change number says when the directory heard it, by the clock of its provider; `relocHeartbeat`, by the clock
 of the server, is only shown.
@@ -40,7 +40,7 @@ _LONGEST: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class ServerStatus:
-    """The last sign of life: `at_s` seconds since 1970, None where the directory tells no change numbers.
+    """The last status: `at_s` in seconds since 1970, None where the directory shows no change numbers.
 
     `says` is the state of services by their names (`DN.key`), `acted_on` the generation of each, by its identity, that
     this is about.
@@ -73,7 +73,7 @@ def is_status(entry: Entry) -> bool:
 
 
 def server_status(entry: Entry) -> ServerStatus:
-    """The sign in a status entry; what cannot be understood in it counts as not there."""
+    """The status in an entry; an invalid value in it counts as missing."""
     words = {"standby": names.STANDBY_SERVICE, "active": names.ACTIVE_SERVICE, "failed": names.FAILED_SERVICE}
     return ServerStatus(
         at_s=csn_time_s(entry.csn),
@@ -88,7 +88,7 @@ def server_status(entry: Entry) -> ServerStatus:
 
 
 def _all(entry: Entry, name: str) -> list[str]:
-    """The values as text for people: an agent writes short lines, and whatever else stands there is cut and cleaned."""
+    """The values as text: an agent writes short lines, and any other text is cut and made printable."""
     return [one_line(value.decode(errors="replace")[:_LONGEST]) for value in entry.attributes.get(name.lower(), ())]
 
 

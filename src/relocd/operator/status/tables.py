@@ -75,16 +75,16 @@ def _table(title: str, *columns: str) -> Table:
 
 
 def check_line(seen: StatusView) -> str:
-    """`RELOCD LEVEL: what is wrong`, the gravest first, with figures after the bar as monitoring plug-ins give them."""
+    """`RELOCD LEVEL: problems`, the most severe first, then performance data after a bar, as monitoring plug-ins do."""
     services, servers = len(seen.services), len(seen.servers)
-    grave = Counter(each.level for each in seen.services)
+    levels = Counter(each.level for each in seen.services)
     silent = sum(each.is_silent for each in seen.servers)
-    said = [why for _, why in sorted(_wrong(seen), key=lambda found: -found[0])]
-    more = [f"and {len(said) - _MOST} more"] if len(said) > _MOST else []
-    text = "; ".join([*said[:_MOST], *more]) or f"{services} services, {servers} servers"
+    problems = [why for _, why in sorted(_wrong(seen), key=lambda found: -found[0])]
+    more = [f"and {len(problems) - _MOST} more"] if len(problems) > _MOST else []
+    text = "; ".join([*problems[:_MOST], *more]) or f"{services} services, {servers} servers"
     if seen.level is HealthLevel.UNKNOWN:
         text = "no server and no service below the base that this identity may read"
-    figures = f"services={services} critical={grave[HealthLevel.CRITICAL]} warning={grave[HealthLevel.WARNING]}"
+    figures = f"services={services} critical={levels[HealthLevel.CRITICAL]} warning={levels[HealthLevel.WARNING]}"
     return f"RELOCD {seen.level.name}: {_plain(text)} | {figures} servers={servers} silent={silent}"
 
 

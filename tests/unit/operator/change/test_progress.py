@@ -7,7 +7,7 @@ import pytest
 from relocd.model.csn import csn_time_s
 from relocd.model.dn import DN
 from relocd.model.entries import Entry, Server, Service, ServiceState
-from relocd.operator.change.progress import End, Progress, Reading, Watched, progress
+from relocd.operator.change.progress import Progress, Reading, Stage, Watched, progress
 from relocd.operator.status.server_status import server_status
 from relocd.operator.status.view import server_view
 from tests.support import entries
@@ -40,54 +40,56 @@ def at(holder: str | None, generation: int, **more: str) -> Entry:
 
 
 @pytest.mark.parametrize(
-    ("state", "status", "text"),
+    ("state", "status", "stage", "named"),
     [
-        (at("a", 3), says(), "a holds it; b has not reported yet that it is ready"),
-        (None, says(), "no server holds it; b has not reported yet that it is ready"),
-        (at("a", 3), None, "a holds it; b has never been heard: its agent does not run"),
-        (at("a", 3), says(lease="0.5"), "a holds it; b has been silent for 1 s (lease 0.5 s): its agent does not run"),
-        (at("a", 3), says(relocMode="paused"), "a holds it; b is paused"),
-        (at("a", 3), says(relocProblem="web: no unit u"), "a holds it; b is not ready: no unit u"),
-        (at("a", 3), says(relocProblem="fax: no unit u"), "a holds it; b has not reported yet that it is ready"),
-        (at("a", 3, candidate="b"), says(), "b is ready and candidate, and waits for a to release it"),
-        (at(None, 3, candidate="b"), says(), "b is ready and candidate, and takes over when its candidacy has settled"),
-        (at("b", 4, previous="a"), says("Standby", 4), "b holds it (generation 4) and activates it"),
-        (at("b", 4, previous="a"), says("Active", 2), "b holds it (generation 4) and activates it"),
-        (at("b", 4), says(relocProblem="web: slow"), "b holds it (generation 4) and activates it: slow"),
-        (at("b", 4, previous="a"), says("Active", 4), "b runs it and cleans up after a"),
-        (at("b", 4), says("Active", 4, lease="0.5"), "b holds it (generation 4) and activates it"),
-        (at("c", 5), says(), "c holds it; b has not reported yet that it is ready"),
+        (at("a", 3), says(), Stage.NOT_READY, "a holds it"),
+        (None, says(), Stage.NOT_READY, "no server holds it"),
+        (at("a", 3), None, Stage.NO_AGENT, "a holds it"),
+        (at("a", 3), says(lease="0.5"), Stage.NO_AGENT, "(lease 0.5 s)"),
+        (at("a", 3), says(relocMode="paused"), Stage.HELD_BACK, "b is paused"),
+        (at("a", 3), says(relocProblem="web: no unit u"), Stage.NOT_READY, "no unit u"),
+        (at("a", 3), says(relocProblem="fax: no unit u"), Stage.NOT_READY, "b has not reported"),
+        (at("a", 3, candidate="b"), says(), Stage.CANDIDATE, "for a"),
+        (at(None, 3, candidate="b"), says(), Stage.SETTLING, "b is ready"),
+        (at("b", 4, previous="a"), says("Standby", 4), Stage.ACTIVATING, "generation 4"),
+        (at("b", 4, previous="a"), says("Active", 2), Stage.ACTIVATING, "generation 4"),
+        (at("b", 4), says(relocProblem="web: slow"), Stage.ACTIVATING, ": slow"),
+        (at("b", 4, previous="a"), says("Active", 4), Stage.CLEANING_UP, "after a"),
+        (at("b", 4), says("Active", 4, lease="0.5"), Stage.ACTIVATING, "generation 4"),
+        (at("c", 5), says(), Stage.NOT_READY, "c holds it"),
     ],
 )
-def test_is_under_way(state: Entry | None, status: Entry | None, text: str) -> None:
-    """A word of an earlier tenure, or of a server that is silent by now, is no proof that it runs."""
-    assert follow(state=state, status=status) == Progress(text)
+def test_is_under_way(state: Entry | None, status: Entry | None, stage: Stage, named: str) -> None:
+    """A report of an earlier generation, or of a server that is silent by now, is no proof that it runs."""
+    found = follow(state=state, status=status)
+    assert found.stage is stage
+    assert not found.stage.is_final
+    assert named in found.text
+
+
+def test_a_fenced_server_is_under_way_whether_it_was_heard_or_not() -> None:
+    fenced = entries.server("b", services=["web"], relocFenced="TRUE")
+    for status in (None, says()):
+        assert follow(state=at("a", 3), status=status, server=fenced).stage is Stage.FENCED
 
 
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({"state": at("b", 4), "status": says("Active", 4)}, Progress("b runs it, and cleanup is done", End.DONE)),
-        (
-            {"state": at("a", 3), "resting": "prime"},
-            Progress("stays stopped on b while prime displaces it there", End.DONE),
-        ),
-        (
-            {"state": at("a", 5), "server": entries.server("b"), "status": says()},
-            Progress("b has given it back to a (generation 5)", End.GIVEN_BACK),
-        ),
-        (
-            {"state": None, "status": says("Active"), "relocExclusive": "FALSE"},
-            Progress("b runs it", End.DONE),
-        ),
+        ({"state": at("b", 4), "status": says("Active", 4)}, Stage.RUNS),
+        ({"state": at("a", 3), "resting": "prime"}, Stage.DISPLACED),
+        ({"state": at("a", 5), "server": entries.server("b"), "status": says()}, Stage.GIVEN_BACK),
+        ({"state": None, "status": says("Active"), "relocExclusive": "FALSE"}, Stage.RUNS),
     ],
-    ids=["done", "rests", "given back", "shared"],
+    ids=["done", "displaced", "given back", "shared"],
 )
-def test_is_at_its_end(given, expected: Progress) -> None:
-    assert follow(**given) == expected
+def test_is_at_its_end(given, expected: Stage) -> None:
+    found = follow(**given).stage
+    assert found is expected
+    assert found.is_final
 
 
 def test_a_candidate_after_two_changes_of_holder_still_waits() -> None:
     """Two others were served first."""
     seen = follow(state=at("a", 5, candidate="b"), status=says(), server=entries.server("b"))
-    assert seen.end is None
+    assert not seen.stage.is_final
