@@ -25,8 +25,7 @@ from relocd.model import names
 from relocd.model.dn import DN
 from relocd.model.settings import DEFAULT_CONFIG
 from relocd.model.uri import DirectoryUri
-from relocd.operator.access import Access
-from relocd.operator.agent_access import with_agent_access
+from relocd.operator.access import Access, with_agent_access
 from relocd.operator.directory import equals, on_directory
 
 __all__ = [

@@ -1,5 +1,5 @@
 """What a person or a trigger asks for, over ldap3: `change/` gives orders, `status/` reports, `explain/` says why.
 
-The other files reach the directory: `access` and `agent_access` say how, `connection` binds, `directory` is a session,
-`following` waits for changes, `lookup` finds entries. Imports pure layers and `openldap`; no agent is needed here.
+The other files reach the directory: `access` says how, `connection` binds, `directory` is a session, `following` waits
+for changes, `lookup` finds entries. Imports pure layers and `openldap`; no agent is needed here.
 """

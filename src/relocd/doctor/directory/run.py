@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from relocd.doctor.directory.checks import between, directory_findings
-from relocd.doctor.directory.connection import connection_findings
 from relocd.doctor.directory.facts import DirectoryFacts, Peer
 from relocd.doctor.directory.probe import directory_facts
-from relocd.doctor.finding import Finding, raised
+from relocd.doctor.finding import Finding, raised, warning
 from relocd.errors import RelocdError
 from relocd.model.dn import DN
 from relocd.model.entries import Service
+from relocd.model.protection import PLAIN_TEXT, PROTECT, in_plain_text
 from relocd.model.settings import DirectorySettings
 from relocd.operator.access import Access
 
@@ -52,9 +52,13 @@ def examine(access: Access, server: DN | None) -> DirectoryResult:
         findings[uri] = list(directory_findings(facts))
     if among := list(between([*seen, *_other_peers(seen)])):
         findings[BETWEEN] = among
-    return DirectoryResult(
-        {uri: [*connection_findings(access, uri), *some] for uri, some in findings.items()}, tuple(seen)
-    )
+    return DirectoryResult({uri: [*_connection(access, uri), *some] for uri, some in findings.items()}, tuple(seen))
+
+
+def _connection(access: Access, uri: str) -> Iterator[Finding]:
+    """A warning where a password is sent unprotected."""
+    if in_plain_text([uri], password=bool(access.bind_dn), starttls=access.starttls):
+        yield warning("connection", PLAIN_TEXT, PROTECT)
 
 
 def _other_peers(seen: Sequence[DirectoryFacts]) -> list[Peer]:

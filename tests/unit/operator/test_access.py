@@ -8,8 +8,7 @@ import pytest
 
 from relocd.cli.main import run
 from relocd.errors import Invalid
-from relocd.operator.access import Access
-from relocd.operator.agent_access import with_agent_access
+from relocd.operator.access import Access, with_agent_access
 
 NOBODY = Access((), "")
 SMALLEST = '[directory]\nuris = ["ldap://a", "ldapi:///"]\nbase = "ou=relocd, dc=org"\n'
