@@ -28,9 +28,9 @@ from relocd.openldap.changes import AddEntry
 from relocd.openldap.changes import ldif as slapd_ldif
 from relocd.operator.change import changes
 from relocd.operator.explain.explain import explanation
-from relocd.operator.explain.service_view import service_view
 from relocd.operator.explain.text import as_json as explained_json
 from relocd.operator.explain.text import as_text
+from relocd.operator.service_view import service_view
 from relocd.operator.status.overview import overview
 from relocd.operator.status.show import overview_json, show_overview
 from relocd.operator.status.tables import as_json, check_line, tables

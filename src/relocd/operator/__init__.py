@@ -1,5 +1,5 @@
 """What a person or a trigger asks for, over ldap3: `change/` gives orders, `status/` reports, `explain/` says why.
 
 The other files reach the directory: `access` says how, `connection` binds, `directory` is a session, `following` waits
-for changes, `lookup` finds entries. Imports pure layers and `openldap`; no agent is needed here.
+for changes, `lookup` finds entries, `service_view` is one service with its servers. Imports pure layers and `openldap`.
 """

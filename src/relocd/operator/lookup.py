@@ -17,7 +17,7 @@ from relocd.model.dn import DN
 from relocd.model.entries import Cluster, Entry, Server, Service, ServiceState
 from relocd.model.parse import kinds, parsed
 from relocd.operator.directory import Directory, equals
-from relocd.operator.explain.service_view import GIVEN_BACK, ServiceView, service_view
+from relocd.operator.service_view import GIVEN_BACK, ServiceView, service_view
 from relocd.operator.status.health import ServerRow
 from relocd.operator.status.server_status import server_status
 from relocd.operator.status.view import now_of, server_view

@@ -10,7 +10,7 @@ from relocd.model.entries import Cluster, EntryUUID, Failover, Server
 from relocd.operator.change import changes
 from relocd.operator.change.changes import OrderPlan, Placement
 from relocd.operator.change.preflight import Preflight, service_preflight, target_preflight
-from relocd.operator.explain.service_view import ServiceView
+from relocd.operator.service_view import ServiceView
 
 __all__ = ["move", "cluster_to_activate"]
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from relocd.election.observation import Life
 from relocd.model.entries import EntryUUID, Isolation
 from relocd.model.mode import Mode
-from relocd.operator.explain.service_view import ServiceView
+from relocd.operator.service_view import ServiceView
 from relocd.operator.status.health import ServerRow
 
 __all__ = [

@@ -14,8 +14,8 @@ from relocd.model.mode import Mode
 from relocd.operator.change.preflight import proof
 from relocd.operator.explain.forecast import PlannedStep, forecast
 from relocd.operator.explain.model import ServiceModel, service_model
-from relocd.operator.explain.service_view import GIVEN_BACK, ServiceView
 from relocd.operator.explain.what_if import Requirements, requirements_for
+from relocd.operator.service_view import GIVEN_BACK, ServiceView
 from relocd.operator.status.health import ServerRow
 
 __all__ = ["Explanation", "ServerExplanation", "explanation"]

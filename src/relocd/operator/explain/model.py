@@ -13,7 +13,7 @@ from relocd.election.eligibility import OwnershipView
 from relocd.election.observation import Eligible, Life, LocalState, Observation, State
 from relocd.model.entries import EntryUUID, Isolation
 from relocd.model.mode import Mode
-from relocd.operator.explain.service_view import ServiceView
+from relocd.operator.service_view import ServiceView
 from relocd.operator.status.health import ServerRow
 
 __all__ = ["ASSUMED", "ServiceModel", "service_model"]

@@ -10,7 +10,7 @@ from relocd.model.entries import Entry
 from relocd.model.writes import Add, Replace
 from relocd.operator.change.changes import OrderPlan, Placement
 from relocd.operator.change.move import move
-from relocd.operator.explain.service_view import ServiceView, service_view
+from relocd.operator.service_view import ServiceView, service_view
 from tests.support import entries
 from tests.unit.operator.change.test_changes import LINK, changes, values
 
