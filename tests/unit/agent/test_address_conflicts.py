@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from math import inf
 
 import pytest
 
+from relocd.agent.address_conflicts import LinkChanges
 from relocd.errors import Unavailable
 from relocd.model.dn import DN
 from relocd.model.settings import HandoverSettings
@@ -18,6 +20,9 @@ from tests.support.plans import ETH0, interface
 from tests.support.virtual_time import run, stamped
 from tests.unit.agent.lab import HELD, SETTINGS, Lab, web
 
+DOWN = replace(ETH0, up=False)
+FLAPPED = replace(ETH0, carrier_ups=ETH0.carrier_ups + 1)
+OTHER_MAC = replace(ETH0, mac=b"\x02\0\0\0\0\x99")
 MAC = "02:00:00:00:00:99"
 DROP, RAISE, STOP, ANNOUNCE = f"drop {HELD}", f"raise {HELD}", "stop web", f"announce {HELD}"
 PATIENT = replace(SETTINGS, handover=HandoverSettings(lease_s=20))
@@ -282,3 +287,33 @@ async def test_another_mac_is_announced_at_once(lab):
     lab.server.take_effects()
     lab.heal(replace(ETH0, mac=b"\x02\0\0\0\0\x77"))
     assert await lab.effects(ANNOUNCE) == [ANNOUNCE]
+
+
+@pytest.mark.parametrize(
+    ("looks", "returned", "new_mac"),
+    [
+        pytest.param([ETH0], {}, set(), id="met for the first time"),
+        pytest.param([ETH0, ETH0], {}, set(), id="as it was"),
+        pytest.param([ETH0, DOWN], {}, set(), id="lost its carrier"),
+        pytest.param([ETH0, DOWN, ETH0], {"eth0": 10.0}, set(), id="has it again"),
+        pytest.param([ETH0, DOWN, DOWN, FLAPPED], {"eth0": 20.0}, set(), id="away since the first look without"),
+        pytest.param([ETH0, FLAPPED], {"eth0": 0.0}, set(), id="had lost it for a moment that nobody saw"),
+        pytest.param([DOWN, ETH0], {"eth0": inf}, set(), id="away for nobody knows how long"),
+        pytest.param([ETH0, OTHER_MAC], {}, {"eth0"}, id="another MAC"),
+        pytest.param([ETH0, replace(OTHER_MAC, up=False)], {}, set(), id="another MAC and nobody to tell"),
+        pytest.param([ETH0, replace(ETH0, name="lan0")], {}, set(), id="another name"),
+        pytest.param([ETH0, replace(FLAPPED, index=9)], {}, set(), id="another interface of that name"),
+    ],
+)
+def test_what_is_new_on_the_link_layer_between_two_looks(looks, returned, new_mac):
+    changes = LinkChanges()
+    found = [changes.news([look], at * 10.0) for at, look in enumerate(looks)]
+    assert (found[-1].returned, found[-1].new_mac) == (returned, new_mac)
+    assert found[-1].interfaces == set(returned) | new_mac
+
+
+def test_what_was_told_once_is_no_news_again():
+    changes = LinkChanges()
+    for look in (ETH0, DOWN, OTHER_MAC):
+        changes.news([look], 0.0)
+    assert not changes.news([OTHER_MAC], 1.0).interfaces

@@ -10,7 +10,7 @@ from relocd.errors import Failed
 from relocd.model.masking import MASK
 from tests.support.entries import server
 from tests.support.fakes import until
-from tests.unit.agent.cluster.cluster import town
+from tests.unit.agent.cluster.cluster import running_cluster
 from tests.unit.agent.lab import web
 
 SECRET = "geheim-1"
@@ -59,7 +59,7 @@ def statuses(lab):
 
 @pytest.mark.parametrize("failure", [_start, _stop, _check, _look], ids=lambda each: each.__name__.strip("_"))
 async def test_no_secret_is_in_the_log_or_in_a_status(caplog, failure):
-    async with town(*BOTH) as lab:
+    async with running_cluster(*BOTH) as lab:
         for each in (lab.me, lab.twin):
             each.server.units.said["web"] = SAID
         node = await failure(lab)

@@ -1,4 +1,4 @@
-"""The crew: a worker for each goal, absence confirmed before anything is left, orphans dropped when all is known."""
+"""The worker pool: a worker for each goal, absence confirmed before it is left, orphans dropped when all is known."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Directory:
 
 @asynccontextmanager
 async def at_work(server, settings=SETTINGS):
-    """A crew in a task group of its own; whatever ends the group ends the test."""
+    """A worker pool in a task group of its own; whatever ends the group ends the test."""
     pool = WorkerPool(server.host, settings, handover_deps(server.host), lambda: None)
     begun = asyncio.Event()
 

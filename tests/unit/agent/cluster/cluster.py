@@ -1,6 +1,6 @@
 """Several servers in memory that share one directory and one wire, each with an agent that can end in any way.
 
-The wire is watched all the time: `Town.doubles` says when two servers had the same address, or ran the same unit.
+The wire is watched all the time: `MemoryCluster.doubles` says when two servers had the same address or unit.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from tests.support.fake_directory import FakeDirectory, FakeReader, FakeWriter
 from tests.support.fakes import until
 from tests.unit.agent.lab import SETTINGS, Lab
 
-__all__ = ["LEASE_S", "SOON_S", "MemoryNode", "MemoryCluster", "a_while", "remains", "town"]
+__all__ = ["LEASE_S", "SOON_S", "MemoryNode", "MemoryCluster", "a_while", "remains", "running_cluster"]
 
 LEASE_S = 0.8
 SOON_S = 10.0
 
 
 class MemoryNode(Lab):
-    """One server of a town; its agent is started, ended, killed with the server, and started again."""
+    """One server of a cluster; its agent is started, ended, killed with the server, and started again."""
 
     def __init__(self, name, directory):
         super().__init__(directory=directory)
@@ -82,17 +82,17 @@ class MemoryCluster:
 
     def __init__(self, names, entries):
         self.directory = FakeDirectory(*entries, stamp=_stamped)
-        self.residents = {name: MemoryNode(name, self.directory) for name in names}
+        self.nodes = {name: MemoryNode(name, self.directory) for name in names}
         self.doubles = []
-        for resident in self.residents.values():
-            others = [other.server.addresses for other in self.residents.values() if other is not resident]
-            resident.server.wire.beside = others
-            resident.server.addresses.watch(self._look)
-            resident.server.units.watch(self._look)
+        for node in self.nodes.values():
+            others = [other.server.addresses for other in self.nodes.values() if other is not node]
+            node.server.wire.beside = others
+            node.server.addresses.watch(self._look)
+            node.server.units.watch(self._look)
 
     def __getattr__(self, name):
         try:
-            return self.residents[name]
+            return self.nodes[name]
         except KeyError:
             raise AttributeError(name) from None
 
@@ -125,14 +125,14 @@ class MemoryCluster:
         await until(lambda: self.is_settled(name, service, candidate=candidate), SOON_S)
 
     def is_settled(self, name, service="web", *, candidate=None):
-        resident, state = self.residents[name], self.directory.model.named_state(service)
-        there = resident.state_of(service) == "active" and resident.held and resident.running
-        others = any(other.held for other in self.residents.values() if other is not resident)
+        node, state = self.nodes[name], self.directory.model.named_state(service)
+        there = node.state_of(service) == "active" and node.held and node.running
+        others = any(other.held for other in self.nodes.values() if other is not node)
         return bool(there) and not others and state[:3] == (name, candidate, None)
 
     def _look(self):
         """Something changed on the wire, or a unit did."""
-        there = Counter(what for each in self.residents.values() for what in (*each.held, *each.running))
+        there = Counter(what for each in self.nodes.values() for what in (*each.held, *each.running))
         self.doubles += [what for what, servers in there.items() if servers > 1]
 
 
@@ -142,17 +142,17 @@ def _stamped(number):
 
 
 @asynccontextmanager
-async def town(*entries, names=("me", "twin")):
-    """A town whose agents are started, where there is an entry; in the end nothing was ever up twice."""
+async def running_cluster(*entries, names=("me", "twin")):
+    """A cluster whose agents are started, where there is an entry; in the end nothing was ever up twice."""
     found = MemoryCluster(names, entries)
     try:
         for name in names:
             if found.directory.model.named(name):
-                found.residents[name].start()
+                found.nodes[name].start()
         yield found
     finally:
-        for resident in found.residents.values():
-            await resident.stop()
+        for node in found.nodes.values():
+            await node.stop()
     assert found.doubles == []
 
 
@@ -163,8 +163,8 @@ async def a_while():
 
 async def remains(lab, name):
     """Nothing of the service happens for a while, but that its address may still be announced again."""
-    resident, state = lab.residents[name], lab.state
-    resident.server.take_effects()
+    node, state = lab.nodes[name], lab.state
+    node.server.take_effects()
     await a_while()
-    assert [each for each in resident.server.take_effects() if not each.startswith("announce")] == []
-    assert (resident.held, lab.state) == ({"192.0.2.10"}, state)
+    assert [each for each in node.server.take_effects() if not each.startswith("announce")] == []
+    assert (node.held, lab.state) == ({"192.0.2.10"}, state)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from tests.support.entries import server
 from tests.support.fakes import until
-from tests.unit.agent.cluster.cluster import SOON_S, MemoryNode, a_while, town
+from tests.unit.agent.cluster.cluster import SOON_S, MemoryNode, a_while, running_cluster
 from tests.unit.agent.lab import web
 
 
-def is_told(resident):
-    return "heartbeat" in {problem["subject"] for problem in resident.said.status.get("problems", ())}
+def is_told(node):
+    return "heartbeat" in {problem["subject"] for problem in node.said.status.get("problems", ())}
 
 
 async def test_it_asks_for_no_service_until_it_is_the_only_one_again():
-    async with town(server("me", services=["web"]), server("twin"), web()) as lab:
+    async with running_cluster(server("me", services=["web"]), server("twin"), web()) as lab:
         await lab.serves("me")
         clone = MemoryNode("twin", lab.directory)
         clone.start()

@@ -15,7 +15,7 @@ from relocd.model.writes import Unknown
 from tests.support.entries import cluster, dn, server, service, state, uuid_of
 from tests.support.fakes import until
 from tests.support.plans import GUARDS, template_set
-from tests.unit.agent.cluster.cluster import LEASE_S, SOON_S, MemoryCluster, a_while, remains, town
+from tests.unit.agent.cluster.cluster import LEASE_S, SOON_S, MemoryCluster, a_while, remains, running_cluster
 from tests.unit.agent.lab import web
 
 BOTH = (server("me", services=["web"]), server("twin"), web())
@@ -23,18 +23,18 @@ PAIR = (server("me", clusters=["pair"]), server("twin", clusters=["pair"]), web(
 
 
 async def test_what_two_servers_have_at_once_is_seen():
-    """Or the other tests of a town prove little."""
+    """Or the other tests of a cluster prove little."""
     lab = MemoryCluster(("me", "twin"), BOTH)
-    for resident in lab.residents.values():
-        await resident.server.host.addresses.add("eth0", ip_interface("192.0.2.10/24"))
-        await resident.server.host.units.start("web")
+    for node in lab.nodes.values():
+        await node.server.host.addresses.add("eth0", ip_interface("192.0.2.10/24"))
+        await node.server.host.units.start("web")
     await asyncio.sleep(0)
     assert set(lab.doubles) == {"192.0.2.10", "web"}
 
 
 class TestMove:
     async def test_a_move_is_one_more_link(self):
-        async with town(*BOTH) as lab:
+        async with running_cluster(*BOTH) as lab:
             await lab.serves("me")
             assert lab.state == ("me", None, None, 1)
             lab.link("twin", "web")
@@ -44,7 +44,7 @@ class TestMove:
             await until(lambda: lab.me.server.state() == ({}, set(), set(), {}))
 
     async def test_a_move_in_a_cluster_is_one_modify_and_the_other_stands_by(self):
-        async with town(*PAIR, cluster("pair", services=["web"], active="me")) as lab:
+        async with running_cluster(*PAIR, cluster("pair", services=["web"], active="me")) as lab:
             await lab.serves("me")
             lab.directory.put(cluster("pair", services=["web"], active="twin"))
             await lab.serves("twin")
@@ -53,7 +53,7 @@ class TestMove:
     async def test_a_direct_link_outranks_the_clusters_and_the_service_returns_when_it_goes(self):
         third = server("third")
         names = ("me", "twin", "third")
-        async with town(*PAIR, third, cluster("pair", services=["web"], active="me"), names=names) as lab:
+        async with running_cluster(*PAIR, third, cluster("pair", services=["web"], active="me"), names=names) as lab:
             await lab.serves("me")
             lab.link("third", "web")
             await lab.serves("third", candidate="me")
@@ -62,7 +62,7 @@ class TestMove:
 
     async def test_of_two_at_once_one_gets_it_and_its_link_is_the_one_that_stays(self):
         third = server("third")
-        async with town(*BOTH, third, names=("me", "twin", "third")) as lab:
+        async with running_cluster(*BOTH, third, names=("me", "twin", "third")) as lab:
             await lab.serves("me")
             lab.link("twin", "web")
             lab.link("third", "web")
@@ -71,7 +71,7 @@ class TestMove:
             assert lab.state[0] in {"twin", "third"}
 
     async def test_back_and_forth(self):
-        async with town(*BOTH) as lab:
+        async with running_cluster(*BOTH) as lab:
             for name in ("me", "twin", "me", "twin"):
                 lab.link(name, "web")
                 await lab.serves(name)
@@ -79,7 +79,7 @@ class TestMove:
 
 class TestAModifyTakesNothingAway:
     async def test_that_names_a_server_that_is_not_ready(self):
-        async with town(*BOTH) as lab:
+        async with running_cluster(*BOTH) as lab:
             await lab.serves("me")
             lab.twin.server.renderer.templates["web", "conf.j2"] = "BAD"
             lab.link("twin", "web")
@@ -90,14 +90,14 @@ class TestAModifyTakesNothingAway:
             await lab.serves("twin")
 
     async def test_that_names_a_dead_server(self):
-        async with town(*BOTH, names=("me",)) as lab:
+        async with running_cluster(*BOTH, names=("me",)) as lab:
             await lab.serves("me")
             lab.link("twin", "web")
             await remains(lab, "me")
             assert lab.links() == {"me", "twin"}
 
     async def test_that_names_a_server_on_which_it_fails(self):
-        async with town(*BOTH) as lab:
+        async with running_cluster(*BOTH) as lab:
             await lab.serves("me")
             lab.twin.server.units.broken = {"web"}
             lab.link("twin", "web")
@@ -107,7 +107,7 @@ class TestAModifyTakesNothingAway:
 
     async def test_that_fails_and_the_server_says_so_until_it_has_served(self):
         """Whoever gave the order may look only in the morning."""
-        async with town(*BOTH) as lab:
+        async with running_cluster(*BOTH) as lab:
             await lab.serves("me")
             lab.twin.server.units.broken = {"web"}
             lab.link("twin", "web")
@@ -122,7 +122,7 @@ class TestAModifyTakesNothingAway:
             assert lab.twin.said.status["problems"] == []
 
     async def test_that_the_guards_refuse_says_each_reason_once(self):
-        async with town(*BOTH) as lab:
+        async with running_cluster(*BOTH) as lab:
             await lab.serves("me")
             await lab.twin.stop()
             lab.twin.server.host = replace(lab.twin.server.host, guards=replace(GUARDS, units=(), folders=()))
@@ -133,7 +133,7 @@ class TestAModifyTakesNothingAway:
             await lab.serves("me")
 
     async def test_that_fails_in_a_cluster_and_it_is_not_tried_again_for_nothing(self):
-        async with town(*PAIR, cluster("pair", services=["web"], active="me")) as lab:
+        async with running_cluster(*PAIR, cluster("pair", services=["web"], active="me")) as lab:
             await lab.serves("me")
             lab.twin.server.units.broken = {"web"}
             lab.directory.put(cluster("pair", services=["web"], active="twin"))
@@ -147,7 +147,7 @@ class TestRestoredBackup:
     async def test_who_is_the_holder_again_asks_the_wire_first(self):
         """That the state changes to this server's name is no handover then: the other one still serves."""
         pair = cluster("pair", services=["web"], active="me")
-        async with town(*PAIR, pair) as lab:
+        async with running_cluster(*PAIR, pair) as lab:
             await lab.serves("me")
             await lab.me.stop()
             lab.me.start()
@@ -163,7 +163,7 @@ class TestRestoredBackup:
 
 class TestNobodyIsChosen:
     async def test_it_is_let_go(self):
-        async with town(*BOTH) as lab:
+        async with running_cluster(*BOTH) as lab:
             await lab.serves("me")
             lab.unlink("me")
             await until(lambda: lab.state == (None, None, None, 2), SOON_S)
@@ -171,7 +171,7 @@ class TestNobodyIsChosen:
 
     async def test_not_while_a_direct_read_finds_a_link(self):
         """The search may come from a provider that has not heard of it."""
-        async with town(*BOTH) as lab:
+        async with running_cluster(*BOTH) as lab:
             await lab.serves("me")
             told = lab.directory.model.put(server("me"))
             lab.directory.model.put(server("me", services=["web"]))
@@ -181,7 +181,7 @@ class TestNobodyIsChosen:
             await until(lambda: lab.state[0] is None and not lab.me.held, SOON_S)
 
     async def test_not_while_a_cluster_names_a_server_that_is_no_member_and_that_is_said(self):
-        async with town(*BOTH) as lab:
+        async with running_cluster(*BOTH) as lab:
             await lab.serves("me")
             lab.directory.put(cluster("pair", services=["web"], active="twin"))
             lab.unlink("me")
@@ -189,14 +189,14 @@ class TestNobodyIsChosen:
             await remains(lab, "me")
 
     async def test_although_a_cluster_manager_has_an_active_server_for_it(self):
-        async with town(*BOTH) as lab:
+        async with running_cluster(*BOTH) as lab:
             await lab.serves("me")
             lab.directory.put(cluster("pair", services=["web"], active="twin", relocFailover="external"))
             lab.unlink("me")
             await until(lambda: lab.state[0] is None and not lab.me.held, SOON_S)
 
     async def test_not_while_nothing_can_be_read(self):
-        async with town(*BOTH) as lab:
+        async with running_cluster(*BOTH) as lab:
             await lab.serves("me")
             lab.me.reader.refusal = Unavailable("no server answers")
             lab.unlink("me")
@@ -207,7 +207,7 @@ class TestNobodyIsChosen:
 
 class TestFenced:
     async def test_a_server_declared_off_is_taken_from_at_once_and_clears_the_flag_when_it_holds_nothing(self):
-        async with town(*BOTH) as lab:
+        async with running_cluster(*BOTH) as lab:
             await lab.serves("me")
             await lab.me.power_off()
             lab.link("me", "web", relocFenced="TRUE")
@@ -219,7 +219,7 @@ class TestFenced:
 
     async def test_a_holder_that_was_away_and_that_a_direct_read_finds_fenced_raises_nothing(self):
         """The search has not brought the fence yet: others may be taking this server for dead."""
-        async with town(*BOTH) as lab:
+        async with running_cluster(*BOTH) as lab:
             await lab.serves("me")
             await lab.me.power_off()
             await asyncio.sleep(LEASE_S)
@@ -231,7 +231,7 @@ class TestFenced:
             await lab.serves("me")
 
     async def test_one_that_is_up_steps_down(self):
-        async with town(*BOTH) as lab:
+        async with running_cluster(*BOTH) as lab:
             await lab.serves("me")
             lab.link("me", "web", relocFenced="TRUE")
             await until(lambda: lab.state[3] >= 2, SOON_S)
@@ -245,7 +245,7 @@ WAITS = b"web waits: me is silent in the directory but 192.0.2.10"
 
 class TestDeath:
     async def test_a_dead_holder_is_taken_from_when_directory_and_wire_are_silent(self):
-        async with town(*BOTH) as lab:
+        async with running_cluster(*BOTH) as lab:
             await lab.serves("me")
             await lab.me.power_off()
             lab.link("twin", "web")
@@ -255,7 +255,7 @@ class TestDeath:
             await remains(lab, "twin")
 
     async def test_one_that_still_answers_is_not_and_the_status_says_for_what_it_is_waited(self):
-        async with town(*BOTH) as lab:
+        async with running_cluster(*BOTH) as lab:
             await lab.serves("me")
             await lab.me.stop()
             lab.link("twin", "web")
@@ -269,7 +269,7 @@ class TestDeath:
 
     async def test_an_automatic_cluster_fails_over_by_itself(self):
         pair = cluster("pair", services=["web"], active="me", relocFailover="automatic")
-        async with town(*PAIR, pair) as lab:
+        async with running_cluster(*PAIR, pair) as lab:
             await lab.serves("me")
             await lab.me.power_off()
             await lab.serves("twin")
@@ -278,7 +278,7 @@ class TestDeath:
 
 class TestRenamed:
     async def test_a_holder_keeps_serving_by_its_new_name(self):
-        async with town(*BOTH) as lab:
+        async with running_cluster(*BOTH) as lab:
             await lab.serves("me")
             lab.me.server.take_effects()
             lab.directory.rename(uuid_of("me"), "myself")
@@ -288,7 +288,7 @@ class TestRenamed:
             await lab.serves("twin")
 
     async def test_a_service_keeps_running_when_it_is_renamed(self):
-        async with town(*BOTH) as lab:
+        async with running_cluster(*BOTH) as lab:
             await lab.serves("me")
             lab.me.server.install_set(template_set(), "the same for any name")
             lab.directory.rename(uuid_of("web"), "www")
@@ -308,9 +308,9 @@ def spares(*entries):
 
 
 async def test_what_is_displaced_gives_way_first_and_resumes_when_the_other_moves_away():
-    async with town(*spares(server("me", services=["spare"]), server("twin"))) as lab:
-        for resident in lab.residents.values():
-            resident.server.install_set(template_set(units=(UnitSpec("web-{name}"),)), "conf of {service[name]}")
+    async with running_cluster(*spares(server("me", services=["spare"]), server("twin"))) as lab:
+        for node in lab.nodes.values():
+            node.server.install_set(template_set(units=(UnitSpec("web-{name}"),)), "conf of {service[name]}")
         await lab.serves("me", "spare")
         lab.me.server.take_effects()
         lab.link("me", "spare", "main")
@@ -325,7 +325,7 @@ async def test_what_is_displaced_gives_way_first_and_resumes_when_the_other_move
 class TestWarrant:
     async def test_what_allowed_an_address_is_too_old_after_a_slow_probe_and_nothing_is_raised_on_it(self):
         """Another one may hold the service by then."""
-        async with town(server("me"), server("twin"), web()) as lab:
+        async with running_cluster(server("me"), server("twin"), web()) as lab:
             lab.me.server.wire.slow.clear()
             lab.link("me", "web")
             await until(lambda: lab.state[0] == "me", SOON_S)
@@ -346,7 +346,7 @@ class TestOrderBack:
 
         The answer to the deletion may get lost; the next one says that there is nothing to delete.
         """
-        async with town(server("me", services=["web"]), server("twin"), web()) as lab:
+        async with running_cluster(server("me", services=["web"]), server("twin"), web()) as lab:
             await lab.serves("me")
             write, former = lab.twin.writer.apply, lab.directory.model.named("me").dn
             deletions = []
@@ -370,7 +370,7 @@ class TestOrderBack:
 
 async def test_each_step_is_logged_with_its_rule(caplog):
     caplog.set_level("INFO", "relocd.agent.handover.controller")
-    async with town(*BOTH) as lab:
+    async with running_cluster(*BOTH) as lab:
         await lab.serves("me")
         lab.link("twin", "web")
         await lab.serves("twin")

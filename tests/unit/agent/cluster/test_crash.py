@@ -1,6 +1,6 @@
 """An agent killed at any step of a move and started again: the move ends as if nothing had happened, and never two.
 
-All the crashes of one side are tried at once, each in a town of its own: most of the time is spent waiting.
+All the crashes of one side are tried at once, each in a cluster of its own: most of the time is spent waiting.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.entries import server
 from tests.support.fakes import until
-from tests.unit.agent.cluster.cluster import SOON_S, town
+from tests.unit.agent.cluster.cluster import SOON_S, running_cluster
 from tests.unit.agent.lab import web
 
 BOTH = (server("me", services=["web"]), server("twin"), web())
@@ -24,18 +24,18 @@ def has_moved(lab):
 
 async def effects_of_a_move(side):
     """How many effects a move that nothing disturbs has on one side."""
-    async with town(*BOTH) as lab:
+    async with running_cluster(*BOTH) as lab:
         await lab.serves("me")
-        before = len(lab.residents[side].server.world.effects)
+        before = len(lab.nodes[side].server.world.effects)
         lab.link("twin", "web")
         await until(lambda: has_moved(lab), SOON_S)
-        return len(lab.residents[side].server.world.effects) - before
+        return len(lab.nodes[side].server.world.effects) - before
 
 
 async def move_with_a_crash(lab, side, number, *, after):
     """Begin a move, and kill the agent of one side at its effect of that number; whether it came to that."""
     await lab.serves("me")
-    world, agent = lab.residents[side].server.world, lab.residents[side].task
+    world, agent = lab.nodes[side].server.world, lab.nodes[side].task
     world.ends_at, world.ends_after = len(world.effects) + number, after
     lab.link("twin", "web")
     await until(lambda: agent.done() or has_moved(lab), SOON_S)
@@ -45,17 +45,17 @@ async def move_with_a_crash(lab, side, number, *, after):
 
 async def moved_in_spite_of(side, number, *, after):
     """Move, with an agent that dies and is started again; whether it came to that."""
-    async with town(*BOTH) as lab:
+    async with running_cluster(*BOTH) as lab:
         died = await move_with_a_crash(lab, side, number, after=after)
-        await lab.residents[side].stop()
-        lab.residents[side].start()
+        await lab.nodes[side].stop()
+        lab.nodes[side].start()
         await until(lambda: has_moved(lab), SOON_S)
         return died
 
 
 async def taken_in_spite_of(number, *, after):
     """Move, from a server that is lost on the way; whether it came to that."""
-    async with town(*BOTH) as lab:
+    async with running_cluster(*BOTH) as lab:
         died = await move_with_a_crash(lab, "me", number, after=after)
         await lab.me.power_off()
         await lab.serves("twin")

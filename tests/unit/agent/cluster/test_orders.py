@@ -8,21 +8,21 @@ from relocd.model.mode import Mode
 from tests.support.entries import cluster, server, service, state
 from tests.support.fakes import until
 from tests.support.plans import placed
-from tests.unit.agent.cluster.cluster import SOON_S, remains, town
+from tests.unit.agent.cluster.cluster import SOON_S, remains, running_cluster
 from tests.unit.agent.lab import web
 
 BOTH = (server("me", services=["web"]), server("twin"), web())
 
 
-async def obeys(resident, mode):
+async def obeys(node, mode):
     """A person tells the agent something, and it has noticed."""
-    resident.orders.word = mode
-    await until(lambda: resident.said.status.get("mode") == mode)
+    node.orders.word = mode
+    await until(lambda: node.said.status.get("mode") == mode)
 
 
 class TestOrders:
     async def test_a_drained_server_hands_over_to_whoever_is_ready(self):
-        async with town(server("me", services=["web"]), server("twin"), web()) as lab:
+        async with running_cluster(server("me", services=["web"]), server("twin"), web()) as lab:
             await lab.serves("me")
             lab.twin.server.renderer.templates["web", "conf.j2"] = "BAD"
             lab.link("twin", "web")
@@ -36,7 +36,7 @@ class TestOrders:
         """Somebody puts the address at the other server just when that takes over, and removes it later."""
         pair = cluster("pair", services=["web"], active="me")
         members = [server(name, clusters=["pair"]) for name in ("me", "twin")]
-        async with town(*members, pair, web()) as lab:
+        async with running_cluster(*members, pair, web()) as lab:
             await lab.serves("me")
             addresses, copy = lab.twin.server.addresses, placed("192.0.2.10/24")
             add = addresses.add
@@ -56,7 +56,7 @@ class TestOrders:
     async def test_it_hands_over_also_where_that_was_gone_before_the_attempt_had_ended(self):
         pair = cluster("pair", services=["web"], active="me")
         members = [server(name, clusters=["pair"]) for name in ("me", "twin")]
-        async with town(*members, pair, web()) as lab:
+        async with running_cluster(*members, pair, web()) as lab:
             await lab.serves("me")
             addresses, copy = lab.twin.server.addresses, placed("192.0.2.10/24")
             add = addresses.add
@@ -77,7 +77,7 @@ class TestOrders:
             await lab.serves("twin")
 
     async def test_a_drained_server_takes_nothing(self):
-        async with town(server("me"), server("twin", services=["web"]), web()) as lab:
+        async with running_cluster(server("me"), server("twin", services=["web"]), web()) as lab:
             await lab.serves("twin")
             await obeys(lab.me, Mode.DRAINED)
             lab.link("me", "web")
@@ -86,7 +86,7 @@ class TestOrders:
             await lab.serves("me")
 
     async def test_a_drained_server_that_is_the_only_one_stops_and_resumes(self):
-        async with town(*BOTH) as lab:
+        async with running_cluster(*BOTH) as lab:
             await lab.serves("me")
             await obeys(lab.me, Mode.DRAINED)
             await until(lambda: lab.state[0] is None and not lab.me.held, SOON_S)
@@ -94,7 +94,7 @@ class TestOrders:
             await lab.serves("me")
 
     async def test_a_paused_server_does_nothing(self):
-        async with town(*BOTH) as lab:
+        async with running_cluster(*BOTH) as lab:
             await lab.serves("me")
             await obeys(lab.me, Mode.PAUSED)
             lab.link("twin", "web")
@@ -104,7 +104,7 @@ class TestOrders:
             await lab.serves("twin")
 
     async def test_a_paused_server_begins_and_ends_nothing_that_is_shared(self):
-        async with town(*BOTH, service("db")) as lab:
+        async with running_cluster(*BOTH, service("db")) as lab:
             await lab.serves("me")
             await obeys(lab.me, Mode.PAUSED)
             lab.link("me", "web", "db")
@@ -120,7 +120,7 @@ class TestOrders:
 
     async def test_a_paused_server_keeps_what_it_neither_holds_nor_is_linked_to_any_more(self):
         """As after the directory was restored from a backup: whoever paused it wants to look first."""
-        async with town(*BOTH) as lab:
+        async with running_cluster(*BOTH) as lab:
             await lab.serves("me")
             await obeys(lab.me, Mode.PAUSED)
             lab.directory.put(state("web", holder="twin", generation=1))

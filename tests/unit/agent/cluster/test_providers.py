@@ -11,7 +11,7 @@ import pytest
 from relocd.model.mode import Mode
 from tests.support.entries import server, state, status
 from tests.unit.agent.cluster import cluster as towns
-from tests.unit.agent.cluster.cluster import LEASE_S, town
+from tests.unit.agent.cluster.cluster import LEASE_S, running_cluster
 from tests.unit.agent.lab import web
 
 WAITING = (server("me", services=["web"]), server("twin", services=["web"]), web(), state("web", holder="twin"))
@@ -37,12 +37,12 @@ async def asked_at(lab, times, *, within_s):
 async def test_who_waits_for_a_lease_asks_again_and_then_waits_longer(monkeypatch):
     """The holder's provider may have kept another candidate, or none."""
     monkeypatch.setattr(towns, "_stamped", _one_of_several)
-    async with town(*WAITING, names=("me",)) as lab:
+    async with running_cluster(*WAITING, names=("me",)) as lab:
         first, second, third = await asked_at(lab, 3, within_s=5 * LEASE_S)
         assert second - first == pytest.approx(LEASE_S, rel=0.4)
         assert third - second == pytest.approx(2 * LEASE_S, rel=0.3)
 
 
 async def test_with_one_provider_it_has_been_told():
-    async with town(*WAITING, names=("me",)) as lab:
+    async with running_cluster(*WAITING, names=("me",)) as lab:
         assert len(await asked_at(lab, 2, within_s=2 * LEASE_S)) == 1

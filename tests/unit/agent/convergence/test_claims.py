@@ -13,7 +13,7 @@ from relocd.reconcile.goals import GoalId
 from tests.support.entries import dn, server, service, uuid_of
 from tests.support.fakes import FakeServer, until
 from tests.support.plans import goal, placed, template_set, unit
-from tests.unit.agent.cluster.cluster import SOON_S, a_while, town
+from tests.unit.agent.cluster.cluster import SOON_S, a_while, running_cluster
 from tests.unit.agent.lab import HELD, SETTINGS, Lab, web
 
 FILES_ONLY = template_set("files", files=(FileSpec("a.j2", "/etc/app/one.conf"),), units=())
@@ -164,7 +164,7 @@ async def test_a_daemon_that_services_only_restart_is_shared():
 async def test_a_server_that_has_it_for_another_service_is_not_ready_to_take_over():
     """A trigger that names it takes nothing away from the one that serves."""
     db = service("db", relocTemplateSet="web", relocExclusive="TRUE")
-    async with town(server("me", services=["web"]), server("twin", services=["db"]), web(), db) as lab:
+    async with running_cluster(server("me", services=["web"]), server("twin", services=["db"]), web(), db) as lab:
         await lab.serves("me")
         await until(lambda: lab.twin.state_of("db") == "active", SOON_S)
         lab.link("me", "web", "db")

@@ -16,7 +16,7 @@ from relocd.reconcile.desired import Footprint
 from tests.support.entries import cluster, server, state
 from tests.support.fakes import FakeServer, until
 from tests.support.plans import ETH0, goal, interface, placed, template_set
-from tests.unit.agent.cluster.cluster import SOON_S, a_while, town
+from tests.unit.agent.cluster.cluster import SOON_S, a_while, running_cluster
 from tests.unit.agent.lab import web
 
 ADDRESS = "192.0.2.10/24"
@@ -145,7 +145,7 @@ def waits(lab, word):
 class TestHandover:
     @pytest.mark.parametrize("copy", [placed("192.0.2.10/32"), placed("192.0.2.10/24", "lo")], ids=str)
     async def test_a_foreign_copy_on_the_holder_refuses_it_until_it_is_gone(self, copy):
-        async with town(*BOTH) as lab:
+        async with running_cluster(*BOTH) as lab:
             await lab.serves("me")
             lab.me.server.addresses.there[copy] = False
             lab.me.server.take_effects()
@@ -158,7 +158,7 @@ class TestHandover:
 
     @pytest.mark.parametrize("copy", [placed("192.0.2.10/32"), placed("192.0.2.10/24", "lo")], ids=str)
     async def test_a_foreign_copy_on_the_taker_is_found_before_anything_is_asked_of_the_holder(self, copy):
-        async with town(*BOTH) as lab:
+        async with running_cluster(*BOTH) as lab:
             await lab.serves("me")
             lab.me.server.take_effects()
             lab.twin.server.addresses.there[copy] = False
@@ -171,7 +171,7 @@ class TestHandover:
 
     async def test_a_foreign_copy_that_comes_later_ends_a_candidacy(self):
         """Nothing that was found a moment ago counts, also where the news of it comes late."""
-        async with town(*BOTH) as lab:
+        async with running_cluster(*BOTH) as lab:
             await lab.serves("me")
             lab.me.server.units.stuck = {"web"}
             lab.link("twin", "web")
@@ -188,7 +188,7 @@ class TestHandover:
         ],
     )
     async def test_a_unit_that_does_not_stop_serves_on_with_its_address(self, order):
-        async with town(*BOTH) as lab:
+        async with running_cluster(*BOTH) as lab:
             await lab.serves("me")
             lab.me.server.units.stuck = {"web"}
             lab.me.server.take_effects()
@@ -203,7 +203,7 @@ class TestHandover:
             await until(lambda: not lab.me.held, SOON_S)
 
     async def test_a_directory_that_cannot_be_told_keeps_it_running(self):
-        async with town(*BOTH) as lab:
+        async with running_cluster(*BOTH) as lab:
             await lab.serves("me")
             lab.me.server.take_effects()
             lab.me.writer.unreachable = Unavailable("no server answers")
@@ -214,7 +214,7 @@ class TestHandover:
             await lab.serves("twin")
 
     async def test_the_old_holder_waits_for_its_own_write_to_come_back(self, caplog):
-        async with town(*BOTH) as lab:
+        async with running_cluster(*BOTH) as lab:
             await lab.serves("me")
             lab.me.server.addresses.watch(lab.me.feed.on_time.clear)  # from the drop of the address on
             caplog.clear()
@@ -232,7 +232,7 @@ class TestHandover:
 class TestStop:
     async def test_addresses_go_before_units_for_another_server_has_them(self):
         """Here the directory says so while it runs: this server was away, and another one took over."""
-        async with town(*BOTH) as lab:
+        async with running_cluster(*BOTH) as lab:
             await lab.serves("me")
             await lab.twin.stop()
             lab.me.server.take_effects()
@@ -242,7 +242,7 @@ class TestStop:
             assert effects == ["drop 192.0.2.10/24 on eth0", "stop web"]
 
     async def test_a_foreign_copy_is_said_while_another_server_holds_the_service(self):
-        async with town(*BOTH) as lab:
+        async with running_cluster(*BOTH) as lab:
             await lab.serves("me")
             await lab.twin.stop()
             lab.me.server.addresses.there[placed("192.0.2.10/32")] = False
@@ -253,7 +253,7 @@ class TestStop:
     async def test_a_foreign_copy_on_a_standby_member_is_said_while_another_one_serves(self):
         """It asks for nothing, so nothing else looks at its addresses; clients may reach the wrong server."""
         members = [server(name, clusters=["pair"]) for name in ("me", "twin")]
-        async with town(*members, cluster("pair", services=["web"], active="twin"), web()) as lab:
+        async with running_cluster(*members, cluster("pair", services=["web"], active="twin"), web()) as lab:
             await lab.serves("twin")
             lab.me.server.addresses.there[placed("192.0.2.10/32")] = False
             lab.me.server.addresses.tell()
@@ -264,7 +264,7 @@ class TestStop:
 
 async def test_what_failed_on_a_member_that_serves_is_its_reason():
     """Not that it holds and serves."""
-    async with town(*BOTH) as lab:
+    async with running_cluster(*BOTH) as lab:
         await lab.serves("me")
         lab.me.server.units.broken = {"web"}
         lab.me.server.units.dies("web")
@@ -274,7 +274,7 @@ async def test_what_failed_on_a_member_that_serves_is_its_reason():
 async def test_what_is_displaced_is_waited_for_with_growing_pauses():
     other = web("other", relocDisplaces="cn=web,ou=relocd,dc=example,dc=org")
     other = replace(other, attributes={**other.attributes, "relocaddress": (b"192.0.2.11/24",)})
-    async with town(server("me", services=["web"]), web(), other, names=("me",)) as lab:
+    async with running_cluster(server("me", services=["web"]), web(), other, names=("me",)) as lab:
         await lab.serves("me")
         lab.me.server.units.stuck = {"web"}
         lab.link("me", "web", "other")
