@@ -115,4 +115,4 @@ def test_two_providers_end_with_the_newer_of_two_changes():
 def test_the_page_of_guarantees_promises_in_the_same_words():
     assert schedules.__doc__ is not None
     promises = schedules.__doc__.partition("\n\n")[2].strip()
-    assert promises in GUARANTEES.read_text()
+    assert " ".join(promises.split()) in " ".join(GUARANTEES.read_text().split())  # lines may break elsewhere

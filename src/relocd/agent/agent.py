@@ -270,7 +270,7 @@ class Agent:
         for problem in self._problems:
             if problem not in problems:
                 fields = {"subject": problem.subject, "problem": problem.message}
-                _log.info("directory has a problem no more", extra={"fields": fields})
+                _log.info("problem of the directory is gone", extra={"fields": fields})
         self._problems = problems
 
     # What runs beside it.

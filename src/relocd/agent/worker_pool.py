@@ -244,4 +244,4 @@ class WorkerPool:
                 try:
                     await self._host.addresses.drop(held.interface, held.address)
                 except RelocdError as error:
-                    _log.warning("cannot drop it", extra={"fields": fields | {"problem": str(error)}})
+                    _log.warning("cannot drop the address", extra={"fields": fields | {"problem": str(error)}})

@@ -270,7 +270,7 @@ class TestOrphans:
     async def test_one_that_cannot_be_dropped_is_said_and_ends_nothing(self, server, directory, caplog):
         server.addresses.refused.add(self.ORPHAN)
         assert not await self.dropped(server, directory, wanted())
-        assert "cannot drop it" in caplog.text
+        assert "cannot drop the address" in caplog.text
 
     async def test_not_while_anything_is_in_doubt(self, server, directory):
         assert not await self.dropped(server, directory, wanted(complete=False))

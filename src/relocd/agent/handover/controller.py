@@ -285,7 +285,9 @@ class HandoverController:
         try:
             report = await release(self._host, goal, round_.footprint, self._writes.reach)
         except RelocdError as error:
-            return Report(round_.footprint, (f"not released, since the directory could not be told: {error}",))
+            return Report(
+                round_.footprint, (f"not released, since a write could not be sent to the directory: {error}",)
+            )
         if report.problems:
             return replace(report, again_s=0.0)  # what was stopped runs again at once
         problem = ""

@@ -208,7 +208,7 @@ class TestHandover:
             lab.me.server.take_effects()
             lab.me.writer.unreachable = Unavailable("no server answers")
             lab.link("twin", "web")
-            await until(lambda: waits(lab, "the directory could not be told"), SOON_S)
+            await until(lambda: waits(lab, "could not be sent to the directory"), SOON_S)
             assert (lab.me.server.take_effects(), lab.me.state_of("web")) == ([], "active")
             lab.me.writer.unreachable = None
             await lab.serves("twin")
