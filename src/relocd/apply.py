@@ -15,8 +15,8 @@ from relocd.errors import Invalid, RelocdError
 from relocd.model.protection import PLAIN_TEXT, PROTECT, in_plain_text
 from relocd.model.settings import Settings
 from relocd.model.template_set import TemplateSet, UnitAction
-from relocd.reconcile.expand import PLACEHOLDER
 from relocd.reconcile.guards import Guards, guards
+from relocd.reconcile.spec import PLACEHOLDER
 from relocd.wiring import (
     FolderTemplateSets,
     check_template,

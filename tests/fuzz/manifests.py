@@ -14,7 +14,7 @@ from relocd.adapters.templates.render_worker import syntax_error
 from relocd.adapters.templates.template_sets import FolderTemplateSets
 from relocd.errors import Invalid
 from relocd.model.template_set import Role
-from relocd.reconcile.spec import outline
+from relocd.reconcile.spec import spec_of
 from tests.adapters.templates.set_writing import write_set
 from tests.fuzz.frame import given
 from tests.fuzz.odd import odd_bytes, odd_text, one_in
@@ -90,7 +90,7 @@ def _used(sets: FolderTemplateSets) -> None:
         assert str(error).startswith("template set bad: ")  # noqa: PT017 - the other outcome goes on
         return
     for role in Role:
-        for problem in outline(goal("web", role, "192.0.2.10/24"), [found], GUARDS, [ETH0]).problems:
+        for problem in spec_of(goal("web", role, "192.0.2.10/24"), [found], GUARDS, [ETH0]).problems:
             assert problem
     for file in found.files:
         syntax_error(str(found.folder), file.source)

@@ -13,8 +13,7 @@ from relocd.adapters.templates.render_worker import RenderWorker
 from relocd.errors import Invalid
 from relocd.model.declared import Declared, refusal
 from relocd.model.template_set import TemplateSet
-from relocd.reconcile.expand import expanded
-from relocd.reconcile.spec import PlannedFile, rendered_file
+from relocd.reconcile.spec import PlannedFile, expanded, rendered_file
 from relocd.reconcile.template_context import TemplateContext
 from tests.fuzz.frame import given
 from tests.fuzz.odd import odd_text, one_in

@@ -21,8 +21,7 @@ from relocd.errors import Invalid, RelocdError
 from relocd.model.host import NewFile
 from relocd.model.masking import told
 from relocd.model.template_set import TemplateSet
-from relocd.reconcile.expand import expanded
-from relocd.reconcile.spec import PlannedFile, rendered_file
+from relocd.reconcile.spec import PlannedFile, expanded, rendered_file
 from relocd.reconcile.template_context import TemplateContext
 from relocd.shipped import shipped_template_sets
 from tests.lab.hosts.hosts import Host, entered

@@ -14,7 +14,7 @@ from relocd.adapters.templates.renderer import WorkerRenderer
 from relocd.adapters.units.commands import ProcessCommands
 from relocd.errors import Invalid
 from relocd.openldap.role import wanted_role
-from relocd.reconcile.expand import expanded
+from relocd.reconcile.spec import expanded
 from relocd.reconcile.template_context import TemplateContext
 from relocd.shipped import shipped_template_sets
 from tests.integration.shipped_lab import PATIENCE_S, context, installed, refused, shipped, verified_unit

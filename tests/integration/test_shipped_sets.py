@@ -20,7 +20,7 @@ from relocd.errors import Invalid
 from relocd.model.host import UnitState
 from relocd.model.settings import ScriptUnit, UnitSettings
 from relocd.model.template_set import Command, FileSpec, Role, UnitSpec
-from relocd.reconcile.expand import expanded
+from relocd.reconcile.spec import expanded
 from relocd.reconcile.template_context import TemplateContext
 from relocd.shipped import shipped_template_sets
 from tests.integration.shipped_lab import PATIENCE_S, context, installed, on_node, refused, shipped, verified_unit

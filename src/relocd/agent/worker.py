@@ -29,9 +29,9 @@ from relocd.model.masking import told
 from relocd.model.mode import Mode
 from relocd.model.settings import AgentSettings, WireSettings
 from relocd.model.template_set import Role
+from relocd.reconcile.addresses import copies
 from relocd.reconcile.desired import Footprint, Placed
 from relocd.reconcile.goals import Goal, GoalId, in_role, service_of
-from relocd.reconcile.presence import copies
 
 __all__ = ["Leave", "Pace", "Worker"]
 

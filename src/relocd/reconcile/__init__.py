@@ -1,5 +1,6 @@
-"""What this server shall have, why, and the smallest ordered change that gets there. Pure.
+"""What this server should have, why, and the smallest ordered change that gets there. Pure.
 
-Goals, their specification, guards, the difference, its actions. Who holds an exclusive service is decided in
-`relocd.election`; actions are carried out by `relocd.agent.convergence`.
+From the snapshot to `goals`, to a `spec` that the `guards` allow, to `desired`, and by `diff` to `actions`. It imports
+`election` and `model`. Who holds an exclusive service is decided in `relocd.election`; `relocd.agent.convergence`
+carries out the actions.
 """

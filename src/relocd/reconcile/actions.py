@@ -24,7 +24,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class InstallFiles:
-    """Stage, check and rename all of them, or none."""
+    """Write all of them beside their targets, check them, and rename all, or none."""
 
     files: tuple[NewFile, ...]
 
@@ -34,7 +34,7 @@ class InstallFiles:
 
 @dataclass(frozen=True, slots=True)
 class KeepFile:
-    """Give a file that is not relocd's a second name before another one takes its place."""
+    """Give a file that relocd did not write a second name before it is replaced."""
 
     target: str
 
@@ -54,7 +54,7 @@ class RemoveFile:
 
 @dataclass(frozen=True, slots=True)
 class ProbeAddresses:
-    """Make sure that nobody on the wire has these addresses."""
+    """Make sure that no other host answers for these addresses."""
 
     addresses: tuple[Placed, ...]
 
@@ -74,7 +74,7 @@ class AddAddress:
 
 @dataclass(frozen=True, slots=True)
 class DropAddress:
-    """Drop an address of ours."""
+    """Drop an address that relocd has raised."""
 
     placed: Placed
 
@@ -105,7 +105,7 @@ class RunCommand:
 
 @dataclass(frozen=True, slots=True)
 class Announce:
-    """Tell the neighbours that the addresses are here."""
+    """Announce to the neighbours (ARP, neighbour discovery) that the addresses are here."""
 
     addresses: tuple[Placed, ...]
 

@@ -1,7 +1,7 @@
 """What only one service of a server can have: an address, a file, a unit that it starts and stops. Pure.
 
-An address is claimed by its IP, whatever its prefix length. A unit that services only reload or restart, as one daemon
-with a file from each of them, is nobody's alone.
+An address is claimed by its IP, whatever its prefix length. A unit that services only reload or restart is shared: for
+example one daemon with a file from each of them.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from relocd.model.template_set import UnitAction
 from relocd.reconcile.desired import Desired, DesiredUnit, Footprint, Placed
 from relocd.reconcile.spec import Spec
 
-__all__ = ["Claim", "claims_of_footprint", "claims_of_outline", "left_of", "without"]
+__all__ = ["Claim", "claims_of_footprint", "claims_of_spec", "desired_without", "footprint_without"]
 
 Claim = tuple[str, str]
-"""The kind of a thing and what it is called: `("address", "192.0.2.10")`."""
+"""A kind and a name: `("address", "192.0.2.10")`."""
 
 
-def claims_of_outline(sketch: Spec) -> frozenset[Claim]:
-    """What a goal is about to have here."""
-    return frozenset(_claims(sketch.rest.addresses, (file.spec.target for file in sketch.files), sketch.rest.units))
+def claims_of_spec(spec: Spec) -> frozenset[Claim]:
+    """What a goal is going to have here."""
+    return frozenset(_claims(spec.desired.addresses, (file.spec.target for file in spec.files), spec.desired.units))
 
 
 def claims_of_footprint(footprint: Footprint) -> frozenset[Claim]:
@@ -29,8 +29,8 @@ def claims_of_footprint(footprint: Footprint) -> frozenset[Claim]:
     return frozenset(_claims(footprint.addresses, footprint.files, footprint.units))
 
 
-def without(footprint: Footprint, claims: Container[Claim]) -> Footprint:
-    """A footprint without what is another's."""
+def footprint_without(footprint: Footprint, claims: Container[Claim]) -> Footprint:
+    """A footprint without what other services claim."""
     return replace(
         footprint,
         files=frozenset(target for target in footprint.files if ("file", target) not in claims),
@@ -40,8 +40,8 @@ def without(footprint: Footprint, claims: Container[Claim]) -> Footprint:
     )
 
 
-def left_of(desired: Desired, claims: Container[Claim]) -> Desired:
-    """What is desired without what is another's: a service at rest touches nothing of the one that serves."""
+def desired_without(desired: Desired, claims: Container[Claim]) -> Desired:
+    """What is desired without what other services claim: a standby service touches nothing of an active one."""
     files = desired.files
     return replace(
         desired,
@@ -54,12 +54,12 @@ def left_of(desired: Desired, claims: Container[Claim]) -> Desired:
 def _claims(addresses: Iterable[Placed], targets: Iterable[str], units: Iterable[DesiredUnit]) -> Iterable[Claim]:
     yield from map(_address, addresses)
     yield from (("file", target) for target in targets)
-    yield from (("unit", unit.name) for unit in units if _is_its_own(unit))
+    yield from (("unit", unit.name) for unit in units if _is_exclusive(unit))
 
 
 def _address(placed: Placed) -> Claim:
     return "address", str(placed.address.ip)
 
 
-def _is_its_own(unit: DesiredUnit) -> bool:
+def _is_exclusive(unit: DesiredUnit) -> bool:
     return unit.enter in {UnitAction.START, UnitAction.STOP} or unit.removed is UnitAction.STOP

@@ -1,4 +1,4 @@
-"""The two sides that a plan compares: what shall be on this server for one goal, and what is."""
+"""What a plan compares, for one goal: what should be on this server, what relocd has done there, and what is there."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class DesiredUnit:
-    """A unit and what is done to it on entering the role, when files changed, and when the service leaves.
+    """A unit, and what is done to it on entering the role, when files have changed, and when the service leaves.
 
-    An `early` one encloses the addresses: it is started before they are raised and stopped after they are dropped.
+    An `early` unit is started before the addresses are raised, and stopped after they are dropped.
     """
 
     name: str
@@ -39,10 +39,10 @@ class DesiredUnit:
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """What shall be here for one goal.
+    """What should be here for one goal.
 
-    `files` is None when they could not be prepared: those that are installed stay. With `probe` an address is only
-    raised when nobody on the wire has it.
+    `files` is None when they could not be rendered: those that are installed stay. With `probe` an address is raised
+    only when no other host answers for it.
     """
 
     role: Role
@@ -58,9 +58,9 @@ class Desired:
 class Footprint:
     """What relocd has done here for one goal, as the ledger keeps it: enough to leave without entry or templates.
 
-    `role` is the last that was reached completely. `files` are the targets that may be installed; `applied` are the
-    digests of the content that the units have been started or reloaded with; with `owes_change` a command of that
-    change has failed, and is to be run again.
+    `role` is the last that was reached completely. `files` are the targets that may be installed. `applied` are the
+    digests of the content that the units have been started or reloaded with. With `owes_change` a command of the last
+    change has failed and must be run again.
     """
 
     name: str
@@ -75,7 +75,7 @@ class Footprint:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What is here now: the files at the targets of interest, the addresses that are ours, the units asked for.
+    """What is here now: files at the targets that matter, addresses that relocd has raised, states of units.
 
     A unit is missing in `units` when its manager did not answer.
     """

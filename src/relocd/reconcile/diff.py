@@ -1,9 +1,8 @@
-"""From what is to what shall be: the smallest ordered change, pure.
+"""The smallest ordered change from what is here to what should be. Pure.
 
 Entering the active role: files, early units, address, other units, announcement. Leaving it: units, address (or the
-address first where the manifest says so), early units, files. Applied to what is already as it shall be, the plan is
-empty. Every plan starts from what is observed and from the footprint, so a plan that failed or was cut short is
-continued by the next one.
+address first where the manifest says so), early units, files. The plan is empty where all is as it should be. Every
+plan starts from what is observed and from the footprint, so the next plan continues one that failed or was cut short.
 """
 
 from __future__ import annotations
@@ -30,11 +29,11 @@ __all__ = ["STOPPED", "actions", "after", "before", "foreign", "leaving"]
 
 _RUNNING = frozenset({UnitState.ACTIVE, UnitState.ACTIVATING})
 STOPPED = frozenset({UnitState.INACTIVE, UnitState.FAILED, UnitState.UNKNOWN})
-"""The states of a unit of which nothing runs."""
+"""The states of a unit in which nothing of it runs."""
 
 
 def actions(desired: Desired, observed: Observed, footprint: Footprint) -> tuple[Action, ...]:
-    """The actions that bring a service to the role it shall have here."""
+    """The actions that bring a service to its desired role."""
     gone = [unit for unit in footprint.units if unit.name not in {unit.name for unit in desired.units}]
     surplus = _placed_sorted((footprint.addresses & observed.addresses) - set(desired.addresses))
     stopping = [unit for unit in _to_stop(desired, gone) if _may_run(unit.name, observed)]
@@ -53,7 +52,7 @@ def actions(desired: Desired, observed: Observed, footprint: Footprint) -> tuple
 
 
 def leaving(observed: Observed, footprint: Footprint) -> tuple[Action, ...]:
-    """The actions after which nothing of a service is left here."""
+    """The actions that remove a service from this server."""
     running = [unit for unit in reversed(footprint.units) if _may_run(unit.name, observed)]
     stopping = [unit for unit in running if unit.removed is UnitAction.STOP]
     dropping = _placed_sorted(footprint.addresses & observed.addresses)
@@ -66,7 +65,7 @@ def leaving(observed: Observed, footprint: Footprint) -> tuple[Action, ...]:
 
 
 def foreign(desired: Desired, observed: Observed, footprint: Footprint) -> frozenset[str]:
-    """The targets with a file that relocd has not put there and is about to replace."""
+    """The targets with a file that relocd did not write and is about to replace."""
     there = {file.target: observed.files.get(file.target) for file in desired.files or ()}
     other = {
         file.target for file in desired.files or () if (found := there[file.target]) and found.digest != file.digest
@@ -77,7 +76,7 @@ def foreign(desired: Desired, observed: Observed, footprint: Footprint) -> froze
 def before(desired: Desired, targets: Iterable[str], footprint: Footprint) -> Footprint:
     """The footprint to keep before acting: everything that the actions may leave behind if they are cut short.
 
-    `targets` are those of new files, without the foreign ones: what is not relocd's is not removed with what is.
+    `targets` are those of new files without the foreign ones, which are not removed with the service.
     """
     units = {unit.name: unit for unit in (*footprint.units, *desired.units)}
     same = footprint.role is desired.role
@@ -116,7 +115,7 @@ def _entering(desired: Desired, footprint: Footprint) -> bool:
 
 
 def _changed(desired: Desired, footprint: Footprint) -> bool:
-    """Whether the units run, or would run, with other files than they were last given."""
+    """Whether the files differ from those that the units were last started or reloaded with."""
     return desired.files is not None and {file.target: file.digest for file in desired.files} != footprint.applied
 
 
@@ -140,7 +139,7 @@ def _runs(name: str, observed: Observed) -> bool:
 
 
 def _may_run(name: str, observed: Observed) -> bool:
-    """Whether a unit is to be stopped: also while it stops, and when nobody could say."""
+    """Whether a unit has to be stopped: also one that is stopping, and one whose state is not known."""
     return observed.units.get(name) not in STOPPED
 
 
@@ -168,7 +167,7 @@ def _as_wanted(file: NewFile, observed: Observed) -> bool:
 
 
 def _raising(desired: Desired, observed: Observed, units: Iterable[UseUnit]) -> Iterator[Action]:
-    """Addresses between early units and the others; the wire is asked before anything that another host may have."""
+    """Early units, addresses, the other units; before all of these the probe for another host with the addresses."""
     missing, using = _missing(desired, observed), list(units)
     early = {unit.name for unit in desired.units if unit.early}
     if missing and desired.probe:

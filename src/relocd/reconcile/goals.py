@@ -1,4 +1,4 @@
-"""What this server shall have: one goal for each linked service, and one for each template set of scope `server`."""
+"""What this server should have: a goal for each linked service, and one for each template set of scope `server`."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What shall be here: the role and why, and everything that it takes.
+    """What should be here for one service or template set: the role with its reason, and everything that it takes.
 
-    With a `ownership` the role is what the directory says now; who enters it when is a matter of handover. `probe` asks
-    the wire before an address is raised. `files_only` leaves the rest to others. `server_sets` also see its parameters,
-    those of scope `server`. `earlier_secrets` it had before: what runs may still have them.
+    With an `ownership` the role is what the directory says now; the handover decides when it is entered. With `probe`
+    the network is asked before an address is raised. With `files_only` a cluster manager does the rest. `server_sets`
+    are the sets of scope `server`, which also see the parameters. `earlier_secrets` may still be in what runs.
     """
 
     id: GoalId
@@ -55,10 +55,10 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Goals:
-    """Goals by identity; about those that are `unknown` nothing may be concluded; all others have no link here.
+    """Goals by identity. Nothing may be concluded about those that are `unknown`; all others have no link here.
 
-    `complete` says that everything this server is linked to is understood. `defects` are errors of relocd itself, by
-    the names of the services that met them; those are unknown.
+    `complete` says that everything this server is linked to is understood. `defects` are errors of relocd itself by
+    service name; these services are unknown.
     """
 
     wanted: Mapping[GoalId, Goal]
@@ -67,7 +67,7 @@ class Goals:
     defects: Mapping[str, Exception] = field(default_factory=dict)
 
     def in_doubt(self, goal: GoalId) -> bool:
-        """Whether what is here of a goal stays as it is; a set of scope `server` needs all links to be understood."""
+        """Whether what is here of a goal must stay. A set of scope `server` needs all links to be understood."""
         return goal in self.unknown or (service_of(goal) is None and not self.complete)
 
     def due(self, here: Collection[GoalId]) -> list[Goal]:
@@ -101,16 +101,16 @@ def goals(snapshot: Snapshot, scope_of: ScopeOf, server_sets: Iterable[str] = ()
     services = [snapshot.services[uuid] for uuid in linked if uuid in snapshot.services]
     named = {name for service in services for name in service.template_sets}
     scopes = {name: scope_of(name) for name in named}
-    whole = frozenset(name for name in named if scopes[name] is Scope.SERVER).union(server_sets)
+    for_server = frozenset(name for name in named if scopes[name] is Scope.SERVER).union(server_sets)
     resting = displacing(snapshot, me)
     failed: dict[EntryUUID, Exception] = {}
-    stands = dict(_tried(services, lambda each: _standing(snapshot, me, each, resting), failed))
-    decided = {uuid: role for uuid, (role, _) in stands.items()}
+    roles = dict(_tried(services, lambda each: _role(snapshot, me, each, resting), failed))
+    decided = {uuid: role for uuid, (role, _) in roles.items()}
     contexts = Contexts(snapshot, me, decided)
-    understood = [snapshot.services[uuid] for uuid in stands]
-    made = dict(_tried(understood, lambda each: _service_goal(each, stands[each.uuid], whole, contexts), failed))
-    found = [*made.values(), *_server_goals(contexts, whole)]
-    unread = [GoalId(_SERVER + name) for name in named - whole if scopes[name] is None]
+    understood = [snapshot.services[uuid] for uuid in roles]
+    made = dict(_tried(understood, lambda each: _service_goal(each, roles[each.uuid], for_server, contexts), failed))
+    found = [*made.values(), *_server_goals(contexts, for_server)]
+    unread = [GoalId(_SERVER + name) for name in named - for_server if scopes[name] is None]
     unknown = (snapshot.unknown & snapshot.targets(me.cluster_links).union(linked)).union(failed)
     return Goals(
         wanted={goal.id: goal for goal in found},
@@ -123,11 +123,11 @@ def goals(snapshot: Snapshot, scope_of: ScopeOf, server_sets: Iterable[str] = ()
 def _tried(
     services: Iterable[Service], make: Callable[[Service], _T], failed: dict[EntryUUID, Exception]
 ) -> Iterator[tuple[EntryUUID, _T]]:
-    """What is made of each service by its identity; one at which that fails is no reason to know nothing of others."""
+    """What `make` returns for each service, by identity; an error of one service does not hide the others."""
     for each in services:
         try:
             yield each.uuid, make(each)
-        except Exception as error:  # noqa: BLE001 - a defect of relocd, which is told as such
+        except Exception as error:  # noqa: BLE001 - a defect of relocd, which is reported as such
             failed[each.uuid] = error
 
 
@@ -142,37 +142,37 @@ def _held(snapshot: Snapshot, me: Server) -> frozenset[EntryUUID]:
     return frozenset(uuid for uuid, service in held if service is None or service.exclusive)
 
 
-def _standing(
+def _role(
     snapshot: Snapshot, me: Server, service: Service, resting: Mapping[EntryUUID, str]
 ) -> tuple[Decision, OwnershipView | None]:
-    """What a server is to a service now: of an exclusive one active is only its holder."""
-    wished = decision(snapshot, me, service) or Decision(Role.STANDBY, "not linked any more")
-    if not service.exclusive or wished.files_only:
-        return wished, None
-    contested = ownership(snapshot, me, service, resting)
-    return replace(wished, role=Role.ACTIVE if contested.holds else Role.STANDBY), contested
+    """The role of a server for a service now; of an exclusive service only the holder is active."""
+    decided = decision(snapshot, me, service) or Decision(Role.STANDBY, "not linked any more")
+    if not service.exclusive or decided.files_only:
+        return decided, None
+    owned = ownership(snapshot, me, service, resting)
+    return replace(decided, role=Role.ACTIVE if owned.holds else Role.STANDBY), owned
 
 
 def _service_goal(
-    service: Service, stands: tuple[Decision, OwnershipView | None], whole: frozenset[str], contexts: Contexts
+    service: Service, role: tuple[Decision, OwnershipView | None], for_server: frozenset[str], contexts: Contexts
 ) -> Goal:
-    decided, contested = stands
+    decided, owned = role
     return Goal(
         id=goal_id(service.uuid),
         name=service.name,
         role=decided.role,
         reason=decided.reason,
-        sets=tuple(name for name in service.template_sets if name not in whole),
+        sets=tuple(name for name in service.template_sets if name not in for_server),
         context=contexts.of_service(service, decided),
         addresses=service.addresses,
         interface=service.interface,
         probe=service.exclusive,
         files_only=decided.files_only,
-        ownership=contested,
-        server_sets=tuple(sorted(whole)) if service.template_sets else (),
+        ownership=owned,
+        server_sets=tuple(sorted(for_server)) if service.template_sets else (),
     )
 
 
-def _server_goals(contexts: Contexts, whole: Iterable[str]) -> Iterator[Goal]:
-    for name in sorted(whole):
+def _server_goals(contexts: Contexts, for_server: Iterable[str]) -> Iterator[Goal]:
+    for name in sorted(for_server):
         yield Goal(GoalId(_SERVER + name), name, Role.ACTIVE, "for the whole server", (name,), contexts.of_server())

@@ -25,7 +25,7 @@ class Guards:
     folders: tuple[PurePosixPath, ...]
 
     def check_address(self, address: ServiceAddress) -> None:
-        """An address must lie in an allowed network; `check_route` says how much more its prefix may take."""
+        """An address must lie in an allowed network; `check_route` checks its prefix length."""
         if not any(address.ip in network for network in self.networks):
             raise Invalid(
                 f"address {address} is in none of the allowed networks ({_listed(self.networks)}); "
@@ -33,7 +33,7 @@ class Guards:
             )
 
     def check_route(self, address: ServiceAddress, interface: Interface) -> None:
-        """The kernel routes the whole network of an address to its interface: an allowed one, or one that is there."""
+        """The kernel routes the network of an address to its interface: it must be allowed, or the interface's own."""
         network = address.network
         allowed = any(network[0] in each and network[-1] in each for each in self.networks)
         if not allowed and network not in {own.network for own in interface.addresses}:

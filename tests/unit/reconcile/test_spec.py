@@ -7,7 +7,7 @@ import pytest
 from relocd.errors import Invalid
 from relocd.model.template_set import Command, FileSpec, First, Moment, Role, UnitAction, UnitSpec
 from relocd.reconcile.desired import Desired, DesiredUnit, Footprint
-from relocd.reconcile.spec import PlannedFile, desired, fallback, outline, rendered_file
+from relocd.reconcile.spec import PlannedFile, desired, fallback, rendered_file, spec_of
 from tests.support.plans import ETH0, GUARDS, goal, interface, new_file, placed, template_set, unit
 
 BOTH = frozenset(Role)
@@ -21,18 +21,18 @@ SET = template_set(
 )
 
 
-def outline_of(wanted, *sets, interfaces=(ETH0,)):
-    return outline(wanted, sets or (SET,), GUARDS, interfaces)
+def spec_for(wanted, *sets, interfaces=(ETH0,)):
+    return spec_of(wanted, sets or (SET,), GUARDS, interfaces)
 
 
 def test_the_active_role_takes_everything():
-    found = outline_of(goal("one", Role.ACTIVE, "192.0.2.10/24", "2001:db8::10/64"))
+    found = spec_for(goal("one", Role.ACTIVE, "192.0.2.10/24", "2001:db8::10/64"))
     assert [(file.spec.source, file.spec.target) for file in found.files] == [
         ("main.j2", "/etc/app/one.conf"),
         ("live.j2", "/etc/app/one.live"),
     ]
     assert found.files[1].spec.checks == (("check", "one", "{file}"),)
-    assert found.rest == Desired(
+    assert found.desired == Desired(
         Role.ACTIVE,
         addresses=(placed("192.0.2.10/24"), placed("2001:db8::10/64")),
         units=(DesiredUnit("web-one", UnitAction.START, UnitAction.RELOAD, UnitAction.STOP),),
@@ -43,33 +43,33 @@ def test_the_active_role_takes_everything():
 
 
 def test_the_standby_role_takes_its_files_and_units_and_no_address():
-    found = outline_of(goal("one", Role.STANDBY, "192.0.2.10/24"))
+    found = spec_for(goal("one", Role.STANDBY, "192.0.2.10/24"))
     assert [file.spec.target for file in found.files] == ["/etc/app/one.conf"]
-    assert found.rest.addresses == ()
-    assert [each.enter for each in found.rest.units] == [UnitAction.NONE]
+    assert found.desired.addresses == ()
+    assert [each.enter for each in found.desired.units] == [UnitAction.NONE]
 
 
 def test_a_goal_of_an_external_cluster_takes_files_only():
-    found = outline_of(goal("one", Role.ACTIVE, "192.0.2.10/24", files_only=True))
+    found = spec_for(goal("one", Role.ACTIVE, "192.0.2.10/24", files_only=True))
     assert len(found.files) == 2
-    assert (found.rest.addresses, found.rest.units, found.rest.commands) == ((), (), ())
+    assert (found.desired.addresses, found.desired.units, found.desired.commands) == ((), (), ())
 
 
 def test_only_an_exclusive_service_is_probed_for():
-    assert not outline_of(goal("one", Role.ACTIVE, "192.0.2.10/24", probe=False)).rest.probe
+    assert not spec_for(goal("one", Role.ACTIVE, "192.0.2.10/24", probe=False)).desired.probe
 
 
 def test_several_sets_add_up_and_one_that_wants_addresses_first_is_enough():
-    found = outline_of(
+    found = spec_for(
         goal(), template_set("web"), template_set("db", files=(), units=(UnitSpec("db"),), first=First.ADDRESSES)
     )
-    assert [each.name for each in found.rest.units] == ["web", "db"]
-    assert found.rest.first is First.ADDRESSES
+    assert [each.name for each in found.desired.units] == ["web", "db"]
+    assert found.desired.first is First.ADDRESSES
 
 
 def test_the_rendered_files_complete_it():
     files = (new_file("/etc/app/one.conf", "a"),)
-    assert desired(outline_of(goal("one")), files).files == files
+    assert desired(spec_for(goal("one")), files).files == files
 
 
 @pytest.mark.parametrize(
@@ -102,12 +102,12 @@ def test_the_rendered_files_complete_it():
     ],
 )
 def test_what_is_refused_becomes_a_problem(wanted, sets, problem):
-    (found,) = outline_of(wanted, *sets).problems
+    (found,) = spec_for(wanted, *sets).problems
     assert problem in found
 
 
 def test_every_refusal_is_said_at_once():
-    found = outline_of(
+    found = spec_for(
         goal("one", Role.ACTIVE, "203.0.113.1/24"),
         template_set(files=(FileSpec("a", "/etc/passwd"),), units=(UnitSpec("sshd"),)),
     )
@@ -115,7 +115,7 @@ def test_every_refusal_is_said_at_once():
 
 
 def test_an_interface_that_is_down_is_a_problem():
-    found = outline_of(goal("one", Role.ACTIVE, "192.0.2.10/24"), interfaces=(interface(up=False),))
+    found = spec_for(goal("one", Role.ACTIVE, "192.0.2.10/24"), interfaces=(interface(up=False),))
     assert "down" in found.problems[0]
 
 

@@ -12,7 +12,7 @@ from typing import cast
 
 from relocd.model.entries import ServiceAddress
 from relocd.model.template_set import Role
-from relocd.reconcile.claims import Claim, claims_of_footprint, without
+from relocd.reconcile.claims import Claim, claims_of_footprint, footprint_without
 from relocd.reconcile.desired import Footprint
 from relocd.reconcile.goals import GoalId
 
@@ -38,7 +38,7 @@ class Claims:
         found: dict[GoalId, Footprint] = {}
         for goal, footprint in sorted(footprints.items(), key=lambda each: (each[1].role is not Role.ACTIVE, each[0])):
             others = frozenset(claim for claim in claims_of_footprint(footprint) if self._is_anothers(goal, claim))
-            found[goal] = without(footprint, others) if others else footprint
+            found[goal] = footprint_without(footprint, others) if others else footprint
             self.keep(goal, found[goal])
         return found
 

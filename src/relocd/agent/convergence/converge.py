@@ -37,11 +37,11 @@ from relocd.model.entries import ServiceAddress
 from relocd.model.host import UnitState, no_unit
 from relocd.model.template_set import First, Role, UnitAction
 from relocd.reconcile.actions import Action, AddAddress, InstallFiles, RunCommand, UseUnit
-from relocd.reconcile.claims import claims_of_footprint, without
+from relocd.reconcile.addresses import copies, foreign_copies, in_the_way, kept_here
+from relocd.reconcile.claims import claims_of_footprint, footprint_without
 from relocd.reconcile.desired import Footprint, Placed
 from relocd.reconcile.diff import STOPPED, after, leaving
 from relocd.reconcile.goals import Goal, GoalId
-from relocd.reconcile.presence import copies, foreign_copies, in_the_way, kept_here
 
 __all__ = [
     "Options",
@@ -196,7 +196,7 @@ def still_here(host: Host, goal: Goal) -> tuple[str, ...]:
 async def plan_leave(host: Host, goal: GoalId, footprint: Footprint) -> tuple[Action, ...]:
     """The actions after which nothing of a goal is left here: addresses first, since another server may have them."""
     all_here = adopted(host, (placed.address for placed in footprint.addresses), footprint)
-    all_here = without(all_here, host.claims.others(goal))
+    all_here = footprint_without(all_here, host.claims.others(goal))
     return leaving(await observe(host, None, all_here), replace(all_here, first=First.ADDRESSES))
 
 

@@ -18,13 +18,12 @@ from relocd.model.host import NewFile, UnitState
 from relocd.model.template_set import First, Role, TemplateSet, UnitAction
 from relocd.ports import Rendered
 from relocd.reconcile.actions import Action, AddAddress, DropAddress, UseUnit
-from relocd.reconcile.claims import claims_of_outline, left_of, without
-from relocd.reconcile.declarations import misnamed
+from relocd.reconcile.addresses import foreign_copies, in_the_way
+from relocd.reconcile.claims import claims_of_spec, desired_without, footprint_without
 from relocd.reconcile.desired import Desired, DesiredUnit, Footprint, Observed, Placed
 from relocd.reconcile.diff import actions, before, foreign
 from relocd.reconcile.goals import Goal, goal_id, in_role
-from relocd.reconcile.presence import foreign_copies, in_the_way
-from relocd.reconcile.spec import PlannedFile, Spec, desired, fallback, outline, rendered_file
+from relocd.reconcile.spec import PlannedFile, Spec, desired, fallback, misnamed, rendered_file, spec_of
 
 __all__ = [
     "Plan",
@@ -89,7 +88,7 @@ async def make_plan(
     )
     if goal.ownership is not None:
         host.claims.allow(goal.id, map(goal_id, goal.ownership.displaces))
-    claimed = () if spec is None else host.claims.problems(goal.id, claims_of_outline(spec))
+    claimed = () if spec is None else host.claims.problems(goal.id, claims_of_spec(spec))
     problems = (*problems, *unrendered, *claimed, *_obstructed(host, spec, observed))
     probe = goal.probe and host.probing
     if staged is not None and not problems and first is None and staged.is_current(footprint, observed, probe=probe):
@@ -99,7 +98,7 @@ async def make_plan(
         return Plan(spec, observed, None, (), problems, footprint)
     if goal.role is not Role.ACTIVE:
         others = host.claims.others(goal.id)
-        chosen, footprint = left_of(chosen, others), without(footprint, others)
+        chosen, footprint = desired_without(chosen, others), footprint_without(footprint, others)
     chosen = replace(chosen, probe=chosen.probe and probe, first=first or chosen.first)
     targets = {file.target for file in chosen.files or ()} - foreign(chosen, observed, footprint)
     due = actions(chosen, observed, footprint)
@@ -109,7 +108,7 @@ async def make_plan(
 async def observe(host: Host, spec: Spec | None, footprint: Footprint) -> Observed:
     """What is on this host of all that a goal asks for or has left."""
     targets = footprint.files.union(file.spec.target for file in (spec.files if spec else ()))
-    names = sorted({unit.name for unit in (*footprint.units, *(spec.rest.units if spec else ()))})
+    names = sorted({unit.name for unit in (*footprint.units, *(spec.desired.units if spec else ()))})
     states, units = await asyncio.gather(
         host.files.states(targets), asyncio.gather(*(unit_state(host, name) for name in names))
     )
@@ -168,7 +167,7 @@ def _spec(host: Host, goal: Goal, name: str) -> tuple[Spec | None, tuple[str, ..
         sets: Sequence[TemplateSet] = [host.sets.get(each) for each in goal.sets]
     except RelocdError as error:
         return None, (str(error),)
-    spec = outline(replace(goal, name=name), sets, host.guards, host.addresses.interfaces())
+    spec = spec_of(replace(goal, name=name), sets, host.guards, host.addresses.interfaces())
     problems = (*spec.problems, *misnamed(goal, sets, [_set(host, each) for each in goal.server_sets]))
     return (None, problems) if problems else (spec, ())
 
@@ -206,5 +205,5 @@ def _filled(file: PlannedFile, rendered: Rendered | Invalid) -> NewFile | Invali
 
 def _obstructed(host: Host, spec: Spec | None, observed: Observed) -> tuple[str, ...]:
     """What prevents raising the addresses that are not here yet."""
-    missing = () if spec is None else set(spec.rest.addresses) - observed.addresses
+    missing = () if spec is None else set(spec.desired.addresses) - observed.addresses
     return in_the_way(foreign_copies((placed.address for placed in missing), host.addresses.held()))

@@ -25,9 +25,9 @@ from relocd.election.observation import Life
 from relocd.errors import Busy, RelocdError
 from relocd.model.entries import EntryUUID, Isolation
 from relocd.model.settings import HandoverSettings
+from relocd.reconcile.addresses import interface_for
 from relocd.reconcile.desired import Placed
 from relocd.reconcile.goals import Goal
-from relocd.reconcile.interfaces import interface_for
 
 __all__ = ["Verdict", "FailureDetector"]
 

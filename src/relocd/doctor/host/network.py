@@ -14,8 +14,8 @@ from relocd.doctor.host.facts import HostFacts, Manager
 from relocd.errors import Invalid
 from relocd.model.entries import Isolation, Service, ServiceAddress
 from relocd.model.host import Interface
+from relocd.reconcile.addresses import interface_for
 from relocd.reconcile.guards import Guards, guards
-from relocd.reconcile.interfaces import interface_for
 
 __all__ = ["addresses", "network"]
 

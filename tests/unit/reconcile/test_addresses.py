@@ -8,7 +8,7 @@ import pytest
 
 from relocd.errors import Invalid
 from relocd.model.host import Interface
-from relocd.reconcile.interfaces import interface_for
+from relocd.reconcile.addresses import interface_for
 
 
 def interface(index: int, name: str, *addresses: str, up: bool = True, altnames: tuple[str, ...] = ()) -> Interface:

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from relocd.model.declared import Declared
-from relocd.reconcile.declarations import misnamed
 from relocd.reconcile.goals import GoalId
+from relocd.reconcile.spec import misnamed
 from tests.support.plans import context, goal, template_set
 
 PORT, BASE = Declared("port", "[0-9]+", 5, "where it listens"), Declared("base", ".+", 99, "a DN")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from relocd.errors import Invalid
 from relocd.model.template_set import Command, FileSpec, Moment, TemplateSet, UnitSpec
-from relocd.reconcile.expand import expanded
+from relocd.reconcile.spec import expanded
 
 
 def a_set(**parts) -> TemplateSet:
