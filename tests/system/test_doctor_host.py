@@ -85,7 +85,7 @@ def test_the_rights_of_another_identity_are_not_judged_as_those_of_the_agent(pai
     found = of_directory(pair, "--base", pair.suffix, "--external")
     access = [each for each in found if each["check"] == "access"]
     assert "error" not in {each["level"] for each in access}
-    assert "so no rights of one can be tried" in access[0]["what"]
+    assert "is not a server's entry" in access[0]["what"]
 
 
 NETWORKD = """
