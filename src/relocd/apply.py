@@ -12,9 +12,9 @@ from relocd.config.configuration import read_settings
 from relocd.doctor.finding import error, ok
 from relocd.doctor.host.facts import Equipment
 from relocd.errors import Invalid, RelocdError
-from relocd.model.protection import PLAIN_TEXT, PROTECT, in_plain_text
 from relocd.model.settings import Settings
 from relocd.model.template_set import TemplateSet, UnitAction
+from relocd.model.uri import PLAIN_TEXT, PROTECT, in_plain_text
 from relocd.reconcile.guards import Guards, guards
 from relocd.reconcile.spec import PLACEHOLDER
 from relocd.wiring import (

@@ -14,7 +14,7 @@ from relocd.errors import Invalid
 from relocd.model.dn import DN
 from relocd.model.entries import Attributes, Entry, EntryUUID, ServiceAddress
 from relocd.model.host import FileState, HeldAddress, Interface, NewFile, Probe, SentHeartbeats, UnitState
-from relocd.model.mode import Mode
+from relocd.model.status import Mode
 from relocd.model.template_set import TemplateSet
 from relocd.model.writes import Modification, Outcome
 from relocd.reconcile.desired import Footprint

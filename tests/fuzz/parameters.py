@@ -11,8 +11,7 @@ from typing import Any
 from relocd.adapters.templates.render_process import Request, template_of
 from relocd.adapters.templates.render_worker import RenderWorker
 from relocd.errors import Invalid
-from relocd.model.declared import Declared, refusal
-from relocd.model.template_set import TemplateSet
+from relocd.model.template_set import Declared, TemplateSet, refusal
 from relocd.reconcile.spec import PlannedFile, expanded, rendered_file
 from relocd.reconcile.template_context import TemplateContext
 from tests.fuzz.frame import given

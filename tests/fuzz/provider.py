@@ -64,7 +64,7 @@ async def _followed(sessions: list[list[tuple[bytes, bytes]]]) -> None:
                 mirror.apply(batch)
                 if mirror.doubt:
                     feed.restart("(objectClass=*)", fresh=True)
-                if {record.uuid: record.key for record in mirror._content} == _TRUE and mirror.snapshot is not None:
+                if {record.uuid: record.key for record in mirror._index} == _TRUE and mirror.snapshot is not None:
                     return
     raise AssertionError("the feed has ended")
 

@@ -95,14 +95,14 @@ class _Follower:
         """Where no doubt is left, what is known is what is there."""
         if self._session is None or self._session.refreshing or self.mirror.doubt:
             return
-        known = {record.uuid: (record.key, record.links, record.csn) for record in self.mirror._content}
+        known = {record.uuid: (record.key, record.links, record.csn) for record in self.mirror._index}
         there = {each.uuid: (each.dn.key, reduced(each).links, each.csn) for each in self.tree.entries.values()}
         wrong = {uuid for uuid in known.keys() | there if known.get(uuid) != there.get(uuid)}
         assert not wrong, {uuid: (known.get(uuid), there.get(uuid)) for uuid in wrong}
         for record in self.mirror.missing:
             assert self.mirror.fill(self.tree.entries[record.uuid])
         assert self.mirror.snapshot is not None
-        values = [record.whole.value for record in self.mirror._content if record.whole and record.whole.value]
+        values = [record.whole.value for record in self.mirror._index if record.whole and record.whole.value]
         for value in values:
             assert value.dn == self.tree.entries[value.uuid].dn
 

@@ -144,8 +144,8 @@ def test_what_a_dry_run_says_is_what_is_done(servers):
 
 
 def test_a_new_peer_is_taken_up(pair):
-    assert "follow ldap://127.0.0.1:1," in join(pair[0], 1, "ldap://127.0.0.1:1")
-    assert "follow" in join(pair[0], 1, pair[1].uri)
+    assert "replicate from ldap://127.0.0.1:1," in join(pair[0], 1, "ldap://127.0.0.1:1")
+    assert "replicate from" in join(pair[0], 1, pair[1].uri)
     add(pair[1], server_ldif("node2"))
     agree(pair)
 
@@ -153,8 +153,8 @@ def test_a_new_peer_is_taken_up(pair):
 def test_a_new_password_is_taken_up_when_both_nodes_have_it(pair):
     for number in (1, 2):
         said = join(pair[number - 1], number, pair[2 - number].uri, secret="another")
-        assert "done: the password of who copies" in said
-        assert "done: follow" in said
+        assert "done: the replication password" in said
+        assert "done: replicate from" in said
     for server, name in zip(pair, ("node1", "node2"), strict=True):
         server.stop()
         server.start()
@@ -230,12 +230,12 @@ def test_the_log_is_for_nobody_but_who_copies(pair):
 class TestRefused:
     def test_another_server_id(self, pair):
         refused = init_pair(pair[0], 3, pair[1].uri)
-        assert (refused.returncode, "has the server ID 1 already" in refused.stderr) == (2, True)
+        assert (refused.returncode, "already has the server ID 1" in refused.stderr) == (2, True)
 
     def test_entries_that_are_in_the_data_already(self, servers):
         servers[0].add(record(SUFFIX, {"objectClass": "organizationalUnit"}))
         refused = init_pair(servers[0], 1, servers[1].uri)
-        assert (refused.returncode, "move it away first" in refused.stderr) == (2, True)
+        assert (refused.returncode, "move it there" in refused.stderr) == (2, True)
 
     def test_a_slapd_that_does_not_run(self, servers):
         servers[0].stop()

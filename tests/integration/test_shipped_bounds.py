@@ -15,12 +15,10 @@ from pathlib import Path
 
 import ldap
 import pytest
-import pytest_asyncio
 
-from relocd.adapters.templates.renderer import WorkerRenderer
 from relocd.adapters.units.commands import ended
 from relocd.errors import Invalid
-from relocd.model.declared import refusal
+from relocd.model.template_set import refusal
 from relocd.openldap.role import wanted_role
 from relocd.openldap.syncrepl import words
 from relocd.reconcile.template_context import TemplateContext
@@ -29,25 +27,12 @@ from tests.integration.openldap_lab import Program, wanted
 from tests.integration.shipped_lab import PATIENCE_S, context, installed, on_node, raised, refused, resolved, shipped
 from tests.lab.deadline import until
 from tests.lab.hosts.base_server import BaseServer, data_ldif
-from tests.lab.hosts.hosts import Lan
 from tests.support.contexts import rendered, template_context
 from tests.support.shipped_values import IPV6, LONGEST, NAME, SHORT, longest
 
 NAMES = sorted(path.parent.name for path in shipped_template_sets().glob("*/manifest.toml"))
 DECLARED = [(name, declared) for name in NAMES for declared in shipped(name).parameters]
 ODD = ["\n", "\r", "\0", "\t", "\x0b", "\x85", "\u2028", "\u2029", '"', "\\", "#", ";", "{", "}", "%", "$", "'", "`"]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def renderer():
-    async with WorkerRenderer(PATIENCE_S) as renderer:
-        yield renderer
-
-
-@pytest.fixture(scope="module")
-def node():
-    with Lan(["node1"]) as lan:
-        yield lan["node1"]
 
 
 @pytest.fixture

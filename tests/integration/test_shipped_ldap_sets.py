@@ -8,9 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
-from relocd.adapters.templates.renderer import WorkerRenderer
 from relocd.adapters.units.commands import ProcessCommands
 from relocd.errors import Invalid
 from relocd.openldap.role import wanted_role
@@ -24,12 +22,6 @@ from tests.support.contexts import template_context
 
 PASSWORD = "geheim"
 PARAMETERS = {"suffix": DATA, "bind_dn": READER}
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def renderer():
-    async with WorkerRenderer(PATIENCE_S) as renderer:
-        yield renderer
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
-from relocd.adapters.templates.renderer import WorkerRenderer
 from relocd.adapters.units.script_units import ScriptUnits
 from relocd.errors import Invalid
 from relocd.model.settings import ScriptUnit, UnitSettings
@@ -33,12 +31,6 @@ from tests.lab.deadline import until
 from tests.lab.hosts.hosts import Lan, entered
 
 SYNCHRONISED_S = 40.0
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def renderer():
-    async with WorkerRenderer(PATIENCE_S) as renderer:
-        yield renderer
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,8 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from relocd.adapters.templates.declarations import DeclaredTable
-from relocd.adapters.templates.renderer import WorkerRenderer
 from relocd.adapters.templates.template_sets import FolderTemplateSets
 from relocd.adapters.units.commands import ProcessCommands
 from relocd.adapters.units.script_units import ScriptUnits
@@ -25,22 +23,9 @@ from relocd.reconcile.template_context import TemplateContext
 from relocd.shipped import shipped_template_sets
 from tests.integration.shipped_lab import PATIENCE_S, context, installed, on_node, refused, shipped, verified_unit
 from tests.lab.deadline import until
-from tests.lab.hosts.hosts import Lan, entered
+from tests.lab.hosts.hosts import entered
 
 ADDRESSES = ("192.0.2.80/24", "2001:db8::80/64")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def renderer():
-    async with WorkerRenderer(PATIENCE_S) as renderer:
-        yield renderer
-
-
-@pytest.fixture(scope="module")
-def node():
-    """A host without the service's addresses."""
-    with Lan(["node1"]) as lan:
-        yield lan["node1"]
 
 
 @pytest.fixture

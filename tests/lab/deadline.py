@@ -1,4 +1,4 @@
-"""Waiting in a test: for what shall become true, and not for ever."""
+"""Waiting in a test for a condition, with a deadline."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 - *Never two*: the address of an exclusive service is never up on two servers. This holds when servers crash, agents
   hang for longer than the lease, providers hang, and writes are carried out late. The probe before an address is
   raised is relied on only against a server whose cable was out.
-- *Never nobody*: once nothing fails or changes any more, the service is active on some server, if a chosen server is
+- *Never unserved*: once nothing fails or changes any more, the service is active on some server, if a chosen server is
   up, ready and can activate it. It is active on no server if no server is chosen. It is active on the holder if the
   holder can serve and any server is chosen, even if no chosen server is ready.
 - *Only ready servers become candidates*: a server that asks for the service is ready for it.

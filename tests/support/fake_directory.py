@@ -13,7 +13,7 @@ from relocd.errors import Invalid, RelocdError
 from relocd.model import names
 from relocd.model.dn import DN
 from relocd.model.entries import Attributes, Entry, EntryUUID
-from relocd.model.mode import Mode
+from relocd.model.status import Mode
 from relocd.model.writes import Add, Conflict, Delete, Done, Exists, Lost, Modification, Outcome, Replace, Unknown
 from relocd.schema.definitions import ATTRIBUTES
 from relocd.sync.events import SearchLost, SyncEvent, Upsert
@@ -28,7 +28,7 @@ __all__ = ["FakeDirectory", "FakeFeed", "FakeOrders", "FakeOutlets", "FakeReader
 class FakeFeed:
     """The persistent search: what it is told, in order; with a `filter_` no other server's status.
 
-    `found` is what a search that begins anew finds; nothing, unless a test tells it. `forgot` counts how often that was
+    `found` is the result of a search from scratch; empty, unless a test sets it. `forgot` counts how often that was
     to be everything. While it is not `on_time` nothing arrives.
     """
 
@@ -47,7 +47,7 @@ class FakeFeed:
             self._told.put_nowait(heard)
 
     def restart(self, filter_: str, *, fresh: bool = False) -> None:
-        """The search begins anew; here it always finds everything."""
+        """The search starts again; here it always finds everything."""
         self.filter = filter_
         self.forgot += fresh
         self.tell(self._found())
@@ -110,9 +110,9 @@ class FakeWriter:
     What is agreed on is an effect of the `world` of the server that writes it; its status, written again and again, is
     none.
 
-    It is `unreachable` for whoever asks before it writes.
+    `unreachable` makes the check before a write fail.
 
-    While `lost_answers` is set a write is carried out and nobody hears of it; while `lost_requests` is set, it is not.
+    With `lost_answers` a write is carried out without an answer; with `lost_requests` it is not carried out.
     """
 
     def __init__(self, directory: FakeDirectory, world: World | None = None) -> None:
@@ -235,7 +235,7 @@ class FakeDirectory:
         self.cache = FakeCache()
 
     def search(self, filter_: str) -> FakeFeed:
-        """A search that finds what there is, hears of every change, and finds everything when it begins anew."""
+        """A search that finds all entries, receives every change, and finds everything again when it restarts."""
         feed = FakeFeed(filter_, self.model.refresh)
         self.feeds.append(feed)
         feed.restart(filter_)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from ipaddress import IPv4Address, IPv6Address
 from random import Random
 
-from relocd.model.declared import Declared
+from relocd.model.template_set import Declared
 
 __all__ = ["IPV6", "LONGEST", "NAME", "RANDOM", "SHORT", "longest"]
 

@@ -25,7 +25,7 @@ from tests.lab.slapd.slapd import PASSWORD
 PATIENCE_S = 30.0
 
 
-class Scene:
+class Testbed:
     """The pair with an agent on each server."""
 
     def __init__(self, pair: BasePair, folder: Path, stack: ExitStack) -> None:
@@ -57,12 +57,12 @@ class Scene:
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Iterator[Scene]:
+def testbed(tmp_path: Path) -> Iterator[Testbed]:
     with ExitStack() as stack:
         pair = stack.enter_context(BasePair())
-        scene = Scene(pair, tmp_path, stack)
-        yield scene
-        for name, node in scene.agents.items():  # shown by pytest when the test failed
+        testbed = Testbed(pair, tmp_path, stack)
+        yield testbed
+        for name, node in testbed.agents.items():  # shown by pytest when the test failed
             print("---", name, node.said(), sep="\n")
 
 
@@ -80,26 +80,26 @@ def follows(server: BaseServer) -> bool:
     return any(values.get("olcUpdateRef") for values in server.config().values())
 
 
-def test_roles_follow_links_there_and_back(scene: Scene) -> None:
-    until(lambda: scene.written("first"), PATIENCE_S)
-    until(lambda: follows(scene.node2), PATIENCE_S)
-    in_step(scene.node1, scene.node2)
-    scene.node2.modify_as(ADMIN, links(node1="ldapSecondary", node2="ldapPrimary"))
-    until(lambda: follows(scene.node1) and not follows(scene.node2), PATIENCE_S)
-    until(lambda: scene.written("second"), PATIENCE_S)
-    until(lambda: described(scene.node1) == described(scene.node2) == {"anna": "second"}, PATIENCE_S)
+def test_roles_follow_links_there_and_back(testbed: Testbed) -> None:
+    until(lambda: testbed.written("first"), PATIENCE_S)
+    until(lambda: follows(testbed.node2), PATIENCE_S)
+    in_step(testbed.node1, testbed.node2)
+    testbed.node2.modify_as(ADMIN, links(node1="ldapSecondary", node2="ldapPrimary"))
+    until(lambda: follows(testbed.node1) and not follows(testbed.node2), PATIENCE_S)
+    until(lambda: testbed.written("second"), PATIENCE_S)
+    until(lambda: described(testbed.node1) == described(testbed.node2) == {"anna": "second"}, PATIENCE_S)
 
 
-def test_node1_dies_and_one_ldapmodify_at_node2_moves_the_primary(scene: Scene) -> None:
-    until(lambda: scene.written("before"), PATIENCE_S)
-    in_step(scene.node1, scene.node2)
-    scene.agents["node1"].kill()
-    scene.node1.kill()
-    scene.node1.host.run(["ip", "address", "delete", f"{ADDRESS}/24", "dev", "eth0"])
-    scene.node2.modify_as(ADMIN, links(node1="ldapSecondary", node2="ldapPrimary"))
-    until(lambda: scene.written("after"), PATIENCE_S)
-    scene.node1.start()
-    scene.agents["node1"].start()
-    until(lambda: follows(scene.node1), PATIENCE_S)
-    until(lambda: described(scene.node1) == {"anna": "after"}, PATIENCE_S)
-    until(lambda: control(scene.node1) == control(scene.node2))  # an agent's heartbeat may be on its way
+def test_node1_dies_and_one_ldapmodify_at_node2_moves_the_primary(testbed: Testbed) -> None:
+    until(lambda: testbed.written("before"), PATIENCE_S)
+    in_step(testbed.node1, testbed.node2)
+    testbed.agents["node1"].kill()
+    testbed.node1.kill()
+    testbed.node1.host.run(["ip", "address", "delete", f"{ADDRESS}/24", "dev", "eth0"])
+    testbed.node2.modify_as(ADMIN, links(node1="ldapSecondary", node2="ldapPrimary"))
+    until(lambda: testbed.written("after"), PATIENCE_S)
+    testbed.node1.start()
+    testbed.agents["node1"].start()
+    until(lambda: follows(testbed.node1), PATIENCE_S)
+    until(lambda: described(testbed.node1) == {"anna": "after"}, PATIENCE_S)
+    until(lambda: control(testbed.node1) == control(testbed.node2))  # an agent's heartbeat may be on its way

@@ -20,9 +20,8 @@ from rich.table import Table
 from relocd.agent.logs import Said
 from relocd.cli.output import Screen, print_json
 from relocd.errors import Failed
-from relocd.model.csn import csn_time_s
 from relocd.model.dn import DN
-from relocd.model.entries import Entry
+from relocd.model.entries import Entry, csn_time_s
 from relocd.model.ldif import attribute, remark
 from relocd.openldap.changes import AddEntry
 from relocd.openldap.changes import ldif as slapd_ldif

@@ -37,6 +37,7 @@ from relocd.model.entries import Entry, EntryUUID, Problem
 from relocd.model.parse import search_filter
 from relocd.model.settings import Settings
 from relocd.model.snapshot import Snapshot
+from relocd.model.status import StatusReport
 from relocd.model.template_set import Scope
 from relocd.ports import Cache, DirectoryReader, DirectoryWriter, Feed, Notifier, Orders, StatusFile
 from relocd.reconcile.goals import GoalId, goals, service_of
@@ -101,7 +102,7 @@ class Agent:
         self._reconciled: Snapshot | None = None
         self._name = DN.parse(settings.server.dn)
         self._problems: tuple[Problem, ...] = ()
-        self._published: dict[str, list[str]] = {}
+        self._published: StatusReport | None = None
         self._dirty = asyncio.Event()
         self._resumed = False
         self._count_providers()
@@ -333,7 +334,7 @@ class Agent:
                 self._published = entry
                 self._heartbeat.beat_soon()
 
-    def _my_status(self) -> dict[str, list[str]]:
+    def _my_status(self) -> StatusReport:
         problems = (*self._all_problems(), *self._heartbeat.clones)
         return status_entry(self._pool.workers, problems, self._state.mode)
 

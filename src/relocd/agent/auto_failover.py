@@ -17,8 +17,8 @@ from relocd.election.observation import Life
 from relocd.errors import RelocdError
 from relocd.model import names
 from relocd.model.entries import Cluster, EntryUUID, Failover, Server
-from relocd.model.mode import Mode
 from relocd.model.snapshot import Snapshot
+from relocd.model.status import Mode
 from relocd.model.writes import Delete, Done, Modification, swap
 from relocd.reconcile.goals import Goal, goal_id
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from relocd.model.entries import EntryUUID
-from relocd.model.mode import Mode
+from relocd.model.status import Mode
 from relocd.reconcile.desired import Footprint
 from relocd.reconcile.goals import GoalId
 

@@ -9,17 +9,13 @@ from typing import Any
 
 from relocd.agent.worker import Leave, Worker
 from relocd.election.eligibility import OwnershipView
-from relocd.model import names
 from relocd.model.entries import Isolation, Problem, ServiceAddress
-from relocd.model.mode import Mode
+from relocd.model.status import PUBLISHED_STATES, Mode, StatusReport, bounded, service_problem, service_wait
 from relocd.model.template_set import Role
 from relocd.ports import Health, ServiceHealth
 from relocd.reconcile.goals import Goal
 
 __all__ = ["ConnectionState", "health", "one_line", "status", "status_entry"]
-
-_MOST_PROBLEMS = 20
-_LONGEST = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,26 +69,21 @@ def health(
     )
 
 
-def status_entry(workers: Iterable[Worker], problems: Iterable[Problem], mode: Mode) -> dict[str, list[str]]:
-    """The status as the directory keeps it, by attribute, for `cn=status` below the server."""
-    states: dict[str, list[str]] = {"active": [], "standby": [], "failed": []}
-    found, acted_on = [str(problem) for problem in problems], []
+def status_entry(workers: Iterable[Worker], problems: Iterable[Problem], mode: Mode) -> StatusReport:
+    """What `cn=status` below the server publishes."""
+    services: dict[str, str] = {}
+    acted_on: dict[str, int] = {}
+    found = [str(problem) for problem in problems]
     for worker in workers:
         wanted = worker.wanted
-        found += [f"{worker.name}: {problem}" for problem in worker.report.problems]
-        found += [f"{worker.name} waits: {words}" for words in _waits_for(worker) if words]
+        found += [service_problem(worker.name, problem) for problem in worker.report.problems]
+        found += [service_wait(worker.name, reason) for reason in _waits_for(worker) if reason]
         if isinstance(wanted, Goal) and wanted.context.service is not None:
-            states.get(_state(worker), []).append(wanted.context.service.dn)
+            if (now := _state(worker)) in PUBLISHED_STATES:
+                services[wanted.context.service.dn] = now
             if wanted.ownership is not None and wanted.ownership.state is not None:
-                acted_on.append(f"{wanted.id}={wanted.ownership.state.generation}")
-    return {
-        names.ACTIVE_SERVICE: sorted(states["active"]),
-        names.STANDBY_SERVICE: sorted(states["standby"]),
-        names.FAILED_SERVICE: sorted(states["failed"]),
-        names.PROBLEM: sorted({problem[:_LONGEST] for problem in found})[:_MOST_PROBLEMS],
-        names.ACTED_ON: sorted(acted_on),
-        names.MODE: [str(mode)],
-    }
+                acted_on[wanted.id] = wanted.ownership.state.generation
+    return StatusReport(services, bounded(found), acted_on, mode)
 
 
 def _waits_for(worker: Worker) -> Iterator[str]:

@@ -26,8 +26,8 @@ from relocd.errors import RelocdError
 from relocd.model.entries import Isolation, ServiceAddress
 from relocd.model.host import HeldAddress
 from relocd.model.masking import told
-from relocd.model.mode import Mode
 from relocd.model.settings import AgentSettings, WireSettings
+from relocd.model.status import Mode
 from relocd.model.template_set import Role
 from relocd.reconcile.addresses import copies
 from relocd.reconcile.desired import Footprint, Placed

@@ -13,8 +13,8 @@ from relocd.agent.handover.deps import HandoverDeps
 from relocd.agent.worker import Leave, Pace, Worker
 from relocd.errors import RelocdError
 from relocd.model.entries import EntryUUID, Problem
-from relocd.model.mode import Mode
 from relocd.model.settings import Settings
+from relocd.model.status import Mode
 from relocd.reconcile.desired import Footprint
 from relocd.reconcile.goals import Goal, GoalId, Goals, service_of
 

@@ -17,7 +17,7 @@ from click.exceptions import Exit
 from relocd.cli.options import config_file, dry_run, option, status_file, timeout
 from relocd.cli.output import EXIT_PROBLEMS
 from relocd.errors import Fatal
-from relocd.model.mode import Mode
+from relocd.model.status import Mode
 from relocd.operator.change.agent_mode import drain_agent, set_mode
 from relocd.printable import say
 from relocd.shipped import missing_libraries

@@ -1,4 +1,4 @@
-"""The agent's configuration file: TOML to `Settings`, and what must hold between its values."""
+"""The agent's configuration file: TOML to `Settings`, and the conditions between its values."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ __all__ = ["Problems", "read_settings"]
 
 
 Problems = Iterable[tuple[KeyPath, str]]
-"""What is wrong, by the place of its key."""
+"""Problems, each with the path of its key."""
 
 
 def read_settings(path: Path, look: Callable[[Settings], Problems] | None = None) -> Settings:
     """The settings in a file; raises `Fatal` naming file, line and key for anything that is wrong.
 
-    `look` also looks at what the settings name on this server.
+    `look` checks what the settings name on this server, such as files.
     """
     try:
         text = TomlText(str(path), path.read_text(encoding="utf-8"))
@@ -44,7 +44,7 @@ def read_settings(path: Path, look: Callable[[Settings], Problems] | None = None
 
 
 def _as_sent(settings: Settings) -> Settings:
-    """The settings with all names as a directory is sent them: no optional spaces, no quotes."""
+    """The settings with all DNs in the form that is sent to a directory: no optional spaces, no quotes."""
     directory = settings.directory
     base, bind_dn = DN.parse(directory.base).written, DN.parse(directory.bind_dn).written
     return replace(
@@ -66,7 +66,7 @@ def _problems(settings: Settings) -> Iterator[tuple[KeyPath, str]]:
 
 
 def _unparsed(settings: Settings) -> Iterator[tuple[KeyPath, str]]:
-    """What is neither a name, a network nor a folder. Whoever reads on has nothing to fear from these."""
+    """Values that are no DN, network or folder; everything later may rely on these."""
     asked = settings.guards
     parsing: dict[KeyPath, Callable[[], object]] = {
         ("server", "dn"): lambda: DN.parse(settings.server.dn),

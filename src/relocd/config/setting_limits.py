@@ -1,4 +1,4 @@
-"""What each setting may be, whatever its type allows: numbers within a sensible range, absolute paths, no NUL. Pure."""
+"""Limits of settings beyond their types: sensible ranges of numbers, absolute paths, no NUL. Pure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _NEVER: Final = frozenset({"announce_refresh_s"})
 
 
 def unusable(settings: Settings) -> Iterator[tuple[KeyPath, str]]:
-    """Each setting that cannot be used as it is, by its place, and why."""
+    """Each setting that cannot be used, by the path of its key, and why."""
     for place, value in _values(settings, ()):
         if isinstance(value, str):
             yield from ((place, why) for why in _wrong_text(place, value))
@@ -41,7 +41,7 @@ def unusable(settings: Settings) -> Iterator[tuple[KeyPath, str]]:
 
 
 def _values(value: object, place: KeyPath) -> Iterator[tuple[KeyPath, object]]:
-    """Every single value with the place of its key."""
+    """Every single value with the path of its key."""
     if is_dataclass(value):
         for each in fields(value):
             yield from _values(getattr(value, each.name), (*place, each.name))
@@ -58,10 +58,10 @@ def _values(value: object, place: KeyPath) -> Iterator[tuple[KeyPath, object]]:
 
 def _wrong_text(place: KeyPath, text: str) -> Iterator[str]:
     if "\0" in text:
-        yield f"has {text[:40]!r}, and nothing can be called by a NUL; take it out"
+        yield f"has {text[:40]!r}, and no name may have a NUL; remove it"
     is_path = place[0] in {"directory", "paths"} and place[-1] in _PATHS | {"template_sets"}
     if is_path and text and not PurePosixPath(text).is_absolute():
-        yield f"has {text[:40]!r}; write an absolute path: the agent runs in another folder than you"
+        yield f"has {text[:40]!r}; write an absolute path: the agent runs in another folder"
 
 
 def _wrong_number(key: str, number: float) -> Iterator[str]:

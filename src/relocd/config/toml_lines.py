@@ -1,4 +1,4 @@
-"""Where a key stands in a TOML text, so that a message can say the line: `tomllib` gives values without places.
+"""The line of a key in a TOML text, for messages: `tomllib` gives values without their lines.
 
 Only texts that `tomllib` has accepted are read here, so the scanner may be lenient: it finds the tables and keys at
 the start of statements and steps over values. Keys inside a value (an inline table) have the line of that value.
@@ -32,8 +32,8 @@ _VALUE_PART: Final = re.compile(
 
 
 def line_of(text: str, path: KeyPath) -> int:
-    """The line, from 1, of the deepest part of a path that stands in the text; 1 when no part of it does."""
-    lines = dict(reversed(list(_places(text))))  # of several places of one table the first counts
+    """The line, from 1, of the deepest part of a path that is in the text; 1 when none is."""
+    lines = dict(reversed(list(_places(text))))  # where a table is in several places, the first counts
     return next((lines[path[:end]] for end in range(len(path), 0, -1) if path[:end] in lines), 1)
 
 

@@ -1,9 +1,9 @@
 """TOML texts to frozen dataclasses, with messages that name file, line, key and what to write instead.
 
-The template sets' manifests and the agent's configuration are both read this way. A class describes a table: its
-fields are the keys, those without a default must be given, and a key that it does not have is refused. Fields may
-be dataclasses (a table), tuples of them (an array of tables), mappings to them (tables with free names), or plain
-types that msgspec converts. Ranges and relations between keys are the caller's to check; `error` says where.
+The manifests of template sets and the agent's configuration are read this way. A class describes a table: its fields
+are the keys, those without a default must be given, and an unknown key is refused. Fields may be dataclasses (a table),
+tuples of them (an array of tables), mappings to them (tables with free names), or plain types that msgspec converts.
+The caller checks ranges and relations between keys and raises `error` for them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["TomlText"]
 _T = TypeVar("_T")
 
 _LONGEST: Final = 256 * 1024
-# Reading a name of many parts takes time by the square of their number.
+# Parsing a dotted name takes time by the square of the number of its parts.
 _DOTTED_ON: Final = re.compile(r"""(?<!["'\w-])(?:["'\w-]++\s*+\.\s*+){64}""")
 _PLACE: Final = re.compile(r" \(at line (\d+), column \d+\)$")
 _PLAIN: Final[Mapping[object, str]] = {
@@ -48,9 +48,9 @@ class TomlText:
     text: str
 
     def decoded(self, kind: type[_T]) -> _T:
-        """The value that the text describes; raises `Invalid` for the first thing that is wrong."""
+        """The value that the text describes; raises `Invalid` for the first problem."""
         if len(self.text) > _LONGEST or _DOTTED_ON.search(self.text):
-            raise Invalid(f"{self.name}: is longer or nested deeper than any such file has to be; shorten it")
+            raise Invalid(f"{self.name}: is longer, or nested deeper, than such a file may be; shorten it")
         try:
             document = tomllib.loads(self.text)
         except ValueError as error:  # TOMLDecodeError, or what Python says of a number of thousands of digits
@@ -60,7 +60,7 @@ class TomlText:
         return cast(_T, self._value(document, kind, ()))
 
     def error(self, path: KeyPath, message: str) -> Invalid:
-        """An error about the key at `path`, with its line; `message` goes on after the key: `is relative; write`."""
+        """An error about the key at `path`, with its line; `message` continues after the key, as in `is relative`."""
         table, key = (path[:-1], f"{path[-1]} ") if path and isinstance(path[-1], str) else (path, "")
         separator = " " if key and table and isinstance(table[-1], str) else ": "
         where = _shown(table) + separator if table else ""
@@ -75,7 +75,7 @@ class TomlText:
         return Invalid(f"{self.name} line {line}: this is not TOML: {_PLACE.sub('', reason)}")
 
     def _value(self, value: object, kind: object, path: KeyPath) -> object:
-        """`value` as a `kind`; what holds tables is taken apart here, so that errors know their path."""
+        """`value` as a `kind`; tables are converted here, so that errors know their path."""
         kind = _given(kind)
         if isinstance(kind, type) and is_dataclass(kind):
             return self._table(value, kind, path)
@@ -107,13 +107,13 @@ class TomlText:
 
 
 def _given(kind: object) -> object:
-    """What a key that may be left out (`X | None`) has when it is given: TOML has nothing that means None."""
+    """The type of an optional key (`X | None`) that is given: TOML has no null."""
     kinds = [each for each in get_args(kind) if each is not NoneType]
     return kinds[0] if get_origin(kind) is UnionType and len(kinds) == 1 else kind
 
 
 def _shown(path: KeyPath) -> str:
-    """A table as a reader of the file would say it: `[units.script.web]`, or `[[file]] 2` for the second of many."""
+    """A table as it is written in the file: `[units.script.web]`, or `[[file]] 2` for the second of several."""
     *names, last = path
     if isinstance(last, int):
         return f"[[{'.'.join(map(str, names))}]] {last + 1}"
@@ -124,12 +124,12 @@ def _brief(value: object) -> str:
     try:
         shown = "a table" if isinstance(value, dict) else repr(value)
     except (ValueError, RecursionError):  # a number of thousands of digits, lists within lists
-        return "something very long"
+        return "a very long value"
     return shown if len(shown) <= 60 else shown[:57] + "..."
 
 
 def _expected(kind: object) -> str:
-    """What a field of that type takes, in words."""
+    """What to write for a field of that type."""
     if isinstance(kind, type) and issubclass(kind, Enum):
         return "one of " + ", ".join(f'"{word.value}"' for word in kind)
     if get_origin(kind) is Literal:

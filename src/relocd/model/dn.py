@@ -2,7 +2,7 @@
 
 Two spellings of one name (case, spaces, escapes, order within a multi-valued RDN) are equal. All attributes are
 compared with caseIgnoreMatch, the rule of every naming attribute in common use. As in OpenLDAP that is Unicode's NFKC
-and lower case letter by letter: "ß" is not "ss", since two entries may differ in just that.
+and lower case letter by letter: "ß" is not "ss", since two entries may differ only in that.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _MUST_ESCAPE: Final = re.compile(r'^#|["+,;<>\\]')
 
 @dataclass(frozen=True, slots=True)
 class DN:
-    """A distinguished name: `text` as it was written, `key` normalised; equality and hash go by `key` alone."""
+    """A distinguished name: `text` as it was written, `key` normalised; only `key` counts for equality and hash."""
 
     text: str = field(compare=False)
     key: str
@@ -64,7 +64,7 @@ class DN:
 
     @property
     def written(self) -> str:
-        """The name as RFC 4514 writes it, without optional spaces and quotes: what is sent to a directory."""
+        """The name as RFC 4514 writes it, without optional spaces and quotes: the form that is sent to a directory."""
         if _PLAIN.fullmatch(self.text):
             return self.text
         return ",".join("+".join(f"{kind}={_escaped(value)}" for kind, value in pairs) for pairs in _parsed(self.text))
@@ -82,7 +82,7 @@ class DN:
         return DN.parse(f"{rdn},{self.text}" if self.text.strip() else rdn)
 
     def moved(self, former: str, now: DN) -> DN:
-        """The name of an entry below the one of the normalised name `former`, when that one is called `now`."""
+        """The name of an entry after the one above it was renamed from the normalised name `former` to `now`."""
         reader = _Reader(self.text)
         reader.rdn()
         for _ in range(self.key.removesuffix("," + former).count(",")):
@@ -95,15 +95,15 @@ class DN:
         return self.key == base.key or not base.key or self.key.endswith("," + base.key)
 
     def context(self, contexts: Iterable[str]) -> DN:
-        """The naming context of a directory that this lies in (RFC 4512, section 5.1), where contextCSN stands.
+        """The naming context of a directory that contains this name (RFC 4512, section 5.1); contextCSN is there.
 
-        It is this name itself where none of them holds it; what is no name counts as not there.
+        Where none of `contexts` does, it is this name itself; a malformed one is ignored.
         """
         found = (each for each in map(_parsed_or_none, contexts) if each is not None and self.is_within(each))
         return max(found, key=lambda each: len(each.key), default=self)
 
     def __str__(self) -> str:
-        """The name for people: what does not print is escaped, so that it is one line and still the same name."""
+        """The name for people: characters that do not print are escaped, so it is one line and the same name."""
         return self.text if self.text.isprintable() else _printable(self.text)
 
 

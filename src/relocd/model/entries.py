@@ -1,12 +1,17 @@
-"""The entries of the directory model as values: servers, clusters, services, and what was wrong with an entry."""
+"""Entries of the directory as values: servers, clusters, services, their states, and problems found in an entry.
+
+`relocd.model.parse` makes them of the attributes that the directory sends.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from ipaddress import IPv4Interface, IPv6Interface
-from typing import NewType
+from typing import Final, NewType
 
 from relocd.model.dn import DN
 
@@ -23,7 +28,11 @@ __all__ = [
     "Service",
     "ServiceAddress",
     "ServiceState",
+    "csn_server_id",
+    "csn_time_s",
 ]
+
+_CSN_TIME: Final = re.compile(r"([0-9]{8})([0-9]{6}\.[0-9]{1,6}Z)")
 
 EntryUUID = NewType("EntryUUID", str)
 """The identity of an entry (RFC 4530), in the canonical lower-case form with hyphens."""
@@ -39,7 +48,7 @@ ServiceAddress = IPv4Interface | IPv6Interface
 class Entry:
     """One entry as the directory sent it; `csn` is its entryCSN, empty where the server sends none.
 
-    The attributes are not shown, since secrets are among them.
+    Its representation leaves out the attributes, since secrets are among them.
     """
 
     uuid: EntryUUID
@@ -50,7 +59,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that is wrong and visible: `subject` names the entry, file or key, `message` says what to do."""
+    """A problem to show: `subject` names the entry, file or key, `message` says what is wrong and what to do."""
 
     subject: str
     message: str
@@ -60,7 +69,7 @@ class Problem:
 
 
 class Secret:
-    """A value that shows itself only when asked to."""
+    """A value that is shown only by `reveal`."""
 
     __slots__ = ("_value",)
 
@@ -82,7 +91,7 @@ class Secret:
 
 
 class Failover(StrEnum):
-    """`relocFailover`: who decides which member of a cluster is active."""
+    """`relocFailover`: who sets the active member of a cluster."""
 
     MANUAL = "manual"
     AUTOMATIC = "automatic"
@@ -90,7 +99,7 @@ class Failover(StrEnum):
 
 
 class Isolation(StrEnum):
-    """`relocIsolation`: what a holder does that cannot reach the directory."""
+    """`relocIsolation`: what a holder does while it cannot reach the directory."""
 
     KEEP = "keep"
     RELEASE = "release"
@@ -142,9 +151,9 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class ServiceState:
-    """An entry of class `relocServiceState`: `cn=state` below the service it is about; servers by their names there.
+    """An entry of class `relocServiceState`, `cn=state` below its service; servers are given by their DNs.
 
-    `generation` is None where it has never changed hands.
+    `generation` is None before the first change of holder.
     """
 
     uuid: EntryUUID
@@ -160,3 +169,27 @@ class ServiceState:
     def asking(self) -> DN | None:
         """The candidate, unless it is the holder already: see `relocd.election.observation.State.asking`."""
         return None if self.candidate == self.holder else self.candidate
+
+
+def csn_time_s(csn: str) -> float | None:
+    """When a provider stamped a change, in seconds since 1970 by its clock; None for text that is no CSN.
+
+    A CSN is a change sequence number of OpenLDAP: the value of entryCSN and contextCSN.
+    """
+    found = _CSN_TIME.fullmatch(csn.partition("#")[0])
+    try:
+        return datetime.fromisoformat("T".join(found.groups())).timestamp() if found else None
+    except ValueError:
+        return None
+
+
+def csn_server_id(csn: str) -> int:
+    """The server ID of the provider that took a change; 0 where it has none, and for text that is no CSN.
+
+    A provider has one where it is one of several (slapd.conf(5), `serverID`).
+    """
+    parts = csn.split("#")
+    try:
+        return int(parts[2], 16)
+    except (IndexError, ValueError):
+        return 0

@@ -1,22 +1,38 @@
-"""What is seen of a host: interfaces, addresses, files and units as they are, as values."""
+"""The state of a host as values: interfaces, addresses, files and units. Adapters return them."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from relocd.model.entries import ServiceAddress
 
-__all__ = ["FileState", "HeldAddress", "Interface", "NewFile", "Probe", "SentHeartbeats", "UnitState", "no_unit"]
+__all__ = [
+    "FileState",
+    "HeldAddress",
+    "Interface",
+    "NewFile",
+    "Probe",
+    "Restarts",
+    "SentHeartbeats",
+    "UnitState",
+    "no_unit",
+]
+
+_RESTART_WINDOW_S: Final = 60.0
+_MOST_RESTARTS: Final = 1
+"""One restart may have helped; a second one within the window is a unit that crashes again and again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interface:
     """A network interface: `addresses` are its own, not relocd's; `mac` is empty where it is not Ethernet.
 
-    One without a carrier is not `up` either: nobody is reached over it. `altnames` are its other names (ip-link(8)),
-    `carrier_ups` is how often it has got its carrier.
+    `up` means with a carrier. `altnames` are its other names (ip-link(8)), `carrier_ups` counts how often the carrier
+    has come back.
     """
 
     index: int
@@ -53,7 +69,7 @@ class UnitState(StrEnum):
 
 
 def no_unit(name: str) -> str:
-    """What to say of a unit that its manager does not know."""
+    """The problem of a unit that its manager does not know."""
     return f"there is no unit {name} here; install it"
 
 
@@ -87,7 +103,7 @@ class NewFile:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """The answer to an ARP or ND probe: the MAC of a host that has the address, or None for silence."""
+    """The answer to an ARP or ND probe: the MAC of a host that has the address, or None if none answered."""
 
     address: ServiceAddress
     answered_by: str | None
@@ -95,13 +111,34 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class SentHeartbeats:
-    """What an agent leaves of its heartbeats for the next one of this server; times are of the monotonic clock.
+    """The last heartbeats of an agent, kept for the next agent on this machine; times are of the monotonic clock.
 
-    `sent` is when each of the last ones was sent, `confirmed_at` when the last one was that came back. `back_at` is
-    since when none was missing for a lease, `back_csn` the change that brought it back.
+    `sent` has the time at which each was sent, `confirmed_at` that of the last one that came back. Since `back_at` none
+    was missing for a lease; `back_csn` is the entryCSN of the change that came back then.
     """
 
     sent: Mapping[str, float] = field(default_factory=dict)
     confirmed_at: float | None = None
     back_at: float = 0.0
     back_csn: str = ""
+
+
+class Restarts:
+    """How often the service manager has restarted one unit since its last ordinary start, by the monotonic clock."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def note(self, count: int, now: float) -> None:
+        """Take the manager's count at a time; a smaller one than before follows an ordinary start."""
+        if self._seen and count < self._seen[-1][1]:
+            self._seen.clear()
+        if not self._seen or count != self._seen[-1][1]:
+            self._seen.append((now, count))
+
+    def within_window(self, now: float) -> int:
+        """The restarts of the last minute; 0 also for a single one, which may have helped."""
+        while len(self._seen) > 1 and now - self._seen[1][0] > _RESTART_WINDOW_S:
+            self._seen.popleft()
+        more = self._seen[-1][1] - self._seen[0][1] if self._seen else 0
+        return more if more > _MOST_RESTARTS else 0

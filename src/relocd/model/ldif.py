@@ -1,7 +1,7 @@
-"""LDIF (RFC 2849), line by line: the one place that writes it. Pure.
+"""LDIF (RFC 2849) by lines: the one place that writes it. Pure.
 
-A value that is not plain, printable ASCII is written in base64, also where the RFC would not ask for it: what is shown
-in a terminal and piped into `ldapmodify` must be harmless in both.
+A value that is not plain, printable ASCII is written in base64, also where the RFC does not require it: the text must
+be harmless in a terminal and for `ldapmodify`.
 """
 
 from __future__ import annotations
@@ -24,5 +24,5 @@ def attribute(name: str, value: bytes) -> str:
 
 
 def remark(text: str) -> str:
-    """A comment, which stays one whatever it says."""
+    """A comment on one line, whatever the text."""
     return f"# {one_line(text)}"

@@ -1,7 +1,7 @@
-"""What programs said, without the secrets in it: the one way from raw output to a log, a status or an error line.
+"""The output of programs without secrets: the one way from raw output to a log, a status or an error line.
 
-An adapter puts raw output into `RelocdError.words` and never into the message. `told` masks it first, and only then
-cleans and cuts it: a secret that was cut, or whose tab became a space, would not be found any more.
+An adapter puts raw output into `RelocdError.words` and never into the message. `told` first masks it, then makes it
+printable and cuts it: a secret that was cut, or whose tab became a space, would no longer be found.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ __all__ = ["MASK", "SHORTEST", "holds", "masked", "told"]
 
 MASK: Final = "********"
 SHORTEST: Final = 4
-"""Characters. A shorter secret cannot be masked: the places of the masks would show it."""
+"""Characters. A shorter secret cannot be masked: the positions of the masks would reveal it."""
 _SHOWN_LINES: Final = 8
 _SHOWN_CHARACTERS: Final = 1000
 
 
 def told(error: RelocdError, secrets: Sequence[str] | None) -> str:
-    """An error with the last lines of what a program said, as one line; `secrets` None: they are not known here."""
+    """An error with the last lines of the program's output, on one line; `secrets` is None where they are unknown."""
     message = masked(str(error), secrets or ())
     if not error.words.strip():
         return message
     if secrets is None:
-        return f"{message}; its output is not shown, because the secrets of the service are not known here any more"
+        return f"{message}; its output is not shown, because the secrets of the service are no longer known here"
     if any(0 < len(secret.strip()) < SHORTEST for secret in secrets):
         return f"{message}; its output is not shown, because a secret of the service is shorter than {SHORTEST} letters"
     return f"{message}: {_brief(masked(error.words, secrets))}"
 
 
 def masked(text: str, secrets: Iterable[str]) -> str:
-    """A text in which no secret can be read, nor a line of one, nor the beginning of one at its end."""
+    """A text without any secret, line of a secret, or beginning of a secret at its end."""
     forms = _forms(secrets)
     if not forms:
         return text
@@ -45,14 +45,14 @@ def masked(text: str, secrets: Iterable[str]) -> str:
 
 
 def holds(text: str, secrets: Iterable[str]) -> bool:
-    """Whether a secret, also a short one, or a line of one can be read in a text."""
+    """Whether a text has a secret, also a short one, or a line of a secret."""
     secrets = tuple(secrets)
     forms = _forms(secrets)
     return any(secret in text for secret in secrets if secret) or bool(forms and _pattern(forms).search(text))
 
 
 def _forms(secrets: Iterable[str]) -> list[str]:
-    """How programs print secrets: whole, a line of one, or quoted as JSON, TOML and Python do; the longest first."""
+    """The forms in which programs print secrets: whole, by lines, quoted as JSON, TOML or Python; longest first."""
     found = {form.strip() for secret in secrets for form in _printed(secret)}
     return sorted((form for form in found if len(form) >= SHORTEST), key=lambda form: (-len(form), form))
 
@@ -63,19 +63,19 @@ def _printed(secret: str) -> Iterator[str]:
 
 
 def _pattern(forms: Iterable[str]) -> re.Pattern[str]:
-    """Any of the forms, however the space between its words came out."""
+    """A pattern of any of the forms, with any whitespace between its words."""
     return re.compile("|".join(r"\s+".join(map(re.escape, form.split())) for form in forms))
 
 
 def _cut(text: str, forms: Iterable[str]) -> Iterator[int]:
-    """How much of the end of a text is the beginning of a form: its program was killed while it wrote."""
+    """How many characters at the end of a text begin a form, as when a program is killed while it writes."""
     for form in forms:
         longest = min(len(form), len(text))
         yield from (length for length in range(longest, SHORTEST - 1, -1) if text.endswith(form[:length]))
 
 
 def _brief(text: str) -> str:
-    """The last lines as one."""
+    """The last lines on one line."""
     lines = [line for line in text.splitlines() if line.strip()]
     shown = " | ".join(one_line(line.strip()) for line in lines[-_SHOWN_LINES:])
     return shown if len(shown) <= _SHOWN_CHARACTERS else "... " + shown[-_SHOWN_CHARACTERS:].partition(" ")[2]

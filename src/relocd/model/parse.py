@@ -1,7 +1,7 @@
-"""Entries of the directory to values, or to problems that name the entry and the value.
+"""Entries of the directory parsed to values, or to problems that name the entry and the value.
 
-An entry is either understood whole or not at all: a service with one bad address is a problem, and whatever runs
-of it stays as it is. `relocSecret` never appears in a message.
+An entry is parsed as a whole or not at all: a service with one bad address is a problem, and what runs of it stays as
+it is. The value of a `relocSecret` never appears in a message.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from relocd.model.entries import (
     ServiceAddress,
     ServiceState,
 )
-from relocd.model.settings import LONGEST_LEASE_S
 
 __all__ = [
     "CLASSES",
@@ -35,7 +34,6 @@ __all__ = [
     "Model",
     "generation_of",
     "kinds",
-    "lease_of",
     "parsed",
     "search_filter",
 ]
@@ -49,12 +47,12 @@ _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _INTERFACE: Final = re.compile(r"[^\s/]{1,127}")  # altnames are longer than the 15 of a name (ALTIFNAMSIZ)
 _GENERATION: Final = re.compile(r"[0-9]{1,18}")
 _KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
-# Attributes that have a field of their own, or must not be seen as a plain attribute.
+# Attributes that templates must not see, or that are a field of their own.
 _OWN: Final = frozenset({names.SECRET.lower(), "entryuuid", "entrycsn"})
 
 
 def kinds(attributes: Attributes) -> frozenset[str]:
-    """The classes of relocd that an entry carries, in lower case; empty for any other entry."""
+    """The classes of relocd that an entry has, in lower case; empty for any other entry."""
     return frozenset(CLASSES) & {value.decode(errors="replace").lower() for value in attributes.get("objectclass", ())}
 
 
@@ -179,16 +177,16 @@ CLASSES: Final[Mapping[str, Callable[[Entry, _Attributes], Model]]] = {
 }
 
 SEARCH_FILTER: Final = "(|" + "".join(f"(objectClass={name})" for name in CLASSES) + ")"
-"""What the operator searches for; the status of servers, which changes all the time, is left out."""
+"""All entries of relocd but the status of servers, which changes at each heartbeat."""
 
 _ABOVE: Final = ("organizationalUnit", "organization", "domain", "dcObject", "locality", "country")
-"""What the entries above ours are: when one is renamed, a server tells of that one only (RFC 4533, section 1.3)."""
+"""The classes of entries above ours: when one is renamed, a search sends only that one (RFC 4533, section 1.3)."""
 
 _SPECIAL: Final = re.compile(r"[\\*()\0]")
 
 
 def search_filter(me: DN) -> str:
-    """What the agent of that server searches for: the same, what is above it, and its own status."""
+    """What the agent of a server searches for: all entries of relocd, those above, and its own status."""
     own = _SPECIAL.sub(lambda match: f"\\{ord(match[0]):02x}", me.below(names.STATUS_RDN).text)
     above = "".join(f"(objectClass={name})" for name in _ABOVE)
     return f"(|{SEARCH_FILTER}{above}(&(objectClass={names.STATUS_CLASS})(entryDN={own})))"
@@ -214,19 +212,10 @@ def _boolean(text: str) -> bool:
 
 
 def generation_of(text: str) -> int:
-    """A generation as it is written; raises `Invalid` for anything that is no number of up to 18 digits."""
+    """The value of a written generation; raises `Invalid` for anything but up to 18 digits."""
     if not _GENERATION.fullmatch(text):
         raise Invalid("write a whole number, 0 or more, of at most 18 digits")
     return int(text)
-
-
-def lease_of(value: str | bytes) -> float | None:
-    """A lease as a server declares it, in seconds; None for what is none, endless or longer than a day."""
-    try:
-        seconds = float(value)
-    except ValueError:
-        return None
-    return seconds if 0 < seconds <= LONGEST_LEASE_S else None
 
 
 def _interface(text: str) -> str:
@@ -242,7 +231,7 @@ def _set_name(text: str) -> str:
 
 
 def _pair(text: str) -> tuple[str, str]:
-    """A key and its value; as the value may be a secret, no message shows the text."""
+    """A key and its value; no message shows the text, since the value may be a secret."""
     key, equals, value = text.partition("=")
     if not equals or not _KEY.fullmatch(key.strip()):
         raise Invalid("write it as key=value, the key of at most 64 letters, digits, _, . and -")

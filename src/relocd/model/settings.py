@@ -1,7 +1,8 @@
 """The agent's settings as values; `relocd.config.configuration` reads them from TOML. Durations carry their unit.
 
-A class is a table. What it is for stands in its first line, what a key means beside the key's type: relocd.toml(5) is
-made of that, and a test holds docs/configuration.md to it. Neighbours of one meaning share it.
+A class is a table. Its first line says what the table is for; the annotation of a key says what the key means. The
+manual page relocd.toml(5) is made of both, and a test compares docs/configuration.md with them. Neighbouring keys may
+share an annotation.
 """
 
 from __future__ import annotations
@@ -35,11 +36,11 @@ LogFormat = Literal["auto", "text", "json", "journal"]
 """How the agent logs; `auto`: to the journal where systemd has connected standard error with it, else text."""
 DEFAULT_CONFIG: Final = "/etc/relocd/relocd.toml"
 LONGEST_LEASE_S: Final = 86400.0
-"""A lease of more than a day is taken for none."""
+"""A longer lease is ignored: a day."""
 STATUS_NAME: Final = "status.json"
 """The agent's status, in the folder of the running system."""
 MODE_NAME: Final = "mode"
-"""What a person has told the agent, beside its status."""
+"""The mode that an administrator has set, beside the status."""
 LONGEST_S: Final = 86_400
 """The longest time that any limit or pause may have, in seconds: a day."""
 LOCK_NAME: Final = "lock"

@@ -1,4 +1,4 @@
-"""What the directory says that concerns one server, as one immutable value."""
+"""The part of the directory that concerns one server, as one immutable value."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ __all__ = ["Snapshot"]
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The server `me`, what it is linked to, and who else is linked to that.
+    """The server `me`, what it is linked to, and which other servers and clusters are linked to that.
 
-    `me` is None when the directory has no readable entry for this server. `names` resolves the names that the links
-    above use; one that is not in it points to nothing, or to nothing that concerns this server. `states` are by
-    service; one that has no state yet is not in it, one whose state cannot be understood has None. `unknown` are
-    entries that exist but could not be read or understood: nothing may be concluded about them. `dangling` are names
-    that the links and states above use and that the search has told no entry of.
+    `me` is None when the directory has no readable entry for this server. `names` resolves the DNs in links; one that
+    is missing points to no entry, or to none that concerns this server. `states` are by service: without an entry
+    there is no state yet, with None it cannot be understood. `unknown` are entries that exist but could not be read or
+    understood: nothing may be concluded about them. `dangling` are DNs in links and states without an entry that the
+    search has sent.
     """
 
     me: Server | None
@@ -33,7 +33,7 @@ class Snapshot:
     problems: tuple[Problem, ...] = ()
 
     def targets(self, links: Iterable[DN]) -> frozenset[EntryUUID]:
-        """The identities that some links point to, without those that point to nothing."""
+        """The identities that links point to; a link to no entry is left out."""
         return frozenset(self.names[link] for link in links if link in self.names)
 
     def clusters_of(self, server: Server) -> tuple[Cluster, ...]:

@@ -1,7 +1,7 @@
-"""Writes to the directory and what became of them, as values.
+"""Writes to the directory and their outcomes, as values.
 
-A modification is one LDAP modify (RFC 4511, section 4.6): all of its changes, in order, or none. So it compares and
-swaps: it deletes the value it believes in and adds the new one, and changes nothing when somebody was faster.
+A modification is one LDAP modify (RFC 4511, section 4.6): all of its changes, in order, or none. That makes a
+compare-and-swap: delete the value that was read and add the new one. It changes nothing where another write was faster.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Add:
-    """Add values; lost when one is there, or when an attribute of a single value has another."""
+    """Add values; lost where one exists, or where a single-valued attribute has another."""
 
     attribute: str
     values: tuple[bytes, ...]
@@ -44,9 +44,9 @@ class Add:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Delete values; lost when one is not there.
+    """Delete values; lost where one does not exist.
 
-    Without values LDAP deletes whatever there is, which compares nothing: that is `Replace` with no values.
+    In LDAP a delete without values deletes all of them and compares nothing: here that is a `Replace` with no values.
     """
 
     attribute: str
@@ -61,9 +61,9 @@ class Delete:
 
 @dataclass(frozen=True, slots=True)
 class Replace:
-    """Set the values whatever was there; with none, clear the attribute.
+    """Set the values whatever the old ones are; with none, clear the attribute.
 
-    Never lost, so never for what is agreed on without an assertion that says what was there.
+    Never lost: in an agreement between servers it needs an assertion of the old values.
     """
 
     attribute: str
@@ -75,7 +75,7 @@ class Replace:
 
 @dataclass(frozen=True, slots=True)
 class Increment:
-    """Add to the integer that is there, whatever it is (RFC 4525); lost when there is none."""
+    """Add to an integer, whatever it is (RFC 4525); lost where there is none."""
 
     attribute: str
     by: int = 1
@@ -89,7 +89,7 @@ Change = Add | Delete | Replace | Increment
 
 @dataclass(frozen=True, slots=True)
 class Modification:
-    """Changes of one entry, all or none; with an assertion only if that filter matches the entry (RFC 4528)."""
+    """Changes of one entry, all or none; with an assertion only where that filter matches the entry (RFC 4528)."""
 
     dn: DN
     changes: tuple[Change, ...]
@@ -100,20 +100,20 @@ class Modification:
             raise ValueError(f"a modification of {self.dn} that changes nothing")
 
     def __str__(self) -> str:
-        """What it does, for a message; without the values."""
+        """The changes, for a message; without values."""
         condition = f" if {self.assertion}" if self.assertion else ""
         return f"modify {self.dn}: {', '.join(map(str, self.changes))}{condition}"
 
 
 def swap(attribute: str, old: bytes | None, new: bytes | None) -> tuple[Change, ...]:
-    """The compare-and-swap of an attribute of a single value, None being no value."""
+    """The compare-and-swap of a single-valued attribute; None is no value."""
     deleted = () if old is None else (Delete(attribute, (old,)),)
     added = () if new is None else (Add(attribute, (new,)),)
     return (*deleted, *added)
 
 
 class Conflict(StrEnum):
-    """How the entry differs from what a write went by: the result codes of RFC 4511 and RFC 4528, by their names."""
+    """How the entry differs from what a write expects: result codes of RFC 4511 and RFC 4528 by name."""
 
     ASSERTION_FAILED = "assertionFailed"
     CONSTRAINT_VIOLATION = "constraintViolation"
@@ -124,17 +124,17 @@ class Conflict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The server says that it is written."""
+    """The server has confirmed the write."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exists:
-    """Nothing is created: there is an entry of that name."""
+    """Nothing was created: an entry of that name exists."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """Nothing is written: the directory is not as the write expects, since somebody was faster."""
+    """Nothing was written: the entry is not as the write expects, because another write was faster."""
 
     conflict: Conflict
     reason: str
@@ -142,11 +142,11 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """It was sent, and nobody knows whether it is written: read before trying anything else.
+    """It was sent, and whether it is written is unknown: read before trying anything else.
 
-    A read that does not show it is not the last word: a slapd that hung carries out what it finds in its queues when it
-    wakes up, reads and writes in any order. Only a write that is answered after it and takes away what it compares with
-    rules it out, or one that is lost by a value that never comes back: the generation is such a value.
+    A read that does not show it proves nothing: a slapd that hung carries out its queued requests when it continues,
+    reads and writes in any order. Only a later write that is answered rules it out: one that removes the value that
+    this one compares with, or one that is lost by a value that never comes back, such as the generation.
     """
 
     reason: str
@@ -157,4 +157,4 @@ Outcome = Done | Exists | Lost | Unknown
 
 def _require_values(change: Add | Delete) -> None:
     if not change.values:
-        raise ValueError(f"{change}: no values; only Replace goes without")
+        raise ValueError(f"{change}: no values; only Replace may have none")

@@ -1,4 +1,4 @@
-"""What knows a running slapd and its `cn=config`: a pair of providers, roles, lost writes, the ldapi socket.
+"""A running slapd and its `cn=config`: a pair of providers, the role of a suffix, lost writes, the ldapi socket.
 
-Over ldap3, and over the standard library alone in `ldapi`. relocd's own entries are not known here.
+Over ldap3, and over the standard library alone in `ldapi`. Knows nothing of relocd's own entries.
 """

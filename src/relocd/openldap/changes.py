@@ -1,4 +1,4 @@
-"""Changes to a directory as values: planned by pure code, shown as LDIF, made by `relocd.openldap.connection`."""
+"""Changes of cn=config as values: planned by pure code, shown as LDIF, made by `connection` or `ldapi`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CREDENTIALS: Final = re.compile(r'credentials=("[^"]*"|\S+)')
 
 @dataclass(frozen=True, slots=True)
 class AddEntry:
-    """Create an entry; `dn` is what it is asked for as: slapd numbers the entries of cn=config itself."""
+    """Create an entry. slapd numbers the entries of cn=config itself, so its DN becomes another than `dn`."""
 
     dn: str
     attributes: Values
@@ -28,7 +28,7 @@ class AddEntry:
 
 @dataclass(frozen=True, slots=True)
 class ModifyEntry:
-    """One modify: all of it or nothing. Values in `replaced` take the place of all others, none deletes them."""
+    """One modify, all or nothing. Values in `replaced` take the place of all others; none deletes the attribute."""
 
     dn: str
     why: str
@@ -40,7 +40,7 @@ Change = AddEntry | ModifyEntry
 
 
 def ldif(changes: Iterable[Change]) -> str:
-    """The changes as LDIF for people; passwords are left out, so that it can be shown."""
+    """The changes as LDIF to be shown, without passwords."""
     return "\n".join("\n".join(_lines(change)) + "\n" for change in changes)
 
 

@@ -1,4 +1,4 @@
-"""What stands in `cn=config` (slapd-config(5)), as values: databases in their order, overlays, modules. Pure."""
+"""The entries of `cn=config` (slapd-config(5)) as values: databases in their order, overlays, modules. Pure."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class ConfigEntry:
     attributes: Mapping[str, tuple[str, ...]]
 
     def values(self, name: str) -> tuple[str, ...]:
-        """The values of an attribute, in order and without the numbers that say the order."""
+        """The values of an attribute in order, without the numbers that give the order."""
         return tuple(_ORDER.sub("", value) for value in self.attributes.get(name.lower(), ()))
 
     def first(self, name: str) -> str:
-        """The only value of an attribute, or none as an empty text."""
+        """The only value of an attribute, empty where there is none."""
         return next(iter(self.values(name)), "")
 
 
@@ -40,11 +40,11 @@ class Config:
     entries: tuple[ConfigEntry, ...]
 
     def database(self, suffix: DN) -> ConfigEntry | None:
-        """The database that is rooted at a suffix."""
+        """The database with a suffix."""
         return next((each for each in self.databases if _is_rooted(each, suffix)), None)
 
     def holding(self, base: DN) -> ConfigEntry | None:
-        """The database that holds an entry: rooted there, or above."""
+        """The database that has an entry: its suffix is that DN or one above it."""
         while base.text.strip():
             found = self.database(base)
             if found is not None:
@@ -54,33 +54,33 @@ class Config:
 
     @property
     def databases(self) -> tuple[ConfigEntry, ...]:
-        """Every database with a suffix, in the order in which slapd asks them."""
+        """Every database with a suffix, in the order in which slapd tries them."""
         return tuple(each for each in self.entries if each.first("olcDatabase") and each.first("olcSuffix"))
 
     def overlay(self, database: ConfigEntry, name: str) -> ConfigEntry | None:
-        """An overlay of a database."""
+        """An overlay of a database, None where it has none of that name."""
         parent = f",{database.dn.lower()}"
         overlays = (each for each in self.entries if each.dn.lower().endswith(parent))
         return next((each for each in overlays if each.first("olcOverlay") == name), None)
 
     @property
     def top(self) -> ConfigEntry:
-        """The entry of what holds for all of slapd."""
+        """The entry of the global settings."""
         return next((each for each in self.entries if each.dn.lower() == "cn=config"), ConfigEntry("cn=config", {}))
 
     @property
     def server_ids(self) -> frozenset[int]:
-        """The numbers of this provider, more than one where each is given with a URL; none is 0."""
+        """The server IDs, several where each is given with a URL; none is 0."""
         return frozenset(int(value.split()[0], 0) for value in self.top.values("olcServerID"))
 
     @property
     def ca_file(self) -> str:
-        """Whom this slapd trusts, empty for the authorities of the system."""
+        """The CA certificates that this slapd trusts, empty for those of the system."""
         return self.top.first("olcTLSCACertificateFile")
 
     @property
     def has_certificate(self) -> bool:
-        """Whether this slapd can speak TLS with those who ask it."""
+        """Whether this slapd can serve TLS."""
         return any(self.top.first(name) for name in ("olcTLSCertificateFile", "olcTLSCertificate;binary"))
 
     @property
@@ -106,7 +106,7 @@ def _is_rooted(database: ConfigEntry, suffix: DN) -> bool:
 
 
 def loaded(config: Config, *names: str) -> tuple[Change, ...]:
-    """The change that loads the modules which are not loaded yet."""
+    """The change that loads those of the modules that are not loaded yet."""
     missing = tuple(name for name in names if name not in config.modules)
     if not missing:
         return ()

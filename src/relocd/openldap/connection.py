@@ -1,7 +1,7 @@
-"""A connection to a slapd over ldap3: reading cn=config, changing it, and comparing what two servers have.
+"""A connection to a slapd over ldap3: read and change cn=config, and compare the entries of two servers.
 
-Locally as root by SASL EXTERNAL over the socket, which Debian's slapd lets manage cn=config; elsewhere as whoever
-replicates. Every operation has a time limit.
+Locally it binds as root by SASL EXTERNAL over the socket, which Debian's slapd allows to manage cn=config; at another
+server it binds as the replication user. Every operation has a time limit.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from relocd.openldap.tls import Tls
 __all__ = ["SlapdServer", "Identity", "Version", "bound_locally", "close", "local", "remote"]
 
 _CONNECT_TIMEOUT_S: Final = 3
-"""A host that is switched off says nothing, and a primary's takeover may wait behind this (as `connect_timeout_s`)."""
+"""A host that is switched off does not answer, and a takeover may wait for that (as `connect_timeout_s`)."""
 
 _TIMEOUT_S: Final = 10
 _PAGE: Final = 500
 _REMEDIES: Final = Remedies(
-    credentials="give it the same name and password there as here",
+    credentials="create the same user with the same password there",
     refused="check its log and the rights of this identity",
     elsewhere="check its log, and whether it is starting",
     settings="check the URI, and olcTLSCACertificateFile of this slapd",
-    certificate="use a name that it has, and name who has signed it by olcTLSCACertificateFile of this slapd",
+    certificate="use a name of the certificate, and set olcTLSCACertificateFile here to the CA that signed it",
     silent="check whether slapd runs",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who binds at another server, and how the connection is protected."""
+    """The replication user at another server, and how the connection is protected."""
 
     dn: str
     password: str
@@ -49,7 +49,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """Which state of an entry a server has."""
+    """The state of an entry at a server."""
 
     dn: str
     csn: str
@@ -80,14 +80,14 @@ class SlapdServer:
             self._connection.modify(change.dn, wanted)
 
     def exists(self, dn: str) -> bool:
-        """Whether there is an entry of that name which this identity may see."""
+        """Whether there is an entry of that name that this identity may read."""
         try:
             return any(self._search(dn, "(objectClass=*)", ["1.1"], ldap3.BASE))
         except NotFound:
             return False
 
     def context_csns(self, suffix: str) -> tuple[str, ...]:
-        """How far the server knows the changes of each provider; empty while it has no content."""
+        """The contextCSN of a suffix: up to which change of each provider it is current; empty without entries."""
         try:
             found = list(self._search(suffix, "(objectClass=*)", ["contextCSN"], ldap3.BASE))
         except NotFound:
@@ -117,7 +117,7 @@ class SlapdServer:
 
 @contextmanager
 def local(socket: str) -> Iterator[SlapdServer]:
-    """The slapd of this machine, as the user that runs this program: SASL EXTERNAL over its socket, by its path."""
+    """The slapd of this machine, as the user that runs this program, by SASL EXTERNAL over the socket at a path."""
     identity = {"authentication": ldap3.SASL, "sasl_mechanism": ldap3.EXTERNAL, "sasl_credentials": ""}
     with _connected(f"ldapi://{socket}", identity, starttls=False, ca_file="") as directory:
         yield directory
@@ -159,7 +159,7 @@ def _connected(uri: str, identity: Mapping[str, str], *, starttls: bool, ca_file
 
 
 def close(connection: ldap3.Connection) -> None:
-    """Say goodbye, which may fail without harm; ldap3 leaves the socket open that could not connect, or is cut off."""
+    """Unbind and close the socket, which ldap3 leaves open after a failed or broken connection."""
     with suppress(LDAPException, OSError):
         connection.unbind()
     if connection.socket is not None:

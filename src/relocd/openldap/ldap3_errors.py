@@ -7,6 +7,7 @@ python-ldap is in `relocd.adapters.ldap.errors`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,9 +16,14 @@ from typing import Final
 from ldap3.core import exceptions, results
 
 from relocd.errors import Failed, Invalid, RelocdError, Unavailable
-from relocd.openldap.distrust import UNRESOLVED, distrust, is_unresolved
 
-__all__ = ["ERRORS", "NotFound", "Refused", "Remedies", "TryElsewhere", "translated"]
+__all__ = ["ERRORS", "NotFound", "Refused", "Remedies", "TryElsewhere", "distrust", "translated"]
+
+_UNRESOLVED: Final = "its host name does not resolve; check the name, and the resolver of this machine"
+_OTHER_NAME: Final = re.compile(r"doesn't match any name in \[(?P<asked>.*)\]")
+_NAME: Final = re.compile(r"\('(?:DNS|IP Address)', '([^']+)'\)")
+_NOT_VERIFIED: Final = re.compile(r"certificate verify failed: (?P<why>[^(]+)")
+_SHOWN: Final = 8
 
 
 class Refused(Failed):
@@ -102,10 +108,30 @@ def _of_connection(server: str, error: Exception, remedies: Remedies, doing: str
         return Invalid(f"{server} cannot be used{_during(doing)} ({error}); {remedies.settings}")
     if why := distrust(error):
         return Unavailable(f"{server} is not trusted{_during(doing)} ({why}); {remedies.certificate}")
-    if is_unresolved(error):
-        return Unavailable(f"{server}{_during(doing)}: {UNRESOLVED}")
+    if _is_unresolved(error):
+        return Unavailable(f"{server}{_during(doing)}: {_UNRESOLVED}")
     return Unavailable(f"{server} does not answer{_during(doing)} ({error}); {remedies.silent}")
 
 
 def _during(doing: str) -> str:
     return f", {doing}" if doing else ""
+
+
+def distrust(error: BaseException) -> str:
+    """What is wrong with a server's certificate, in few words; empty when the error is about something else.
+
+    ldap3 and OpenSSL print the whole certificate.
+    """
+    text = str(error)
+    if found := _OTHER_NAME.search(text):
+        names = _NAME.findall(text)
+        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+        return f"its certificate is for {', '.join(names[:_SHOWN]) or 'no name'}{more}, not for {found['asked']}"
+    if found := _NOT_VERIFIED.search(text):
+        return f"its certificate cannot be verified: {found['why'].strip()}"
+    return text if "certificate" in text else ""
+
+
+def _is_unresolved(error: BaseException) -> bool:
+    """Whether ldap3 found no address for the host name; its message does not say that."""
+    return "invalid server address" in str(error)

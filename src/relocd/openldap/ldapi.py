@@ -1,8 +1,8 @@
-"""The slapd of this machine over its socket, with nothing but the standard library: cn=config read and changed by root.
+"""The slapd of this machine over its socket, by the standard library alone: root reads and changes cn=config.
 
-`relocd-openldap` is started several times in a failover, and importing any of Python's LDAP libraries takes longer
-(50 ms) than all that it has to do. So the four operations that it needs are encoded here (RFC 4511, section 4): bind by
-SASL EXTERNAL, search, modify, add. Whatever else talks to slapd uses `relocd.openldap.connection`.
+`relocd-openldap` is started several times in a failover. Importing an LDAP library takes 50 ms, longer than all its
+work. So the four operations that it needs are encoded here (RFC 4511, section 4): bind by SASL EXTERNAL, search, modify
+and add. Everything else uses `relocd.openldap.connection`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from relocd.sync.ber import ENUMERATED, INTEGER, OCTETS, SEQUENCE, SET, elements
 __all__ = ["SOCKET", "LocalConfig", "local_config"]
 
 SOCKET: Final = "/run/slapd/ldapi"
-"""Where Debian's slapd listens."""
+"""The socket of Debian's slapd."""
 _TIMEOUT_S: Final = 10.0
 _CLASSES: Final = ("olcGlobal", "olcModuleList", "olcDatabaseConfig", "olcOverlayConfig")
 
@@ -41,7 +41,7 @@ class LocalConfig:
         self._numbers = count(1)
 
     def bind(self) -> None:
-        """As the user that runs this program: slapd asks the kernel who that is."""
+        """Bind as the user that runs this program; slapd asks the kernel who that is."""
         mechanism = encoded(_SASL, _octets("EXTERNAL"), _octets(""))
         self._done("binding", _BIND, _number(INTEGER, 3), _octets(""), mechanism)
 
@@ -66,7 +66,7 @@ class LocalConfig:
         self._done(doing, _MODIFY, _octets(change.dn), encoded(SEQUENCE, *parts))
 
     def _done(self, doing: str, operation: int, *parts: bytes) -> list[bytes]:
-        """The entries that an operation found; raises `Failed` when its result is no success."""
+        """Carry out an operation and return the entries found; raises `Failed` when its result is not success."""
         try:
             message = encoded(SEQUENCE, _number(INTEGER, next(self._numbers)), encoded(operation, *parts))
             self._connection.sendall(message)
@@ -88,11 +88,11 @@ class LocalConfig:
             return entries
 
     def _message(self) -> bytes:
-        """The body of the next message; raises `OSError` when the connection ends before it does."""
+        """The body of the next message; raises `OSError` when the connection ends before that."""
         while (end := span(self._received)[1]) > len(self._received):
             found = self._connection.recv(65536)
             if not found:
-                raise ConnectionResetError("it has closed the connection")
+                raise ConnectionResetError("slapd has closed the connection")
             self._received += found
         whole, self._received = self._received[:end], self._received[end:]
         [(_, body)] = elements(whole)
@@ -101,7 +101,7 @@ class LocalConfig:
 
 @contextmanager
 def local_config(path: str) -> Iterator[LocalConfig]:
-    """A connection to the socket at this path; raises `Unavailable` when nobody answers there."""
+    """A connection to the socket at this path; raises `Unavailable` when no slapd answers there."""
     with closing(socket.socket(socket.AF_UNIX)) as connection:
         connection.settimeout(_TIMEOUT_S)
         try:

@@ -16,7 +16,7 @@ __all__ = ["init_pair", "planned"]
 
 
 def planned(socket: str, pair: Pair, *, create: bool) -> tuple[Change, ...]:
-    """What `init_pair` would change now; raises as it does."""
+    """The changes that `init_pair` would make now; raises as it does."""
     with local(socket) as slapd:
         changes = _plan(slapd, pair).changes
         entries = first_entries(pair) if create else ()
@@ -24,10 +24,10 @@ def planned(socket: str, pair: Pair, *, create: bool) -> tuple[Change, ...]:
 
 
 def init_pair(socket: str, pair: Pair, *, create: bool) -> Iterator[Change]:
-    """Make the changes one by one, and give each out when it is made; those that were made before are left out.
+    """Make the missing changes one by one, and yield each when it is made; with `create` also the first entries.
 
-    With `create` also the first entries. Raises `Invalid` for what stands in the way, `Failed` when slapd refuses,
-    `Unavailable` when it does not answer; what was done until then stays, and the next run goes on from there.
+    Raises `Invalid` where the present configuration forbids it, `Failed` when slapd refuses, `Unavailable` when it does
+    not answer. The changes made until then stay, and the next run continues.
     """
     with local(socket) as slapd:
         plan = _plan(slapd, pair)
@@ -47,18 +47,20 @@ def _plan(slapd: SlapdServer, pair: Pair) -> PairPlan:
     plan = pair_plan(slapd.config(), pair)
     if slapd.config().database(DN.parse(pair.suffix)) is None and slapd.exists(pair.suffix):
         raise Invalid(
-            f"{pair.suffix} is in the database of the data already, where nobody would see it any more; move it away "
-            f"first: slapcat -H 'ldap:///{pair.suffix}??sub', ldapdelete -r, and ldapadd once this is done"
+            f"{pair.suffix} exists in the database of the data and would be hidden by the new database; move it there: "
+            f"slapcat -H 'ldap:///{pair.suffix}??sub', ldapdelete -r, this command, then ldapadd"
         )
     return plan
 
 
 def _make_folders(plan: PairPlan) -> None:
-    """Create what is missing as the owner of the pattern: slapd does not run as root."""
+    """Create the missing folders for the owner of the folder `like`: slapd does not run as root."""
     for folder in map(Path, plan.folders):
         try:
             owner = Path(plan.like).stat()
             folder.mkdir(mode=0o700, exist_ok=True)
             os.chown(folder, owner.st_uid, owner.st_gid)
         except OSError as error:
-            raise Failed(f"{folder} cannot be made as {plan.like} is: {error.strerror}; run this as root") from error
+            raise Failed(
+                f"{folder} cannot be created with the owner of {plan.like}: {error.strerror}; run this as root"
+            ) from error

@@ -1,12 +1,12 @@
-"""The control suffix of a pair of base servers: which changes of cn=config make this node one of the two. Pure.
+"""The control suffix of a pair of base servers: the changes of cn=config that make this node one of the two. Pure.
 
 relocd's entries get a database of their own that both nodes write to, so that a failover can be written while the other
-node is dead. It is not a `subordinate` database: in slapd 2.5 a refresh of the data above deletes what is in one.
+node is dead. It is not a `subordinate` database: in slapd 2.5 a refresh of the suffix above deletes the entries in one.
 
-- It comes before the database of the suffix above it, or slapd would look for its entries there.
-- Changes are copied as changes and not as whole entries (delta-syncrepl): two of them to one entry, made at the same
-  moment on either node, both survive. For that each node logs its writes in a third database (slapo-accesslog).
-- Who copies is the rootdn of both databases. It needs no entry, so that the first copy can begin before there is one.
+- The database comes before that of the suffix above it; otherwise slapd looks for its entries there.
+- Changes are replicated as changes, not as whole entries (delta-syncrepl): two changes of one entry, made on both nodes
+  at the same moment, both survive. For that each node logs its writes in a third database (slapo-accesslog).
+- The replication user is the rootdn of both databases. It needs no entry, so the first refresh can run without one.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = ["LOG_SUFFIX", "Pair", "PairPlan", "first_entries", "pair_plan"]
 LOG_SUFFIX: Final = "cn=relocd-log"
 _RID: Final = 990
 _LOG_KEPT: Final = "0+01:00 0+00:05"
-"""Heartbeats fill the log. A node that was away for longer than an hour reads everything anew, which is little."""
+"""Heartbeats fill the log. A node that was down for more than an hour reads all entries again, which are few."""
 _INDEX: Final = ("objectClass eq", "entryUUID eq", "entryCSN eq")
 _CONTROL_BYTES: Final = 1 << 30
 _LOG_BYTES: Final = 4 << 30
@@ -40,7 +40,7 @@ _FOLDERS: Final = ("servers", "services", "clusters")
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """What this node is to be. `peer` is the other one's URI; empty names mean what the slapd already has."""
+    """What this node should be. `peer` is the URI of the other node; empty names mean what slapd has already."""
 
     suffix: str
     server_id: int
@@ -53,12 +53,12 @@ class Pair:
 
     @property
     def replicator(self) -> str:
-        """Who copies."""
+        """The replication user."""
         return f"cn=replicator,{self.suffix}"
 
     @property
     def consumer(self) -> Consumer:
-        """How this node follows the other one."""
+        """How this node replicates from the other one."""
         log = f'syncdata=accesslog logbase="{LOG_SUFFIX}" logfilter="(&(objectClass=auditWriteObject)(reqResult=0))"'
         return Consumer(_RID, self.peer, self.suffix, self.replicator, self.password, self.starttls, log)
 
@@ -73,7 +73,7 @@ class PairPlan:
 
 
 def pair_plan(config: Config, pair: Pair) -> PairPlan:
-    """What makes this node one of the pair; no changes when it is. Raises `Invalid` for what stands in the way."""
+    """The changes that make this node one of the pair; none when it is. Raises `Invalid` where they cannot be made."""
     _check(config, pair)
     control, log = config.database(DN.parse(pair.suffix)), config.database(DN.parse(LOG_SUFFIX))
     above = _above(config, pair)
@@ -95,7 +95,7 @@ def pair_plan(config: Config, pair: Pair) -> PairPlan:
 
 
 def first_entries(pair: Pair) -> tuple[AddEntry, ...]:
-    """The suffix and the folders below it; to be created on one node only, the other one copies them."""
+    """The suffix and the folders below it, to be created on one node; they are replicated to the other."""
     name = DN.parse(pair.suffix).name
     top = AddEntry(pair.suffix, _unit(name), "where relocd's entries begin")
     return (top, *(AddEntry(f"ou={each},{pair.suffix}", _unit(each), f"for {each}") for each in _FOLDERS))
@@ -109,52 +109,56 @@ def _check(config: Config, pair: Pair) -> None:
     if not pair.suffix.lower().startswith("ou="):
         raise Invalid(f"--suffix {pair.suffix} does not begin with ou=, as in ou=relocd,dc=example,dc=org")
     if not 1 <= pair.server_id <= 4095:
-        raise Invalid(f"--server-id {pair.server_id} is not between 1 and 4095; take 1 on one node and 2 on the other")
+        raise Invalid(f"--server-id {pair.server_id} is not between 1 and 4095; use 1 on one node and 2 on the other")
     if not pair.password or not pair.password.isprintable() or '"' in pair.password:
         raise Invalid("the password of --password-file is empty or has a quote or an unprintable character; change it")
     if config.server_ids - {0} and pair.server_id not in config.server_ids:
         known = ", ".join(map(str, sorted(config.server_ids)))
-        raise Invalid(f"this slapd has the server ID {known} already; give that as --server-id")
+        raise Invalid(f"this slapd already has the server ID {known}; give that as --server-id")
     if pair.starttls and not config.has_certificate:
         raise Invalid(
-            "this slapd has no certificate, so its peer could not copy by StartTLS; set olcTLSCertificateFile, "
+            "this slapd has no certificate, so its peer cannot replicate by StartTLS; set olcTLSCertificateFile, "
             "olcTLSCertificateKeyFile and olcTLSCACertificateFile in cn=config first, or give --no-tls on both nodes"
         )
     control = config.database(DN.parse(pair.suffix))
     if control is not None and control.first("olcSubordinate") not in {"", "FALSE"}:
         raise Invalid(
-            f"the database of {pair.suffix} is subordinate: in slapd 2.5 a refresh of the data above deletes what is "
-            "in it; remove olcSubordinate from it"
+            f"the database of {pair.suffix} is subordinate: in slapd 2.5 a refresh of the suffix above deletes its "
+            "entries; remove olcSubordinate from it"
         )
     if control is not None and DN.parse(control.first("olcRootDN") or "cn=none") != DN.parse(pair.replicator):
-        raise Invalid(f"the database of {pair.suffix} has another rootdn than {pair.replicator}; it was made by others")
+        raise Invalid(
+            f"the database of {pair.suffix} has another rootdn than {pair.replicator}; relocd did not create it"
+        )
 
 
 def _above(config: Config, pair: Pair) -> ConfigEntry | None:
-    """The database that the suffix lies in otherwise."""
+    """The database of the suffix above."""
     suffix = DN.parse(pair.suffix)
     below = (each for each in config.databases if DN.parse(each.first("olcSuffix")) != suffix)
     return next((each for each in below if suffix.is_within(DN.parse(each.first("olcSuffix")))), None)
 
 
 def _like(config: Config, above: ConfigEntry | None) -> str:
-    """The folder of a database that is there, as the pattern for the place and the owner of ours."""
+    """The folder of an existing database, which gives place and owner of ours."""
     databases = ([] if above is None else [above]) + list(config.databases)
     found = next((each.first("olcDbDirectory") for each in databases if each.first("olcDbDirectory")), "")
     if not found:
-        raise Invalid("this slapd has no database whose folder would show where ours goes; create that of the data")
+        raise Invalid(
+            "this slapd has no database yet, whose folder would give place and owner; create that of the data first"
+        )
     return found
 
 
 def _roles(pair: Pair, above: ConfigEntry | None) -> Roles:
     administrators = pair.administrators or ("" if above is None else above.first("olcRootDN"))
     if not administrators:
-        raise Invalid("--admins is needed, the name of a group or an entry: nobody else could change anything")
+        raise Invalid("--admins is needed, the DN of a group or an entry: without it no one may change anything")
     return Roles(pair.suffix, administrators, pair.triggers)
 
 
 class _Places:
-    """The names that our databases have or will have: slapd numbers them in the order in which it asks them."""
+    """The DNs that our databases have or will have: slapd numbers databases in the order in which it tries them."""
 
     def __init__(
         self, config: Config, control: ConfigEntry | None, log: ConfigEntry | None, above: ConfigEntry | None
@@ -179,7 +183,7 @@ def _number(database: ConfigEntry) -> int:
 
 def _server_id(config: Config, pair: Pair) -> Iterator[Change]:
     if pair.server_id not in config.server_ids:
-        yield ModifyEntry("cn=config", "which provider this is", {"olcServerID": (str(pair.server_id),)}, {})
+        yield ModifyEntry("cn=config", "the server ID of this provider", {"olcServerID": (str(pair.server_id),)}, {})
 
 
 def _schema(config: Config) -> Iterator[Change]:
@@ -191,7 +195,7 @@ def _schema(config: Config) -> Iterator[Change]:
 
 
 def _control_database(found: ConfigEntry | None, dn: str, roles: Roles, pair: Pair, folder: str) -> Iterator[Change]:
-    """The database; its rules are written once, since slapd spells them in its own way and they cannot be compared."""
+    """The database. Its access rules are written only once: slapd rewrites them, so they cannot be compared."""
     if found is None:
         attributes = _database_attributes(pair.suffix, pair, folder, _CONTROL_BYTES) | {
             "olcRootPW": (hashed(pair.password),),
@@ -202,14 +206,14 @@ def _control_database(found: ConfigEntry | None, dn: str, roles: Roles, pair: Pa
         }
         yield AddEntry(dn, attributes, f"the database of {pair.suffix}")
     elif not is_of(pair.password, found.first("olcRootPW")):
-        yield ModifyEntry(dn, "the password of who copies", {"olcRootPW": (hashed(pair.password),)}, {})
+        yield ModifyEntry(dn, "the replication password", {"olcRootPW": (hashed(pair.password),)}, {})
 
 
 def _log_database(found: ConfigEntry | None, dn: str, pair: Pair, folder: str) -> Iterator[Change]:
     if found is None:
         index = {"olcDbIndex": ("reqStart,reqEnd,reqResult eq", *_INDEX), "olcAccess": ("to * by * none",)}
         attributes = _database_attributes(LOG_SUFFIX, pair, folder, _LOG_BYTES) | index
-        yield AddEntry(dn, attributes, "the log of the changes, from which the peer copies")
+        yield AddEntry(dn, attributes, "the log of changes, from which the peer replicates")
 
 
 def _database_attributes(suffix: str, pair: Pair, folder: str, max_bytes: int) -> dict[str, tuple[str, ...]]:
@@ -250,4 +254,4 @@ def _membership(control: ConfigEntry | None, dn: str, pair: Pair) -> Iterator[Ch
     if control is None or control.first("olcMultiProvider") != "TRUE":
         replaced["olcMultiProvider"] = ("TRUE",)
     if replaced:
-        yield ModifyEntry(dn, f"follow {pair.peer}, and take writes as well", replaced, {})
+        yield ModifyEntry(dn, f"replicate from {pair.peer}, and accept writes", replaced, {})

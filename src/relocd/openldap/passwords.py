@@ -1,4 +1,4 @@
-"""Passwords as slapd stores them (RFC 2307, `{SSHA}`): salted SHA-1, which every slapd knows without a module."""
+"""Passwords as slapd stores them (RFC 2307, `{SSHA}`): salted SHA-1, which slapd knows without a module."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def hashed(password: str) -> str:
 
 
 def is_of(password: str, stored: str) -> bool:
-    """Whether the password is what is stored, hashed or as it is."""
+    """Whether a stored value, hashed or in plain text, is that of the password."""
     if not stored.startswith(_SCHEME):
         return hmac.compare_digest(stored.encode(), password.encode())
     try:

@@ -1,11 +1,11 @@
-"""The role that a data suffix of slapd shall have here, and the changes of cn=config that lead to it. Pure.
+"""The role that a data suffix of slapd should have here, and the changes of cn=config that lead to it. Pure.
 
-A provider takes writes. A consumer follows the primary (RFC 4533, refreshAndPersist) and refers who writes to it. Both
-have the overlay syncprov, so that a promotion is one modify of one entry, which slapd carries out whole or not at all.
+A provider accepts writes. A consumer replicates from the primary (RFC 4533, refreshAndPersist) and refers clients that
+write to it. Both have the overlay syncprov, so a promotion is one modify of one entry, all or nothing.
 
-Between the two a provider is closed: read-only, so that its consumers get its last writes before the service's address
-goes. It must not follow before that: it would talk to itself, and slapd answers nobody while a change of its
-configuration waits for a consumer in the first second of its connection.
+Between the two roles a provider is closed, that is read-only: its consumers get its last writes before the address of
+the service leaves. It must not become a consumer earlier: the address is still its own, so it would connect to itself,
+and slapd answers no client while a change of cn=config waits for a consumer in the first second of its connection.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ __all__ = ["WantedRole", "as_consumer", "changes", "closing_changes", "data_data
 
 _SESSION_LOG: Final = "10000"
 _CHECKPOINT: Final = "1 1"
-"""How far it is, slapd writes down after each write: after a crash it knows no more, and a lost write has no name."""
+"""slapd stores contextCSN after each write; otherwise, after a crash, lost writes could not be named."""
 
 
 @dataclass(frozen=True, slots=True)
 class WantedRole:
-    """The file that the template set renders; `primary` is the URI of whoever is the provider.
+    """The content of the file that the template set renders; `primary` is the URI of the provider.
 
-    `active` says whether the service runs here, in whichever role of the suffix.
+    `active` says whether the service runs here, whatever the role of the suffix.
     """
 
     active: bool
@@ -52,7 +52,7 @@ class WantedRole:
 
 
 def wanted_role(path: Path) -> WantedRole:
-    """The role that a file asks for; raises `Invalid`, without any value of the file, for one that cannot be used."""
+    """The role that a file describes; raises `Invalid` for an unusable one, without any value of the file."""
     try:
         document: dict[str, object] = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -66,19 +66,23 @@ def _check(path: Path, document: Mapping[str, object]) -> None:
     names = {field.name for field in fields(WantedRole)}
     if document.keys() != names:
         differing = ", ".join(sorted(document.keys() ^ names))
-        raise Invalid(f"{path}: the keys {differing} are missing or unknown; render it anew by this version's set")
+        raise Invalid(
+            f"{path}: the keys {differing} are missing or unknown; have this version's template set render it"
+        )
     kinds = {"active": bool, "starttls": bool, "rid": int}
     for name, value in document.items():
         kind = kinds.get(name, str)
         if type(value) is not kind:
-            raise Invalid(f"{path}: {name} is no {kind.__name__}; render it anew by this version's set")
+            raise Invalid(f"{path}: {name} is not of type {kind.__name__}; have this version's template set render it")
         if isinstance(value, str) and (not value.isprintable() or '"' in value):
-            raise Invalid(f"{path}: {name} has a quote or an unprintable character, which slapd cannot take; change it")
+            raise Invalid(
+                f"{path}: {name} has a quote or an unprintable character, which slapd does not accept; change it"
+            )
     for name in ("suffix", "bind_dn"):
         if not _is_dn(str(document[name])):
-            raise Invalid(f"{path}: {name} is no DN, which slapd would not take; correct the parameter")
+            raise Invalid(f"{path}: {name} is not a DN; correct the parameter")
     if document["role"] not in {"provider", "consumer"}:
-        raise Invalid(f'{path}: role is neither "provider" nor "consumer"; render it anew by this version\'s set')
+        raise Invalid(f'{path}: role is neither "provider" nor "consumer"; have this version\'s template set render it')
 
 
 def _is_dn(text: str) -> bool:
@@ -95,14 +99,14 @@ def as_consumer(wanted: WantedRole) -> WantedRole:
 
 
 def data_database(config: Config, suffix: str) -> ConfigEntry:
-    """The database of the suffix; raises `Invalid` when there is none, or one whose role is not ours to change."""
+    """The database of the suffix; raises `Invalid` when there is none, or one whose role must not be changed."""
     root = DN.parse(suffix)
     database = config.database(root)
     if database is None:
         known = ", ".join(value for each in config.databases for value in each.values("olcSuffix"))
         raise Invalid(f"no database of this slapd has the suffix {suffix} (it has {known}); create it first")
     if database.first("olcMultiProvider") == "TRUE":
-        raise Invalid(f"{suffix} is multi-provider: it has no one primary; take `openldap` off the service")
+        raise Invalid(f"{suffix} is multi-provider: it has no single primary; remove `openldap` from the service")
     for each in config.databases:
         if each.first("olcSubordinate") not in {"", "FALSE"} and DN.parse(each.first("olcSuffix")).is_within(root):
             raise Invalid(
@@ -113,18 +117,18 @@ def data_database(config: Config, suffix: str) -> ConfigEntry:
 
 
 def is_provider(database: ConfigEntry) -> bool:
-    """Whether the database takes writes of its own."""
+    """Whether the database accepts writes."""
     return not database.first("olcSyncrepl")
 
 
 def changes(config: Config, wanted: WantedRole) -> tuple[Change, ...]:
-    """What is to be changed, in order; nothing when all is as it shall be. Raises as `data_database` does."""
+    """The changes to make, in order; none when the role is right. Raises as `data_database` does."""
     database = data_database(config, wanted.suffix)
     return (*loaded(config, "syncprov"), *_syncprov(config, database), *_role(database, wanted))
 
 
 def closing_changes(config: Config, wanted: WantedRole) -> tuple[Change, ...]:
-    """What makes a provider take no more writes; nothing for a consumer. Raises as `data_database` does."""
+    """The change that makes a provider read-only; none for a consumer. Raises as `data_database` does."""
     database = data_database(config, wanted.suffix)
     if not is_provider(database) or _is_closed(database):
         return ()
@@ -144,14 +148,14 @@ def _syncprov(config: Config, database: ConfigEntry) -> tuple[Change, ...]:
     if found is not None:
         checkpoint = {"olcSpCheckpoint": (_CHECKPOINT,)}
         kept = found.first("olcSpCheckpoint") == _CHECKPOINT
-        return () if kept else (ModifyEntry(found.dn, "a crash makes it forget no write", checkpoint, {}),)
+        return () if kept else (ModifyEntry(found.dn, "no write is forgotten by a crash", checkpoint, {}),)
     attributes = {
         "objectClass": ("olcSyncProvConfig",),
         "olcOverlay": ("syncprov",),
         "olcSpCheckpoint": (_CHECKPOINT,),
         "olcSpSessionlog": (_SESSION_LOG,),
     }
-    return (AddEntry(f"olcOverlay=syncprov,{database.dn}", attributes, "consumers can follow it"),)
+    return (AddEntry(f"olcOverlay=syncprov,{database.dn}", attributes, "consumers can replicate from it"),)
 
 
 def _role(database: ConfigEntry, wanted: WantedRole) -> tuple[Change, ...]:
@@ -163,7 +167,7 @@ def _role(database: ConfigEntry, wanted: WantedRole) -> tuple[Change, ...]:
         replaced = {} if follows(database, wanted.consumer) else {"olcSyncrepl": (wanted.consumer.value,)}
         if database.values("olcUpdateRef") != (wanted.primary,):
             replaced["olcUpdateRef"] = (wanted.primary,)
-        why = f"{wanted.suffix} follows {wanted.primary}"
+        why = f"{wanted.suffix} replicates from {wanted.primary}"
     if _is_closed(database):
         replaced["olcReadOnly"] = ("FALSE",)
     return (ModifyEntry(database.dn, why, replaced=replaced, added={}),) if replaced else ()

@@ -1,19 +1,19 @@
-"""`relocd-openldap`: give a data suffix of the slapd on this machine the role that a file of the template set says.
+"""`relocd-openldap`: give a data suffix of the local slapd the role that a file of the template set describes.
 
-    relocd-openldap check FILE      could it be done? Changes nothing.
-    relocd-openldap apply FILE      promote to the primary, or follow it
-    relocd-openldap close FILE      take no more writes, and pass on the last ones
+    relocd-openldap check FILE      check that it can be done; change nothing
+    relocd-openldap apply FILE      become the primary, or replicate from it
+    relocd-openldap close FILE      accept no more writes, and pass on the last ones
     relocd-openldap release FILE    stop being the primary, before another server becomes it
-    relocd-openldap lost FILE       name all entries that were written here and never reached the primary
+    relocd-openldap lost FILE       list all entries that were written here and never reached the primary
 
-slapd is neither restarted nor do its clients lose their connections. Every step can be repeated, and a run that was cut
-short is continued by the next one. While a file beside says that this server is the primary of the suffix, a file that
-wants a consumer waits: of two services of one server the primary wins.
+slapd is not restarted, and clients keep their connections. Every command can be repeated, and continues one that was
+interrupted. Where another file in the same folder makes this server the primary of the suffix, a file that wants a
+consumer waits: of two services on one server the primary wins.
 """
 
 from __future__ import annotations
 
-# A failover starts this program several times, so it imports little: 30 ms a run, half of that Python's own.
+# A failover starts this program several times, so it imports little: 30 ms a run, half of them for Python itself.
 import argparse
 import sys
 import time
@@ -31,7 +31,7 @@ __all__ = ["main", "parser"]
 
 PATIENCE_S: Final = 10.0
 _DRAIN_S: Final = 0.1
-"""How long a primary that takes no more writes stays where its consumers reach it, to pass on the last ones."""
+"""How long a closed primary keeps its address, so that its consumers get the last writes."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The parser of its arguments."""
+    """The parser of the arguments."""
     made = argparse.ArgumentParser(prog="relocd-openldap", description="The role of a data suffix of slapd.")
     made.add_argument("--socket", default=SOCKET, help="the socket of slapd [%(default)s]")
     made.add_argument(
@@ -60,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace) -> None:
     wanted = wanted_role(options.file)
     if options.command in {"close", "release"} and wanted.role == "consumer":
-        return  # it has nothing to give up, whatever another file has made of the database
+        return  # a consumer has nothing to release, whatever another file has made of the database
     with local_config(options.socket) as slapd:
         match options.command:
             case "check":
@@ -71,7 +71,7 @@ def _run(options: argparse.Namespace) -> None:
                 if _carry_out(slapd, closing_changes(slapd.read(), wanted)):
                     time.sleep(_DRAIN_S)
             case "lost":
-                from relocd.openldap.compare import lost_writes  # here, since it imports ldap3: 50 ms
+                from relocd.openldap.lost_writes import lost_writes  # here, since it imports ldap3: 50 ms
 
                 for name in lost_writes(options.socket, wanted, slapd.read().ca_file):
                     print(name)
@@ -82,24 +82,26 @@ def _run(options: argparse.Namespace) -> None:
 def _apply(slapd: LocalConfig, wanted: WantedRole, options: argparse.Namespace) -> None:
     file = options.file
     primary = _primary_beside(wanted, file) if wanted.role == "consumer" else None
-    if primary is not None and not wanted.active:  # it rests, and the primary decides over the database
-        print(f"relocd-openldap: {file} rests, because {primary} makes this server the primary")
+    if (
+        primary is not None and not wanted.active
+    ):  # the service does not run here, and the primary decides on the database
+        print(f"relocd-openldap: {file} is not applied, because {primary} makes this server the primary")
         return
     if primary is not None:
         raise Failed(
-            f"{primary} makes this server the primary of {wanted.suffix}, so {file} has to wait; where that does "
-            "not end, let the service of the primary displace this one (relocDisplaces)"
+            f"{primary} makes this server the primary of {wanted.suffix}, so {file} waits; if that does not end, let "
+            "the service of the primary displace this one (relocDisplaces)"
         )
     config = slapd.read()
     _carry_out(slapd, changes(config, wanted))
     if wanted.role == "consumer":
-        from relocd.openldap.compare import require_same_writes  # here, since it imports ldap3: 50 ms
+        from relocd.openldap.lost_writes import require_same_writes  # here, since it imports ldap3: 50 ms
 
         require_same_writes(options.socket, wanted, config.ca_file, options.patience)
 
 
 def _carry_out(slapd: LocalConfig, wanted: Iterable[Change]) -> bool:
-    """Whether there was anything to change."""
+    """Make the changes; return whether there were any."""
     done = False
     for change in wanted:
         slapd.apply(change)
@@ -111,7 +113,7 @@ def _carry_out(slapd: LocalConfig, wanted: Iterable[Change]) -> bool:
 def _primary_beside(wanted: WantedRole, file: Path) -> Path | None:
     """The file of another service that makes this server the primary of the suffix."""
     for other in sorted(file.parent.glob("*.toml")):
-        if other == file or other.name.startswith("."):  # a hidden one is not in place yet
+        if other == file or other.name.startswith("."):  # a hidden file is not installed yet
             continue
         found = wanted_role(other)
         if found.role == "provider" and DN.parse(found.suffix) == DN.parse(wanted.suffix):

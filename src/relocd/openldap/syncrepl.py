@@ -1,12 +1,11 @@
-"""The directive `olcSyncrepl` of a consumer (slapd-config(5)): its words, and whether a database has it. Pure.
+"""The directive `olcSyncrepl` of a consumer (slapd-config(5)): its value, and whether a database has it. Pure.
 
-- keepalive: a persistent search is silent while nothing changes, and a consumer would not notice that its provider's
-  address is at another host now.
-- timeout: when it has begun a consumer waits in a call for that long, also for a provider that hangs, and a change
-  of cn=config has to wait with it, and everything else in slapd with the change. Without it there would be no limit.
-- network-timeout: the same while it connects to a host that is dead. A promotion comes at just that time.
-- retry: so it connects to a dead host a second in six only; at first more often, since an address that moves is soon
-  back.
+- keepalive: a persistent search is silent while nothing changes; without it a consumer does not notice that the address
+  of its provider has moved to another host.
+- timeout: the limit for a call to a provider that hangs. Meanwhile a change of cn=config waits, and all of slapd waits
+  for that change.
+- network-timeout: the same while it connects to a dead host, which is when a promotion comes.
+- retry: quick attempts first, since a moved address is soon back; then one second in six for a dead host.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ _WORD: Final = re.compile(r'([a-z_-]+)=("[^"]*"|\S+)')
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """Whom to follow, as whom, and what; `more` are further words."""
+    """From which provider to replicate what, and as which user; `more` are further words of the directive."""
 
     rid: int
     provider: str
@@ -47,11 +46,11 @@ class Consumer:
 
 
 def follows(database: ConfigEntry, consumer: Consumer) -> bool:
-    """Whether the database is that consumer and no other."""
+    """Whether the database is exactly that consumer."""
     values = database.values("olcSyncrepl")
     return len(values) == 1 and words(consumer.value).items() <= words(values[0]).items()
 
 
 def words(value: str) -> Mapping[str, str]:
-    """The words of a directive: slapd writes them down in an order and with defaults of its own."""
+    """The words of a directive by key: slapd stores them in its own order and adds defaults."""
     return {key: word.strip('"') for key, word in _WORD.findall(value)}

@@ -16,10 +16,10 @@ from relocd.model import names
 from relocd.model.dn import DN
 from relocd.model.entries import Cluster, Entry, Server, Service, ServiceState
 from relocd.model.parse import kinds, parsed
+from relocd.model.status import status_of
 from relocd.operator.directory import Directory, equals
 from relocd.operator.service_view import GIVEN_BACK, ServiceView, service_view
 from relocd.operator.status.health import ServerRow
-from relocd.operator.status.server_status import server_status
 from relocd.operator.status.view import now_of, server_view
 
 __all__ = [
@@ -86,7 +86,7 @@ def viewed(directory: Directory, known: Server) -> ServerRow:
     """The server and its status now."""
     status = _status(directory, known.dn)
     now_s = now_of([status] if status else [], time.time())
-    return server_view(known, server_status(status) if status else None, now_s)
+    return server_view(known, status_of(status) if status else None, now_s)
 
 
 def _around(directory: Directory, service: Entry, more: Iterable[Entry] = ()) -> tuple[Entry, ...]:

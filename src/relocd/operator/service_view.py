@@ -16,8 +16,8 @@ from relocd.errors import Invalid
 from relocd.model.dn import DN
 from relocd.model.entries import Cluster, Entry, EntryUUID, Failover, Isolation, Server, Service
 from relocd.model.snapshot import Snapshot
+from relocd.model.status import is_status, status_of
 from relocd.operator.status.health import ServerRow
-from relocd.operator.status.server_status import is_status, server_status
 from relocd.operator.status.view import now_of, server_view
 from relocd.sync.index import Index, whole
 from relocd.sync.interest import Interest
@@ -85,7 +85,7 @@ def service_view(service: DN, entries: Iterable[Entry], now_s: float) -> Service
     """The view of a service from entries that include it; raises `Invalid` where it is invalid."""
     found = tuple(entries)
     now_s = now_of(found, now_s)
-    statuses = {each.dn.parent.key: server_status(each) for each in found if is_status(each)}
+    statuses = {each.dn.parent.key: status_of(each) for each in found if is_status(each)}
     content = Index(whole(each) for each in found if not is_status(each))
     everything = Interest(frozenset(record.uuid for record in content))
     snapshot = snapshot_of(content, content.named(service.key), service, everything)

@@ -1,4 +1,4 @@
-"""The directory schema and the access rules: the one source of the files in `schema/` and of `relocd schema`.
+"""The directory schema and OpenLDAP's access rules: the source of the files in `schema/` and of `relocd schema`.
 
-Parsing of entries is in `relocd.model`.
+Imports the model only, which has the names (`relocd.model.names`) and parses entries (`relocd.model.parse`).
 """

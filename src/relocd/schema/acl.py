@@ -1,6 +1,6 @@
 """The access rules for OpenLDAP in both forms: the source of `schema/relocd-acl.conf` and `schema/relocd-acl.ldif`.
 
-`python -m relocd.schema FOLDER` writes them for the example suffix. What they say is in `relocd.schema.acl_rules`.
+`./dev schema` writes them for the example suffix. The rules themselves are in `relocd.schema.acl_rules`.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ EXAMPLE: Final = Roles(
     administrators="cn=admins,ou=relocd,dc=example,dc=org",
     triggers="cn=triggers,ou=relocd,dc=example,dc=org",
 )
-"""What the shipped files are made for."""
+"""The names in the shipped files."""
 
 _HEADER: Final = """\
-# The access rules of relocd for OpenLDAP (slapd.access(5)): what is below {suffix}.
+# The access rules of relocd for OpenLDAP (slapd.access(5)), for the entries below {suffix}.
 # Generated from src/relocd/schema/acl_rules.py; for your own names: relocd schema --acl --suffix DN ...
-# Who replicates the database must be its rootdn or an administrator here, or the copy lacks secrets and passwords.
+# The replication user must be the rootdn or an administrator here, or replicas lack secrets and passwords.
 #
 """
 _CONF_USE: Final = """\
@@ -34,13 +34,15 @@ _CONF_USE: Final = """\
 """
 _LDIF_USE: Final = """\
 # cn=config: ldapmodify -Y EXTERNAL -H ldapi:/// -f relocd-acl.ldif
-# The name of your database: ldapsearch -Y EXTERNAL -H ldapi:/// -b cn=config '(olcSuffix=*)' olcSuffix
-# The rules go before those that are there. After an update of relocd delete the former ones first.
+# The DN of your database: ldapsearch -Y EXTERNAL -H ldapi:/// -b cn=config '(olcSuffix=*)' olcSuffix
+# The rules are inserted before the existing ones. After an update of relocd delete the old ones first.
 """
-_CONTENT: Final = "# What a server creates is checked attribute by attribute, not only as an entry."
-_LIMITS: Final = "# Agents, and who else has its entry here, read everything at once; the usual limit is 500 entries."
+_CONTENT: Final = "# Each attribute of a new entry is checked, not only the entry."
+_LIMITS: Final = (
+    "# Agents, and other identities with an entry here, read everything at once; the usual limit is 500 entries."
+)
 _INDEX: Final = """\
-# An index of its own for each of these is needed, too; it is not set here, since setting one twice is an error:
+# These indexes are needed as well. They are not set here, since setting one twice is an error:
 # {index} objectClass,entryUUID,entryCSN eq
 """
 
@@ -68,7 +70,7 @@ def _slapd_conf(roles: Roles) -> str:
 def _cn_config(roles: Roles) -> str:
     """One modify in LDIF (RFC 2849): one space continues a line, a second one separates the words.
 
-    Unlike in slapd.conf a backslash stands for itself: slapd reads these values by another way.
+    Unlike in slapd.conf, a backslash is not doubled here.
     """
     unlimited = "".join(f"olcLimits: {{{at}}}{each}\n" for at, each in enumerate(limits(roles)))
     index = _INDEX.format(index="olcDbIndex:")
@@ -83,7 +85,7 @@ def _cn_config(roles: Roles) -> str:
 
 
 def limits(roles: Roles) -> tuple[str, ...]:
-    """Who may read without a limit, in the words of both forms."""
+    """Who may read without a size limit; the values are the same in both forms."""
     administrators = quoted(roles.administrators)
     who = (server(roles), f"group={administrators}", f"dn.exact={administrators}")
     return tuple(f"{each} size=unlimited" for each in who)

@@ -1,13 +1,13 @@
-"""Who may do what in the directory, as access rules of OpenLDAP (slapd.access(5)); `relocd.acl` writes them down.
+"""Who may do what in the directory, as access rules of OpenLDAP (slapd.access(5)); `relocd.schema.acl` writes them.
 
 Three things are easy to break here:
 
-- A set is evaluated for whoever is bound. Only what lies below the suffix is under these rules, so only a name below
-  it counts as a server: elsewhere someone may be allowed to write `relocServiceLink` into their own entry.
-- What a server creates is checked attribute by attribute only with `add_content_acl`. Without it a server could give
-  its status entry a password, or the user number 0 for hosts whose accounts are in the directory.
-- Names reach slapd only as DN patterns, which it normalises, and never within a regular expression or a set, where it
-  would compare them as text.
+- A set is evaluated for every bound identity. These rules protect only entries below the suffix, so only an identity
+  below it counts as a server: elsewhere a user may be allowed to write `relocServiceLink` into their own entry.
+- The attributes of a new entry are checked only with `add_content_acl`. Without it a server could give its status entry
+  a password, or the user number 0 for hosts whose accounts are in the directory.
+- DNs are given to slapd only as DN patterns, which it normalises; in a regular expression or a set it compares them as
+  text.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _SPECIAL: Final = re.compile(r"\\([0-9A-Fa-f]{2})|\\.|[^\x00-\x7f]")
 
 
 def quoted(name: str) -> str:
-    """A name as it stands in a rule."""
+    """A DN as it is written in a rule."""
     return f'"{plain(name)}"'
 
 
 def plain(name: str) -> str:
-    """The same name in ASCII, with hexadecimal for what is special (RFC 4514 section 2.4): LDIF and slapd take that."""
+    """The same DN in ASCII, special characters in hexadecimal (RFC 4514 section 2.4), for LDIF and slapd."""
     return _SPECIAL.sub(lambda match: match[0] if match[1] else _hexadecimal(match[0].removeprefix("\\")), name)
 
 
@@ -44,21 +44,19 @@ def _hexadecimal(character: str) -> str:
 
 def _require_name(role: str, name: str, *, may_be_empty: bool) -> None:
     if not name.strip() and not may_be_empty:
-        raise Invalid(f"the access rules need the name of an entry as {role}, such as ou=relocd,dc=example,dc=org")
+        raise Invalid(f"the access rules need the DN of an entry as {role}, such as ou=relocd,dc=example,dc=org")
     if not name.isprintable():
-        raise Invalid(f"{name!r} ({role}) is not the name of an entry: it must be one line of printable characters")
+        raise Invalid(f"{name!r} ({role}) is not the DN of an entry: it must be one line of printable characters")
     DN.parse(name)
     if '"' in plain(name):
-        raise Invalid(
-            f"{name} ({role}): slapd's configuration has no place for a name in quotes; write \\2C for a comma"
-        )
+        raise Invalid(f"{name} ({role}): slapd's configuration cannot have a DN in quotes; write \\2C for a comma")
 
 
 @dataclass(frozen=True, slots=True)
 class Roles:
-    """Whom the rules are for; each name but the suffix is a group (`groupOfNames`) or the one entry that may.
+    """The identities in the rules; each DN but the suffix is a group (`groupOfNames`) or a single entry.
 
-    `database` is the entry of the database in cn=config, for the LDIF form. Raises `Invalid` for a name that is none.
+    `database` is the entry of the database in cn=config, for the LDIF form. Raises `Invalid` for text that is no DN.
     """
 
     suffix: str
@@ -73,24 +71,24 @@ class Roles:
 
 @dataclass(frozen=True, slots=True)
 class AccessRule:
-    """One access directive: why it is there, what it is about, and who may do what, first match first."""
+    """One access directive: its reason, what it protects, and who may do what, first match first."""
 
     why: str
     what: str
     by: tuple[str, ...]
 
 
-# Privileges (slapd.access(5)): a adds, z deletes, the rest is what the level `read` stands for.
+# Privileges (slapd.access(5)): a adds, z deletes, the rest is those of the level `read`.
 _ADD: Final = "=arscxd"
 _DELETE: Final = "=zrscxd"
 _ADD_AND_DELETE: Final = "=azrscxd"
 _GO_ON: Final = "* break"
 
-# Counted from the entry: who is bound is its parent.
+# The bound identity is the parent of the entry.
 _MY_CHILD: Final = "self.level{-1}"
 
 _LINKED: Final = "(user/relocServiceLink | user/relocClusterLink/relocServiceLink)"
-# A DN as one match. Brackets would end a literal of the set early: no rule applies to such a name.
+# A DN as one match. A bracket would end a literal of the set early: no rule applies to such a DN.
 _A_NAME: Final = 'val.regex="^([^][]+)$"'
 
 
@@ -108,15 +106,15 @@ def rules(roles: Roles) -> tuple[AccessRule, ...]:
         *_link_rules(roles),
         *_status_rules(roles),
         *_state_rules(roles),
-        AccessRule("Everyone who has an identity reads the rest.", "", ("users read", "* none")),
+        AccessRule("Every identity reads the rest.", "", ("users read", "* none")),
     )
 
 
 def _trigger_rules(roles: Roles) -> Iterator[AccessRule]:
     if roles.triggers:
         yield AccessRule(
-            "Triggers move services: by links, by the active member of a cluster, by a fence. Nothing else. They need "
-            "an identity of their own: a server that could add links could read every secret.",
+            "Triggers move services by links, by the active member of a cluster and by a fence, and do no more. They "
+            "need an identity of their own: a server that could add links could read every secret.",
             "attrs=relocServiceLink,relocActive,relocFenced",
             (*_members(roles.triggers, "write"), _GO_ON),
         )
@@ -125,7 +123,7 @@ def _trigger_rules(roles: Roles) -> Iterator[AccessRule]:
 def _link_rules(roles: Roles) -> Iterator[AccessRule]:
     below = server(roles)
     yield AccessRule(
-        "A server deletes links and the fence of its own, and adds none.",
+        "A server deletes its own links and its own fence, and adds none.",
         "attrs=relocServiceLink,relocFenced",
         (f"self {_DELETE}", _GO_ON),
     )
@@ -140,7 +138,7 @@ def _link_rules(roles: Roles) -> Iterator[AccessRule]:
         ),
     )
     yield AccessRule(
-        "The active server of a cluster, when it is drained, makes another member the active one.",
+        "The active server of a cluster may make another member active, as when it is drained.",
         f'filter="(objectClass=relocCluster)" attrs=relocActive {_A_NAME}',
         (
             f'{below} dnattr=relocActive set.expand="[${{v1}}]/relocClusterLink & this" {_ADD_AND_DELETE}',
@@ -148,7 +146,7 @@ def _link_rules(roles: Roles) -> Iterator[AccessRule]:
         ),
     )
     yield AccessRule(
-        "A member makes itself, and nobody else, the active one of a cluster that fails over by itself.",
+        "A member of a cluster with automatic failover makes itself, and no other member, active.",
         f'filter="(&(objectClass=relocCluster)(relocFailover=automatic))" attrs=relocActive {_A_NAME}',
         (
             f'{below} set.expand="([${{v1}}] & user)/relocClusterLink & this" {_ADD_AND_DELETE}',
@@ -171,8 +169,8 @@ def _status_rules(roles: Roles) -> Iterator[AccessRule]:
 def _state_rules(roles: Roles) -> Iterator[AccessRule]:
     linked = f'{server(roles)} set="{_LINKED} & '
     yield AccessRule(
-        "A linked server creates and writes the state, cn=state below the service. Who has lost its link is still the "
-        "holder until it has handed over, and a candidate until it has withdrawn.",
+        "A linked server creates and writes the state, cn=state below the service. A server that has lost its "
+        "link is still the holder until it has handed over, and a candidate until it has withdrawn.",
         'filter="(objectClass=relocService)" attrs=children',
         (f'{linked}this" {_ADD}', _GO_ON),
     )
@@ -191,10 +189,10 @@ def _state_rules(roles: Roles) -> Iterator[AccessRule]:
 
 
 def _created(roles: Roles, object_class: str, name: str, by: tuple[str, ...]) -> Iterator[AccessRule]:
-    """Create an entry of that class and name, where its parent allows it, with nothing that is not of the class.
+    """Create an entry of that class and name, where its parent allows it, with attributes of the class only.
 
-    The rule on the parent's `children` asks who may. It is looked at for writing only, these for each entry that is
-    read: none of them has a set that looks anything up.
+    The rule on `children` of the parent says who may. It is evaluated for writes only. These are evaluated for each
+    entry that is read, so none of them has a set that looks up other entries.
     """
     of_class = f'filter="(objectClass={object_class})"'
     yield AccessRule("", f"{of_class} attrs=entry", by)
@@ -203,7 +201,7 @@ def _created(roles: Roles, object_class: str, name: str, by: tuple[str, ...]) ->
 
 
 def _named(name: str) -> str:
-    """The entry has just this first RDN: slapd adds the naming attribute itself, and does not ask its own rule then."""
+    """The first RDN of the entry is just this: slapd adds the naming attribute without evaluating its rule."""
     return f'set="([cn={name},] + this/-1) & this"'
 
 
@@ -213,10 +211,10 @@ def _attributes_of(object_class: str) -> str:
 
 
 def server(roles: Roles) -> str:
-    """Whoever has its entry below the suffix, as a rule says it."""
+    """Every identity below the suffix, as it is written in a rule."""
     return f"dn.children={quoted(roles.suffix)}"
 
 
 def _members(name: str, level: str) -> tuple[str, str]:
-    """The members of a group; or that entry itself, which then is no group and has none."""
+    """The members of a group, or that entry itself where it is not a group."""
     return f"group.exact={quoted(name)} {level}", f"dn.exact={quoted(name)} {level}"

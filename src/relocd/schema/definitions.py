@@ -1,11 +1,11 @@
 """The directory schema: the one source of `schema/relocd.schema` and `schema/relocd.ldif`.
 
-Every attribute type and object class stands here once; both forms that OpenLDAP reads are generated from it, so
-they cannot disagree. `python -m relocd.schema FOLDER` writes them.
+Both forms that OpenLDAP reads are generated from it, so they cannot differ; `./dev schema` writes them. The names are
+in `relocd.model.names`.
 
-A number, once given out, is never given to anything else, not even after its definition is gone: servers out there
-hold data under it. Append with the next free number; never renumber, never reuse. The same holds for a meaning: a
-definition that changes in a way old data would break gets a new name and a new number.
+A number is never used for another definition, not even after its own is removed: directories have data under it. Append
+with the next free number; never renumber, never reuse. A definition whose meaning changes so that old data would be
+wrong gets a new name and a new number.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 ARC: Final = "2.25.220534000957413483118583749382205535156"
-"""Derived from a UUID, and so free for anyone to use (ITU-T X.667, clause 7)."""
+"""Derived from a UUID, so no registration is needed (ITU-T X.667, clause 7)."""
 
 Form = Literal["schema", "ldif"]
 FORMS: Final[tuple[Form, ...]] = ("schema", "ldif")
@@ -38,7 +38,7 @@ FORMS: Final[tuple[Form, ...]] = ("schema", "ldif")
 
 @dataclass(frozen=True, slots=True)
 class Syntax:
-    """What the values of an attribute are and how they are compared (RFC 4517)."""
+    """The syntax of an attribute and its matching rules (RFC 4517)."""
 
     oid: str
     equality: str
@@ -90,7 +90,7 @@ class ObjectClass:
         return f"{ARC}.2.{self.number}"
 
     def clauses(self) -> list[str]:
-        """The definition between its brackets, one clause a line, the attributes two a line."""
+        """The definition between its brackets, one clause a line, with two attributes a line."""
         head = [f"{self.oid} NAME '{self.name}'", f"DESC '{self.description}'", f"SUP top {self.kind}"]
         must = [f"MUST ( {' $ '.join(self.must)} )"] if self.must else []
         return [*head, *must, *self._may()]
@@ -107,16 +107,16 @@ _FLAG: Final = Syntax("1.3.6.1.4.1.1466.115.121.1.7", "booleanMatch")
 _NUMBER: Final = Syntax("1.3.6.1.4.1.1466.115.121.1.27", "integerMatch", "integerOrderingMatch")
 _TIME: Final = Syntax("1.3.6.1.4.1.1466.115.121.1.24", "generalizedTimeMatch", "generalizedTimeOrderingMatch")
 _WORD: Final = Syntax("1.3.6.1.4.1.1466.115.121.1.26", "caseIgnoreIA5Match", substrings="caseIgnoreIA5SubstringsMatch")
-# The kernel tells eth0 from ETH0.
+# For the kernel eth0 and ETH0 are two interfaces.
 _EXACT_WORD: Final = Syntax("1.3.6.1.4.1.1466.115.121.1.26", "caseExactIA5Match")
 _EXACT_TEXT: Final = Syntax("1.3.6.1.4.1.1466.115.121.1.15", "caseExactMatch", substrings="caseExactSubstringsMatch")
-# No substring rule: a secret cannot be guessed piece by piece by whoever may only search.
+# Without a substring rule a secret cannot be guessed piece by piece by a client that may only search.
 _SECRET_TEXT: Final = Syntax("1.3.6.1.4.1.1466.115.121.1.15", "caseExactMatch")
 
 ATTRIBUTES: Final = (
-    AttributeType(1, names.SERVICE_LINK, "A service that shall run here", _DN),
+    AttributeType(1, names.SERVICE_LINK, "A service that should run here", _DN),
     AttributeType(2, names.CLUSTER_LINK, "A cluster that this server belongs to", _DN),
-    AttributeType(3, names.FENCED, "The server is powered off or cut off for certain", _FLAG, single=True),
+    AttributeType(3, names.FENCED, "The server is known to be powered off or cut off", _FLAG, single=True),
     AttributeType(4, names.ACTIVE, "The member that runs the services of the cluster", _DN, single=True),
     AttributeType(5, names.FAILOVER, "Who sets relocActive: manual, automatic or external", _WORD, single=True),
     AttributeType(6, names.ADDRESS, "An address of the service with its prefix length", _WORD),
@@ -126,20 +126,20 @@ ATTRIBUTES: Final = (
     AttributeType(10, names.SECRET, "A secret parameter of the templates: key=value", _SECRET_TEXT),
     AttributeType(11, names.EXCLUSIVE, "Whether one server at a time runs the service", _FLAG, single=True),
     AttributeType(12, names.ISOLATION, "What a cut-off holder does: keep or release", _WORD, single=True),
-    AttributeType(13, names.DISPLACES, "A service that gives way on the same server", _DN),
+    AttributeType(13, names.DISPLACES, "A service that is displaced on the same server", _DN),
     AttributeType(14, names.HOLDER, "The server that runs the service now", _DN, single=True),
-    AttributeType(15, names.CANDIDATE, "A chosen server that is ready to take over", _DN, single=True),
-    AttributeType(16, names.PREVIOUS, "The holder that has handed over and waits", _DN, single=True),
-    AttributeType(17, names.GENERATION, "Grows by one at each change of holder", _NUMBER, single=True),
-    AttributeType(18, names.HEARTBEAT, "When the agent last wrote, by its own clock", _TIME, single=True),
+    AttributeType(15, names.CANDIDATE, "A server that is ready to take over", _DN, single=True),
+    AttributeType(16, names.PREVIOUS, "The former holder, until the new one serves", _DN, single=True),
+    AttributeType(17, names.GENERATION, "Incremented at each change of holder", _NUMBER, single=True),
+    AttributeType(18, names.HEARTBEAT, "Time of the last heartbeat, by the clock of the server", _TIME, single=True),
     AttributeType(19, names.AGENT_VERSION, "The version of the agent", _WORD, single=True),
     AttributeType(20, names.ACTIVE_SERVICE, "A service that runs here", _DN),
     AttributeType(21, names.STANDBY_SERVICE, "A service that is on standby here", _DN),
-    AttributeType(22, names.FAILED_SERVICE, "A service that shall run here and does not", _DN),
+    AttributeType(22, names.FAILED_SERVICE, "A service that should run here and does not", _DN),
     AttributeType(23, names.PROBLEM, "A problem on this server and what to do about it", _EXACT_TEXT),
     AttributeType(24, names.ACTED_ON, "Generation acted on: entryUUID of the service=number", _WORD),
-    AttributeType(25, names.LEASE, "Seconds after which the silent server counts as such", _WORD, single=True),
-    AttributeType(26, names.MODE, "What a person has told the agent: normal, paused or drained", _WORD, single=True),
+    AttributeType(25, names.LEASE, "Seconds without a heartbeat after which the server is silent", _WORD, single=True),
+    AttributeType(26, names.MODE, "The mode of the agent: normal, paused or drained", _WORD, single=True),
 )
 
 CLASSES: Final = (
@@ -162,7 +162,7 @@ CLASSES: Final = (
     ObjectClass(
         3,
         names.SERVICE_CLASS,
-        "What moves between servers",
+        "A service that can move between servers",
         "STRUCTURAL",
         must=("cn",),
         may=(
@@ -188,7 +188,7 @@ CLASSES: Final = (
     ObjectClass(
         5,
         names.STATUS_CLASS,
-        "What the server above does; written by its agent only",
+        "The status of the server above; written by its agent only",
         "STRUCTURAL",
         must=("cn",),
         may=(

@@ -1,6 +1,6 @@
-"""BER (X.690, section 8.1), as far as a few LDAP messages need it: elements of one tag octet and a definite length.
+"""BER (X.690, section 8.1) as far as LDAP messages need it here: elements of one tag octet and a definite length.
 
-A general ASN.1 library takes longer to import, and for one element, than what is done with it here.
+A general ASN.1 library takes longer to import, and longer for each element, than all that is done here.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _LONG_FORM: Final = 0x80
 
 
 def encoded(tag: int, *contents: bytes) -> bytes:
-    """One element, its length in the short or the long form; several contents stand side by side in it."""
+    """One element with its length in the short or long form; several contents are concatenated."""
     content = b"".join(contents)
     size = len(content)
     if size < _LONG_FORM:
@@ -31,7 +31,7 @@ def encoded(tag: int, *contents: bytes) -> bytes:
 
 
 def elements(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """The elements side by side in `data`, as tag and content; raises `Invalid` when one is cut short."""
+    """The consecutive elements in `data`, as tag and content; raises `Invalid` when one is cut short."""
     at = 0
     while at < len(data):
         start, end = span(data, at)
@@ -42,7 +42,7 @@ def elements(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def span(data: bytes, at: int = 0) -> tuple[int, int]:
-    """Where the content of the element at a place begins and ends: beyond the data while some of it is missing."""
+    """Where the content of the element at `at` begins and ends; the end is beyond the data while some is missing."""
     start, size = at + 2, int.from_bytes(data[at + 1 : at + 2])
     if size >= _LONG_FORM:
         start += size - _LONG_FORM

@@ -1,16 +1,16 @@
-"""The cookie of OpenLDAP's content synchronisation: how far each provider's changes are known.
+"""OpenLDAP's cookie of content synchronisation: up to which change of each provider a client is current.
 
-To RFC 4533 a cookie is opaque; OpenLDAP's is `rid=000,sid=001,csn=A;B`, with one change sequence number (CSN) for
-each provider that ever took a write. Four things follow, and only a client that reads cookies gets them right:
+RFC 4533 calls a cookie opaque. OpenLDAP's is `rid=000,sid=001,csn=A;B`, with one change sequence number (CSN) for each
+provider that ever took a write. A client has to read it, for four reasons:
 
-- While a search persists, a cookie may carry the CSN of the one provider that took the change. Whoever stores it as
-  it came forgets all the others: merge, the newest of each provider.
-- slapd does not refuse a cookie that it cannot read. It sends everything, and ends as if it had also sent all
-  deletions. So a cookie that is not understood here must never be sent.
-- The numbers are times. Where a provider's clock was ahead once, its changes of today have older numbers than one that
-  is known, and a search from that cookie would pass over them.
-- `sid` names the provider that wrote the cookie. Sent on to another one it says that this *is* the first, who need not
-  be told its own changes; and so slapd 2.5 does not tell them. It is left out.
+- During the persist stage a cookie may carry only the CSN of the provider that made the change. A client that stores it
+  as it is forgets all other providers. So cookies are merged, with the newest CSN of each provider.
+- slapd does not refuse a cookie that it cannot read. It sends every entry and ends the refresh as if it had also sent
+  all deletions. So a cookie that is not understood here must never be sent.
+- A CSN is a time. Where a provider's clock was ahead once, its changes of today have older CSNs than the one already
+  known, and a search from that cookie misses them.
+- `sid` names the provider that wrote the cookie. slapd 2.5 takes it for the sender of the search and does not send that
+  provider's own changes. So `sid` is left out.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from relocd.errors import Invalid
-from relocd.model.csn import csn_time_s
+from relocd.model.entries import csn_time_s
 
 __all__ = ["SyncCookie"]
 
-# Time, change within it, provider, modification within it: of fixed width, so that text compares as time does.
+# Time, change within it, provider, modification within it: fixed widths, so text compares as time does.
 _CSN: Final = re.compile(r"\d{14}\.\d{6}Z#[0-9a-f]{6}#([0-9a-f]{3})#[0-9a-f]{6}", re.ASCII)
 
 
@@ -43,7 +43,7 @@ class SyncCookie:
             raise Invalid(f"the synchronisation cookie {text!r} is not of the form rid=...,csn=...")
         lists = [value for key, _, value in fields if key == "csn"]
         if len(lists) != 1:
-            raise Invalid(f"the synchronisation cookie {text!r} has {len(lists)} lists of change numbers, not one")
+            raise Invalid(f"the synchronisation cookie {text!r} has {len(lists)} lists of CSNs, not one")
         return cls.of(lists[0].split(";"))
 
     @classmethod
@@ -54,32 +54,32 @@ class SyncCookie:
             provider = _provider(csn)
             newest[provider] = max(csn, newest.get(provider, ""))
         if not newest:
-            raise Invalid("a synchronisation cookie needs at least one change number")
+            raise Invalid("a synchronisation cookie needs at least one CSN")
         return cls(tuple(csn for _, csn in sorted(newest.items())))
 
     def merged(self, other: SyncCookie) -> SyncCookie:
-        """What is known when both are."""
+        """The cookie of a client that is current up to both."""
         return SyncCookie.of(self.csns + other.csns)
 
     def is_ahead_of(self, other: SyncCookie) -> bool:
-        """Whether this knows of a change that the other does not know of."""
+        """Whether this cookie covers a change that the other one does not."""
         theirs = {_provider(csn): csn for csn in other.csns}
         return any(csn > theirs.get(_provider(csn), "") for csn in self.csns)
 
     def ahead_s(self, csn: str) -> float:
-        """How far the number known of the same provider is ahead of that of a change, in seconds; 0 when it is not."""
+        """By how many seconds this cookie's CSN of the same provider is ahead of that of a change; 0 if it is not."""
         theirs = _CSN.fullmatch(csn)
         times = [csn_time_s(each) or 0.0 for each in self.csns if theirs and _provider(each) == theirs[1]]
         return max([0.0, *(each - (csn_time_s(csn) or each) for each in times)])
 
     def passes_over(self, csn: str) -> bool:
-        """Whether a search from here would not bring a change of that number."""
+        """Whether a search from this cookie would miss a change of that CSN."""
         theirs = _CSN.fullmatch(csn)
         return theirs is not None and any(each > csn for each in self.csns if _provider(each) == theirs[1])
 
     @property
     def newest_s(self) -> float:
-        """The time of the newest number, in seconds since 1970."""
+        """The time of the newest CSN, in seconds since 1970."""
         return max(csn_time_s(each) or 0.0 for each in self.csns)
 
     def __str__(self) -> str:

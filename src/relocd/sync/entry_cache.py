@@ -1,9 +1,8 @@
-"""Entries that are of no concern yet, kept as they came within a limit: what a failover needs is then here already.
+"""A bounded cache of whole entries that are not of interest yet, so that a move needs no direct read.
 
-A service that is linked to this server later must be known whole at that moment. In a directory of ordinary size it
-is here, so a move waits for no second read, and does not depend on one. In a large directory the limit is reached and
-the rest is read directly when it comes to be of concern (`Mirror.missing`): memory does not grow with the parameters
-of other servers' services.
+A service that is linked to this server must be known whole at that moment. In a directory of ordinary size every entry
+fits, so a move waits for no second read and does not depend on one. In a large directory the cache is full early, and
+the rest is read when it becomes of interest (`Mirror.missing`): memory does not grow with other servers' services.
 """
 
 from __future__ import annotations
@@ -14,24 +13,24 @@ from relocd.model.entries import Entry, EntryUUID
 
 __all__ = ["EntryCache"]
 
-# What CPython needs besides the values themselves, roughly: the entry with its name and mapping, and each value.
+# What CPython needs beside the values, roughly: for an entry with its name and mapping, and for each value.
 _ENTRY_BYTES: Final = 800
 _VALUE_BYTES: Final = 120
 
 
 class EntryCache:
-    """Entries by identity, at most `limit_bytes` of them; the first to come stay."""
+    """Entries by identity, up to `limit_bytes` in total; those that came first stay."""
 
     def __init__(self, limit_bytes: int) -> None:
         self._left = limit_bytes
         self._entries: dict[EntryUUID, Entry] = {}
 
     def get(self, uuid: EntryUUID) -> Entry | None:
-        """The entry of an identity, None where it is not kept."""
+        """The entry of an identity, None where it is not cached."""
         return self._entries.get(uuid)
 
     def keep(self, entry: Entry) -> None:
-        """Keep an entry in place of what was known of it, if there is room."""
+        """Cache the newest state of an entry, if there is room."""
         self.drop(entry.uuid)
         size = _size(entry)
         if size <= self._left:
@@ -39,7 +38,7 @@ class EntryCache:
             self._entries[entry.uuid] = entry
 
     def drop(self, uuid: EntryUUID) -> None:
-        """Forget an entry; nothing happens where there is none."""
+        """Remove an entry if it is cached."""
         entry = self._entries.pop(uuid, None)
         if entry is not None:
             self._left += _size(entry)

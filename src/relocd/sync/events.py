@@ -1,4 +1,4 @@
-"""What a persistent search delivers (RFC 4533), one frozen value for each thing that can happen, in order."""
+"""The events of a persistent search (RFC 4533) as frozen values, in the order in which they happen."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A new search began at `uri`; `fresh` when it sent no cookie, so that the refresh names every entry."""
+    """A search began at `uri`; `fresh` when it sent no cookie, so that the refresh sends every entry."""
 
     uri: str
     fresh: bool
@@ -29,41 +29,41 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Upsert:
-    """An entry was added, modified or renamed: its whole content now."""
+    """An entry was added, modified or renamed; `entry` is its present state."""
 
     entry: Entry
 
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """Entries that are gone."""
+    """Entries were deleted, or are no longer within the search."""
 
     uuids: tuple[EntryUUID, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """Entries that exist unchanged (present phase of a refresh)."""
+    """Entries exist unchanged (present phase of a refresh)."""
 
     uuids: tuple[EntryUUID, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class PresentPhaseEnd:
-    """The present phase is over: what it did not name is gone."""
+    """The present phase has ended: an entry that was neither named nor sent is gone."""
 
 
 @dataclass(frozen=True, slots=True)
 class RefreshDone:
-    """The refresh is complete; what follows arrives as it happens."""
+    """The refresh is complete; from here on each change is sent when it is made."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cookie:
-    """The state of the content so far, all providers merged; store it only with the content it belongs to.
+    """Up to which change of each provider the events so far are current; store it only together with their result.
 
-    It is not `resumable` while a provider stamps changes with older numbers than this one holds: a search from it would
-    pass over them.
+    It is not `resumable` while a provider stamps changes with older CSNs than this cookie has: a search from it would
+    miss them.
     """
 
     value: str
@@ -72,7 +72,7 @@ class Cookie:
 
 @dataclass(frozen=True, slots=True)
 class SearchLost:
-    """The search ended or could not start; `reason` says why and what to do. The feed tries again by itself."""
+    """The search ended or could not start; `reason` says why and what to do. The feed retries by itself."""
 
     reason: str
 

@@ -1,10 +1,10 @@
-"""The content of the directory as one server keeps it: every entry by identity, name and links, few of them whole.
+"""The index of the mirror: every entry by identity, name and links, and the entries of interest whole.
 
-What is kept of an entry that does not concern this server is its `Record` without a value: identity, name, links and
-CSN. So memory grows with the number of entries, and not with the parameters of other servers' services.
+Of an entry that is not of interest only the `Record` is kept: identity, name, links and CSN. So memory grows with the
+number of entries, not with the parameters of other servers' services.
 
-An entry is its entryUUID: one that was renamed is still found by its former name, as long as something uses that
-name, by a link or as a server of a cluster or a state, and no other entry has taken it.
+The identity of an entry is its entryUUID. A renamed entry is still found by its former name while a link, a cluster or
+a state uses that name and no other entry has taken it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _SERVERS: Final = (names.ACTIVE.lower(), names.HOLDER.lower(), names.CANDIDATE.l
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """An entry as understood: its value, or None and the problems that kept it from being understood."""
+    """A parsed entry: its value, or None and the problems found in it."""
 
     value: Model | None
     problems: tuple[Problem, ...]
@@ -37,8 +37,8 @@ class Whole:
 class Record:
     """One entry: `key`, `links` and `servers` are normalised names (`DN.key`).
 
-    The state of a service links to that service (`is_state`). `servers` are those that a cluster names active, or a
-    state holder, candidate or previous; `whole` is there only where the entry concerns this server.
+    With `is_state` it is the state of a service, and its link is that service. `servers` are the active member of a
+    cluster, or the holder, candidate and previous holder in a state. Only an entry of interest is `whole`.
     """
 
     uuid: EntryUUID
@@ -51,17 +51,17 @@ class Record:
 
     @property
     def uses(self) -> tuple[str, ...]:
-        """Every name in this entry that means another one."""
+        """Every name of another entry in this one."""
         return self.links + self.servers
 
 
 def whole(entry: Entry) -> Record:
-    """The record of an entry that concerns this server."""
+    """The record of an entry of interest."""
     return replace(reduced(entry), whole=Whole(*parsed(entry)))
 
 
 def reduced(entry: Entry) -> Record:
-    """The record of an entry that does not concern this server."""
+    """The record of any other entry."""
     is_state = names.STATE_CLASS.lower() in kinds(entry.attributes) and entry.dn.key.startswith(names.STATE_RDN + ",")
     links = (entry.dn.parent.key,) if is_state else tuple(_names_in(entry, _LINKS))
     return Record(entry.uuid, entry.dn.key, entry.csn, links, tuple(_names_in(entry, _SERVERS)), is_state)
@@ -77,13 +77,13 @@ def _names_in(entry: Entry, attributes: Iterable[str]) -> Iterator[str]:
 
 
 def _above(key: str) -> Iterator[str]:
-    """The normalised names of all entries above the one of this name."""
+    """The normalised names of all entries above a name."""
     while key := key.partition(",")[2]:
         yield key
 
 
 class _Users:
-    """Which entries use a name."""
+    """The entries that use each name."""
 
     def __init__(self) -> None:
         self._users: dict[str, set[EntryUUID]] = {}
@@ -106,7 +106,7 @@ class _Users:
 
 
 class Index:
-    """Records by identity, by name, by what is above them and by what they link to; all are always consistent."""
+    """Records by identity, by name, by the entries above them and by what they link to; always consistent."""
 
     def __init__(self, records: Iterable[Record] = (), former: Mapping[str, EntryUUID] | None = None) -> None:
         self._records: dict[EntryUUID, Record] = {}
@@ -138,7 +138,7 @@ class Index:
         return self._records.get(uuid)
 
     def named(self, key: str) -> Record | None:
-        """The record of the entry that has this normalised name, or had it and nothing has taken it since."""
+        """The record of the entry that has this normalised name, or had it and no other has taken it since."""
         uuid = self._named.get(key) or self._former.get(key)
         return None if uuid is None else self._records[uuid]
 
@@ -159,7 +159,7 @@ class Index:
         return self._naming.of(key)
 
     def put(self, record: Record) -> EntryUUID | None:
-        """Add or replace; an entry that had the name before under another identity is gone, and returned."""
+        """Add or replace a record; return the identity of another entry that had the name, which is removed."""
         before = self._records.get(record.uuid)
         if before is not None and before.key == record.key:
             self._relink(before, record)
@@ -175,7 +175,7 @@ class Index:
         return replaced
 
     def remove(self, uuid: EntryUUID) -> None:
-        """Forget an entry; nothing happens where there is none."""
+        """Remove an entry if it is known."""
         record = self._records.get(uuid)
         if record is not None:
             self._detach(record)

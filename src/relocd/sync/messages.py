@@ -1,6 +1,6 @@
-"""The values of RFC 4533, section 2, to and from BER: the few forms that such a search needs.
+"""The controls and messages of RFC 4533, section 2, to and from BER.
 
-A refresh decodes one for each entry of the directory, which is why that is done by hand (`relocd.sync.ber`).
+A refresh decodes one for each entry of the directory, so it is done by hand (`relocd.sync.ber`).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _REFRESH_AND_PERSIST: Final = b"\x03"
 
 
 class EntryState(IntEnum):
-    """What an entry's message says about it (section 2.2)."""
+    """What the control of an entry says about it (section 2.2)."""
 
     PRESENT = 0
     ADD = 1
@@ -62,14 +62,14 @@ class SyncState:
 
 @dataclass(frozen=True, slots=True)
 class NewCookie:
-    """Nothing but a new cookie (section 2.5)."""
+    """A new cookie and nothing else (section 2.5)."""
 
     cookie: str
 
 
 @dataclass(frozen=True, slots=True)
 class PhaseEnd:
-    """The end of a phase of the refresh; `deletes` when it named what is gone, else it named what is there."""
+    """The end of a phase of the refresh: with `deletes` the delete phase, else the present phase."""
 
     deletes: bool
     refresh_done: bool
@@ -78,7 +78,7 @@ class PhaseEnd:
 
 @dataclass(frozen=True, slots=True)
 class IdSet:
-    """Many entries at once that are gone (`deletes`) or that are there unchanged."""
+    """A set of entries that are gone (`deletes`) or that exist unchanged."""
 
     deletes: bool
     uuids: tuple[EntryUUID, ...]
@@ -138,7 +138,7 @@ def _cookie(found: list[tuple[int, bytes]]) -> str | None:
 
 
 def _text(octets: bytes) -> str:
-    """A cookie as text; what is no text stays visible and is refused where the cookie is read."""
+    """A cookie as text; octets that are not ASCII become escapes, which `SyncCookie.parse` refuses."""
     return octets.decode("ascii", errors="backslashreplace")
 
 

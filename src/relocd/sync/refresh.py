@@ -1,4 +1,4 @@
-"""What a refresh that runs has told so far, and what it leaves open."""
+"""What a running refresh has sent so far, and which entries it has not accounted for yet."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ __all__ = ["Refresh"]
 
 @dataclass(slots=True)
 class Refresh:
-    """The entries that it `named`, those that it `sent` whole, and two kinds of entries whose fate is open.
+    """The entries that it `named`, those that it `sent` whole, and two kinds that it still has to account for.
 
-    `displaced` lost their name to another entry: they were deleted or renamed, and the refresh has to tell which.
-    `emptied` are names of entries that are gone: if there still is an entry below one, it was moved away with what is
-    below it, and of that no search tells.
+    `displaced` have lost their name to another entry: they were deleted or renamed, and the refresh has to send which.
+    `emptied` are the names of entries that are gone. Where an entry is still known below one, that subtree was moved
+    out of the search's view by one rename, which the search does not send. `fresh` is a search without a cookie.
     """
 
     fresh: bool
@@ -26,19 +26,19 @@ class Refresh:
     emptied: set[str] = field(default_factory=set)
 
     def name(self, uuids: Iterable[EntryUUID]) -> None:
-        """Some entries exist."""
+        """Note that entries exist."""
         self.named.update(uuids)
 
     def send(self, uuid: EntryUUID) -> None:
-        """An entry exists, and its whole content was sent."""
+        """Note that an entry exists and was sent whole."""
         self.named.add(uuid)
         self.sent.add(uuid)
         self.displaced.discard(uuid)
 
     def delete(self, uuids: Collection[EntryUUID]) -> None:
-        """Some entries are gone."""
+        """Note that entries are gone."""
         self.displaced.difference_update(uuids)
 
     def end_presence(self) -> None:
-        """What was not named is gone."""
+        """Note the end of the present phase: what was not named is gone."""
         self.displaced &= self.named

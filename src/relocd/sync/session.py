@@ -1,15 +1,15 @@
-"""One persistent search seen as a sequence of messages, turned into events (RFC 4533, sections 3.3 and 3.4).
+"""One persistent search as a sequence of messages, turned into events (RFC 4533, sections 3.3 and 3.4).
 
 Invariants.
-- A cookie is given out only with the content it belongs to. While a refresh runs, cookies are withheld: OpenLDAP
-  sends entries in no order of time, so a cookie from the middle of a refresh that is cut short would claim changes
-  that were never sent. The next search starts from `cookie`, which is that of the last completed content.
+- A cookie is published only with the events that it covers. While a refresh runs, cookies are withheld: OpenLDAP sends
+  entries in no order of time, so a cookie from the middle of a refresh would claim changes that were never sent. The
+  next search starts from `cookie`, the one of the last complete state.
 - The end of a refresh is always followed by its cookie, an empty one where it cannot be understood.
-- A refresh from nothing that ends without any cookie does not count. slapd ends so when it has no state: a replica
-  that is not loaded yet has nothing to name, and everything would look deleted.
-- After a change with an older number than the cookie holds of its provider, that cookie is no point to resume from:
-  such changes may go on, and a search from it would pass over them. A newer change makes it one again.
-- A search without a cookie starts the merging of cookies anew: what a former database knew does not count.
+- A refresh without a cookie that ends without any cookie does not count. slapd ends so when it has no state: a replica
+  that is not loaded yet sends nothing, and everything would look deleted.
+- After a change with an older CSN than the cookie has of its provider, that cookie cannot be resumed from: more such
+  changes may follow, and a search from it would miss them. After a newer change it can.
+- A search without a cookie merges cookies from scratch: what a former database covered does not count.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ class Session:
     def __init__(self, cookie: SyncCookie | None) -> None:
         self.cookie = cookie
         self.refreshing = True
-        self._known = cookie  # also what the refresh has promised so far
-        self._passed_over: set[str] = set()  # providers whose last change was older than what is known of them
+        self._known = cookie  # with what the running refresh has announced
+        self._passed_over: set[str] = set()  # providers whose last change has an older CSN than the cookie
         self._stateless = cookie is None
 
     def entry(self, state: SyncState, entry: Entry | None) -> list[SyncEvent]:
-        """What an entry's message means; `entry` is None where it could not be understood.
+        """The events of an entry's message; `entry` is None where it could not be understood.
 
-        Such an entry exists: it is said to be present, so that what is known of it is not taken for gone.
+        Such an entry exists: it is reported as present, so that its known state is not taken for gone.
         """
         event: SyncEvent
         if state.state is EntryState.DELETE:
@@ -49,13 +49,13 @@ class Session:
             event = Present((state.uuid,))
         else:
             event = Upsert(entry)
-            if self._watch_number(entry.csn):
+            if self._watch_csn(entry.csn):
                 self._take(state.cookie)
                 return [event, self._given()]
         return [event, *self._took(state.cookie)]
 
     def info(self, info: SyncInfo) -> list[SyncEvent]:
-        """What a Sync Info message means; raises `Unavailable` at the end of a refresh that does not count."""
+        """The events of a Sync Info message; raises `Unavailable` at the end of a refresh that does not count."""
         match info:
             case NewCookie(cookie):
                 return self._took(cookie)
@@ -64,10 +64,10 @@ class Session:
             case PhaseEnd():
                 return self._phase_end(info)
 
-    def _watch_number(self, csn: str) -> bool:
-        """Look at the number of a change that was made now; whether the cookie has become one to resume from, or none.
+    def _watch_csn(self, csn: str) -> bool:
+        """Look at the CSN of a change that was made now; return whether the cookie's `resumable` has changed.
 
-        A refresh sends changes of any time.
+        Not during a refresh, which sends changes of any age.
         """
         provider = csn.split("#")[2:3]
         if self.refreshing or self._known is None or not provider:
@@ -90,7 +90,7 @@ class Session:
         return [*events, RefreshDone(), self._given()]
 
     def _took(self, cookie: str | None) -> list[SyncEvent]:
-        """Take a cookie, and give it out unless a refresh runs."""
+        """Take a cookie, and publish it unless a refresh runs."""
         return [self._given()] if self._take(cookie) and not self.refreshing else []
 
     def _take(self, text: str | None) -> bool:
@@ -100,7 +100,7 @@ class Session:
         try:
             cookie = SyncCookie.parse(text)
         except Invalid as error:
-            _log.warning("a cookie is ignored", extra={"fields": {"problem": str(error)}})
+            _log.warning("cookie ignored", extra={"fields": {"problem": str(error)}})
             return False
         self._known = self._known.merged(cookie) if self._known else cookie
         return True

@@ -1,4 +1,4 @@
-"""The snapshot of what concerns a server, and what is wrong with it, taken from the mirrored content."""
+"""The snapshot of the entries of interest, with the problems found in them, taken from the index."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from relocd.sync.interest import Interest
 __all__ = ["snapshot_of"]
 
 
-def snapshot_of(content: Index, me: Record | None, my_dn: DN, concern: Interest) -> Snapshot:
-    """The entries of concern as values, with every name that their links use and every problem in them."""
-    records = [record for uuid in sorted(concern.uuids) if (record := content.get(uuid)) is not None]
+def snapshot_of(index: Index, me: Record | None, my_dn: DN, interest: Interest) -> Snapshot:
+    """The entries of interest as values, with every name that their links use and every problem in them."""
+    records = [record for uuid in sorted(interest.uuids) if (record := index.get(uuid)) is not None]
     values = [record.whole.value for record in records if record.whole and record.whole.value]
     known = {value.uuid for value in values}
     servers = {value.uuid: value for value in values if isinstance(value, Server)}
@@ -28,23 +28,23 @@ def snapshot_of(content: Index, me: Record | None, my_dn: DN, concern: Interest)
         servers=servers,
         clusters=clusters,
         services={value.uuid: value for value in values if isinstance(value, Service)},
-        states=_states(content, records),
+        states=_states(index, records),
         names={
             link: record.uuid
             for link in links
-            if (record := content.named(link.key)) is not None and record.uuid in concern.uuids
+            if (record := index.named(link.key)) is not None and record.uuid in interest.uuids
         },
         unknown=frozenset(record.uuid for record in records if record.uuid not in known),
-        dangling=frozenset(link for link in links if link.key in concern.keys and content.named(link.key) is None),
-        problems=tuple(_problems(content, me, my_dn, records)),
+        dangling=frozenset(link for link in links if link.key in interest.keys and index.named(link.key) is None),
+        problems=tuple(_problems(index, me, my_dn, records)),
     )
 
 
-def _states(content: Index, records: Iterable[Record]) -> dict[EntryUUID, ServiceState | None]:
-    """The states by the services they are about."""
+def _states(index: Index, records: Iterable[Record]) -> dict[EntryUUID, ServiceState | None]:
+    """The states by the identities of their services."""
     found: dict[EntryUUID, ServiceState | None] = {}
     for record in records:
-        service = content.named(record.links[0]) if record.is_state else None
+        service = index.named(record.links[0]) if record.is_state else None
         if service is not None:
             value = record.whole.value if record.whole else None
             found[service.uuid] = value if isinstance(value, ServiceState) else None
@@ -69,7 +69,7 @@ def _links(value: Server | Cluster) -> Iterator[DN]:
         yield value.active
 
 
-def _problems(content: Index, me: Record | None, my_dn: DN, records: Iterable[Record]) -> Iterator[Problem]:
+def _problems(index: Index, me: Record | None, my_dn: DN, records: Iterable[Record]) -> Iterator[Problem]:
     if me is None:
         yield Problem(
             str(my_dn),
@@ -77,7 +77,7 @@ def _problems(content: Index, me: Record | None, my_dn: DN, records: Iterable[Re
             "[server] dn; until then nothing changes here",
         )
         return
-    mine = {me.uuid, *(record.uuid for key in me.links if (record := content.named(key)) is not None)}
+    mine = {me.uuid, *(record.uuid for key in me.links if (record := index.named(key)) is not None)}
     for record in records:
         if record.whole is None:
             continue
@@ -85,11 +85,11 @@ def _problems(content: Index, me: Record | None, my_dn: DN, records: Iterable[Re
         value = record.whole.value
         if record.uuid in mine and isinstance(value, Server | Cluster):
             for link in sorted(_links(value), key=lambda link: link.key):
-                yield from _link_problems(content, value, link)
+                yield from _link_problems(index, value, link)
 
 
-def _link_problems(content: Index, value: Server | Cluster, link: DN) -> Iterator[Problem]:
-    target = content.named(link.key)
+def _link_problems(index: Index, value: Server | Cluster, link: DN) -> Iterator[Problem]:
+    target = index.named(link.key)
     if target is None:
         yield Problem(str(value.dn), f"links to {link}, which does not exist; add it, correct the link, or remove it")
         return

@@ -11,6 +11,7 @@ from relocd.agent.liveness.heartbeat import Heartbeat
 from relocd.model.dn import DN
 from relocd.model.parse import search_filter
 from relocd.model.settings import HandoverSettings
+from relocd.model.status import StatusReport
 from relocd.sync.events import RefreshDone, SearchLost, Started, Upsert
 from tests.adapters.ldap.lab import DEADLINE_S, change, following, renamed, replaced, settings_for
 from tests.adapters.ldap.writer_lab import directory, writer_for
@@ -115,7 +116,7 @@ class TestRestart:
             assert time.monotonic() - started < 1.0
         assert [event.fresh for event in followed.of(Started)] == [True, False]
         assert followed.present == ALL
-        assert "begun anew" in followed.losses
+        assert "restarted by the agent" in followed.losses
 
     async def test_fresh_it_reads_everything_again_and_only_that_time(self, slapd):
         async with following(settings_for(slapd.uri), search_filter(NODE1)) as followed:
@@ -179,7 +180,7 @@ class TestHeartbeat:
                             happened.extend(["confirmed"] * pulse.confirm(event.entry))
 
             tasks = [
-                asyncio.create_task(pulse.run(lambda: NODE1, dict, missed, lambda: None)),
+                asyncio.create_task(pulse.run(lambda: NODE1, StatusReport, missed, lambda: None)),
                 asyncio.create_task(hear()),
             ]
             try:

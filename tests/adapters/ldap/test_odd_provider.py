@@ -68,7 +68,7 @@ async def test_a_malformed_control_ends_the_search_without_a_step_forward():
 
 @pytest.mark.parametrize(
     ("end", "reason"),
-    [(done(), "the server has ended it"), (done(52, "maintenance"), "maintenance"), (done(53, "no"), "(no)")],
+    [(done(), "the server has ended the search"), (done(52, "maintenance"), "maintenance"), (done(53, "no"), "(no)")],
 )
 async def test_an_end_of_the_search_is_lost_and_started_again(end, reason):
     with scripted([entry("cn=web", WEB), refresh_done(), end], [refresh_done()]) as uri:

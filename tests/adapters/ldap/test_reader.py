@@ -76,7 +76,7 @@ class TestDoubt:
         with Slapd(content="") as slapd:
             async with reader_for(slapd.uri) as reader:
                 for read in (reader.by_dn(WEB), reader.by_uuid(NOBODY)):
-                    with pytest.raises(Unavailable, match=f"has no entry {SUFFIX}: empty or not yet loaded"):
+                    with pytest.raises(Unavailable, match=f"has no entry {SUFFIX}: it is empty or not yet loaded"):
                         await read
                 await asyncio.to_thread(slapd.add, base_ldif())
                 assert await reader.by_dn(WEB) is None

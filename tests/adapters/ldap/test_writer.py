@@ -51,7 +51,7 @@ class TestReach:
             await writer.reach()
             port = port_of(writer)
             slapd.pause()
-            with pytest.raises(Unavailable, match="before letting go"):
+            with pytest.raises(Unavailable, match="before releasing"):
                 await writer.reach()
             slapd.resume()
             await writer.reach()

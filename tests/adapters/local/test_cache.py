@@ -69,7 +69,7 @@ def test_without_a_file_there_is_nothing(path, caplog):
 async def test_one_of_another_base_filter_or_server_is_dropped(path, saved, caplog, other):
     await FileCache(path, SEARCH).store(saved)
     assert FileCache(path, other).load() is None
-    assert "the cache is dropped" in caplog.text
+    assert "cache ignored" in caplog.text
 
 
 @pytest.mark.parametrize("at", [0, 10, -70, -1])

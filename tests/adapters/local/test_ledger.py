@@ -118,7 +118,7 @@ async def test_a_damaged_one_is_set_aside_and_said(ledger, folder, caplog, text)
     (folder / "x.json").write_text(text)
     assert JsonLedger(folder).all() == {GOAL: FOOTPRINT}
     assert sorted(path.name for path in folder.iterdir()) == [f"{GOAL}.json", "x.damaged"]
-    assert "damaged and set aside" in caplog.text
+    assert "damaged footprint" in caplog.text
 
 
 async def test_a_write_that_was_cut_off_leaves_the_old_one(ledger, folder):

@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from relocd.adapters.local.mode_file import ModeFile
-from relocd.model.mode import Mode
+from relocd.model.status import Mode
 from tests.adapters.templates.set_writing import no_descriptors
 
 

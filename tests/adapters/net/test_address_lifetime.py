@@ -126,7 +126,7 @@ async def test_adding_again_leaves_the_lifetime_as_it_is(addresses, address):
 async def test_what_went_is_not_raised_by_an_extension(addresses, address):
     await addresses.add("eth0", address, lifetime_s=1)
     await gone(addresses, address, within_s=1 + LATE_S)
-    with pytest.raises(Failed, match=f"extend {address} on eth0: it is not there any more"):
+    with pytest.raises(Failed, match=f"extend {address} on eth0: it is no longer there"):
         await addresses.extend("eth0", address, 5)
     assert await kernels(address) is None
 
@@ -138,23 +138,23 @@ async def test_an_agent_that_was_stopped_hears_first_what_it_has_lost(addresses,
     await addresses.add("eth0", address, lifetime_s=30)
     ip(host, "address", "del", str(address), "dev", "eth0")
     assert is_held(addresses, address)
-    with pytest.raises(Failed, match="it is not there any more"):
+    with pytest.raises(Failed, match="it is no longer there"):
         await addresses.extend("eth0", address, lifetime_s)
     assert await kernels(address) is None
 
 
 @BOTH
 async def test_while_it_is_in_doubt_nothing_is_extended(addresses, host, address):
-    """Events were lost, the end of the address among them: the picture is read anew."""
+    """Events were lost, the end of the address among them: the picture is read again."""
     await addresses.add("eth0", address, lifetime_s=30)
     addresses._socket._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 12)
     commands = [f"address add 10.1.1.{n}/32 dev eth0" for n in range(200)]
     commands.append(f"address del {address} dev eth0")
     host.run(["sh", "-c", "ip -batch - <<'END'\n" + "\n".join(commands) + "\nEND"])
-    with pytest.raises(Unavailable, match=f"extend {address} on eth0: the addresses are read anew"):
+    with pytest.raises(Unavailable, match=f"extend {address} on eth0: the addresses are being read again"):
         await addresses.extend("eth0", address, 5)
     await gone(addresses, address, within_s=5)
-    with pytest.raises(Failed, match="it is not there any more"):
+    with pytest.raises(Failed, match="it is no longer there"):
         await addresses.extend("eth0", address, 5)
     assert await kernels(address) is None
 
@@ -170,13 +170,13 @@ async def test_a_foreign_address_gets_no_lifetime(addresses, host, address):
 
 async def test_what_cannot_be_extended_changes_no_setting_of_the_interface(addresses, host):
     host.run(["sysctl", "-q", "net.ipv4.conf.eth0.promote_secondaries=0"])
-    with pytest.raises(Failed, match="it is not there any more"):
+    with pytest.raises(Failed, match="it is no longer there"):
         await addresses.extend("eth0", FIRST, 1)
     assert host.run(["sysctl", "-n", "net.ipv4.conf.eth0.promote_secondaries"]).stdout.strip() == "0"
 
 
 async def test_no_such_interface(addresses):
-    with pytest.raises(Failed, match=f"extend {IPV4} on eth9: it is not there any more"):
+    with pytest.raises(Failed, match=f"extend {IPV4} on eth9: it is no longer there"):
         await addresses.extend("eth9", IPV4, 1)
 
 

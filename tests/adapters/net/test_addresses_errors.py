@@ -42,10 +42,10 @@ def test_every_error_of_the_kernel_is_translated(code):
     ("error", "kind", "message"),
     [
         (library.NetlinkError(errno.EPERM), Failed, "CAP_NET_ADMIN"),
-        (library.NetlinkError(errno.EBUSY), Unavailable, "another try"),
-        (OSError(errno.ENOBUFS, "No buffer space available"), Unavailable, "another try"),
+        (library.NetlinkError(errno.EBUSY), Unavailable, "try again"),
+        (OSError(errno.ENOBUFS, "No buffer space available"), Unavailable, "try again"),
         (library.NetlinkDumpInterrupted(), Unavailable, "read it again"),
-        (TimeoutError(), Unavailable, "not confirmed it in time"),
+        (TimeoutError(), Unavailable, "not acknowledged it in time"),
         (OSError("without a number"), Failed, "without a number"),
     ],
     ids=lambda value: repr(value) if isinstance(value, Exception) else "",

@@ -276,7 +276,7 @@ def test_every_error_of_a_socket_is_translated(code):
     ("error", "kind", "message"),
     [
         (OSError(errno.EPERM, "text"), Failed, "CAP_NET_RAW"),
-        (OSError(errno.ENOBUFS, "text"), Unavailable, "another try"),
+        (OSError(errno.ENOBUFS, "text"), Unavailable, "try again"),
         (TimeoutError("without a number"), Failed, "without a number"),
     ],
     ids=lambda value: repr(value) if isinstance(value, Exception) else "",

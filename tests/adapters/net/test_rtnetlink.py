@@ -79,7 +79,7 @@ async def test_a_dump_during_which_something_changed_is_not_trusted(parts):
 async def test_no_answer_at_all(monkeypatch):
     monkeypatch.setattr(rtnetlink, "_ANSWER_S", 0.01)
     async with kernel([]) as (route, _):
-        with pytest.raises(Unavailable, match="read the interfaces: the kernel has not confirmed it in time"):
+        with pytest.raises(Unavailable, match="read the interfaces: the kernel has not acknowledged it in time"):
             await route.dump()
 
 

@@ -7,8 +7,7 @@ import pytest_asyncio
 
 from relocd.adapters.templates.renderer import WorkerRenderer
 from relocd.errors import Invalid
-from relocd.model.declared import Declared
-from relocd.model.template_set import TemplateSet
+from relocd.model.template_set import Declared, TemplateSet
 from tests.support.contexts import rendered, template_context
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -8,9 +8,9 @@ import pytest
 
 from relocd.adapters.templates.template_sets import FolderTemplateSets
 from relocd.errors import Invalid
-from relocd.model.declared import Declared
 from relocd.model.template_set import (
     Command,
+    Declared,
     FileSpec,
     First,
     Moment,

@@ -199,7 +199,7 @@ class TestFailure:
             pytest.param({"start": "echo no >&2; exit 1"}, "ended with status 1$", id="the command fails"),
             pytest.param({"start": "sleep 99"}, "did not end within 0.2 s and was killed", id="the command hangs"),
             pytest.param({"start": "true"}, "after 0.2 s it is still inactive", id="the service does not run"),
-            pytest.param({"status": "kill -KILL $$"}, "the state of .* is not known", id="the status has no answer"),
+            pytest.param({"status": "kill -KILL $$"}, "the state of .* is unknown", id="the status has no answer"),
         ],
     )
     async def test_start_names_the_unit_and_the_reason(self, make, scripts, message):
@@ -266,7 +266,7 @@ class TestWatch:
             changes = Changes(units)
             running.with_name("running.broken").touch()
             await eventually(lambda: changes.seen)
-            with pytest.raises(Failed, match="is not known"):
+            with pytest.raises(Failed, match="is unknown"):
                 await units.state(NAME)
             running.with_name("running.broken").unlink()
             assert await units.state(NAME) is UnitState.ACTIVE

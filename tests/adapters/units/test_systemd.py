@@ -14,23 +14,10 @@ from relocd.errors import Failed, Invalid, Unavailable
 from relocd.model.host import UnitState
 from relocd.model.settings import UnitSettings
 from tests.lab.deadline import eventually
-from tests.lab.hosts.systemd import Systemd
 
 SLEEP = ("[Service]", "ExecStart=sleep infinity")
 HANG = ("[Service]", "Type=notify", "ExecStart=sleep infinity")
 FAIL = ("[Service]", "Type=oneshot", "ExecStart=false")
-
-
-@pytest.fixture(scope="module")
-def systemd():
-    with Systemd() as started:
-        yield started
-
-
-@pytest.fixture
-async def units(systemd):
-    async with SystemdUnits(UnitSettings(timeout_s=5.0), systemd.bus_address) as opened:
-        yield opened
 
 
 @pytest.fixture
@@ -184,7 +171,7 @@ class TestFailure:
 
     async def test_a_unit_that_hangs_is_left_to_systemd(self, systemd, hasty, unit):
         name = unit(*HANG)
-        with pytest.raises(Failed, match=rf"^{name} was not started within 0\.2 s: it hangs, and systemd goes on"):
+        with pytest.raises(Failed, match=rf"^{name} was not started within 0\.2 s: it hangs, and systemd continues"):
             await hasty.start(name)
         assert await hasty.state(name) is UnitState.ACTIVATING
         assert systemd.property(name, "Job") not in {"", "0"}
@@ -328,7 +315,9 @@ class TestLoss:
         starting = asyncio.create_task(units.start(name))
         await eventually(lambda: is_in(units, name, UnitState.ACTIVATING))
         systemd.systemctl("daemon-reexec")
-        with pytest.raises(Unavailable, match=f"^{name}: systemd goes on with the job unseen: systemd left the bus"):
+        with pytest.raises(
+            Unavailable, match=f"^{name}: systemd continues the job, but its result is unknown: systemd left the bus"
+        ):
             await starting
         await eventually(lambda: answers(units, name))
         systemd.systemctl("stop", name)

@@ -115,7 +115,7 @@ class TestOrder:
         stopping = asyncio.create_task(units.stop(NAME))
         await eventually(lambda: manager.client)
         await units.close()
-        with pytest.raises(Unavailable, match=r"^web\.service: systemd goes on with the job unseen"):
+        with pytest.raises(Unavailable, match=r"^web\.service: systemd continues the job"):
             await stopping
 
 

@@ -6,24 +6,9 @@ from itertools import count
 
 import pytest
 
-from relocd.adapters.units.systemd import SystemdUnits
-from relocd.model.settings import UnitSettings
 from tests.lab.deadline import eventually
-from tests.lab.hosts.systemd import Systemd
 
 _numbers = count(1)
-
-
-@pytest.fixture(scope="module")
-def systemd():
-    with Systemd() as started:
-        yield started
-
-
-@pytest.fixture
-async def units(systemd):
-    async with SystemdUnits(UnitSettings(timeout_s=5.0), systemd.bus_address) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """`./dev bench move`: the planned move of one service address, by hand, by relocd and by keepalived.
 
 All in one run, on the same hosts, before the same client that asks once a millisecond. The series take turns: in each
-round every contender starts anew, makes its share of the moves and ends, so that what else the machine does meets all
+round every mover starts afresh, makes its share of the moves and ends, so that what else the machine does meets all
 of them, and none is disturbed by the daemons of another.
 """
 
@@ -20,8 +20,8 @@ from typing import Final
 
 from rich.console import Console
 
-from tests.lab.bench.contenders import NODES, ByHand, Contender, KeepalivedPair, RelocdPair, Route, Scene
 from tests.lab.bench.move_tables import tables
+from tests.lab.bench.movers import NODES, ByHand, KeepalivedPair, Mover, RelocdPair, Route, Testbed
 from tests.lab.interrupts import INTERRUPTED, Interrupts
 from tests.lab.machine import machine
 from tests.lab.probers.figures import Figures, as_json, judged
@@ -41,11 +41,11 @@ _SLOW_MOVES: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Moves by one contender in one way; `limit` is for one that takes seconds for each."""
+    """Moves by one mover in one way; `limit` is for one that takes seconds for each."""
 
     title: str
     trigger: str
-    contender: Callable[[Scene], Contender]
+    mover: Callable[[Testbed], Mover]
     limit: int | None = None
 
     def moves(self, wanted: int) -> int:
@@ -131,15 +131,15 @@ def _measure(
     chosen: argparse.Namespace, results: Mapping[str, Result], console: Console, interrupts: Interrupts
 ) -> None:
     console.print("building two servers, a client and a directory")
-    with interrupts.around(Scene()) as scene:
+    with interrupts.around(Testbed()) as testbed:
         for number in range(chosen.rounds):
             for result in results.values():
                 count = _share(result.series.moves(chosen.moves), number, chosen.rounds)
                 if count:
                     console.print(f"round {number + 1}: {result.series.title}, {count} moves", highlight=False)
-                    with interrupts.around(result.series.contender(scene)) as contender:
-                        _block(scene, contender, result, count)
-                        result.idle = result.idle or _idle(scene, contender, chosen.idle_seconds)
+                    with interrupts.around(result.series.mover(testbed)) as mover:
+                        _block(testbed, mover, result, count)
+                        result.idle = result.idle or _idle(testbed, mover, chosen.idle_seconds)
 
 
 def _share(total: int, number: int, rounds: int) -> int:
@@ -147,48 +147,48 @@ def _share(total: int, number: int, rounds: int) -> int:
     return total // rounds + (number < total % rounds)
 
 
-def _block(scene: Scene, contender: Contender, result: Result, count: int) -> None:
+def _block(testbed: Testbed, mover: Mover, result: Result, count: int) -> None:
     """Some moves one after another, from node1 on, judged when the client has ended."""
     moves: list[Figures] = []
     with ExitStack() as stack:
-        watch = stack.enter_context(scene.watch())
+        watch = stack.enter_context(testbed.watch())
         if watch.until(NODES[0], _READY_S) is None:
-            raise TimeoutError(f"{result.series.title}: the address never answered\n{contender.said()}")
+            raise TimeoutError(f"{result.series.title}: the address never answered\n{mover.said()}")
         time.sleep(_QUIET_S)  # not a synchronisation: also the first move is judged by the time before it
         for number in range(count):
             route = Route(*NODES[:: -1 if number % 2 else 1])
-            moves.append(_move(contender, watch, route, len(result.moves) + number + 1))
-            result.holders.append(_held(scene, contender, route))
-            contender.settle(route)
+            moves.append(_move(mover, watch, route, len(result.moves) + number + 1))
+            result.holders.append(_held(testbed, mover, route))
+            mover.settle(route)
     result.moves += [judged(move, {_CLIENT: watch.probes}) for move in moves]
 
 
-def _move(contender: Contender, watch: Watch, route: Route, number: int) -> Figures:
+def _move(mover: Mover, watch: Watch, route: Route, number: int) -> Figures:
     """One move and the client's first answer from the new server."""
     sent_ns = time.monotonic_ns()
-    contender.move(route)
+    mover.move(route)
     change = watch.until(route.new, _ANSWER_S)
     if change is None:
-        raise TimeoutError(f"{route.new} did not answer after move {number}\n{contender.said()}")
+        raise TimeoutError(f"{route.new} did not answer after move {number}\n{mover.said()}")
     time.sleep(_QUIET_S)  # not a synchronisation: the pause that a move is followed by
     answers = {_CLIENT: (change.answered_ns - sent_ns) / 1e6}
     return Figures(number, *route, sent_ns, steps={}, answers=answers, share=None)
 
 
-def _held(scene: Scene, contender: Contender, route: Route) -> list[str]:
-    """The servers that have the address after a move: the new one and nobody else, or the bench ends here."""
-    holders = scene.holders()
+def _held(testbed: Testbed, mover: Mover, route: Route) -> list[str]:
+    """The servers that have the address after a move: only the new one, or the bench ends here."""
+    holders = testbed.holders()
     if holders != [route.new]:
-        raise RuntimeError(f"the address went to {route.new} but these have it: {holders}\n{contender.said()}")
+        raise RuntimeError(f"the address went to {route.new} but these have it: {holders}\n{mover.said()}")
     return holders
 
 
-def _idle(scene: Scene, contender: Contender, seconds: float) -> Idle | None:
-    """The cost of a contender's daemons on the holder, None for one that has none."""
-    daemons = contender.daemons()
+def _idle(testbed: Testbed, mover: Mover, seconds: float) -> Idle | None:
+    """The cost of a mover's daemons on the holder, None for one that has none."""
+    daemons = mover.daemons()
     if not daemons:
         return None
-    pid = daemons[scene.holders()[0]]
+    pid = daemons[testbed.holders()[0]]
     before = settled(pid)
     time.sleep(seconds)  # not a synchronisation: the time that is measured
     after = usage(pid)

@@ -43,13 +43,13 @@ Limit = Callable[[float], float] | None
 
 
 def _fenced(stage: Stage, old: str, new: str) -> int:
-    """Its machine is off, and whoever has switched it off says so together with the link."""
+    """Its machine is off, and its power-off is written together with the link."""
     stage.lan[old].cut()
     return _modify(stage, link_ldif(_SERVICE, new) + "\n" + fence_ldif(old))
 
 
 def _dead(stage: Stage, old: str, new: str) -> int:
-    """Its machine has just gone, and nobody knows more than that."""
+    """Its machine has just gone, and nothing more is known."""
     stage.lan[old].cut()
     return _modify(stage, link_ldif(_SERVICE, new))
 

@@ -45,7 +45,7 @@ class Commands(NamedTuple):
 
 
 class ContainersStory:
-    """The scene and its plot, as a context manager."""
+    """The testbed and its plot, as a context manager."""
 
     title: Final = "docker/README.md: two base servers in containers"
 

@@ -25,7 +25,7 @@ _LOOK_EVERY_S: Final = 0.01
 class Sample:
     """One look into all kernels: who has the address, and for each service on which servers its unit runs.
 
-    Servers that are cut off are left out: what they have, nobody can reach.
+    Servers that are cut off are left out: no client can reach them.
     """
 
     at_ns: int
@@ -36,7 +36,7 @@ class Sample:
 class Observer:
     """As a context manager: `probes` and `samples` are whole once the block has ended.
 
-    `cut` are the servers without a cable, which whoever pulls it keeps up to date; `units` the services whose units
+    `cut` are the servers without a cable, kept up to date by the fault that pulls it; `units` the services whose units
     only one server may run.
     """
 

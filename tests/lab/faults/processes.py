@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 
 from tests.lab.faults.kind import Kind
-from tests.lab.faults.scene import SERVICE
+from tests.lab.faults.testbed import SERVICE
 from tests.lab.slapd.reading import links
 from tests.lab.timeline import Claim
 
@@ -24,14 +24,14 @@ class AgentKilledInMove(Kind):
     providers = (1, 2)
 
     def disturb(self) -> None:
-        scene = self.scene
-        self.victim = scene.chance.choice([self.old, self.new])
-        scene.order(self.new)
-        time.sleep(scene.chance.uniform(0, _MOVE_S))  # not a synchronisation: when the agent dies
-        scene.node(self.victim).kill()
+        testbed = self.testbed
+        self.victim = testbed.chance.choice([self.old, self.new])
+        testbed.order(self.new)
+        time.sleep(testbed.chance.uniform(0, _MOVE_S))  # not a synchronisation: when the agent dies
+        testbed.node(self.victim).kill()
 
     def heal(self) -> None:
-        self.scene.node(self.victim).start()
+        self.testbed.node(self.victim).start()
 
 
 class _Strikes(Kind):
@@ -46,12 +46,12 @@ class _Strikes(Kind):
 
     def disturb(self) -> None:
         self.last, self.mute = self.old, ""
-        chance = self.scene.chance
+        chance = self.testbed.chance
         for _ in range(_STRIKES):
             self.move_for(chance.uniform(0.05, 0.5))
-            victim = chance.choice(self.scene.names)
+            victim = chance.choice(self.testbed.names)
             self.strike(victim)
-            self.move_for(chance.uniform(0.05, self.longest_leases * self.scene.lease_s))
+            self.move_for(chance.uniform(0.05, self.longest_leases * self.testbed.lease_s))
             self.bring_back(victim)
             self.mute = ""
 
@@ -59,20 +59,20 @@ class _Strikes(Kind):
         """Order the next move whenever the last one has arrived."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
-            if self.scene.watch_for(min(left, 0.1), self.has_arrived):
+            if self.testbed.watch_for(min(left, 0.1), self.has_arrived):
                 self.order_next()
 
     def has_arrived(self) -> bool:
-        return self.scene.stage.holders() == [self.last]
+        return self.testbed.stage.holders() == [self.last]
 
     def order_next(self) -> None:
         """Link the other server; not yet where its last link is still there, or its provider cannot be asked."""
-        new = self.scene.other(self.last)
-        slapds = self.scene.stage.slapds
+        new = self.testbed.other(self.last)
+        slapds = self.testbed.stage.slapds
         if self.mute and slapds[new] is slapds[self.mute]:
-            self.scene.watch_for(0.01)
+            self.testbed.watch_for(0.01)
         elif SERVICE not in links(slapds[new], new):
-            self.scene.order(new)
+            self.testbed.order(new)
             self.last = new
 
     def strike(self, server: str) -> None:
@@ -85,7 +85,7 @@ class _Strikes(Kind):
         return [self.last]
 
     def claims(self) -> Iterable[Claim]:
-        yield self.scene.alive()
+        yield self.testbed.alive()
 
 
 class AgentsKilled(_Strikes):
@@ -93,27 +93,27 @@ class AgentsKilled(_Strikes):
     what = "kill -9 of agents at random while the service moves all the time"
 
     def strike(self, server: str) -> None:
-        self.scene.node(server).kill()
+        self.testbed.node(server).kill()
 
     def bring_back(self, server: str) -> None:
-        self.scene.node(server).start()
+        self.testbed.node(server).start()
 
 
 class AgentsHung(_Strikes):
     name = "agents-hung"
     what = "SIGSTOP of agents at random, for up to two leases, while the service moves all the time"
     longest_leases = 2.0
-    alone = ()  # nobody can stop the units of an agent that hangs; its address is what counts
+    alone = ()  # the units of an agent that hangs cannot be stopped; its address is what counts
 
     def ends_at(self) -> Sequence[str]:
         """An order to a server that then hangs for a lease is given back to the one before."""
-        return self.scene.names
+        return self.testbed.names
 
     def strike(self, server: str) -> None:
-        self.scene.node(server).pause()
+        self.testbed.node(server).pause()
 
     def bring_back(self, server: str) -> None:
-        self.scene.node(server).resume()
+        self.testbed.node(server).resume()
 
 
 class ProvidersKilled(_Strikes):
@@ -122,10 +122,10 @@ class ProvidersKilled(_Strikes):
 
     def strike(self, server: str) -> None:
         self.mute = server
-        self.scene.stage.slapds[server].kill()
+        self.testbed.stage.slapds[server].kill()
 
     def bring_back(self, server: str) -> None:
-        self.scene.stage.slapds[server].start()
+        self.testbed.stage.slapds[server].start()
 
 
 class ProvidersHung(_Strikes):
@@ -134,7 +134,7 @@ class ProvidersHung(_Strikes):
 
     def strike(self, server: str) -> None:
         self.mute = server
-        self.scene.stage.slapds[server].pause()
+        self.testbed.stage.slapds[server].pause()
 
     def bring_back(self, server: str) -> None:
-        self.scene.stage.slapds[server].resume()
+        self.testbed.stage.slapds[server].resume()

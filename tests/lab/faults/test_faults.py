@@ -112,7 +112,7 @@ def test_an_outage_before_the_healing_is_shown_and_no_late_recovery():
         pytest.param({"settled_ns": None}, id="never at rest"),
         pytest.param({"lost": ["a move"]}, id="an order lost"),
         pytest.param({"claims": [Claim("holds", holds=False)]}, id="a claim that does not hold"),
-        pytest.param({"probes": []}, id="nobody answered"),
+        pytest.param({"probes": []}, id="no answer"),
     ],
 )
 def test_a_round_that_lost_something_is_not_good(more):

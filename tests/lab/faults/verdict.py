@@ -25,10 +25,10 @@ Excuse = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """All that was seen of one round: by the client, in the kernels, and by whoever disturbed it.
+    """All that was seen of one round: by the client, in the kernels, and by the fault itself.
 
     `settled_ns` is None when the servers did not come to rest after the healing. `lost` are orders and changes of the
-    directory that nobody followed. `logs` are the last words of the agents where something failed.
+    directory that no server followed. `logs` are the last words of the agents where something failed.
     """
 
     probes: Sequence[Probe]

@@ -30,28 +30,28 @@ class CutHeals(Kind):
         return HEALED_CUT_MS if isolation == "keep" else 0.0
 
     def disturb(self) -> None:
-        scene = self.scene
-        scene.pull(self.old)
-        scene.order(self.new)
-        until(lambda: self.new in scene.stage.holders(), 2 * scene.lease_s + 10)
-        scene.watch_for(scene.lease_s)
+        testbed = self.testbed
+        testbed.pull(self.old)
+        testbed.order(self.new)
+        until(lambda: self.new in testbed.stage.holders(), 2 * testbed.lease_s + 10)
+        testbed.watch_for(testbed.lease_s)
 
     def heal(self) -> None:
-        self.scene.plug(self.old)
+        self.testbed.plug(self.old)
 
 
 class CutInMove(Kind):
-    """The directory's cable is pulled within a move: whoever lets go has to be able to say so."""
+    """The directory's cable is pulled within a move: the holder that releases must be able to write that."""
 
     name = "cut-in-move"
     what = "the directory is cut off within the milliseconds of a move"
 
     def disturb(self) -> None:
-        scene = self.scene
-        scene.order(self.new)
-        time.sleep(scene.chance.uniform(0, 0.008))  # not a synchronisation: when the cable is pulled
-        scene.stage.lan["directory"].cut()
-        scene.watch_for(scene.lease_s / 2)
+        testbed = self.testbed
+        testbed.order(self.new)
+        time.sleep(testbed.chance.uniform(0, 0.008))  # not a synchronisation: when the cable is pulled
+        testbed.stage.lan["directory"].cut()
+        testbed.watch_for(testbed.lease_s / 2)
 
     def heal(self) -> None:
-        self.scene.stage.lan["directory"].heal()
+        self.testbed.stage.lan["directory"].heal()

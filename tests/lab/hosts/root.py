@@ -4,7 +4,7 @@
         root.run("dpkg", "--install", "/tmp/relocd.deb")
 
 It is an overlay with a tmpfs above, in a mount namespace: dpkg in it knows this machine's packages and changes a copy
-of their records. It has a /run and a /tmp of its own, no systemd, and the network of whoever makes it.
+of their records. It has a /run and a /tmp of its own, no systemd, and the network of its maker.
 """
 
 from __future__ import annotations

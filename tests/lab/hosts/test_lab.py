@@ -225,7 +225,7 @@ def test_probes_of_what_does_not_move_are_always_answered(lan, tmp_path):
 
 
 def test_a_page_is_fetched_over_and_over(lan, tmp_path):
-    """A page that names its host is an answer; while nobody serves it there is none, and then there is."""
+    """A page that names its host is an answer; while no host serves it there is none, and then there is."""
     watch = Watch(lan["client"], tmp_path / "fetches", "probers.fetcher", ["--target", "192.0.2.1", "--host=node1"])
     (tmp_path / "index.html").write_text("this is node1")
     with watch:

@@ -34,7 +34,7 @@ class Figures:
 
     `share` is the agent's own: from the change in its hands to the address raised, None where it had to wait for the
     wire in between. `outage` and `overlap` are judged from the probes once all are there; a negative overlap is a
-    time in which nobody had the address.
+    time in which no host had the address.
     """
 
     number: int

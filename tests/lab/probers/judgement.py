@@ -24,7 +24,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One question and who answered it, None for nobody; `asked` is empty when it went where the client's neighbour
+    """One question and who answered it, None for no host; `asked` is empty when it went where the client's neighbour
     table says, else the host whose MAC it was sent to."""
 
     sent_ns: int
@@ -87,7 +87,7 @@ def gaps_ns(probes: Iterable[Probe], start_ns: int, end_ns: int, least_ns: int) 
 
 
 def overlap_ns(probes: Sequence[Probe], old: str, new: str, start_ns: int, end_ns: int) -> int | None:
-    """For how long both hosts had the address in a span with one move; negative when for a time nobody had it.
+    """For how long both hosts had the address in a span with one move; negative when for a time no host had it.
 
     None when one of the two never proved that it had it. It is as exact as the probes are far apart.
     """

@@ -72,7 +72,7 @@ class Prober:
             else:
                 self._socket.sendto(number, self._target)
         except OSError:
-            return  # no neighbour, no carrier: a question that nobody answers
+            return  # no neighbour, no carrier: a question without an answer
 
     def _listen(self) -> None:
         try:

@@ -43,7 +43,7 @@ def test_outage_is_the_longest_time_without_an_answer(start, end, expected):
     ("old", "new", "expected"),
     [
         pytest.param((1, 2, 3), (2, 3, 4), 1, id="both had it"),
-        pytest.param((1, 2), (6, 7), -4, id="nobody had it"),
+        pytest.param((1, 2), (6, 7), -4, id="no host had it"),
         pytest.param((1, 2), (), None, id="never moved"),
         pytest.param((1, 2), (6, 120), -4, id="outside the span"),
     ],

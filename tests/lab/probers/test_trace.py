@@ -98,7 +98,7 @@ class TestFigures:
         assert figures.share is None
 
     def test_probes_judge_the_time_around_the_move(self):
-        """The client is silent from 105 to 109; the frames show that nobody had the address from 104 to 107."""
+        """The client is silent from 105 to 109; the frames show that no host had the address from 104 to 107."""
         client = [Probe(at * MS, "", "node1", at * MS) for at in range(80, 106)]
         client += [Probe(at * MS, "", "node2", at * MS) for at in range(109, 260)]
         frames = [Probe(at * MS, "node1", "node1", at * MS) for at in range(80, 105)]

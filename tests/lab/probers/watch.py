@@ -22,7 +22,7 @@ REPOSITORY: Final = Path(__file__).parents[3]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Another host began to answer; `silent_ns` is how long nobody had, None for the first."""
+    """Another host began to answer; `silent_ns` is how long no host had answered, None for the first."""
 
     host: str
     sent_ns: int

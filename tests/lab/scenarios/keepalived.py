@@ -84,7 +84,7 @@ class Keepalived:
             place.mkdir(parents=True)
         self._etc = own["/etc/keepalived"]
         (self._etc / "keepalived.conf").write_text(self._configuration)
-        # In the foreground and without syslog: where nobody listens to that, each line would go to the console.
+        # In the foreground and without syslog: without a syslog daemon each line would go to the console.
         argv = with_folders(["keepalived", "-n", "-l", "-G", "-D", "-P"], own)
         with self._log.open("wb") as log:
             self._process = self._host.start(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -102,7 +102,7 @@ class Keepalived:
         return self._process
 
     def set_away(self, away: bool) -> None:
-        """Say whether this host shall keep its hands off the address; keepalived watches the file with inotify."""
+        """Set whether this host should leave the address alone; keepalived watches the file with inotify."""
         (self._etc / "away").write_text(f"{away:d}\n")
 
     def wait_until(self, state: str) -> None:

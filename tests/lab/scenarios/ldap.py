@@ -55,7 +55,7 @@ class Client:
 
 
 class LdapPairStory:
-    """The scene and its plot, as a context manager; `repeats` is how often it goes round."""
+    """The testbed and its plot, as a context manager; `repeats` is how often it goes round."""
 
     title: Final = "A pair of LDAP servers"
 
@@ -103,7 +103,7 @@ class LdapPairStory:
         self.node1.host.cut()
         self.agents["node1"].kill()
         self.node1.kill()
-        timeline.mark("node1 is dead, and nobody was told: cable cut, then slapd and agent killed")
+        timeline.mark("node1 is dead without a notice: cable cut, then slapd and agent killed")
         writer = self._writer()
         self._modified(timeline, writer)
         self._until(lambda: self._is_primary(self.node2), "node2 is the primary")

@@ -32,7 +32,7 @@ EAGER_S: Final = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One question, by CLOCK_MONOTONIC; `done_ns` is None when nobody answered it, `name` the entry that was added."""
+    """One question, by CLOCK_MONOTONIC; `done_ns` is None when there was no answer, `name` the entry that was added."""
 
     sent_ns: int
     done_ns: int | None

@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from relocd.errors import Failed, Unavailable
-from relocd.model.mode import Mode
 from relocd.model.settings import AgentSettings, HandoverSettings
+from relocd.model.status import Mode
 from relocd.model.template_set import Scope
 from tests.support.directory import ModelDirectory
 from tests.support.entries import cluster, server, service, state, status, uuid_of

@@ -10,8 +10,8 @@ import pytest
 
 from relocd.adapters.templates.template_sets import FolderTemplateSets
 from relocd.agent.worker import Worker
-from relocd.model.mode import Mode
 from relocd.model.settings import AgentSettings
+from relocd.model.status import Mode
 from relocd.reconcile import goals as goals_module
 from relocd.sync.mirror import Mirror
 from tests.adapters.templates.set_writing import write_set

@@ -14,8 +14,8 @@ from dataclasses import replace
 import pytest
 
 from relocd.errors import Failed, Unavailable
-from relocd.model.mode import Mode
 from relocd.model.settings import AgentSettings, WireSettings
+from relocd.model.status import Mode
 from relocd.model.template_set import Command, Moment
 from relocd.model.writes import Conflict, Lost, Unknown
 from tests.support.entries import cluster, server

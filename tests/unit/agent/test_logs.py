@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from relocd.agent.logs import begin_logging, stream_handler
-from relocd.model.mode import Mode
+from relocd.model.status import Mode
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from relocd.agent.convergence.host import UNMEASURED
-from relocd.model.mode import Mode
+from relocd.model.status import Mode
 from relocd.ports import Health, ServiceHealth
 from relocd.sync.events import SearchLost
 from tests.support.entries import cluster, server, service, state

@@ -118,7 +118,7 @@ class TestState:
 
     def test_a_renamed_server_holds_by_its_former_name_until_that_is_corrected(self):
         directory = ModelDirectory([self.LINKED, WEB, state("web", holder="me")])
-        mirror = Mirror(DN.parse(ME), spare_bytes=10_000)
+        mirror = Mirror(DN.parse(ME), cache_bytes=10_000)
         mirror.apply(directory.refresh())
         mirror.apply(directory.rename(uuid_of("me"), "myself"))
         found = mirror.snapshot

@@ -1,4 +1,4 @@
-"""URIs of directories: what is taken, what is refused and why."""
+"""URIs of directories: which are accepted, which are refused and why, and which send a password in plain text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relocd.errors import Invalid
-from relocd.model.uri import DirectoryUri
+from relocd.model.uri import DirectoryUri, in_plain_text
 
 
 @pytest.mark.parametrize(
@@ -36,34 +36,34 @@ def test_what_is_a_uri(text: str, found: DirectoryUri, written: str) -> None:
         ("ldap://2001:db8::3:389", "in brackets"),
         ("ldap://[2001:db8::3:389", "brackets"),
         ("ldap://[ldap1]:389", "brackets"),
-        ("ldap://[::1]x", "no port"),
-        ("ldap://ldap1:99999", "'99999' is no port"),
-        ("ldap://ldap1:0", "'0' is no port"),
-        ("ldap://ldap1:", "'' is no port"),
-        ("ldap://ldap1:ldap", "'ldap' is no port"),
-        ("ldap://ldap1:\u0663\u0668\u0669", "is no port"),
+        ("ldap://[::1]x", "not a port"),
+        ("ldap://ldap1:99999", "'99999' is not a port"),
+        ("ldap://ldap1:0", "'0' is not a port"),
+        ("ldap://ldap1:", "'' is not a port"),
+        ("ldap://ldap1:ldap", "'ldap' is not a port"),
+        ("ldap://ldap1:\u0663\u0668\u0669", "is not a port"),
         ("ldap://ldap1/dc=example,dc=org", "a path"),
         ("ldap://ldap1//", "a path"),
         ("ldap://ldap1?sub", "a query"),
         ("ldap://ldap1#x", "a fragment"),
         ("ldap://admin@ldap1", "a user"),
-        ("ldap://ldap 1", "no host name"),
-        ("ldap://ldap1\n", "no host name"),
-        ("ldap://-a", "no host name"),
-        ("ldap://a..b", "no host name"),
-        ("ldap://m\u00fcller.example", "no host name"),
-        (f"ldap://{'a' * 64}.example.org", "no host name"),
+        ("ldap://ldap 1", "not a host name"),
+        ("ldap://ldap1\n", "not a host name"),
+        ("ldap://-a", "not a host name"),
+        ("ldap://a..b", "not a host name"),
+        ("ldap://m\u00fcller.example", "not a host name"),
+        (f"ldap://{'a' * 64}.example.org", "not a host name"),
         (f"ldap://{'a.' * 130}org", "more than 253"),
-        ("ldap://192.0.2", "no IPv4 address"),
-        ("ldap://192.0.2.256", "no IPv4 address"),
+        ("ldap://192.0.2", "not an IPv4 address"),
+        ("ldap://192.0.2.256", "not an IPv4 address"),
         ("ldapi:///var/run/slapd/ldapi", "%2F"),
         ("ldapi://ldapi", "%2F"),
         (f"ldapi://%2F{'a' * 107}", "107"),
         ("ldapi://%2Frun%00", "107"),
-        ("ldap:ldap1", "begins with none"),
-        ("http://ldap1", "begins with none"),
-        ("ldap1.example.org", "begins with none"),
-        ("", "begins with none"),
+        ("ldap:ldap1", "does not begin with ldap://"),
+        ("http://ldap1", "does not begin with ldap://"),
+        ("ldap1.example.org", "does not begin with ldap://"),
+        ("", "does not begin with ldap://"),
     ],
 )
 def test_what_is_none_and_why(text: str, why: str) -> None:
@@ -93,3 +93,28 @@ def test_every_text_is_a_uri_that_is_written_the_same_or_is_refused(text: str, s
 )
 def test_which_is_this_machine(text: str, local: bool) -> None:
     assert DirectoryUri.parse(text).is_local is local
+
+
+@pytest.mark.parametrize(
+    ("uri", "plain"),
+    [
+        ("ldap://ldap1.example.org", True),
+        ("ldap://192.0.2.3:389", True),
+        ("ldap://[2001:db8::3]", True),
+        ("ldaps://ldap1.example.org", False),
+        ("ldapi:///", False),
+        ("ldapi://%2frun%2fldapi", False),
+        ("ldap://localhost", False),
+        ("ldap://127.0.0.2:1389", False),
+        ("ldap://[::1]", False),
+        ("ldap://[::1", False),
+        ("ldap:///", False),
+    ],
+)
+def test_only_what_crosses_a_network_unprotected(uri, plain):
+    assert in_plain_text([uri], password=True, starttls=False) == ((uri,) if plain else ())
+
+
+@pytest.mark.parametrize(("password", "starttls"), [(False, False), (True, True)], ids=["no password", "StartTLS"])
+def test_nothing_to_protect_or_protected(password, starttls):
+    assert in_plain_text(["ldap://ldap1.example.org"], password=password, starttls=starttls) == ()

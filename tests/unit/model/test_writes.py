@@ -16,7 +16,7 @@ VALUES = st.none() | st.binary(min_size=1, max_size=8)
 @pytest.mark.parametrize("kind", [Add, Delete])
 def test_no_values_is_not_taken_for_all_values(kind):
     """An empty list would turn a compare-and-swap into an unconditional deletion (RFC 4511, section 4.6)."""
-    with pytest.raises(ValueError, match="relocHolder: no values; only Replace goes without"):
+    with pytest.raises(ValueError, match="relocHolder"):
         kind("relocHolder", ())
 
 

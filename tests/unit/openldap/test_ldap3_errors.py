@@ -8,8 +8,13 @@ import pytest
 from ldap3.core import exceptions, results
 
 from relocd.errors import Failed, Invalid, RelocdError, Unavailable
-from relocd.openldap.ldap3_errors import ERRORS, NotFound, Refused, Remedies, TryElsewhere, translated
+from relocd.openldap.ldap3_errors import ERRORS, NotFound, Refused, Remedies, TryElsewhere, distrust, translated
 
+CERTIFICATE = (
+    "wrap socket error: certificate {'subject': ((('commonName', 'x'),),), 'serialNumber': '65', "
+    "'subjectAltName': (%s)} doesn't match any name in ['192.0.2.10'] "
+)
+MANY = ", ".join(f"('DNS', 'n{number}')" for number in range(9))
 REMEDIES = Remedies("credentials", "refused", "elsewhere", "settings", "certificate", "silent")
 CLASSES = [
     each
@@ -77,3 +82,27 @@ def test_errors_of_relocd_and_of_programming_pass_through() -> None:
         with pytest.raises(type(error)) as raised, translated("ldap://192.0.2.1", REMEDIES):
             raise error
         assert raised.value is error
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (
+            CERTIFICATE % "('DNS', 'ldap.example.org'), ('IP Address', '192.0.2.1')",
+            "its certificate is for ldap.example.org, 192.0.2.1, not for '192.0.2.10'",
+        ),
+        (
+            CERTIFICATE % MANY,
+            "its certificate is for n0, n1, n2, n3, n4, n5, n6, n7 and 1 more, not for '192.0.2.10'",
+        ),
+        (CERTIFICATE % "", "its certificate is for no name, not for '192.0.2.10'"),
+        (
+            "socket error: [SSL: X] certificate verify failed: unable to get local issuer certificate (_ssl.c:992)",
+            "its certificate cannot be verified: unable to get local issuer certificate",
+        ),
+        ("tlsv13 alert certificate required", "tlsv13 alert certificate required"),
+        ("timed out", ""),
+    ],
+)
+def test_what_is_wrong_with_a_certificate_in_few_words(text, why):
+    assert distrust(ValueError(text)) == why

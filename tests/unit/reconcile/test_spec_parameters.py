@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from relocd.model.declared import Declared
+from relocd.model.template_set import Declared
 from relocd.reconcile.goals import GoalId
 from relocd.reconcile.spec import misnamed
 from tests.support.plans import context, goal, template_set

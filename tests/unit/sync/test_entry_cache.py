@@ -1,4 +1,4 @@
-"""Entries of no concern yet: kept within a limit, replaced by their latest form, never beyond what is there."""
+"""Entries that are not of interest yet: cached within a limit, replaced by their newest state, removed when gone."""
 
 from __future__ import annotations
 
@@ -15,44 +15,44 @@ LARGE = 10**6
 
 
 def test_what_is_kept_is_the_latest():
-    spare = EntryCache(LARGE)
-    spare.keep(service("web", relocParameter="a=1"))
-    spare.keep(service("web", relocParameter="a=2"))
-    assert spare.get(uuid_of("web")) == service("web", relocParameter="a=2")
+    cache = EntryCache(LARGE)
+    cache.keep(service("web", relocParameter="a=1"))
+    cache.keep(service("web", relocParameter="a=2"))
+    assert cache.get(uuid_of("web")) == service("web", relocParameter="a=2")
 
 
 def test_what_is_dropped_is_gone():
-    spare = EntryCache(LARGE)
-    spare.keep(service("web"))
-    spare.drop(uuid_of("web"))
-    spare.drop(uuid_of("web"))
-    assert spare.get(uuid_of("web")) is None
+    cache = EntryCache(LARGE)
+    cache.keep(service("web"))
+    cache.drop(uuid_of("web"))
+    cache.drop(uuid_of("web"))
+    assert cache.get(uuid_of("web")) is None
 
 
 def test_without_room_nothing_is_kept_and_nothing_old_either():
-    spare = EntryCache(2000)
-    spare.keep(service("web"))
-    assert spare.get(uuid_of("web"))
-    spare.keep(service("web", relocParameter="a=" + "x" * 2000))
-    assert spare.get(uuid_of("web")) is None
-    spare.keep(service("ntp"))
-    assert spare.get(uuid_of("ntp"))
+    cache = EntryCache(2000)
+    cache.keep(service("web"))
+    assert cache.get(uuid_of("web"))
+    cache.keep(service("web", relocParameter="a=" + "x" * 2000))
+    assert cache.get(uuid_of("web")) is None
+    cache.keep(service("ntp"))
+    assert cache.get(uuid_of("ntp"))
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.none() | st.integers(0, 3000))))
 def test_the_limit_holds_whatever_comes_and_goes(changes):
-    spare = EntryCache(5000)
+    cache = EntryCache(5000)
     for name, length in changes:
         if length is None:
-            spare.drop(uuid_of(name))
+            cache.drop(uuid_of(name))
         else:
-            spare.keep(service(name, relocParameter="a=" + "x" * length))
-        kept = [entry for each in "abcdef" if (entry := spare.get(uuid_of(each)))]
+            cache.keep(service(name, relocParameter="a=" + "x" * length))
+        kept = [entry for each in "abcdef" if (entry := cache.get(uuid_of(each)))]
         assert sum(len(value) for entry in kept for value in entry.attributes.get("relocparameter", ())) <= 5000
     for name in "abcdef":
-        spare.drop(uuid_of(name))
-    spare.keep(service("again", relocParameter="a=" + "x" * 3000))
-    assert spare.get(uuid_of("again")), "all room is free again"
+        cache.drop(uuid_of(name))
+    cache.keep(service("again", relocParameter="a=" + "x" * 3000))
+    assert cache.get(uuid_of("again")), "all room is free again"
 
 
 class TestInTheMirror:

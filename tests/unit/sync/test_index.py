@@ -1,4 +1,4 @@
-"""The content: entries by identity, by present and former name, and by what links to them."""
+"""The index: entries by identity, by present and former name, and by what links to them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def key(name: str) -> str:
     return DN.parse(dn(name)).key
 
 
-def content(*entries) -> Index:
+def indexed(*entries) -> Index:
     return Index(map(reduced, entries))
 
 
@@ -51,7 +51,7 @@ def test_links_of_entries_without_a_class_of_ours_do_not_count():
 
 
 def test_an_entry_is_found_by_identity_name_and_links():
-    found = content(server("me", services=["web"]), service("web"))
+    found = indexed(server("me", services=["web"]), service("web"))
     assert len(found) == 2
     assert uuid_of("web") in found
     assert found.get(uuid_of("web")).key == key("web")
@@ -60,7 +60,7 @@ def test_an_entry_is_found_by_identity_name_and_links():
 
 
 def test_a_removed_entry_is_found_nowhere():
-    found = content(server("me", services=["web"]), service("web"))
+    found = indexed(server("me", services=["web"]), service("web"))
     found.remove(uuid_of("me"))
     found.remove(uuid_of("me"))
     assert uuid_of("me") not in found
@@ -68,13 +68,13 @@ def test_a_removed_entry_is_found_nowhere():
 
 
 def test_links_follow_a_change():
-    found = content(server("me", services=["web", "ntp"]))
+    found = indexed(server("me", services=["web", "ntp"]))
     found.put(reduced(server("me", services=["ntp", "dns"])))
     assert [found.linking_to(key(name)) for name in ("web", "ntp", "dns")] == [set(), {uuid_of("me")}, {uuid_of("me")}]
 
 
 def test_an_entry_that_takes_a_name_replaces_the_one_that_had_it():
-    found = content(service("web"))
+    found = indexed(service("web"))
     assert found.put(reduced(service("web", uuid=uuid_of("new web")))) == uuid_of("web")
     assert uuid_of("web") not in found
     assert found.named(key("web")).uuid == uuid_of("new web")
@@ -82,22 +82,22 @@ def test_an_entry_that_takes_a_name_replaces_the_one_that_had_it():
 
 class TestFormerNames:
     def test_a_renamed_entry_is_found_by_a_name_that_is_still_linked_to(self):
-        found = content(server("me", services=["web"]), service("web"))
+        found = indexed(server("me", services=["web"]), service("web"))
         found.put(renamed("web", "www"))
         assert (name_found(found, "web"), name_found(found, "www")) == ("www", "www")
 
     def test_a_renamed_server_is_found_by_the_name_that_a_cluster_calls_active(self):
-        found = content(cluster("pair", active="node"), server("node"))
+        found = indexed(cluster("pair", active="node"), server("node"))
         found.put(renamed("node", "host"))
         assert name_found(found, "node") == "host"
 
     def test_a_name_that_nothing_uses_is_forgotten(self):
-        found = content(service("web"))
+        found = indexed(service("web"))
         found.put(renamed("web", "www"))
         assert name_found(found, "web") is None
 
     def test_it_is_forgotten_when_the_last_link_is_corrected(self):
-        found = content(server("me", services=["web"]), server("you", services=["web"]), service("web"))
+        found = indexed(server("me", services=["web"]), server("you", services=["web"]), service("web"))
         found.put(renamed("web", "www"))
         found.put(reduced(server("me", services=["www"])))
         assert name_found(found, "web") == "www"
@@ -105,26 +105,26 @@ class TestFormerNames:
         assert (name_found(found, "web"), found.former) == (None, {})
 
     def test_it_is_forgotten_when_the_last_linking_entry_is_removed(self):
-        found = content(server("me", services=["web"]), service("web"))
+        found = indexed(server("me", services=["web"]), service("web"))
         found.put(renamed("web", "www"))
         found.remove(uuid_of("me"))
         assert found.former == {}
 
     def test_another_link_beside_the_old_one_does_not_make_it_forgotten(self):
         """The link to the former name still stands: losing it would stop a service that was only renamed."""
-        found = content(server("me", services=["web"]), service("web"))
+        found = indexed(server("me", services=["web"]), service("web"))
         found.put(renamed("web", "www"))
         found.put(reduced(server("me", services=["web", "ntp"])))
         assert name_found(found, "web") == "www"
 
     def test_a_renamed_linking_entry_does_not_make_it_forgotten(self):
-        found = content(server("me", services=["web"]), service("web"))
+        found = indexed(server("me", services=["web"]), service("web"))
         found.put(renamed("web", "www"))
         found.put(renamed("me", "myself", services=["web"]))
         assert name_found(found, "web") == "www"
 
     def test_an_entry_that_takes_the_name_has_it(self):
-        found = content(server("me", services=["web"]), service("web"))
+        found = indexed(server("me", services=["web"]), service("web"))
         found.put(renamed("web", "www"))
         found.put(reduced(service("web", uuid=uuid_of("new web"))))
         assert found.named(key("web")).uuid == uuid_of("new web")
@@ -132,19 +132,19 @@ class TestFormerNames:
         assert found.named(key("web")) is None
 
     def test_an_entry_that_takes_its_name_back_has_no_former_name(self):
-        found = content(server("me", services=["web"]), service("web"))
+        found = indexed(server("me", services=["web"]), service("web"))
         found.put(renamed("web", "www"))
         found.put(reduced(service("web")))
         assert (name_found(found, "web"), found.former) == ("web", {})
 
     def test_all_names_of_an_entry_renamed_twice_are_known(self):
-        found = content(server("me", services=["web", "www"]), service("web"))
+        found = indexed(server("me", services=["web", "www"]), service("web"))
         found.put(renamed("web", "www"))
         found.put(renamed("web", "w3"))
         assert [name_found(found, name) for name in ("web", "www", "w3")] == ["w3", "w3", "w3"]
 
     def test_two_entries_that_swap_their_names_are_found_by_their_new_ones(self):
-        found = content(server("me", services=["a", "b"]), service("a"), service("b"))
+        found = indexed(server("me", services=["a", "b"]), service("a"), service("b"))
         for change in (renamed("a", "x"), renamed("b", "a"), renamed("a", "b")):
             found.put(change)
         assert found.named(key("a")).uuid == uuid_of("b")
@@ -152,13 +152,13 @@ class TestFormerNames:
         assert found.former == {}
 
     def test_a_removed_entry_is_not_found_by_a_former_name(self):
-        found = content(server("me", services=["web"]), service("web"))
+        found = indexed(server("me", services=["web"]), service("web"))
         found.put(renamed("web", "www"))
         found.remove(uuid_of("web"))
         assert found.named(key("web")) is None
 
-    def test_they_are_taken_over_from_an_earlier_content(self):
-        found = content(server("me", services=["web"]), service("web"))
+    def test_they_are_taken_over_from_an_earlier_index(self):
+        found = indexed(server("me", services=["web"]), service("web"))
         found.put(renamed("web", "www"))
         later = Index(list(found), found.former)
         assert name_found(later, "web") == "www"
@@ -169,7 +169,7 @@ class TestFormerNames:
 
 @pytest.mark.parametrize("times", [1, 2])
 def test_the_same_record_again_changes_nothing(times):
-    found = content(server("me", services=["web"]), service("web"))
+    found = indexed(server("me", services=["web"]), service("web"))
     before = (list(found), found.former, found.linking_to(key("web")))
     for _ in range(times):
         found.put(reduced(server("me", services=["web"])))

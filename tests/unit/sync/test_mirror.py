@@ -37,7 +37,7 @@ def mirror_of(directory: ModelDirectory, saved: Saved | None = None, **how) -> M
 
 
 def names(mirror: Mirror) -> set[str]:
-    return {record.key.partition("=")[2].partition(",")[0] for record in mirror._content}
+    return {record.key.partition("=")[2].partition(",")[0] for record in mirror._index}
 
 
 @pytest.fixture
@@ -153,7 +153,7 @@ class TestIncompleteRefresh:
         assert mirror.saved is not None
 
 
-class TestConcern:
+class TestInterest:
     def test_the_snapshot_stays_the_same_object_while_others_change(self, directory):
         mirror = mirror_of(directory)
         before = mirror.snapshot
@@ -167,12 +167,12 @@ class TestConcern:
         directory.put(server("me", services=["s3"]))
         directory.put(server("you", services=["s4"]))
         mirror = mirror_of(directory)
-        assert {record.uuid for record in mirror._content if record.whole} == {uuid_of("me"), uuid_of("s3")}
+        assert {record.uuid for record in mirror._index if record.whole} == {uuid_of("me"), uuid_of("s3")}
 
-    def test_what_concerns_me_no_more_is_let_go(self, directory):
+    def test_the_values_of_what_concerns_me_no_more_are_dropped(self, directory):
         mirror = mirror_of(directory)
         mirror.apply(directory.put(server("me")))
-        assert {record.uuid for record in mirror._content if record.whole} == {uuid_of("me")}
+        assert {record.uuid for record in mirror._index if record.whole} == {uuid_of("me")}
         assert mirror.snapshot.services == {}
 
     def test_a_new_link_makes_its_target_missing_until_it_is_filled(self, directory):
@@ -279,10 +279,10 @@ class TestIdentity:
         assert mirror.snapshot.linked(mirror.snapshot.me) == {uuid_of("web")}
         assert mirror.snapshot.problems == ()
 
-    @pytest.mark.parametrize("spare_bytes", [0, 1 << 20])
-    def test_a_renamed_service_keeps_its_state_when_another_one_takes_its_name(self, directory, spare_bytes):
+    @pytest.mark.parametrize("cache_bytes", [0, 1 << 20])
+    def test_a_renamed_service_keeps_its_state_when_another_one_takes_its_name(self, directory, cache_bytes):
         directory.put(state("web", holder="me", generation=7))
-        mirror = Mirror(MY_DN, spare_bytes=spare_bytes)
+        mirror = Mirror(MY_DN, cache_bytes=cache_bytes)
         mirror.apply(directory.refresh())
         mirror.apply(directory.rename(uuid_of("web"), "www"))
         mirror.apply(directory.put(service("web", uuid=uuid_of("web again"))))

@@ -32,7 +32,7 @@ def within(entry, folder_dn):
 @pytest.fixture(params=[0, 1 << 20], ids=["nothing in stock", "all in stock"])
 def mirror(request):
     """One that follows me, linked to a service in a folder."""
-    mirror = Mirror(MY_DN, spare_bytes=request.param)
+    mirror = Mirror(MY_DN, cache_bytes=request.param)
     web = within(service("web"), f"ou=a,{BASE}")
     me = server("me", relocServiceLink=web.dn.text)
     its = replace(state("web", holder="me"), dn=web.dn.below("cn=state"))

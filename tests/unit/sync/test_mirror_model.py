@@ -10,7 +10,7 @@ from relocd.model.dn import DN
 from relocd.model.entries import EntryUUID
 from relocd.sync.events import SearchLost, Upsert
 from relocd.sync.index import Index, reduced, whole
-from relocd.sync.interest import concern_of
+from relocd.sync.interest import interest_of
 from relocd.sync.mirror import Mirror
 from relocd.sync.view import snapshot_of
 from tests.support.directory import ModelDirectory
@@ -45,16 +45,16 @@ class MirrorOfADirectory(RuleBasedStateMachine):
         super().__init__()
         self.directory = ModelDirectory()
         self.mirror = Mirror(DN.parse(ME))
-        self.cookie: str | None = None  # of the last complete content, as the feed keeps it
+        self.cookie: str | None = None  # of the last complete state, as the feed keeps it
         self.listening = False
         self.frozen = None  # the snapshot that must not change while a refresh is incomplete
         self.added = 0
 
-    @initialize(spare_bytes=st.sampled_from([0, 3000, 10**6]))
-    def begin(self, spare_bytes):
-        self.spare_bytes = spare_bytes
-        self.mirror = Mirror(DN.parse(ME), None, spare_bytes)
-        self.has_all_in_stock = spare_bytes == 10**6
+    @initialize(cache_bytes=st.sampled_from([0, 3000, 10**6]))
+    def begin(self, cache_bytes):
+        self.cache_bytes = cache_bytes
+        self.mirror = Mirror(DN.parse(ME), None, cache_bytes)
+        self.has_all_in_stock = cache_bytes == 10**6
 
     @rule(target=existing, data=st.data(), name=_name)
     def add(self, data, name):
@@ -109,7 +109,7 @@ class MirrorOfADirectory(RuleBasedStateMachine):
     def restart(self):
         self.listening = False
         self.frozen = None
-        self.mirror = Mirror(DN.parse(ME), self.mirror.saved, self.spare_bytes)
+        self.mirror = Mirror(DN.parse(ME), self.mirror.saved, self.cache_bytes)
         self.has_all_in_stock = False
 
     @invariant()
@@ -124,22 +124,22 @@ class MirrorOfADirectory(RuleBasedStateMachine):
         assert not (self.has_all_in_stock and self.mirror.missing)
         for record in self.mirror.missing:
             self.mirror.fill(self.directory.entries[record.uuid])
-        content = self.mirror._content
-        assert {record.uuid: _bare(record) for record in content} == {
+        index = self.mirror._index
+        assert {record.uuid: _bare(record) for record in index} == {
             uuid: reduced(entry) for uuid, entry in self.directory.entries.items()
         }
-        concern, expected = self._from_nothing(content.former)
-        assert {record.uuid for record in content if record.whole} == concern.uuids
+        interest, expected = self._from_nothing(index.former)
+        assert {record.uuid for record in index if record.whole} == interest.uuids
         assert self.mirror.snapshot == expected
 
     def _from_nothing(self, former):
-        """The concern and the snapshot, computed once from the whole directory instead of step by step."""
+        """The interest and the snapshot, computed once from the whole directory instead of step by step."""
         entries, my_name = self.directory.entries.values(), DN.parse(ME)
-        outline = Index(map(reduced, entries), former)
-        me = outline.get(self.mirror._me) or outline.named(my_name.key)
-        concern = concern_of(outline, me, my_name.key)
-        content = Index((whole(each) if each.uuid in concern.uuids else reduced(each) for each in entries), former)
-        return concern, snapshot_of(content, me, my_name, concern)
+        index = Index(map(reduced, entries), former)
+        me = index.get(self.mirror._me) or index.named(my_name.key)
+        interest = interest_of(index, me, my_name.key)
+        index = Index((whole(each) if each.uuid in interest.uuids else reduced(each) for each in entries), former)
+        return interest, snapshot_of(index, me, my_name, interest)
 
     def _changed(self, events) -> None:
         if self.listening:

@@ -30,9 +30,9 @@ class TestNamesGivenAwayMeanwhile:
             directory.rename(uuid_of(name), new)
 
     @pytest.mark.parametrize("deletes", [False, True], ids=["present phase", "delete phase"])
-    @pytest.mark.parametrize("spare_bytes", [0, 1 << 20])
-    def test_the_last_snapshot_stays_until_a_search_from_the_beginning(self, directory, spare_bytes, deletes):
-        mirror = Mirror(MY_DN, spare_bytes=spare_bytes)
+    @pytest.mark.parametrize("cache_bytes", [0, 1 << 20])
+    def test_the_last_snapshot_stays_until_a_search_from_the_beginning(self, directory, cache_bytes, deletes):
+        mirror = Mirror(MY_DN, cache_bytes=cache_bytes)
         mirror.apply(directory.refresh())
         before = filled(mirror, directory).snapshot
         self.swap(directory)
@@ -47,7 +47,7 @@ class TestNamesGivenAwayMeanwhile:
 def test_an_entry_that_seems_to_lie_below_itself_moves_nothing_else():
     """Its former name is another entry's by then, which a server has not told of yet, or never does."""
     directory = ModelDirectory([server("me", services=["a"]), service("a"), state("a")])
-    mirror = Mirror(MY_DN, spare_bytes=1 << 20)
+    mirror = Mirror(MY_DN, cache_bytes=1 << 20)
     mirror.apply(directory.refresh())
     for depth in (f"cn=state,{dn('a')}", f"cn=state,cn=state,cn=state,{dn('a')}"):
         mirror.apply([Upsert(replace(service("a"), dn=DN.parse(depth)))])

@@ -8,7 +8,7 @@ import pytest
 
 from relocd.model.dn import DN
 from relocd.sync.index import Index, reduced, whole
-from relocd.sync.interest import concern_of
+from relocd.sync.interest import interest_of
 from relocd.sync.view import snapshot_of
 from tests.support.entries import ME, cluster, dn, server, service, state, understood, uuid_of
 
@@ -16,9 +16,9 @@ MY_DN = DN.parse(ME)
 
 
 def seen(*entries, former=None, reduced_too=()):
-    content = Index([*map(whole, entries), *map(reduced, reduced_too)], former)
-    me = content.get(uuid_of("me"))
-    return snapshot_of(content, me, MY_DN, concern_of(content, me, MY_DN.key))
+    index = Index([*map(whole, entries), *map(reduced, reduced_too)], former)
+    me = index.get(uuid_of("me"))
+    return snapshot_of(index, me, MY_DN, interest_of(index, me, MY_DN.key))
 
 
 def said(snapshot):

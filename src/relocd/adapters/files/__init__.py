@@ -1,4 +1,4 @@
-"""Configuration files, replaced whole: checked, staged beside their targets, put in place, taken back.
+"""Configuration files, replaced as a whole: staged beside their targets, checked, installed, rolled back.
 
-What is in them is rendered by `relocd.adapters.templates`.
+Their content is rendered by `relocd.adapters.templates`.
 """

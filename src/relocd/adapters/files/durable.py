@@ -1,4 +1,4 @@
-"""Replacing the agent's own small files so that a crash leaves the old or the new one, never half of either."""
+"""Atomic replacement of the agent's own small files: after a crash there is the old or the new one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["replace_file"]
 
 
 def replace_file(path: Path, content: bytes, *, mode: int = 0o600, durable: bool = True) -> None:
-    """Write beside and rename; `durable` also waits for the disk. Raises `Failed` naming the file. Blocks."""
+    """Write a file beside and rename it; `durable` also waits for the disk. Raises `Failed` naming the file. Blocks."""
     aside = path.with_name(f".{path.name}.new")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

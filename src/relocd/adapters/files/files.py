@@ -1,4 +1,4 @@
-"""The port `Files`: configuration files replaced whole, all of one installation or none.
+"""The port `Files`: configuration files, replaced as a whole, all of one installation or none.
 
 All new files are written beside their targets, with their owner and mode, and made to last; all checks run on them;
 then all are renamed. What already has the wanted content, owner and mode is not touched.
@@ -35,11 +35,11 @@ class DiskFiles:
         self._prepared: dict[frozenset[NewFile], Marks] = {}
 
     async def states(self, targets: Iterable[str]) -> Mapping[str, FileState | None]:
-        """What is at each target now; None where there is no file."""
+        """The present state of each target; None where there is no file."""
         return await asyncio.to_thread(_states, tuple(targets))
 
     async def content(self, target: str) -> bytes | None:
-        """The content at a target, for showing a difference; None where there is no file."""
+        """The content of a target, to show a difference; None where there is no file."""
         with translated(target):
             return await asyncio.to_thread(content, target)
 
@@ -55,7 +55,7 @@ class DiskFiles:
         await self._withdraw(file.target for file in files)
         installation = Installation(files, self._folders)
         if not any(file.checks for file in files):
-            await _in_thread(installation.at_once)  # each way into a thread and back costs as much as a small file
+            await _in_thread(installation.at_once)  # a way into a thread and back costs as much as a small file
             return
         try:
             await self._stage(installation)
@@ -83,20 +83,20 @@ class DiskFiles:
             await _in_thread(installation.close)
 
     async def discard(self, targets: Iterable[str]) -> None:
-        """Remove what was prepared for any of these targets, together with what was prepared along with it.
+        """Remove the files prepared for any of these targets, with all that were prepared together with them.
 
         Never an error: what cannot be removed now is hidden, and removed by the next installation of that target.
         """
         targets = frozenset(targets)
         await self._withdraw(targets)
-        await _in_thread(lambda: clean(targets, self._folders))  # also what an agent before this one has prepared
+        await _in_thread(lambda: clean(targets, self._folders))  # also those of an agent before this one
 
     async def keep(self, target: str) -> None:
-        """Give what is at a target another name too, `TARGET.relocd-orig`; nothing where it has one."""
+        """Link a foreign file at a target to `TARGET.relocd-orig` as well, unless that exists."""
         await _in_thread(lambda: self._in_folder(target, TargetFolder.keep))
 
     async def remove(self, target: str) -> None:
-        """Remove the file; nothing happens where there is none."""
+        """Remove the file if there is one."""
         await _in_thread(lambda: self._in_folder(target, _removed))
 
     async def _stage(self, installation: Installation) -> None:
@@ -105,7 +105,7 @@ class DiskFiles:
             await self._check(replacement.file, replacement.staged_path)
 
     def _put_prepared(self, files: Sequence[NewFile], marks: Marks) -> bool:
-        """Put in place what was prepared; False, and nothing of it left, when it does not fit any more."""
+        """Install what was prepared; return False, with nothing of it left, when it no longer fits."""
         installation = Installation(files, self._folders)
         try:
             fits = installation.resume(marks)
@@ -126,7 +126,7 @@ class DiskFiles:
             installation.close()
 
     async def _withdraw(self, targets: Iterable[str]) -> None:
-        """Forget and remove all that was prepared together with any of these targets."""
+        """Remove all files that were prepared together with any of these targets."""
         wanted = frozenset(targets)
         stale = [files for files, marks in self._prepared.items() if not wanted.isdisjoint(marks)]
         if stale:
@@ -134,7 +134,7 @@ class DiskFiles:
             await _in_thread(lambda: clean(gone, self._folders))
 
     def _in_folder(self, target: str, work: Callable[[TargetFolder], None]) -> None:
-        """Do something in the folder of a target, where there is anything at the target."""
+        """Call a function with the folder of a target, if there is anything at the target."""
         if not os.path.lexists(target):
             return
         with translated(target):
@@ -152,13 +152,13 @@ class DiskFiles:
             except Failed as error:
                 refused = f"{file.target}: the check {' '.join(check)!r} refused the new file"
                 if file.secret:
-                    raise Failed(f"{refused}; its words are not shown, because the file holds a secret") from None
+                    raise Failed(f"{refused}; its output is not shown, because the file has a secret") from None
                 raise Failed(f"{refused}: {error}", error.words) from error
 
 
 def _refuse_twins(files: Sequence[NewFile]) -> None:
     if len({file.target for file in files}) < len(files):
-        raise Invalid(f"two files have one target among {', '.join(sorted(file.target for file in files))}")
+        raise Invalid(f"two files have the same target among {', '.join(sorted(file.target for file in files))}")
 
 
 def _removed(folder: TargetFolder) -> None:
@@ -176,11 +176,11 @@ def _states(targets: Iterable[str]) -> Mapping[str, FileState | None]:
 
 
 async def _in_thread(work: Callable[[], _T]) -> _T:
-    """The result of blocking work, which is waited for even when the caller is cancelled: it cannot be stopped."""
+    """The result of blocking work; it is waited for even when the caller is cancelled, since it cannot be stopped."""
     task = asyncio.ensure_future(asyncio.to_thread(work))
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
         await asyncio.wait([task])
-        task.exception()  # seen; the caller is gone
+        task.exception()  # retrieved; the caller is gone
         raise

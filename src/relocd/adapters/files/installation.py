@@ -1,4 +1,4 @@
-"""The files of one installation together: staged, put in place, or taken back, each step for all of them.
+"""The files of one installation: staged, installed or rolled back together.
 
 All functions here block and raise `Failed` or `Invalid`, naming the target.
 """
@@ -21,7 +21,7 @@ __all__ = ["Installation", "Marks", "clean", "translated"]
 _log = logging.getLogger(__name__)
 
 Marks = Mapping[str, Mark | None]
-"""What was left prepared, by target: the mark of the staged file, or None where the target was right already."""
+"""Prepared files by target: the mark of the staged file, None where the target was right already."""
 
 _MOUNTED: Final = "it is a mount point; mount its folder instead of the file"
 _ADVICE: Final[Mapping[int, str]] = {
@@ -36,7 +36,7 @@ _ADVICE: Final[Mapping[int, str]] = {
 
 
 class Installation:
-    """The replacements of one `install`; after any of its steps, also one that failed, it is to be closed."""
+    """The replacements of one `install`; it must be closed after any of its steps, also after a failure."""
 
     def __init__(self, files: Sequence[NewFile], folders: Sequence[Path]) -> None:
         self._files = files
@@ -46,7 +46,7 @@ class Installation:
         self.keeps_staged = False
 
     def stage(self) -> None:
-        """Write all beside their targets, but for those whose content is there."""
+        """Write all files beside their targets, but for those whose content is right."""
         for file in self._files:
             with translated(file.target):
                 replacement = Replacement(file, self._folders)
@@ -55,7 +55,7 @@ class Installation:
                     self.staged.append(self._right.pop())
 
     def marks(self) -> Marks:
-        """What is staged now, for taking it up later; `keeps_staged` lets it outlast `close`."""
+        """The staged files, to be taken up later; with `keeps_staged` they outlive `close`."""
         marks: dict[str, Mark | None] = {each.file.target: None for each in self._right}
         for each in self.staged:
             with translated(each.file.target):
@@ -63,7 +63,7 @@ class Installation:
         return marks
 
     def resume(self, marks: Marks) -> bool:
-        """Take up what was staged before; False when anything is not as it was left, or cannot be reached."""
+        """Take up files staged before; return False when one has changed or cannot be reached."""
         with suppress(Failed, Invalid):
             return all(self._resumes(file, marks[file.target]) for file in self._files)
         return False
@@ -96,7 +96,7 @@ class Installation:
                 replacement.correct()
 
     def at_once(self) -> None:
-        """All steps, where nothing is to be checked in between."""
+        """All steps, where there is no check between them."""
         try:
             self.stage()
             self.commit()
@@ -104,13 +104,13 @@ class Installation:
             self.close()
 
     def close(self) -> None:
-        """Close all; what is staged goes, unless `keeps_staged`."""
+        """Close all; staged files are removed, unless `keeps_staged`."""
         for replacement in (*self._right, *self.staged):
             replacement.close(keep=self.keeps_staged)
 
 
 def clean(targets: Iterable[str], folders: Sequence[Path]) -> None:
-    """Remove what is staged for these targets; what cannot be removed now is removed by the next installation."""
+    """Remove the staged files of these targets; one that cannot be removed goes with the next installation."""
     for target in targets:
         with suppress(OSError, Invalid):
             folder = TargetFolder(target, folders)
@@ -121,13 +121,13 @@ def clean(targets: Iterable[str], folders: Sequence[Path]) -> None:
 
 
 def _undo(put: Sequence[Replacement]) -> None:
-    """Bring every old file back; one that cannot be brought back does not keep the others."""
+    """Restore every old file; one that cannot be restored does not stop the others."""
     for replacement in reversed(put):
         try:
             with translated(replacement.file.target):
                 replacement.undo()
         except Failed as error:
-            _log.error("an old file could not be put back", extra={"fields": {"problem": str(error)}})
+            _log.error("an old file could not be restored", extra={"fields": {"problem": str(error)}})
 
 
 @contextmanager

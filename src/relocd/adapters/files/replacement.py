@@ -1,4 +1,4 @@
-"""One file on its way to its target: written beside it, then renamed over it, or taken back.
+"""One file on its way to its target: staged beside it, then renamed over it, or rolled back.
 
 Everything happens relative to the open folder of the target, whose real place was compared with the allowed folders
 once it was open; so a symbolic link on the way cannot lead elsewhere, not even one that is changed meanwhile. All
@@ -24,7 +24,7 @@ from relocd.model.host import FileState, NewFile
 
 __all__ = ["Mark", "Replacement", "TargetFolder", "content", "owner_ids", "state"]
 
-# Hidden, so that programs which read a whole folder pass them by; the end stays, for checks that look at it.
+# Hidden, so that programs which read a whole folder skip it; the extension stays, for checks that need it.
 _NEW: Final = ".relocd-new."
 _OLD: Final = ".relocd-old."
 _ORIGINAL: Final = ".relocd-orig"
@@ -33,7 +33,7 @@ _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLO
 
 
 class Mark(NamedTuple):
-    """What tells a staged file from another one and from itself when it was altered (in any way: its ctime)."""
+    """The identity and state of a staged file: it changes with any alteration, by its ctime."""
 
     device: int
     inode: int
@@ -62,7 +62,7 @@ class TargetFolder:
         if not any(path.is_relative_to(os.path.realpath(folder)) for folder in allowed):
             folders = ", ".join(map(str, allowed)) or "none"
             raise Invalid(
-                f"{target} would be written in {path}, which is below none of the allowed folders ({folders}); "
+                f"{target} would be written in {path}, which is not below one of the allowed folders ({folders}); "
                 "correct the symbolic link on the way, or [guards] folders"
             )
         return path
@@ -72,7 +72,7 @@ class TargetFolder:
         os.close(self.fd)
 
     def remove(self, name: str) -> bool:
-        """Remove an entry; whether there was one."""
+        """Remove an entry; return whether there was one."""
         try:
             os.unlink(name, dir_fd=self.fd)
         except FileNotFoundError:
@@ -80,10 +80,10 @@ class TargetFolder:
         return True
 
     def keep(self) -> None:
-        """Give a file or symbolic link another name too, so that replacing it loses nothing."""
+        """Link a file or symbolic link to another name, so that replacing it loses nothing."""
         found = os.stat(self.name, dir_fd=self.fd, follow_symlinks=False)
         if not stat.S_ISREG(found.st_mode) and not stat.S_ISLNK(found.st_mode):
-            return  # what is installed next says so
+            return  # the next installation reports it
         for number in count():
             kept = f"{self.name}{_ORIGINAL}" + (f".{number}" if number else "")
             try:
@@ -96,17 +96,17 @@ class TargetFolder:
             return
 
     def clean(self) -> None:
-        """Remove what a crash left of an earlier installation of this target."""
+        """Remove what a crashed installation of this target has left."""
         self.remove(_NEW + self.name)
         self.remove(_OLD + self.name)
 
     def sync(self) -> None:
-        """Make the names in the folder last."""
+        """Sync the folder to disk."""
         os.fsync(self.fd)
 
 
 class Replacement:
-    """A new file for a target and the steps that put it there, in the order of the methods."""
+    """A new file for a target, and the steps of its installation in the order of the methods."""
 
     def __init__(self, file: NewFile, allowed: Sequence[Path]) -> None:
         self.file = file
@@ -116,11 +116,11 @@ class Replacement:
 
     @property
     def staged_path(self) -> str:
-        """Where the new file lies until it is put in place."""
+        """The path of the new file until it is installed."""
         return str(self.folder.path / (_NEW + self.folder.name))
 
     def stage(self) -> bool:
-        """Write the new file beside the target; False, and nothing written, when the content is there already."""
+        """Write the new file beside the target; return False without writing when the content is right already."""
         self.folder.clean()
         self._check_replaceable()
         if self._has_content():
@@ -134,12 +134,12 @@ class Replacement:
         return True
 
     def mark(self) -> Mark:
-        """The staged file as it is now."""
+        """The mark of the staged file."""
         found = os.stat(_NEW + self.folder.name, dir_fd=self.folder.fd, follow_symlinks=False)
         return Mark(found.st_dev, found.st_ino, found.st_size, found.st_ctime_ns)
 
     def is_as_left(self, mark: Mark | None) -> bool:
-        """Whether the staged file is still that one or, without a mark, the target still has the content."""
+        """Whether the staged file still has that mark or, without one, the target still has the content."""
         self._check_replaceable()
         return self._has_content() if mark is None else self.mark() == mark
 
@@ -149,7 +149,7 @@ class Replacement:
             self._set_owner_and_mode(stream.fileno())
 
     def keep_old(self) -> None:
-        """Give the old file a second name, so that `undo` can bring it back."""
+        """Link the old file to a second name, so that `undo` can restore it."""
         name, fd = self.folder.name, self.folder.fd
         try:
             os.link(name, _OLD + name, src_dir_fd=fd, dst_dir_fd=fd, follow_symlinks=False)
@@ -162,16 +162,16 @@ class Replacement:
         self._rename(_NEW + self.folder.name, self.folder.name)
 
     def undo(self) -> None:
-        """Take `put` back as far as `keep_old` allows."""
+        """Undo `put` as far as `keep_old` allows."""
         if self._old_kept:
             self._rename(_OLD + self.folder.name, self.folder.name)
         elif self._old_kept is False:
             self.folder.remove(self.folder.name)
 
     def close(self, *, keep: bool = False) -> None:
-        """Remove what is not in place, unless it is to be kept, and close the folder."""
+        """Remove a file that is not installed, unless it is to be kept, and close the folder."""
         if not keep:
-            with suppress(OSError):  # what cannot be removed now is removed by the next installation
+            with suppress(OSError):  # the next installation removes it
                 self.folder.clean()
         self.folder.close()
 
@@ -184,7 +184,7 @@ class Replacement:
         except FileNotFoundError:
             return
         if not stat.S_ISREG(mode) and not stat.S_ISLNK(mode):
-            raise Invalid(f"{self.file.target} is no regular file; move it away or correct the target")
+            raise Invalid(f"{self.file.target} is not a regular file; move it away or correct the target")
 
     def _has_content(self) -> bool:
         try:
@@ -197,7 +197,7 @@ class Replacement:
             return _digest(fd) == self.file.digest
 
     def _set_owner_and_mode(self, fd: int) -> None:
-        """Set what differs; the owner first, because a change of owner may clear bits of the mode."""
+        """Set owner and mode where they differ; the owner first, since that may clear bits of the mode."""
         found = os.fstat(fd)
         if (found.st_uid, found.st_gid) != (self._owner, self._group):
             os.fchown(fd, self._owner, self._group)
@@ -206,7 +206,7 @@ class Replacement:
 
 
 def state(target: str) -> FileState | None:
-    """What is at a target; None where there is nothing. The digest of anything but a regular file is empty."""
+    """The state of a target; None where there is nothing. Only a regular file has a digest."""
     try:
         found = os.lstat(target)
     except (FileNotFoundError, NotADirectoryError):
@@ -256,7 +256,7 @@ def owner_ids(owner: str, group: str, target: str) -> tuple[int, int]:
 def _number(target: str, key: str, name: str, find: Callable[[str], int]) -> int:
     try:
         return find(name)
-    except (KeyError, ValueError) as error:  # the latter for what can be no name, with a NUL in it
+    except (KeyError, ValueError) as error:  # the latter for a name with a NUL
         kind = "user" if key == "owner" else "group"
         message = f"{target}: this server has no {kind} {name!r}; create it or correct {key} in the manifest"
         raise Invalid(message) from error

@@ -1,7 +1,7 @@
 """A connection to the directory: options, TLS, bind and plain searches, all of them limited in time.
 
-Blocking: it belongs to a thread. A connection that raised `Unavailable` is not used again; closing it and making a new
-one is the only way back, because nobody knows what became of an operation in between.
+Blocking: it belongs to one thread. A connection that raised `Unavailable` is closed and not used again, because the
+outcome of the operation is unknown.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from relocd.model.uri import DirectoryUri
 __all__ = ["Connection", "Found", "check_files", "connect", "password"]
 
 Found = tuple[str, dict[str, list[bytes]]]
-"""One entry of a search: its name and the values of its attributes."""
+"""One entry of a search: its DN and the values of its attributes."""
 
 _KEEPALIVE_PROBES: Final = 3
 _SYSTEM_AUTHORITIES: Final = "/etc/ssl/certs/ca-certificates.crt"
@@ -42,7 +42,7 @@ class Connection:
         self._timeout_s = operation_timeout_s
 
     def search(self, base: str, scope: int, filter_: str, attributes: list[str]) -> list[Found]:
-        """The entries that match; raises `NotFound`, `Failed`, `Invalid` or `Unavailable`, also after the time limit.
+        """The entries that match; raises `NotFound`, `Failed`, `Invalid`, or `Unavailable` (the time limit, too).
 
         References to other servers are not followed and not returned.
         """
@@ -52,8 +52,8 @@ class Connection:
         return [(dn, values) for dn, values in found if dn is not None]
 
     def close(self) -> None:
-        """Say goodbye without waiting for anything."""
-        with contextlib.suppress(ldap.LDAPError, *UNREADABLE):  # it is gone already
+        """Unbind and close without waiting for an answer."""
+        with contextlib.suppress(ldap.LDAPError, *UNREADABLE):  # the connection is already gone
             self.handle.unbind_ext()
 
     def __enter__(self) -> Self:
@@ -68,14 +68,14 @@ class Connection:
 def connect(uri: str, settings: DirectorySettings) -> Connection:
     """A bound connection to one server.
 
-    Raises `Invalid` for a setting that is wrong, `Unavailable` or `Failed` for what the server does.
+    Raises `Invalid` for a wrong setting, `Unavailable` or `Failed` where the server does not answer or refuses.
     """
     where = DirectoryUri.parse(uri)
     _require_resolved(uri, where)
     try:
         handle = ldap.initialize(where.written())
     except (ldap.LDAPError, *UNREADABLE) as error:
-        raise Invalid(f"{uri!r} is not the URI of a directory to libldap; write another for the same") from error
+        raise Invalid(f"{uri!r} is refused as a URI by libldap; write it in another form") from error
     connection = Connection(uri, handle, settings.operation_timeout_s)
     try:
         _set_options(uri, handle, settings)
@@ -89,20 +89,20 @@ def connect(uri: str, settings: DirectorySettings) -> Connection:
 
 
 def _set_options(uri: str, handle: Any, settings: DirectorySettings) -> None:
-    """See ldap_set_option(3); seconds but for the user timeout of TCP (RFC 5482), which is in milliseconds."""
+    """Set options (ldap_set_option(3)); in seconds but for the TCP user timeout (RFC 5482), in milliseconds."""
     uses_tls = _uses_tls(uri, settings)
     silence_s = max(1, round(settings.silence_timeout_s))
     options = {
         ldap.OPT_PROTOCOL_VERSION: ldap.VERSION3,
         ldap.OPT_REFERRALS: ldap.OPT_OFF,
-        ldap.OPT_RESTART: ldap.OPT_ON,  # a signal to the process ends no operation
+        ldap.OPT_RESTART: ldap.OPT_ON,  # a signal to the process does not end an operation
         ldap.OPT_TIMEOUT: settings.operation_timeout_s,
         ldap.OPT_TCP_USER_TIMEOUT: _milliseconds(settings.connect_timeout_s),
         ldap.OPT_X_KEEPALIVE_IDLE: silence_s,
         ldap.OPT_X_KEEPALIVE_INTERVAL: max(1, silence_s // _KEEPALIVE_PROBES),
         ldap.OPT_X_KEEPALIVE_PROBES: _KEEPALIVE_PROBES,
     }
-    if not uses_tls:  # with this option libldap spins a core for as long as a TLS handshake takes
+    if not uses_tls:  # with it libldap keeps a core busy during a TLS handshake
         options[ldap.OPT_NETWORK_TIMEOUT] = settings.connect_timeout_s
     with translated(f"{uri}: options"):
         for option, value in options.items():
@@ -136,7 +136,7 @@ def _set_tls_options(uri: str, handle: Any, settings: DirectorySettings) -> None
 
 
 def _authorities() -> str:
-    """The file that ldap.conf(5) names, else the system's own; a context of its own knows neither by itself."""
+    """The CA file that ldap.conf(5) names, else that of the system; a new TLS context has neither by default."""
     named: str | None = ldap.get_option(ldap.OPT_X_TLS_CACERTFILE)
     return named or (_SYSTEM_AUTHORITIES if Path(_SYSTEM_AUTHORITIES).exists() else "")
 
@@ -146,7 +146,7 @@ def _uses_tls(uri: str, settings: DirectorySettings) -> bool:
 
 
 def _require_resolved(uri: str, where: DirectoryUri) -> None:
-    """Raise `Unavailable` where the host has no address: libldap does not say that it was the name."""
+    """Raise `Unavailable` where the host name does not resolve: the error of libldap does not say so."""
     if not where.host:
         return
     try:
@@ -158,7 +158,7 @@ def _require_resolved(uri: str, where: DirectoryUri) -> None:
 
 @contextlib.contextmanager
 def _secured(uri: str, handle: Any, settings: DirectorySettings) -> Iterator[None]:
-    """Limit the handshakes within, which ldaps:// makes with its first operation; StartTLS makes its own at once."""
+    """Limit the TLS handshakes within: ldaps:// makes one with its first operation; StartTLS is made here."""
     if not _uses_tls(uri, settings):
         yield
         return
@@ -172,7 +172,7 @@ def _secured(uri: str, handle: Any, settings: DirectorySettings) -> Iterator[Non
 
 
 def _trust(settings: DirectorySettings) -> str:
-    """What the server's certificate is checked against: libldap does not say that it was the certificate."""
+    """How the server's certificate is checked, for messages: an error of libldap does not say that it was that."""
     return f"its certificate must name the host and be signed by {settings.ca_file or 'an authority of the system'}"
 
 
@@ -182,7 +182,7 @@ def _bind(uri: str, handle: Any, settings: DirectorySettings) -> None:
         with translated(f"{uri}: SASL EXTERNAL bind{suffix}"):
             handle.sasl_bind_s("", "EXTERNAL", "")
         return
-    # RFC 4513, section 5.1.2: a name without a password would be taken for an anonymous bind.
+    # RFC 4513, section 5.1.2: a DN without a password would be an unauthenticated bind.
     dn, secret = (settings.bind_dn, password(settings)) if settings.bind == "simple" else ("", "")
     with translated(f"{uri}: bind as {dn or 'anonymous'}{suffix}"):
         message = handle.simple_bind(dn, secret)
@@ -190,14 +190,14 @@ def _bind(uri: str, handle: Any, settings: DirectorySettings) -> None:
 
 
 def password(settings: DirectorySettings) -> str:
-    """The first line of the password file; raises `Invalid` when it is missing, empty, no text or open to everyone."""
+    """The first line of the password file; raises `Invalid` for an unusable file."""
     if not settings.password_file:
         raise Invalid("bind = 'simple' needs `password_file`")
     return first_line(Path(settings.password_file))
 
 
 def check_files(settings: DirectorySettings) -> Iterator[tuple[str, str]]:
-    """What is wrong with the files that the settings name, by their keys."""
+    """Problems with the files in the settings, by their keys."""
     for key in ("ca_file", "cert_file", "key_file"):
         try:
             _require_readable(getattr(settings, key) or os.devnull)
@@ -217,7 +217,7 @@ def _require_readable(name: str) -> None:
 
 @contextlib.contextmanager
 def _opened(name: str) -> Iterator[BinaryIO]:
-    """A file that was opened without waiting for anything, as for the writer of a pipe."""
+    """An opened file; opening does not wait, as it would for the writer of a pipe."""
     try:
         with os.fdopen(os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             yield file
@@ -226,10 +226,10 @@ def _opened(name: str) -> Iterator[BinaryIO]:
 
 
 def _limit_silence(handle: Any, settings: DirectorySettings) -> None:
-    """Let sent data stay unacknowledged, and a read or write of the socket wait, no longer than the settings say.
+    """Limit how long sent data may stay unacknowledged, and how long a read or write of the socket may wait.
 
     A server that hangs while it sends leaves half a message behind; libldap would wait for the other half for ever,
-    also where it was told to poll.
+    even where it should only poll.
     """
     limit = struct.pack("ll", int(settings.operation_timeout_s), int(settings.operation_timeout_s % 1 * 1_000_000))
     with socket.socket(fileno=os.dup(handle.fileno())) as same:

@@ -1,4 +1,4 @@
-"""What a search returns as values: the same for the feed and for direct reads."""
+"""The result of a search as values, the same for the feed and for direct reads."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from relocd.model.entries import Entry, EntryUUID
 __all__ = ["ATTRIBUTES", "entry_of"]
 
 ATTRIBUTES: Final = ["*", "entryUUID", "entryCSN"]
-"""All user attributes, and the two operational ones that say which entry this is and how new (RFC 4530)."""
+"""All user attributes, and the two operational ones with identity (RFC 4530) and last change."""
 
 
 def entry_of(dn: str, values: dict[str, list[bytes]]) -> Entry:
-    """The entry of a search result; raises `Invalid` when its name is malformed or it shows no entryUUID."""
+    """The entry of a search result; raises `Invalid` when its DN is malformed or entryUUID is missing."""
     attributes = {name.lower(): tuple(each) for name, each in values.items()}
     uuid = _operational(attributes.pop("entryuuid", ()))
     if not uuid:

@@ -1,31 +1,35 @@
-"""The exceptions of python-ldap as errors of relocd: the only place that knows them.
+"""The exceptions of python-ldap and what each means: the only place that knows them.
 
 `translated` wraps every call into the library. Which error comes out says what the caller does about it: Unavailable
 when another server or a later attempt may work, Invalid when a setting is wrong, Failed when the server refuses.
+`outcome_of` says what became of a write that was sent.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Final
 
 import ldap
 from pyasn1.error import PyAsn1Error
 
 from relocd.errors import Failed, Invalid, RelocdError, Unavailable
+from relocd.model.writes import Conflict, Exists, Lost, Outcome, Unknown
 
 __all__ = [
-    "ADVICE",
-    "ERRORS",
+    "MEANINGS",
     "UNREADABLE",
     "Malformed",
+    "Meaning",
     "NotFound",
     "Refused",
     "StaleCookie",
-    "described",
+    "WriteVerdict",
+    "outcome_of",
     "translated",
-    "unreadable",
 ]
 
 _SYNC_REFRESH_REQUIRED: Final = 4096
@@ -33,118 +37,174 @@ _SYNC_REFRESH_REQUIRED: Final = 4096
 
 
 class NotFound(Failed):
-    """The server says that there is no entry of that name."""
+    """The server reports that there is no entry of that DN."""
 
 
 class Refused(Failed):
-    """The server is unwilling; a provider of content synchronisation says so to a cookie newer than its content."""
+    """The server is unwilling to perform; a provider answers so to a cookie that is ahead of it."""
 
 
 class StaleCookie(Failed):
-    """The provider cannot continue from this cookie: start again without one."""
+    """The provider cannot continue from this cookie; search without one."""
 
 
 class Malformed(Failed):
-    """The server sent something that makes no sense: nothing that it says on this connection is believed any more."""
+    """The server sent malformed data; this connection is not trusted any more."""
 
 
 UNREADABLE: Final = (PyAsn1Error, ValueError, TypeError, LookupError, AttributeError, OSError)
-"""What python-ldap raises besides its own exceptions, for example for a name that is not UTF-8."""
+"""What python-ldap raises beside its own exceptions, for example for a DN that is not UTF-8."""
 
 
-ERRORS: Final[Mapping[type[ldap.LDAPError], type[RelocdError]]] = {
+class WriteVerdict(Enum):
+    """What an exception says about a write that was sent, unless it names a `Conflict`."""
+
+    EXISTS = auto()
+    UNKNOWN = auto()
+    REFUSED = auto()
+    LATER = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What an exception of python-ldap means: the error that is raised, and what became of a write that was sent.
+
+    `advice` says what to do; `write_advice` where a write was sent, by default the same.
+    """
+
+    error: type[RelocdError]
+    write: Conflict | WriteVerdict
+    advice: str = ""
+    write_advice: str = ""
+
+
+_SCHEMA: Final = "the server must have relocd's schema as this version ships it"
+_TLS: Final = "the server wants TLS; set `starttls = true` or use ldaps://"
+
+MEANINGS: Final[Mapping[type[ldap.LDAPError], Meaning]] = {
     # Not now, or not this server: another attempt may work.
-    ldap.ADMINLIMIT_EXCEEDED: Unavailable,
-    ldap.BUSY: Unavailable,
-    ldap.CANCELLED: Unavailable,
-    ldap.CONNECT_ERROR: Unavailable,
-    ldap.DECODING_ERROR: Unavailable,
-    ldap.ENCODING_ERROR: Unavailable,
-    ldap.LOCAL_ERROR: Unavailable,
-    ldap.NO_MEMORY: Unavailable,
-    ldap.NO_RESULTS_RETURNED: Unavailable,
-    ldap.OPERATIONS_ERROR: Unavailable,
-    ldap.OTHER: Unavailable,
-    ldap.PARTIAL_RESULTS: Unavailable,
-    ldap.PROTOCOL_ERROR: Unavailable,
-    ldap.SERVER_DOWN: Unavailable,
-    ldap.TIMELIMIT_EXCEEDED: Unavailable,
-    ldap.TIMEOUT: Unavailable,
-    ldap.UNAVAILABLE: Unavailable,
-    ldap.USER_CANCELLED: Unavailable,
+    ldap.ADMINLIMIT_EXCEEDED: Meaning(Unavailable, WriteVerdict.UNKNOWN),
+    ldap.BUSY: Meaning(Unavailable, WriteVerdict.LATER),
+    ldap.CANCELLED: Meaning(Unavailable, WriteVerdict.UNKNOWN),
+    ldap.CONNECT_ERROR: Meaning(Unavailable, WriteVerdict.UNKNOWN),
+    ldap.DECODING_ERROR: Meaning(Unavailable, WriteVerdict.UNKNOWN),
+    ldap.ENCODING_ERROR: Meaning(Unavailable, WriteVerdict.UNKNOWN),
+    ldap.LOCAL_ERROR: Meaning(Unavailable, WriteVerdict.UNKNOWN),
+    ldap.NO_MEMORY: Meaning(Unavailable, WriteVerdict.UNKNOWN),
+    ldap.NO_RESULTS_RETURNED: Meaning(Unavailable, WriteVerdict.UNKNOWN),
+    ldap.OPERATIONS_ERROR: Meaning(Unavailable, WriteVerdict.UNKNOWN),
+    ldap.OTHER: Meaning(Unavailable, WriteVerdict.UNKNOWN),
+    ldap.PARTIAL_RESULTS: Meaning(Unavailable, WriteVerdict.UNKNOWN),
+    ldap.PROTOCOL_ERROR: Meaning(Unavailable, WriteVerdict.REFUSED),
+    ldap.SERVER_DOWN: Meaning(Unavailable, WriteVerdict.UNKNOWN),
+    ldap.TIMELIMIT_EXCEEDED: Meaning(
+        Unavailable,
+        WriteVerdict.UNKNOWN,
+        'raise the limit at the server (slapd: `limits dn.exact="..." time=unlimited`)',
+    ),
+    ldap.TIMEOUT: Meaning(Unavailable, WriteVerdict.UNKNOWN, "the server does not answer in time"),
+    ldap.UNAVAILABLE: Meaning(Unavailable, WriteVerdict.UNKNOWN),
+    ldap.USER_CANCELLED: Meaning(Unavailable, WriteVerdict.UNKNOWN),
     # A setting is wrong: here, or of this client at the server.
-    ldap.AUTH_METHOD_NOT_SUPPORTED: Invalid,
-    ldap.AUTH_UNKNOWN: Invalid,
-    ldap.CONFIDENTIALITY_REQUIRED: Invalid,
-    ldap.FILTER_ERROR: Invalid,
-    ldap.INAPPROPRIATE_AUTH: Invalid,
-    ldap.INAPPROPRIATE_MATCHING: Invalid,
-    ldap.INVALID_CREDENTIALS: Invalid,
-    ldap.INVALID_DN_SYNTAX: Invalid,
-    ldap.INVALID_SYNTAX: Invalid,
-    ldap.NOT_SUPPORTED: Invalid,
-    ldap.PARAM_ERROR: Invalid,
-    ldap.STRONG_AUTH_NOT_SUPPORTED: Invalid,
-    ldap.STRONG_AUTH_REQUIRED: Invalid,
-    ldap.UNAVAILABLE_CRITICAL_EXTENSION: Invalid,
-    ldap.UNDEFINED_TYPE: Invalid,
+    ldap.AUTH_METHOD_NOT_SUPPORTED: Meaning(
+        Invalid, WriteVerdict.REFUSED, "the server does not offer this way to bind; change `bind`"
+    ),
+    ldap.AUTH_UNKNOWN: Meaning(Invalid, WriteVerdict.UNKNOWN),
+    ldap.CONFIDENTIALITY_REQUIRED: Meaning(Invalid, WriteVerdict.REFUSED, _TLS),
+    ldap.FILTER_ERROR: Meaning(Invalid, WriteVerdict.UNKNOWN),
+    ldap.INAPPROPRIATE_AUTH: Meaning(
+        Invalid, WriteVerdict.REFUSED, "the server refuses this way to bind; change `bind`"
+    ),
+    ldap.INAPPROPRIATE_MATCHING: Meaning(Invalid, WriteVerdict.REFUSED),
+    ldap.INVALID_CREDENTIALS: Meaning(
+        Invalid,
+        WriteVerdict.REFUSED,
+        "check `bind_dn` and the first line of `password_file`, or the client certificate",
+    ),
+    ldap.INVALID_DN_SYNTAX: Meaning(Invalid, WriteVerdict.REFUSED),
+    ldap.INVALID_SYNTAX: Meaning(Invalid, WriteVerdict.REFUSED, write_advice=_SCHEMA),
+    ldap.NOT_SUPPORTED: Meaning(Invalid, WriteVerdict.UNKNOWN),
+    ldap.PARAM_ERROR: Meaning(Invalid, WriteVerdict.UNKNOWN),
+    ldap.STRONG_AUTH_NOT_SUPPORTED: Meaning(Invalid, WriteVerdict.REFUSED),
+    ldap.STRONG_AUTH_REQUIRED: Meaning(
+        Invalid,
+        WriteVerdict.REFUSED,
+        _TLS,
+        write_advice="only who binds may write; set `bind`, and protect it with TLS if the server wants that",
+    ),
+    ldap.UNAVAILABLE_CRITICAL_EXTENSION: Meaning(
+        Invalid,
+        WriteVerdict.REFUSED,
+        "the server does not offer this; slapd needs `overlay syncprov` there",
+        write_advice="the server does not offer assertions (RFC 4528), which OpenLDAP does",
+    ),
+    ldap.UNDEFINED_TYPE: Meaning(Invalid, WriteVerdict.REFUSED, write_advice=_SCHEMA),
     # The server understood and refuses.
-    ldap.AFFECTS_MULTIPLE_DSAS: Failed,
-    ldap.ALIAS_DEREF_PROBLEM: Failed,
-    ldap.ALIAS_PROBLEM: Failed,
-    ldap.ALREADY_EXISTS: Failed,
-    ldap.ASSERTION_FAILED: Failed,
-    ldap.CANNOT_CANCEL: Failed,
-    ldap.CLIENT_LOOP: Failed,
-    ldap.COMPARE_FALSE: Failed,
-    ldap.COMPARE_TRUE: Failed,
-    ldap.CONSTRAINT_VIOLATION: Failed,
-    ldap.CONTROL_NOT_FOUND: Failed,
-    ldap.INSUFFICIENT_ACCESS: Failed,
-    ldap.IS_LEAF: Failed,
-    ldap.LOOP_DETECT: Failed,
-    ldap.MORE_RESULTS_TO_RETURN: Failed,
-    ldap.NAMING_VIOLATION: Failed,
-    ldap.NOT_ALLOWED_ON_NONLEAF: Failed,
-    ldap.NOT_ALLOWED_ON_RDN: Failed,
-    ldap.NO_OBJECT_CLASS_MODS: Failed,
-    ldap.NO_SUCH_ATTRIBUTE: Failed,
-    ldap.NO_SUCH_OBJECT: NotFound,
-    ldap.NO_SUCH_OPERATION: Failed,
-    ldap.NO_UNIQUE_ENTRY: Failed,
-    ldap.OBJECT_CLASS_VIOLATION: Failed,
-    ldap.PROXIED_AUTHORIZATION_DENIED: Failed,
-    ldap.REFERRAL: Failed,
-    ldap.REFERRAL_LIMIT_EXCEEDED: Failed,
-    ldap.RESULTS_TOO_LARGE: Failed,
-    ldap.SASL_BIND_IN_PROGRESS: Failed,
-    ldap.SIZELIMIT_EXCEEDED: Failed,
-    ldap.SUCCESS: Failed,
-    ldap.TOO_LATE: Failed,
-    ldap.TYPE_OR_VALUE_EXISTS: Failed,
-    ldap.UNWILLING_TO_PERFORM: Refused,
-    ldap.VLV_ERROR: Failed,
-    ldap.X_PROXY_AUTHZ_FAILURE: Failed,
+    ldap.AFFECTS_MULTIPLE_DSAS: Meaning(Failed, WriteVerdict.REFUSED),
+    ldap.ALIAS_DEREF_PROBLEM: Meaning(Failed, WriteVerdict.REFUSED),
+    ldap.ALIAS_PROBLEM: Meaning(Failed, WriteVerdict.REFUSED),
+    ldap.ALREADY_EXISTS: Meaning(Failed, WriteVerdict.EXISTS),
+    ldap.ASSERTION_FAILED: Meaning(Failed, Conflict.ASSERTION_FAILED),
+    ldap.CANNOT_CANCEL: Meaning(Failed, WriteVerdict.UNKNOWN),
+    ldap.CLIENT_LOOP: Meaning(Failed, WriteVerdict.UNKNOWN),
+    ldap.COMPARE_FALSE: Meaning(Failed, WriteVerdict.UNKNOWN),
+    ldap.COMPARE_TRUE: Meaning(Failed, WriteVerdict.UNKNOWN),
+    ldap.CONSTRAINT_VIOLATION: Meaning(Failed, Conflict.CONSTRAINT_VIOLATION),
+    ldap.CONTROL_NOT_FOUND: Meaning(Failed, WriteVerdict.UNKNOWN),
+    ldap.INSUFFICIENT_ACCESS: Meaning(
+        Failed,
+        WriteVerdict.REFUSED,
+        "the server's access rules must let this identity read it",
+        write_advice="its access rules must let this identity write it; `relocd schema --acl` prints ours",
+    ),
+    ldap.IS_LEAF: Meaning(Failed, WriteVerdict.REFUSED),
+    ldap.LOOP_DETECT: Meaning(Failed, WriteVerdict.REFUSED),
+    ldap.MORE_RESULTS_TO_RETURN: Meaning(Failed, WriteVerdict.UNKNOWN),
+    ldap.NAMING_VIOLATION: Meaning(Failed, WriteVerdict.REFUSED),
+    ldap.NOT_ALLOWED_ON_NONLEAF: Meaning(Failed, WriteVerdict.REFUSED),
+    ldap.NOT_ALLOWED_ON_RDN: Meaning(Failed, WriteVerdict.REFUSED),
+    ldap.NO_OBJECT_CLASS_MODS: Meaning(Failed, WriteVerdict.REFUSED),
+    ldap.NO_SUCH_ATTRIBUTE: Meaning(Failed, Conflict.NO_SUCH_ATTRIBUTE),
+    ldap.NO_SUCH_OBJECT: Meaning(
+        NotFound, Conflict.NO_SUCH_OBJECT, "it is missing, not yet loaded, or hidden from this identity"
+    ),
+    ldap.NO_SUCH_OPERATION: Meaning(Failed, WriteVerdict.UNKNOWN),
+    ldap.NO_UNIQUE_ENTRY: Meaning(Failed, WriteVerdict.UNKNOWN),
+    ldap.OBJECT_CLASS_VIOLATION: Meaning(Failed, WriteVerdict.REFUSED, write_advice=_SCHEMA),
+    ldap.PROXIED_AUTHORIZATION_DENIED: Meaning(Failed, WriteVerdict.REFUSED),
+    ldap.REFERRAL: Meaning(
+        Failed,
+        WriteVerdict.REFUSED,
+        write_advice="the server only copies another one; name that one in `uris`, or make this one a provider, too",
+    ),
+    ldap.REFERRAL_LIMIT_EXCEEDED: Meaning(Failed, WriteVerdict.UNKNOWN),
+    ldap.RESULTS_TOO_LARGE: Meaning(Failed, WriteVerdict.UNKNOWN),
+    ldap.SASL_BIND_IN_PROGRESS: Meaning(Failed, WriteVerdict.UNKNOWN),
+    ldap.SIZELIMIT_EXCEEDED: Meaning(
+        Failed, WriteVerdict.UNKNOWN, 'raise the limit at the server (slapd: `limits dn.exact="..." size=unlimited`)'
+    ),
+    ldap.SUCCESS: Meaning(Failed, WriteVerdict.UNKNOWN),
+    ldap.TOO_LATE: Meaning(Failed, WriteVerdict.UNKNOWN),
+    ldap.TYPE_OR_VALUE_EXISTS: Meaning(Failed, Conflict.VALUE_EXISTS),
+    ldap.UNWILLING_TO_PERFORM: Meaning(
+        Refused,
+        WriteVerdict.REFUSED,
+        write_advice="it is read-only, a copy, or not where this name belongs; name a provider in `uris`",
+    ),
+    ldap.VLV_ERROR: Meaning(Failed, WriteVerdict.UNKNOWN),
+    ldap.X_PROXY_AUTHZ_FAILURE: Meaning(Failed, WriteVerdict.REFUSED),
     # Result codes that the library has no class for.
-    ldap.LDAPError: Failed,
+    ldap.LDAPError: Meaning(Failed, WriteVerdict.UNKNOWN),
 }
-"""Every exception class of python-ldap; a test proves that none is missing."""
+"""Every exception class of python-ldap; a test proves that none is missing.
 
-ADVICE: Final[Mapping[type[ldap.LDAPError], str]] = {
-    ldap.AUTH_METHOD_NOT_SUPPORTED: "the server does not offer this way to bind; change `bind`",
-    ldap.CONFIDENTIALITY_REQUIRED: "the server wants TLS; set `starttls = true` or use ldaps://",
-    ldap.INAPPROPRIATE_AUTH: "the server refuses this way to bind; change `bind`",
-    ldap.INSUFFICIENT_ACCESS: "the server's access rules must let this identity read it",
-    ldap.INVALID_CREDENTIALS: "check `bind_dn` and the first line of `password_file`, or the client certificate",
-    ldap.NO_SUCH_OBJECT: "it is missing, not yet loaded, or hidden from this identity",
-    ldap.SIZELIMIT_EXCEEDED: 'raise the limit at the server (slapd: `limits dn.exact="..." size=unlimited`)',
-    ldap.STRONG_AUTH_REQUIRED: "the server wants TLS; set `starttls = true` or use ldaps://",
-    ldap.TIMEOUT: "the server does not answer in time",
-    ldap.TIMELIMIT_EXCEEDED: 'raise the limit at the server (slapd: `limits dn.exact="..." time=unlimited`)',
-    ldap.UNAVAILABLE_CRITICAL_EXTENSION: "the server does not offer this; slapd needs `overlay syncprov` there",
-}
+A write counts as refused, or lost, only where the server itself says so. `BUSY` says that it has not begun (RFC 4511,
+appendix A.2). Whatever the library makes up, and whatever a server in between says of one that it could not hear
+(slapo-chain(5) turns its time-out into adminLimitExceeded, a lost connection into unavailable or other), leaves the
+outcome unknown; so does an answer to another kind of operation.
+"""
 
-# What libldap has to say about a TLS handshake that failed; to a timeout it adds the last error number, whatever it is.
+# What libldap says about a failed TLS handshake; to a timeout it adds the last error number, whatever it was.
 _NOTHING: Final = {None, "", "(unknown error code)"}
 
 
@@ -154,33 +214,58 @@ def translated(doing: str) -> Iterator[None]:
     try:
         yield
     except ldap.LDAPError as error:
-        raise _kind(error)(described(doing, error)) from error
+        raise _kind(error)(_described(doing, error, _meaning(error).advice)) from error
     except UNREADABLE as error:
-        raise Malformed(unreadable(doing, error)) from error
+        raise Malformed(_unreadable(doing, error)) from error
 
 
-def unreadable(doing: str, error: Exception) -> str:
-    """What was done, and that what came back, or was to be sent, is malformed."""
+def _unreadable(doing: str, error: Exception) -> str:
+    """The message about malformed data, sent or received."""
     return f"{doing}: malformed data ({type(error).__name__}: {error}); check the server and its proxies"
 
 
-def described(doing: str, error: ldap.LDAPError, advice: Mapping[type[ldap.LDAPError], str] = ADVICE) -> str:
-    """What was done, what server and library say to it, and what to do."""
+def outcome_of(doing: str, error: Exception) -> Outcome:
+    """The outcome of a write that was sent; raises `Failed` where the server refused, `Unavailable` where it is busy.
+
+    `doing` names server and write. An answer that cannot be understood leaves the outcome unknown.
+    """
+    if not isinstance(error, ldap.LDAPError):
+        return Unknown(_unreadable(doing, error))
+    meaning = _meaning(error)
+    reason = _described(doing, error, meaning.write_advice or meaning.advice)
+    match meaning.write:
+        case Conflict() as conflict:
+            return Lost(conflict, reason)
+        case WriteVerdict.EXISTS:
+            return Exists()
+        case WriteVerdict.UNKNOWN:
+            return Unknown(reason)
+        case WriteVerdict.LATER:
+            raise Unavailable(reason) from error
+        case WriteVerdict.REFUSED:
+            raise Failed(reason) from error
+
+
+def _described(doing: str, error: ldap.LDAPError, advice: str) -> str:
+    """The message: the operation, the error of server and library, and what to do."""
     details = _details(error)
     what = details.get("desc") or type(error).__name__.replace("_", " ").lower()
     silent = isinstance(error, ldap.TIMEOUT) or details.get("info") in _NOTHING
     why = "" if silent else f" ({' '.join(str(details['info']).split())})"
-    remedy = f"; {advice[type(error)]}" if type(error) in advice else ""
-    return f"{doing}: {what}{why}{remedy}"
+    return f"{doing}: {what}{why}{'; ' if advice else ''}{advice}"
+
+
+def _meaning(error: ldap.LDAPError) -> Meaning:
+    """The meaning of the nearest known class."""
+    return next(MEANINGS[kind] for kind in type(error).__mro__ if kind in MEANINGS)
 
 
 def _kind(error: ldap.LDAPError) -> type[RelocdError]:
-    if _details(error).get("result") == _SYNC_REFRESH_REQUIRED:
-        return StaleCookie
-    return next(ERRORS[kind] for kind in type(error).__mro__ if kind in ERRORS)
+    stale = _details(error).get("result") == _SYNC_REFRESH_REQUIRED
+    return StaleCookie if stale else _meaning(error).error
 
 
 def _details(error: ldap.LDAPError) -> Mapping[str, object]:
-    """What the server and the library say, as far as there is anything."""
+    """The details from server and library, as far as there are any."""
     details = error.args[0] if error.args else {}
     return details if isinstance(details, dict) else {"desc": str(details)}

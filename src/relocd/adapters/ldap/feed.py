@@ -1,13 +1,13 @@
 """The port `Feed`: one persistent search that restarts itself, in a thread of its own.
 
-The URIs are tried in order, each time from the first and with a new connection, until one carries a search; between
-rounds the waiting time doubles, with jitter. A search that another server carries ends when the first one answers
-again: on a base server that is its own slapd, and the other's death would be noticed late. python-ldap's own
-reconnection is not used: it cannot resume a search.
+The URIs are tried in order, always from the first and with a new connection, until one serves the search; between
+rounds the wait doubles, with jitter. A search at another server ends when the first one answers again: on a base server
+the first is its own slapd, and the death of the other would be noticed late. python-ldap's own reconnection is not
+used: it cannot resume a search.
 
-A cookie says more than the provider knows when that provider lags behind another one, or has lost what it had. To go
-on there would make entries that another provider still has look deleted. So such a provider is passed over for a few
-seconds, in which one that lags catches up; after that what it has is the truth, and is read anew.
+A cookie may be ahead of a provider that lags behind another one, or that has lost data. A search from it would make
+entries that another provider still has look deleted. So such a provider is skipped for a few seconds, in which a
+lagging one catches up; after that its data count as the present state and are read from scratch.
 """
 
 from __future__ import annotations
@@ -40,20 +40,20 @@ __all__ = ["LdapFeed"]
 _log = logging.getLogger(__name__)
 
 _LAG_S: Final = 2.0
-"""How long a provider may know less than the cookie before what it knows is taken for the truth."""
+"""How long a provider may be behind the cookie before its data count as the present state."""
 
 _AHEAD_S: Final = 1.0
-"""How far a cookie may be ahead of this server's clock and still be sent: so much clocks may differ."""
+"""How far a cookie may be ahead of this server's clock and still be sent: clocks may differ by that."""
 
 _FIRST_AGAIN_S: Final = 30.0
-"""How often the first server is tried while another one carries the search."""
+"""How often the first server is tried while another one serves the search."""
 
 _END_S: Final = 1.0
-"""How long closing waits for the thread; one that is within libldap ends by itself at its next time limit."""
+"""How long closing waits for the thread; within libldap it ends at its next time limit."""
 
 
 class LdapFeed:
-    """The search below the base for what matches a filter; `cookie` belongs to content that was kept, empty for none.
+    """The search below the base with a filter; `cookie` is the one of the stored records, empty for none.
 
     It ends with its `async with` block, or with the iteration over `batches`. `begin` is called first in its thread.
     """
@@ -69,18 +69,18 @@ class LdapFeed:
 
     @property
     def current_uri(self) -> str | None:
-        """The server that carries the search now."""
+        """The server that serves the search now, None while no server does."""
         return self._follower.uri
 
     def restart(self, filter_: str, *, fresh: bool = False) -> None:
-        """End the search that runs, if one does, and begin anew with that filter, at once; `fresh`: without cookie."""
+        """End the present search, if any, and start another with that filter at once; `fresh`: without a cookie."""
         self._follower.plan = replace(self._follower.plan, filter=filter_)
         self._follower.forgets |= fresh
         if not self._stop.is_set():
             self._stop.interrupt()
 
     def hurry(self) -> None:
-        """Try the servers again at once, if none carries the search now."""
+        """Try the servers again at once, if none serves the search now."""
         if self.current_uri is None:
             self._stop.hurry()
 
@@ -93,9 +93,9 @@ class LdapFeed:
         await self.aclose()
 
     async def batches(self) -> AsyncIterator[Sequence[SyncEvent]]:
-        """Events in the order the directory sent them; those that arrived together make one batch. To be called once.
+        """Events in the order in which the directory sent them; those that arrive together are one batch. Call it once.
 
-        The refresh comes in batches of many entries, a change as soon as it is here.
+        The refresh comes in batches of many entries, a change as soon as it has arrived.
         """
         self._inbox = inbox = Inbox(asyncio.get_running_loop())
         self._thread = threading.Thread(target=self._work, args=(inbox,), name="ldap-feed", daemon=True)
@@ -109,7 +109,7 @@ class LdapFeed:
             await self.aclose()
 
     async def aclose(self) -> None:
-        """End the search; nothing more is emitted."""
+        """End the search; no more events follow."""
         if self._stop.is_set():
             return
         self._stop.set()
@@ -120,7 +120,7 @@ class LdapFeed:
             self._stop.close()
 
     async def _go_back(self) -> None:
-        """End the search that another server carries, when the first one answers: the next one begins there."""
+        """End a search at another server when the first one answers: the next search starts there."""
         settings = self._follower.plan.settings
         first = settings.uris[0]
         while True:
@@ -141,13 +141,13 @@ class LdapFeed:
 
 
 class _Follower:
-    """What the thread does: one search after the other; it `forgets` its cookie before the next one."""
+    """The work of the thread: one search after the other; with `forgets` the next one is without a cookie."""
 
     def __init__(self, plan: SearchPlan, cookie: SyncCookie | None, stop: StopSignal) -> None:
         self.uri: str | None = None
         self.plan = plan
         self.forgets = False
-        self._restarted = False  # the last search ended since the agent wanted another
+        self._restarted = False  # the last search ended because the agent wanted another
         self._cookie = cookie
         self._stop = stop
         self._lagging_since: float | None = None
@@ -163,10 +163,10 @@ class _Follower:
             self._stop.wait(delay_s)
 
     def _round(self, emit: Emit) -> bool:
-        """Try the servers until one has carried a search, and wait for its end; whether there was one.
+        """Try the servers until one has served a search, and wait for its end; return whether one has.
 
-        One that ends sooner than the pause before it makes the next pause longer all the same: a server that spoils
-        every search is not asked without end.
+        A search that is shorter than the pause before it does not reset the pause: a server that ends every search at
+        once is not asked in a tight loop.
         """
         reasons: list[str] = []
         for uri in self.plan.settings.uris:
@@ -182,18 +182,18 @@ class _Follower:
         return False
 
     def _session(self) -> Session:
-        """The next search: from the cookie, unless that is to be forgotten."""
-        self._stop.take_interrupt()  # it was about an earlier one: this search begins anew anyway
+        """The next search: from the cookie, unless that must be forgotten."""
+        self._stop.take_interrupt()  # it was about an earlier search
         if self.forgets:
             self.forgets, self._cookie = False, None
         if self._cookie is not None and self._cookie.newest_s > time.time() + _AHEAD_S:
-            # Changes that were made after that clock was set right have older numbers: a search would pass over them.
-            _log.warning("reading anew", extra={"fields": {"reason": f"{self._cookie} is of the future"}})
+            # Changes made after that clock was corrected have older CSNs: a search from the cookie would miss them.
+            _log.warning("reading from scratch", extra={"fields": {"reason": f"{self._cookie} is in the future"}})
             self._cookie = None
         return Session(self._cookie)
 
     def _attempt(self, uri: str, session: Session, emit: Emit) -> str:
-        """Follow one server's search to its end; the reason of the end."""
+        """Run one server's search to its end; return the reason for the end."""
         self._restarted = False
         try:
             with connect(uri, self.plan.settings) as connection:
@@ -207,7 +207,7 @@ class _Follower:
         except Exception as error:  # noqa: BLE001 - a defect met in one message must not end the feed
             _log.exception("this is a defect of relocd")
             reason = f"{uri}: {type(error).__name__}: {error}"
-            self._cookie = None  # what was lost with it is not known
+            self._cookie = None  # which events were lost is unknown
         else:
             self._cookie = session.cookie
         finally:
@@ -222,15 +222,15 @@ class _Follower:
         search.follow(emit)
 
     def _refuse_lagging(self, connection: Connection) -> None:
-        """Raise `Refused` when the provider says that it knows less than the cookie; many do not say anything."""
+        """Raise `Refused` when contextCSN shows that the provider is behind the cookie; many do not show it."""
         if self._cookie is None:
             return
         csns = _context_csns(connection, DN.parse(self.plan.settings.base))
         if csns and self._cookie.is_ahead_of(SyncCookie.of(csns)):
-            raise Refused(f"{connection.uri}: the server lags behind what was read before; it must catch up")
+            raise Refused(f"{connection.uri}: the server is behind the state that was read before; it must catch up")
 
     def _cookie_after(self, error: RelocdError, session: Session) -> SyncCookie | None:
-        """The cookie to go on with after a search that ended in an error."""
+        """The cookie for the next search after one that ended in an error."""
         if not session.refreshing:
             self._lagging_since = None
         if isinstance(error, StaleCookie):
@@ -241,12 +241,12 @@ class _Follower:
         if time.monotonic() - self._lagging_since < _LAG_S:
             return session.cookie
         self._lagging_since = None
-        _log.warning("reading anew", extra={"fields": {"reason": str(error)}})
+        _log.warning("reading from scratch", extra={"fields": {"reason": str(error)}})
         return None
 
 
 def _context_csns(connection: Connection, base: DN) -> list[str]:
-    """How far the provider is (contextCSN): it says so at the top of the database that holds the base."""
+    """The contextCSN of the provider, which is at the top of the database that has the base."""
     dn = base
     while True:
         try:
@@ -254,7 +254,7 @@ def _context_csns(connection: Connection, base: DN) -> list[str]:
         except NotFound:
             if dn is base:
                 raise
-            found = []  # above the top
+            found = []  # above the suffix
         csns = [value.decode("ascii", "replace") for _, values in found for value in values.get("contextCSN", ())]
         if csns or not dn.parent.key:
             return csns
@@ -262,7 +262,7 @@ def _context_csns(connection: Connection, base: DN) -> list[str]:
 
 
 def _answers(uri: str, settings: DirectorySettings) -> bool:
-    """Whether a server takes a connection and the bind."""
+    """Whether a server accepts a connection and the bind."""
     try:
         with connect(uri, settings):
             return True
@@ -271,16 +271,16 @@ def _answers(uri: str, settings: DirectorySettings) -> bool:
 
 
 def _usable(cookie: str) -> SyncCookie | None:
-    """A stored cookie, unless it is malformed: a server may answer that with a refresh that deletes nothing."""
+    """A stored cookie, unless it is malformed: a server may answer that with a refresh without deletions."""
     try:
         return SyncCookie.parse(cookie) if cookie else None
     except Invalid as error:
-        _log.warning("the stored cookie is dropped", extra={"fields": {"problem": str(error)}})
+        _log.warning("stored cookie ignored", extra={"fields": {"problem": str(error)}})
         return None
 
 
 def _delays(settings: DirectorySettings) -> Iterator[float]:
-    """How long to wait before each further round, in seconds."""
+    """The wait before each further round, in seconds."""
     jitter = SystemRandom()
     longest_s = settings.retry_min_s
     while True:

@@ -1,10 +1,10 @@
 """A time limit for TLS handshakes, for which libldap has none.
 
 libldap limits the TCP connection and every LDAP operation, but it waits for ever in the handshake with a server that
-hangs: the kernel accepts the connection and acknowledges what is sent, so no time limit of TCP helps either. Neither
-does python-ldap give access to the socket before the handshake is over. So a second thread waits, and when the limit
-is over it shuts the sockets to the server's port that this process opened in the meantime; then the handshake fails.
-(At worst that ends another connection to the same server begun in the same seconds, and it is made again.)
+hangs: the kernel of that server accepts the connection and acknowledges the data, so a limit of TCP does not help. And
+python-ldap gives no access to the socket before the handshake is complete. So a second thread waits for the limit, then
+shuts down the sockets to the server's port that this process opened meanwhile, and the handshake fails. (At worst that
+ends another connection to the same server begun in the same seconds, which is then made again.)
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from relocd.errors import RelocdError, Unavailable
 __all__ = ["handshake_within"]
 
 _AGAIN_S: Final = 0.1
-"""libldap goes on with the next address of the server, whose handshake may hang as well."""
+"""libldap continues with the next address of the server, where the handshake may hang as well."""
 
 
 @contextmanager
 def handshake_within(limit_s: float, uri: str, port: int) -> Iterator[None]:
-    """End a handshake with `port` that takes longer than the limit, and raise `Unavailable` then."""
+    """End a handshake with `port` that takes longer than the limit; raise `Unavailable` then."""
     before, done, late = set(_sockets()), threading.Event(), threading.Event()
 
     def watch() -> None:
@@ -54,7 +54,7 @@ def handshake_within(limit_s: float, uri: str, port: int) -> Iterator[None]:
 
 
 def _sockets() -> dict[str, int]:
-    """The sockets of this process: a descriptor for each, by the name that the kernel gives once (`socket:[8712]`)."""
+    """The sockets of this process: descriptor by the unique name that the kernel gives (`socket:[8712]`)."""
     found = {}
     for path in Path("/proc/self/fd").iterdir():
         with contextlib.suppress(FileNotFoundError):  # another thread has closed it

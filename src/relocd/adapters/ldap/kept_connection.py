@@ -1,7 +1,7 @@
-"""A connection that is kept: made when it is first needed, used in a thread of its own, dropped by whoever uses it.
+"""A kept connection: made when it is first needed, used in a thread of its own, dropped after an error.
 
-It goes to the server whose search is followed, since another may lag behind and know less; while none is followed, to
-the first one that answers.
+It goes to the server of the present search, since another server may lag behind; while there is no search, to the first
+one that answers.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _Answer = TypeVar("_Answer")
 
 
 class KeptConnection:
-    """At most one connection. What is passed to `run` may use the other members; nobody else may but `aclose`.
+    """At most one connection. Only functions passed to `run` use the other members, but for `aclose`.
 
     `begin` is called first in the thread.
     """
@@ -39,21 +39,21 @@ class KeptConnection:
         self._connection: Connection | None = None
 
     async def run(self, act: Callable[[], _Answer]) -> _Answer:
-        """Do it in the thread, one after the other. What has begun goes on to its end, also when this is cancelled."""
+        """Run `act` in the thread, one at a time. It runs to its end, even when this call is cancelled."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, act)
 
     async def aclose(self) -> None:
-        """Close the connection once what is under way has ended; nothing waits for that."""
+        """Close the connection once the present operation has ended; do not wait for that."""
         self._pool.submit(self.drop)
         self._pool.shutdown(wait=False)
 
     @property
     def is_open(self) -> bool:
-        """Whether there is a connection, of which nobody knows whether it still works."""
+        """Whether there is a connection; it may be dead."""
         return self._connection is not None
 
     def get(self) -> Connection:
-        """The connection, kept or new; raises `Unavailable`, whatever the reason."""
+        """The connection, kept or new; raises `Unavailable` for every reason."""
         current = self._current_uri()
         if self._connection and current not in {None, self._connection.uri}:
             self.drop()
@@ -62,7 +62,7 @@ class KeptConnection:
         return self._connection
 
     def drop(self) -> None:
-        """Close it, if there is one."""
+        """Close the connection, if there is one."""
         if self._connection:
             self._connection.close()
         self._connection = None

@@ -1,10 +1,10 @@
 """The port `DirectoryReader`: direct reads on a connection of their own, in a thread of their own.
 
-A service is stopped on the word of these reads, so that only a positive answer counts. None means that the server
-itself says that there is no such entry *and* has the base entry to show: one that is empty or not yet loaded has not,
-and gives the same answer for everything. Whatever else happens is `Unavailable`: nothing is known.
+A service may be stopped because of such a read, so only a positive answer counts. None means that the server reports no
+such entry *and* returns the base entry: a server that is empty or not yet loaded has no base entry, and would report
+every entry as missing. Everything else is `Unavailable`.
 
-One thing no client can tell apart: to an identity without the right to *disclose* an entry (slapd.access(5)) slapd says
+One case no client can detect: to an identity without the right to *disclose* an entry (slapd.access(5)) slapd reports
 that there is none. The access rules must let the agent read all of relocd's entries but their secrets.
 """
 
@@ -38,7 +38,7 @@ _ANY: Final = "(objectClass=*)"
 
 @dataclass(frozen=True, slots=True)
 class _ReadRequest:
-    """A search for one entry, and the filter that must find the base entry before "none" is believed."""
+    """A search for one entry, and the filter that must find the base entry before a "no such entry" counts."""
 
     base: str
     scope: int
@@ -67,28 +67,28 @@ class LdapReader:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the connection once a read that is under way has ended; nothing waits for that."""
+        """Close the connection once the present read has ended; do not wait for that."""
         await self._kept.aclose()
 
     async def by_dn(self, dn: DN) -> Entry | None:
-        """The entry of that name, or None when the directory says that there is none."""
+        """The entry of that DN, or None when the directory reports that there is none."""
         return await self._answer(_ReadRequest(dn.text, ldap.SCOPE_BASE, _ANY, _ANY))
 
     async def by_uuid(self, uuid: EntryUUID) -> Entry | None:
-        """The entry of that identity below the base, or None when the directory says that there is none."""
-        question = _ReadRequest(self._base, ldap.SCOPE_SUBTREE, f"(entryUUID={UUID(uuid)})", proof="(entryUUID=*)")
-        return await self._answer(question)
+        """The entry of that identity below the base, or None when the directory reports that there is none."""
+        request = _ReadRequest(self._base, ldap.SCOPE_SUBTREE, f"(entryUUID={UUID(uuid)})", proof="(entryUUID=*)")
+        return await self._answer(request)
 
     async def linking_to(self, service: DN) -> tuple[Entry, ...]:
-        """Every server and cluster below the base with a direct link to that name; raises `Unavailable`."""
+        """Every server and cluster below the base with a direct link to that DN; raises `Unavailable`."""
         filter_ = f"({names.SERVICE_LINK}={escape_filter_chars(service.text)})"
         return await self._kept.run(lambda: self._asked(lambda connection: self._linking(connection, filter_)))
 
-    async def _answer(self, question: _ReadRequest) -> Entry | None:
-        return await self._kept.run(lambda: self._asked(lambda connection: self._entry(connection, question)))
+    async def _answer(self, request: _ReadRequest) -> Entry | None:
+        return await self._kept.run(lambda: self._asked(lambda connection: self._entry(connection, request)))
 
     def _asked(self, ask: Callable[[Connection], _T]) -> _T:
-        """Ask, and once more on a new connection when the one kept from before turns out to be dead."""
+        """Read, and once more on a new connection where the kept one turns out to be dead."""
         kept = self._kept.is_open
         try:
             return self._ask(ask)
@@ -110,29 +110,29 @@ class LdapReader:
             self._prove(connection, _ANY)
         return tuple(entry_of(*each) for each in found)
 
-    def _entry(self, connection: Connection, question: _ReadRequest) -> Entry | None:
-        found = self._found(connection, question)
+    def _entry(self, connection: Connection, request: _ReadRequest) -> Entry | None:
+        found = self._found(connection, request)
         if found is None:
-            self._prove(connection, question.proof)
+            self._prove(connection, request.proof)
         return None if found is None else entry_of(*found)
 
-    def _found(self, connection: Connection, question: _ReadRequest) -> Found | None:
+    def _found(self, connection: Connection, request: _ReadRequest) -> Found | None:
         try:
-            found = connection.search(question.base, question.scope, question.filter, ATTRIBUTES)
+            found = connection.search(request.base, request.scope, request.filter, ATTRIBUTES)
         except NotFound:
             return None
-        if not found and question.scope == ldap.SCOPE_BASE:
-            raise Unavailable(f"{connection.uri}: {question.base} is there, but this identity may not read it")
+        if not found and request.scope == ldap.SCOPE_BASE:
+            raise Unavailable(f"{connection.uri}: {request.base} exists, but this identity may not read it")
         return found[0] if found else None
 
     def _prove(self, connection: Connection, proof: str) -> None:
-        """Raise `Unavailable` unless the server has the base entry to show."""
+        """Raise `Unavailable` unless the server returns the base entry."""
         base = self._base
         try:
             shown = connection.search(base, ldap.SCOPE_BASE, proof, ["1.1"])
         except NotFound as error:
             raise Unavailable(
-                f"{connection.uri}: the directory has no entry {base}: empty or not yet loaded"
+                f"{connection.uri}: the directory has no entry {base}: it is empty or not yet loaded"
             ) from error
         if not shown:
             raise Unavailable(f"{connection.uri}: this identity must be allowed to search {base} for {proof}")

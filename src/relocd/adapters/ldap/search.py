@@ -1,8 +1,8 @@
 """One persistent search on one connection, from its request to its end (RFC 4533).
 
-Liveness. Keepalive and the user timeout of TCP notice a dead host; a slapd that hangs on a living host they do not. So
-after `silence_timeout_s` without a message the base entry is asked for on the same connection, and any answer within
-`operation_timeout_s` will do.
+Liveness: TCP keepalive and user timeout detect a dead host, but not a slapd that hangs on a living host. So after
+`silence_timeout_s` without a message the base entry is read on the same connection; any answer within
+`operation_timeout_s` is enough.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ __all__ = ["PersistentSearch", "SearchPlan", "Restarted"]
 _log = logging.getLogger(__name__)
 
 _CHUNK: Final = 1000
-"""Events of a refresh that are handed over together: until it is complete nobody waits for them."""
+"""Events of a refresh that are passed on together: until it is complete nothing waits for them."""
 
 _NO_TIME_S: Final = 1e-6
-"""To poll; with a true zero python-ldap 3.4 stumbles over its own empty answer when controls are wanted."""
+"""To poll. With zero, python-ldap 3.4 fails on its own empty answer when it should decode controls."""
 
 Emit = Callable[[Sequence[SyncEvent]], None]
 
 
 class Restarted(Unavailable):
-    """The agent itself asked for another search."""
+    """The agent has asked for another search."""
 
 
 class _StateControl(ResponseControl):  # type: ignore[misc]  # the library has no types
@@ -64,7 +64,7 @@ class _StateControl(ResponseControl):  # type: ignore[misc]  # the library has n
 
 @dataclass(frozen=True, slots=True)
 class SearchPlan:
-    """What is searched for, and how long what may take."""
+    """The filter of the search, and the settings with base and time limits."""
 
     settings: DirectorySettings
     filter: str
@@ -94,13 +94,13 @@ class PersistentSearch:
             )
 
     def follow(self, emit: Emit) -> None:
-        """Emit what arrives until asked to stop; raises an error of relocd when the search ends in any other way."""
+        """Emit events until asked to stop; raises an error of relocd when the search ends in any other way."""
         held: list[SyncEvent] = []
         descriptor = self._connection.handle.fileno()
         try:
             while not self._stop.is_set():
                 if self._stop.take_interrupt():
-                    raise Restarted(f"{self._doing}: begun anew, since it did not tell what it should")
+                    raise Restarted(f"{self._doing}: restarted by the agent")
                 idle = self._drain(held)
                 if held and (not self._session.refreshing or len(held) >= _CHUNK):
                     emit(held)
@@ -115,7 +115,7 @@ class PersistentSearch:
         return f"{self._connection.uri}: persistent search below {self._plan.settings.base!r}"
 
     def _drain(self, held: list[SyncEvent]) -> bool:
-        """Take what has arrived, up to a chunk; whether that was all."""
+        """Take the messages that have arrived, up to a chunk; return whether these were all."""
         for _ in range(_CHUNK):
             with translated(self._doing):
                 kind, data, message = self._receive()
@@ -129,7 +129,7 @@ class PersistentSearch:
         return False
 
     def _receive(self) -> tuple[int | None, Any, int]:
-        """The next message that is here, if any."""
+        """The next message that has arrived, if any."""
         try:
             kind, data, message, _, _, _ = self._connection.handle.result4(
                 ldap.RES_ANY,
@@ -144,19 +144,19 @@ class PersistentSearch:
         except ldap.LDAPError as error:
             if self._probe is None or _message_of(error) != self._probe:
                 raise
-            return ldap.RES_SEARCH_RESULT, [], self._probe  # a refusal is an answer, too
+            return ldap.RES_SEARCH_RESULT, [], self._probe  # a refusal is an answer as well
         return kind, data, message
 
     def _events(self, kind: int, data: Any) -> list[SyncEvent]:
-        """What one message of the search means."""
+        """The events of one message of the search."""
         if kind == ldap.RES_SEARCH_ENTRY:
             return [event for dn, values, controls in data for event in self._entry(dn, values, controls)]
         if kind == ldap.RES_INTERMEDIATE:
             values = [value for name, value, _ in data if name == SYNC_INFO]
             return [event for value in values for event in self._session.info(sync_info(value))]
         if kind == ldap.RES_SEARCH_RESULT:
-            raise Failed(f"{self._doing}: the server has ended it")
-        _log.warning("not followed", extra={"fields": {"server": self._connection.uri, "referral": str(data)}})
+            raise Failed(f"{self._doing}: the server has ended the search")
+        _log.warning("referral not followed", extra={"fields": {"server": self._connection.uri, "referral": str(data)}})
         return []
 
     def _entry(self, dn: str, values: dict[str, list[bytes]], controls: Sequence[_StateControl]) -> list[SyncEvent]:
@@ -168,7 +168,7 @@ class PersistentSearch:
         return self._session.entry(state, self._understood(dn, values, state) if carried else None)
 
     def _understood(self, dn: str, values: dict[str, list[bytes]], state: SyncState) -> Entry | None:
-        """The entry, or None when its name is malformed: that must not lose the others."""
+        """The entry, or None when its DN is malformed: the other entries must not be lost."""
         try:
             return entry_of(dn, values | {"entryUUID": [state.uuid.encode()]})
         except Invalid as error:
@@ -176,7 +176,7 @@ class PersistentSearch:
             return None
 
     def _wait(self, descriptor: int) -> None:
-        """Wait for data; ask for a sign of life when there was none for long, and give up when there is none."""
+        """Wait for data; probe the server after a long silence, and give up when it does not answer that."""
         settings = self._plan.settings
         limit_s = settings.silence_timeout_s + (settings.operation_timeout_s if self._probe is not None else 0.0)
         left_s = self._heard_at + limit_s - time.monotonic()

@@ -1,4 +1,4 @@
-"""Between a worker thread and the event loop: events one way, the request to end the other way."""
+"""A bridge between a thread and the event loop: events one way, the request to stop the other way."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ from relocd.sync.events import Cookie, SyncEvent
 __all__ = ["Inbox", "StopSignal"]
 
 _MOST_WAITING: Final = 10_000
-"""Events after which the thread waits for the loop: memory stays bounded, and the server is slowed down by TCP."""
+"""Unread events after which the thread waits for the loop: memory is bounded, and TCP slows down the server."""
 
 _COOKIE_PERIOD_S: Final = 5.0
 
 
 class StopSignal:
-    """The request to end, which also ends the thread's waiting for a descriptor; idle, it costs nothing."""
+    """The request to stop, which also ends the thread's wait for a descriptor; it costs nothing while idle."""
 
     def __init__(self) -> None:
         self._set = threading.Event()
         self._interrupted = threading.Event()
         self._awake = threading.Event()
-        self._guard = threading.Lock()  # each word and what is written to the descriptor for it are one
+        self._guard = threading.Lock()  # an event and its write to the descriptor belong together
         self._descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
     def set(self) -> None:
-        """Ask the thread to end; called from any thread, before `close`."""
-        self._say(self._set)
+        """Ask the thread to stop; called from any thread, before `close`."""
+        self._signal(self._set)
 
     def hurry(self) -> None:
-        """Let the thread's present `wait`, or its next one, end at once; called from any thread."""
+        """End the thread's present `wait`, or its next one, at once; called from any thread."""
         self._awake.set()
 
     def interrupt(self) -> None:
-        """Ask the thread to leave off what it does and begin anew; called from any thread, before `close`."""
-        self._say(self._interrupted)
+        """Ask the thread to end its search and start again; called from any thread, before `close`."""
+        self._signal(self._interrupted)
 
     def take_interrupt(self) -> bool:
-        """Whether `interrupt` was called since the last time, from the thread."""
+        """Whether `interrupt` was called since the last time; called from the thread."""
         with self._guard:
             if not self._interrupted.is_set():
                 return False
@@ -53,17 +53,17 @@ class StopSignal:
             return True
 
     def is_set(self) -> bool:
-        """Whether the thread shall end."""
+        """Whether the thread should stop."""
         return self._set.is_set()
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait, but not while in a hurry; whether the thread shall end."""
+        """Wait, unless `hurry` was called; return whether the thread should stop."""
         self._awake.wait(timeout_s)
         self._awake.clear()
         return self._set.is_set()
 
     def wait_readable(self, descriptor: int, timeout_s: float) -> bool:
-        """Wait until there is something to read, the time is over or the thread shall end; whether there is."""
+        """Wait until there is data, the time is over or the thread should stop; return whether there is data."""
         poll = select.poll()
         poll.register(self._descriptor, select.POLLIN)
         poll.register(descriptor, select.POLLIN)
@@ -74,17 +74,17 @@ class StopSignal:
         """Free the descriptor, after the thread has ended."""
         os.close(self._descriptor)
 
-    def _say(self, word: threading.Event) -> None:
+    def _signal(self, event: threading.Event) -> None:
         with self._guard:
-            word.set()
+            event.set()
             self._awake.set()
             os.eventfd_write(self._descriptor, 1)
 
 
 class Inbox:
-    """Events from a thread, in order; the loop is woken once for all that arrive before it looks.
+    """Events from a thread, in order; the loop is woken once for all that arrive before it takes them.
 
-    A cookie alone is no news: the change of any entry that the search leaves out, such as another server's heartbeat,
+    A cookie alone changes nothing: each change of an entry outside the search, such as another server's heartbeat,
     brings one. Only the last of them is kept, and the loop is woken for it once in a few seconds.
     """
 
@@ -99,7 +99,7 @@ class Inbox:
         self._error: BaseException | None = None
 
     def put(self, events: Sequence[SyncEvent]) -> None:
-        """Hand events over, from the thread; waits while too many are unread, and drops them after the end."""
+        """Pass events on, from the thread; wait while too many are unread, and drop them after the end."""
         with self._guard:
             self._guard.wait_for(lambda: self._ended or len(self._events) < _MOST_WAITING)
             if self._ended or not events:
@@ -112,7 +112,7 @@ class Inbox:
                 self._wake()
 
     def end(self, error: BaseException | None = None) -> None:
-        """Nothing more comes: `take` raises the error, or says so with an empty batch. Called from any thread."""
+        """End the inbox: `take` then raises the error, or returns an empty batch. Called from any thread."""
         with self._guard:
             if self._ended:
                 return

@@ -1,11 +1,11 @@
 """The port `DirectoryWriter`: writes on a connection of their own, in a thread of their own.
 
-A write goes out once. Until its request is sent an error means that nothing is written: a server acts on a request only
-when it has all of it. From then on only the server's own answer tells, and without one the outcome is unknown. Nothing
-is tried again here: by then it may have happened, and somebody may have built on it.
+A write is sent once. An error before its request is sent means that nothing is written: a server acts only on a
+complete request. After that only the server's answer counts, and without one the outcome is unknown. A write is never
+repeated here: it may have been carried out, and another server may have acted on it.
 
-A connection lies idle between writes, and its server may have ended it. So that a write does not go where nobody reads
-it, which could not be told from one that was read, the connection is looked at first and made anew if need be.
+Between writes the connection is idle, and the server may have closed it. A write into a closed connection could not be
+distinguished from one that was carried out. So the connection is checked first and replaced if necessary.
 """
 
 from __future__ import annotations
@@ -21,9 +21,8 @@ from ldap.controls import RequestControl
 from ldap.controls.libldap import AssertionControl
 
 from relocd.adapters.ldap.connection import Connection
-from relocd.adapters.ldap.errors import UNREADABLE, translated
+from relocd.adapters.ldap.errors import UNREADABLE, outcome_of, translated
 from relocd.adapters.ldap.kept_connection import KeptConnection
-from relocd.adapters.ldap.outcomes import outcome_of
 from relocd.errors import Invalid
 from relocd.model.dn import DN
 from relocd.model.entries import Attributes
@@ -37,7 +36,7 @@ _CODES: Final = {Add: ldap.MOD_ADD, Delete: ldap.MOD_DELETE, Replace: ldap.MOD_R
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """What is sent: `send` does it on python-ldap's handle and returns the number of the message."""
+    """A request: `send` sends it on python-ldap's handle and returns the message ID."""
 
     doing: str
     send: Callable[[Any], int]
@@ -65,29 +64,29 @@ class LdapWriter:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the connection once a write that is under way has ended; nothing waits for that."""
+        """Close the connection once the present write has ended; do not wait for that."""
         await self._kept.aclose()
 
     async def apply(self, write: Modification) -> Outcome:
-        """Make all changes, or none; raises `Invalid` for an assertion that is no filter."""
+        """Make all changes, or none; raises `Invalid` for an assertion that is not a filter."""
         changes, controls = [_change(each) for each in write.changes], _controls(write.assertion)
         return await self._write(
             _Request(str(write), lambda handle: handle.modify_ext(write.dn.text, changes, controls))
         )
 
     async def create(self, dn: DN, attributes: Attributes) -> Outcome:
-        """Add an entry; `Exists` when there is one of that name, `Lost` when there is none above it."""
+        """Add an entry; `Exists` when there is one of that DN, `Lost` when there is none above it."""
         content = [(name, list(values)) for name, values in attributes.items()]
         return await self._write(_Request(f"create {dn}", lambda handle: handle.add_ext(dn.text, content)))
 
     async def reach(self) -> None:
-        """Return once the server has shown the base entry on this connection; raises `Unavailable` or `Failed`."""
+        """Return once the server has returned the base entry on this connection; raises `Unavailable` or `Failed`."""
         await self._kept.run(self._reached)
 
     def _reached(self) -> None:
         connection = self._living()
         try:
-            with translated(f"{connection.uri}: look at {self._base} before letting go"):
+            with translated(f"{connection.uri}: read {self._base} before releasing"):
                 message = connection.handle.search_ext(self._base, ldap.SCOPE_BASE, "(objectClass=*)", ["1.1"])
                 connection.handle.result3(message, timeout=self._timeout_s)
         except BaseException:
@@ -120,28 +119,28 @@ class LdapWriter:
 
     def _living(self) -> Connection:
         connection = self._kept.get()
-        if _has_spoken(connection):
+        if _has_ended(connection):
             self._kept.drop()
             connection = self._kept.get()
         return connection
 
 
-def _has_spoken(connection: Connection) -> bool:
-    """Whether something has come that nobody asked for: its end, or the notice of it (RFC 4511, section 4.4.1)."""
+def _has_ended(connection: Connection) -> bool:
+    """Whether unrequested data has come: the end of the connection, or its notice (RFC 4511, section 4.4.1)."""
     idle = select.poll()
     idle.register(connection.handle.fileno(), select.POLLIN)
     return bool(idle.poll(0))
 
 
 def _change(change: Change) -> tuple[int, str, list[bytes] | None]:
-    """The change as python-ldap takes it; None is how it says "no values"."""
+    """The change as python-ldap takes it; there None means no values."""
     if isinstance(change, Increment):
         return ldap.MOD_INCREMENT, change.attribute, [str(change.by).encode()]
     return _CODES[type(change)], change.attribute, list(change.values) or None
 
 
 def _controls(assertion: str | None) -> list[RequestControl]:
-    """The assertion (RFC 4528), critical: a server that knows none must not write. Encoded before anything is sent."""
+    """The assertion control (RFC 4528), critical: a server without it must not write. Encoded before sending."""
     if assertion is None:
         return []
     try:

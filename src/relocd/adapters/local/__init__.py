@@ -1,5 +1,5 @@
-"""What the agent keeps and shows on this host: ledger, cache, locks, status, metrics, journal, service manager.
+"""What the agent stores and reports on this host: ledger, cache, locks, status, metrics, journal, sd_notify.
 
-Small files that survive a restart of the agent, each with its own rule for damage. Only `metrics` imports
+Small files that outlive the agent, each with its own rule for a damaged one. Only `metrics` imports
 prometheus_client, only `journal` logging_journald.
 """

@@ -1,7 +1,7 @@
-"""The mirror's cookie and outline on disk, so that a restart costs what changed and not the whole directory.
+"""The mirror's cookie and records on disk: after a restart only changes are read, not the whole directory.
 
-The file holds no values: names, identities and links only. It says for which search it is and ends with a digest of
-itself; one that is damaged, of another version, base or server is dropped: a wrong start is worse than a slow one.
+The file has no values, only names, identities and links. It names its search and ends with a digest of itself. A file
+that is damaged, or of another version, base or server, is ignored: a wrong start is worse than a slow one.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class FileCache:
         self._search = list(search)
 
     def load(self) -> Saved | None:
-        """What was stored for this search, or None."""
+        """What was stored for this search, None where there is nothing usable."""
         try:
             body, _, digest = self._path.read_bytes().rpartition(b"\n")
         except OSError:
@@ -40,7 +40,7 @@ class FileCache:
         try:
             return self._saved(_verified(body, digest))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            _log.warning("the cache is dropped", extra={"fields": {"file": str(self._path), "problem": str(error)}})
+            _log.warning("cache ignored", extra={"fields": {"file": str(self._path), "problem": str(error)}})
             return None
 
     async def store(self, saved: Saved) -> None:
@@ -76,6 +76,6 @@ def _listed(record: Record) -> list[object]:
 
 def _verified(body: bytes, digest: bytes) -> dict[str, Any]:
     if sha256(body).hexdigest().encode() != digest:
-        raise ValueError("its digest does not fit")
+        raise ValueError("its digest is wrong")
     content: dict[str, Any] = json.loads(body)
     return content

@@ -1,7 +1,7 @@
 """The port `HeartbeatRecord`: one small file in the run folder, a tmpfs, so that nothing is fsynced.
 
-Times of the monotonic clock mean something until the next boot only. So the file names the boot; one of another boot,
-one that cannot be read and one that says anything odd are as good as none.
+Times of the monotonic clock are valid until the next boot. So the file names the boot; a file of another boot, or one
+that cannot be read or understood, is ignored.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class JsonHeartbeatRecord:
         self._complained = ""
 
     def load(self) -> SentHeartbeats:
-        """What was kept since the machine was booted; nothing where that cannot be trusted."""
+        """The record of this boot, empty where there is no trustworthy one."""
         try:
             content = json.loads(self._path.read_bytes())
             same = content["boot"] == _boot() != ""
@@ -64,7 +64,7 @@ class JsonHeartbeatRecord:
 
 
 def _boot() -> str:
-    """The identity of this boot, empty where the kernel does not tell it."""
+    """The identity of this boot, empty where the kernel does not give it."""
     try:
         return _BOOT.read_text().strip()
     except OSError:
@@ -82,7 +82,7 @@ def _understood(content: dict[str, Any]) -> SentHeartbeats:
 
 
 def _past(at: object) -> float:
-    """A moment of this boot that is over; raises `ValueError` for anything else."""
+    """A past time of this boot; raises `ValueError` for anything else."""
     if not isinstance(at, int | float) or not 0 <= at <= time.monotonic():
-        raise ValueError(f"{at!r} is no moment before now")
+        raise ValueError(f"{at!r} is not a past time")
     return float(at)

@@ -1,9 +1,8 @@
-"""systemd's journal as a log: a record by the native protocol, its facts as fields of their own (RELOCD_SERVICE=...).
+"""systemd's journal as a log: a record by the native protocol, its facts as separate fields (RELOCD_SERVICE=...).
 
-The protocol, with values of several lines and with messages too long for a datagram, is the library's. Here is what a
-record becomes, and that the agent never waits for a journal that takes nothing: what is not taken soon is lost and
-counted, and the next record that is taken is followed by how many were lost. Where there is no journal at all the
-record goes to another handler.
+The library implements the protocol, with values of several lines and messages too long for a datagram. This file turns
+records into fields and keeps the agent from waiting for a journal that does not accept them: such records are dropped
+and counted, and the next accepted record is followed by their number. Without a journal, records go to another handler.
 
 https://systemd.io/JOURNAL_NATIVE_PROTOCOL/ and JOURNAL_STREAM in systemd.exec(5).
 """
@@ -41,13 +40,13 @@ MESSAGE_IDS: Final[Mapping[str, str]] = {
     "mode": "8e6b9fe1fbae475cb35a81e35cf1c32b",
     "this is a defect of relocd": "54f96373fdd7432296731ae49e0f6866",
 }
-"""MESSAGE_ID of the messages that a person or a program may look for, never changed once it is released."""
+"""MESSAGE_ID of the messages that people or programs may search for; never changed after a release."""
 _PRIORITIES: Final = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 _SEND_S: Final = 0.1
 
 
 def is_journal(fd: int, environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether a file descriptor is the stream to the journal that systemd says it has connected."""
+    """Whether a file descriptor is the stream to the journal that systemd has connected (JOURNAL_STREAM)."""
     named = environment.get("JOURNAL_STREAM", "")
     if not named:
         return False
@@ -59,30 +58,30 @@ def is_journal(fd: int, environment: Mapping[str, str] = os.environ) -> bool:
 
 
 class JournalHandler(logging.Handler):
-    """Sends records to the journal; `instead` gets them where there is none. Its formatter makes the MESSAGE."""
+    """Sends records to the journal, or to `instead` where there is none. Its formatter makes the MESSAGE."""
 
     def __init__(self, instead: logging.Handler, socket: str = SOCKET) -> None:
         super().__init__()
         self._instead = instead
-        self._transport = JournaldTransport(socket, connected=False)  # a journal that starts anew is found again
+        self._transport = JournaldTransport(socket, connected=False)  # finds a journal that was restarted
         self._transport.socket.settimeout(_SEND_S)
         self._lost = 0
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Send a record; never raises and hardly waits."""
+        """Send a record; it never raises and waits only for a moment."""
         try:
             self._send(record)
             self._tell_lost()
         except (TimeoutError, BlockingIOError):
             self._lost += 1
-            self._transport.socket.settimeout(0)  # until it takes something again
+            self._transport.socket.settimeout(0)  # until it accepts a record again
         except OSError:
             self._instead.handle(record)
-        except Exception:  # noqa: BLE001 - as logging's own handlers do: a log ends nobody
+        except Exception:  # noqa: BLE001 - as in the handlers of logging: a log must not end the agent
             self.handleError(record)
 
     def close(self) -> None:
-        """Let the socket go."""
+        """Close the socket."""
         self._transport.socket.close()
         super().close()
 
@@ -123,5 +122,5 @@ def _origin(record: logging.LogRecord) -> Iterator[tuple[str, object]]:
 
 
 def _sendable(value: object) -> str:
-    """A value as text that any terminal shows, whatever a file name, an entry or a program held."""
+    """A value as text that is safe in a terminal, whatever a file name, an entry or a program contains."""
     return several_lines(str(value))

@@ -1,4 +1,4 @@
-"""The ledger: one JSON file for each footprint, below the state folder; replaced whole, on disk before it counts."""
+"""The ledger: one JSON file for each footprint, below the state folder, replaced as a whole and synced to disk."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 
 class JsonLedger:
-    """Footprints below `folder`, which is made when it is missing."""
+    """Footprints below `folder`, which is created if it is missing."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -32,7 +32,7 @@ class JsonLedger:
     def all(self) -> Mapping[GoalId, Footprint]:
         """Every footprint; a damaged file is renamed to `.damaged` and logged.
 
-        Raises `Unavailable` while the system cannot read them: what is here is not known then, so nothing is begun.
+        Raises `Unavailable` while they cannot be read: what runs here is unknown then, so nothing is started.
         """
         found: dict[GoalId, Footprint] = {}
         with translated(str(self._folder)):
@@ -49,22 +49,22 @@ class JsonLedger:
         return found
 
     async def intend(self, goal: GoalId, footprint: Footprint) -> None:
-        """Keep a footprint without waiting for the disk; raises `Failed` naming the file.
+        """Store a footprint without waiting for the disk; raises `Failed` naming the file.
 
-        Written at once and not in a thread: the way there and back would take several times as long.
+        It is written in the event loop: the way into a thread and back would take several times as long.
         """
         if self._kept.get(goal) != footprint:
             self._kept.pop(goal, None)
             replace_file(self._path(goal), _content(goal, footprint), durable=False)
 
     async def save(self, goal: GoalId, footprint: Footprint) -> None:
-        """Keep a footprint, written only when it is another; raises `Failed` naming the file."""
+        """Store a footprint if it has changed, and wait for the disk; raises `Failed` naming the file."""
         if self._kept.get(goal) != footprint:
             await asyncio.to_thread(replace_file, self._path(goal), _content(goal, footprint))
             self._kept[goal] = footprint
 
     async def forget(self, goal: GoalId) -> None:
-        """Drop a footprint; raises `Failed` naming the file."""
+        """Remove a footprint; raises `Failed` naming the file."""
         self._kept.pop(goal, None)
         path = self._path(goal)
         try:
@@ -78,11 +78,13 @@ class JsonLedger:
 
 def _set_aside(path: Path, error: Exception) -> None:
     fields = {"file": str(path), "problem": f"{type(error).__name__}: {error}"}
-    _log.warning("a footprint is damaged and set aside; its service is looked at anew", extra={"fields": fields})
+    _log.warning("damaged footprint renamed; its service is read from scratch", extra={"fields": fields})
     try:
         path.rename(path.with_suffix(".damaged"))
     except OSError as refused:
-        _log.warning("it cannot be renamed", extra={"fields": {"file": str(path), "problem": str(refused)}})
+        _log.warning(
+            "damaged footprint cannot be renamed", extra={"fields": {"file": str(path), "problem": str(refused)}}
+        )
 
 
 def _content(goal: GoalId, footprint: Footprint) -> bytes:
@@ -106,7 +108,7 @@ def footprint_json(footprint: Footprint) -> dict[str, Any]:
 def footprint_of(content: Mapping[str, Any]) -> Footprint:
     """The footprint that JSON values describe; raises ValueError, KeyError or TypeError when they do not.
 
-    A ledger from before a command could be owed says nothing of it.
+    A ledger of an older version has no owed commands.
     """
     return Footprint(
         name=str(content["name"]),
@@ -121,5 +123,5 @@ def footprint_of(content: Mapping[str, Any]) -> Footprint:
 
 
 def _unit(name: object, enter: str, change: str, removed: str, early: object = False) -> DesiredUnit:
-    """A unit; a ledger from before there were early ones says nothing of it."""
+    """A unit; a ledger of an older version has no early ones."""
     return DesiredUnit(str(name), UnitAction(enter), UnitAction(change), UnitAction(removed), bool(early))

@@ -1,4 +1,4 @@
-"""One acting process on a server: a lock in the run folder, held as long as the process lives."""
+"""The lock that allows one acting process on a server, a file in the run folder, held until the process ends."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["sole"]
 
 @contextmanager
 def sole(folder: Path) -> Iterator[None]:
-    """Be the only one that acts on this server; raises `Fatal` naming the process that already does."""
+    """Hold the lock; raises `Fatal` that names the process which holds it."""
     path = folder / LOCK_NAME
     try:
         folder.mkdir(mode=0o755, parents=True, exist_ok=True)

@@ -1,6 +1,6 @@
-"""The port `Meter` for Prometheus: an HTTP server in a thread of its own that shows the figures at /metrics.
+"""The port `Meter` for Prometheus: an HTTP server in a thread of its own with the metrics at /metrics.
 
-It says nothing that the status does not say, and takes nothing. Whoever reaches it reads the names of services.
+It reports nothing beyond the status and accepts no input. Clients that reach it can read the names of services.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 
 from relocd import __version__
 from relocd.adapters.local.metrics_server import MetricsServer
-from relocd.model.mode import Mode
+from relocd.model.status import Mode
 from relocd.ports import Health
 
 __all__ = ["PrometheusMeter"]
@@ -30,9 +30,9 @@ _SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0
 
 
 class PrometheusMeter(Collector):
-    """Figures that can be fetched within the `async with` block; where they cannot, that is logged and nothing else.
+    """Metrics that are served within the `async with` block; where the port cannot be used, that is only logged.
 
-    `listen` is `HOST:PORT`; `lease_s` is shown, so that rules can hold the age of the heartbeat against it.
+    `listen` is `HOST:PORT`; `lease_s` is a metric, so that rules can compare the age of the heartbeat with it.
     """
 
     def __init__(self, listen: str, lease_s: float) -> None:
@@ -71,9 +71,9 @@ class PrometheusMeter(Collector):
         host, _, port = self._listen.rpartition(":")
         try:
             self._server = MetricsServer(host.strip("[]"), int(port), make_wsgi_app(self._registry))
-        except (OSError, ValueError) as error:  # the latter for what can be no host's name
+        except (OSError, ValueError) as error:  # the latter for a malformed host name
             fields = {"listen": self._listen, "problem": str(error)}
-            _log.warning("no metrics, their port cannot be used", extra={"fields": fields})
+            _log.warning("no metrics: the port cannot be used", extra={"fields": fields})
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -89,12 +89,12 @@ class PrometheusMeter(Collector):
         self._searches.inc()
 
     def confirmed(self, age_s: float) -> None:
-        """Keep when the heartbeat was sent, by the clock of this host, and how long it was on its way."""
+        """Store when the heartbeat was sent, by the clock of this host, and how long it took to come back."""
         self._heartbeat.set(time.time() - age_s)
         self._echo.observe(age_s)
 
     def stand(self, standing: Health) -> None:
-        """Replace the figures of services at once: a fetch sees these or those before."""
+        """Replace all figures of services at once: a fetch gets either the old ones or the new ones."""
         self._standing = standing
 
     def collect(self) -> Iterator[Metric]:

@@ -1,8 +1,7 @@
-"""The HTTP server of the metrics: the standard library's, with few connections at a time and little patience.
+"""The HTTP server of the metrics: that of the standard library, with limits on connections and idle time.
 
-Whoever reaches the port may hold connections open. Each costs the agent a descriptor and a thread, and without
-descriptors it cannot do its work. So there are never more than a few: a further one ends the oldest. One that says
-nothing for some seconds is closed.
+Clients may hold connections open. Each costs the agent a descriptor and a thread, and without descriptors it cannot
+work. So there are never more than a few: a further one ends the oldest. An idle one is closed after some seconds.
 """
 
 from __future__ import annotations
@@ -24,19 +23,19 @@ _SILENCE_S: Final = 5.0
 
 
 class _RequestHandler(WSGIRequestHandler):
-    """One request; its connection times out, and nothing of it is logged."""
+    """One request; its connection has a time limit, and it is not logged."""
 
     timeout = _SILENCE_S
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name that the library gave it
-        """Nothing is logged of requests."""
+        """Log no requests."""
 
 
 class MetricsServer(ThreadingMixIn, WSGIServer):
-    """Serves `app` on `HOST` and port in threads of its own; raises `OSError` when it cannot listen there."""
+    """Serves `app` at host and port in threads of its own; raises `OSError` when it cannot listen there."""
 
     daemon_threads = True
-    request_queue_size = 128  # what is refused comes again only after a second
+    request_queue_size = 128  # a refused client retries only after a second
 
     def __init__(self, host: str, port: int, app: Callable[..., Iterable[bytes]]) -> None:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
@@ -49,19 +48,19 @@ class MetricsServer(ThreadingMixIn, WSGIServer):
         self._thread.start()
 
     def server_bind(self) -> None:
-        """Bind without asking the name service for this host's name, which may take its time."""
+        """Bind without a lookup of this host's name, which may take long."""
         TCPServer.server_bind(self)
         self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
         self.setup_environ()
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Take a connection, in place of the oldest one where there are enough."""
+        """Accept a connection, in place of the oldest one where there are enough."""
         with self._lock:
             oldest = next(iter(self._connections)) if len(self._connections) >= _MOST else None
             if oldest is not None:
                 del self._connections[oldest]
                 with suppress(OSError):
-                    oldest.shutdown(socket.SHUT_RDWR)  # which wakes its thread, and that one closes it
+                    oldest.shutdown(socket.SHUT_RDWR)  # this wakes its thread, which closes it
             self._connections[request] = None
         super().process_request(request, client_address)
 
@@ -72,7 +71,7 @@ class MetricsServer(ThreadingMixIn, WSGIServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the library's signature
-        """A connection that broke off or said nothing is its peer's affair."""
+        """Log a broken or idle connection only for debugging."""
         _log.debug("a connection for metrics ended", exc_info=True)
 
     def end(self) -> None:

@@ -1,11 +1,11 @@
-"""The port `Orders`: what a person has told the agent, one word in the run folder, so that it ends with the boot."""
+"""The port `Orders`: the mode that an administrator has set, one word in the run folder, valid until the next boot."""
 
 from __future__ import annotations
 
 import logging
 from pathlib import Path
 
-from relocd.model.mode import Mode
+from relocd.model.status import Mode
 
 __all__ = ["ModeFile"]
 
@@ -13,7 +13,7 @@ _log = logging.getLogger(__name__)
 
 
 class ModeFile:
-    """The file `relocd pause`, `relocd drain` and `relocd resume` write."""
+    """The file that `relocd pause`, `relocd drain` and `relocd resume` write."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -21,10 +21,10 @@ class ModeFile:
         self.problem = ""
 
     def mode(self) -> Mode:
-        """The word in the file; `normal` where there is no file.
+        """The mode in the file; `normal` where there is no file.
 
-        While that cannot be read or understood, the mode that was read last stays, and `problem` says why. Where none
-        was read yet it is `paused`: a person has said something, and whatever it was, it was not to go on as usual.
+        While it cannot be read or understood, the mode that was read last stays, and `problem` says why. Where none was
+        read yet it is `paused`: an administrator has set a mode, and it was not the normal one.
         """
         try:
             word = self._path.read_text(encoding="utf-8", errors="replace").strip()
@@ -45,5 +45,5 @@ class ModeFile:
         problem = f"{self._path} {why}; the agent stays {mode} until `relocd resume`, pause or drain"
         if problem != self.problem:
             self.problem = problem
-            _log.warning("the mode is not known", extra={"fields": {"file": str(self._path), "problem": problem}})
+            _log.warning("mode unknown", extra={"fields": {"file": str(self._path), "problem": problem}})
         return mode

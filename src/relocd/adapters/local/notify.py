@@ -1,7 +1,7 @@
 """The port `Notifier`: sd_notify(3), one datagram a message to the socket that systemd named in NOTIFY_SOCKET.
 
-Without that variable every message is dropped in silence. A message that cannot be sent is logged, once for each
-reason, and never stops the agent: systemd notices for itself when READY or the watchdog's messages stay away.
+Without that variable all messages are dropped. A message that cannot be sent is logged, once for each reason, and never
+stops the agent: systemd notices when READY or the watchdog messages do not come.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SEND_S: Final = 0.1
 class SystemdNotifier:
     """Messages to the service manager named in `environment`.
 
-    `alive_s` is how often it wants to hear `alive`: half of its watchdog time, 0 for never.
+    `alive_s` is how often it expects `alive`: half of its watchdog time, 0 for never.
     """
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
@@ -34,23 +34,23 @@ class SystemdNotifier:
         self._reported = ""
 
     def ready(self, status: str) -> None:
-        """The agent has started, or works again after `reloading`; `status` is one line for a person."""
+        """Report that the agent has started, or has finished `reloading`; `status` is one line for people."""
         self._send("READY=1", f"STATUS={_line(status)}")
 
     def status(self, text: str) -> None:
-        """One line about the agent's state for a person."""
+        """Report the agent's state in one line for people."""
         self._send(f"STATUS={_line(text)}")
 
     def alive(self) -> None:
-        """The agent's loop still turns."""
+        """Report that the event loop still runs."""
         self._send("WATCHDOG=1")
 
     def reloading(self) -> None:
-        """The agent reads its configuration again; `ready` follows. The time is for units of Type=notify-reload."""
+        """Report that the configuration is read again; `ready` follows. The time is for Type=notify-reload."""
         self._send("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
 
     def stopping(self) -> None:
-        """The agent was asked to end."""
+        """Report that the agent is stopping."""
         self._send("STOPPING=1")
 
     def _send(self, *lines: str) -> None:
@@ -71,12 +71,12 @@ class SystemdNotifier:
 
 
 def _watchdog_s(environment: Mapping[str, str]) -> float:
-    """The watchdog time of sd_watchdog_enabled(3), 0 where there is none or it is another process's."""
+    """The watchdog time of sd_watchdog_enabled(3), 0 where there is none or it is for another process."""
     microseconds = environment.get("WATCHDOG_USEC", "")
     own = environment.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
     return int(microseconds) / 1_000_000 if own and microseconds.isdecimal() else 0.0
 
 
 def _line(text: str) -> str:
-    """The text as one line: a line break would begin another message."""
+    """The text on one line: a line break would begin another message."""
     return " ".join(text.split())

@@ -1,7 +1,7 @@
-"""Real-time scheduling (sched(7)) for the threads on which a failover waits, as corosync and keepalived ask for it.
+"""Real-time scheduling (sched(7)) for the threads that a failover waits for, as in corosync and keepalived.
 
-A server that takes over is often a busy one. The policy is round robin at a low priority, and is not inherited: what
-the agent starts, from a template's rendering to a unit's script, runs as any other program.
+A server that takes over is often a busy one. The policy is round robin at a low priority. It is not inherited: the
+programs that the agent starts, such as the rendering process, run with normal priority.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _THREADS = 8
 
 
 def make_loop_urgent(priority: int) -> None:
-    """Schedule the running event loop and the threads of its executor in real time; 0 leaves everything as it is."""
+    """Schedule the running event loop and the threads of its executor in real time; 0 changes nothing."""
     if not priority:
         return
     if not make_thread_urgent(priority):
@@ -30,7 +30,7 @@ def make_loop_urgent(priority: int) -> None:
 
 
 def make_thread_urgent(priority: int) -> bool:
-    """Schedule the calling thread in real time, from 1 to 99; whether the kernel allowed it."""
+    """Schedule the calling thread in real time, 1 to 99; return whether the kernel allowed it."""
     if not priority:
         return False
     try:

@@ -24,7 +24,7 @@ class JsonStatusFile:
         self._complained = ""
 
     async def write(self, status: Mapping[str, object]) -> bool:
-        """Replace the file; whether that was possible. A failure is logged once, however often it is tried again."""
+        """Replace the file; return whether that succeeded. A repeated failure is logged once."""
         content = json.dumps(status, indent=1).encode() + b"\n"
         try:
             await asyncio.to_thread(replace_file, self._path, content, mode=0o644, durable=False)

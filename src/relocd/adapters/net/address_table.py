@@ -1,7 +1,7 @@
-"""The links and addresses of this host as the kernel told of them: a picture that its messages keep current.
+"""The table of links and addresses of this host, kept current by the kernel's messages. Pure.
 
-Pure. `rtnetlink` turns the kernel's messages into `Change`s in the order in which they were sent, which is the order
-in which they must be applied; `netlink` decides by the picture.
+`rtnetlink` turns messages into `Change`s. They must be applied in the order in which they were sent. `addresses`
+decides by the table.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _Value = TypeVar("_Value")
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A link; `up` is one that has a carrier too, `promotes` its own promote_secondaries (ip-sysctl).
+    """A link; `up` means with a carrier, `promotes` is its promote_secondaries (ip-sysctl).
 
-    `mac` is empty unless it is Ethernet. `altnames` are its other names. `carrier_ups` is how often it has got its
-    carrier: of one that went and came back within a moment the kernel tells only that it is there.
+    `mac` is empty unless it is Ethernet. `altnames` are its other names. `carrier_ups` counts how often the carrier has
+    come back: of one that is lost for a moment only, the kernel reports the state afterwards.
     """
 
     index: int
@@ -37,7 +37,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Assigned:
-    """An address on the link of that index; `protocol` is its IFA_PROTO, None where the kernel told none.
+    """An address on the link of that index; `protocol` is its IFA_PROTO, None where the kernel reports none.
 
     `secondary` is an IPv4 address that goes with the first address of its network on that link.
     """
@@ -50,17 +50,17 @@ class Assigned:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A link or an address that is there now as described, or is gone."""
+    """A link or an address that was added or changed, or is gone."""
 
     fact: Link | Assigned
     gone: bool
 
 
 class AddressTable:
-    """All links by index, and the addresses of each link; `revision` counts the news.
+    """All links by index, and the addresses of each link; `revision` counts its changes.
 
-    `shows_protocols` says whether the kernel tells IFA_PROTO (Linux 5.18): it marks its own addresses too, that of
-    `lo` first of all.
+    `shows_protocols` says whether the kernel reports IFA_PROTO (Linux 5.18); it marks its own addresses as well, such
+    as that of `lo`.
     """
 
     def __init__(self) -> None:
@@ -70,12 +70,12 @@ class AddressTable:
         self._assigned: dict[int, dict[ServiceAddress, Assigned]] = {}
 
     def apply(self, change: Change) -> bool:
-        """Take in what the kernel told; returns whether that was news."""
-        news = self._note(change)
-        self.revision += news
-        return news
+        """Apply a change; return whether the table has changed."""
+        changed = self._applied(change)
+        self.revision += changed
+        return changed
 
-    def _note(self, change: Change) -> bool:
+    def _applied(self, change: Change) -> bool:
         fact = change.fact
         if isinstance(fact, Assigned):
             self.shows_protocols = self.shows_protocols or fact.protocol is not None
@@ -97,7 +97,7 @@ class AddressTable:
         return self._assigned.get(link.index, {}).get(address)
 
     def dependants(self, link: Link, first: Assigned) -> Sequence[Assigned]:
-        """The secondary addresses that the kernel takes away with `first`, unless promote_secondaries is set."""
+        """The secondary addresses that the kernel drops with `first`, unless promote_secondaries is set."""
         if first.secondary:
             return ()
         network = first.address.network

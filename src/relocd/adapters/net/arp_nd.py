@@ -1,12 +1,12 @@
-"""The port `Wire`: asking for addresses and announcing them, with raw Ethernet frames on packet sockets (packet(7)).
+"""The port `Wire`: probes for addresses and announces them, with raw Ethernet frames on packet sockets (packet(7)).
 
-Two sockets, one for ARP and one for IPv6, hear all interfaces and live as long as the agent: closing a packet socket
-waits for the kernel's network stack, some 15 ms in which the event loop would stand still. While nothing is asked
-for, a filter in the kernel rejects every frame, so that traffic never wakes the agent; during a probe it lets through
-ARP and neighbour discovery only.
+Two sockets, one for ARP and one for IPv6, receive from all interfaces and stay open as long as the agent runs: closing
+a packet socket waits some 15 ms for the kernel's network stack, which would block the event loop. A filter in the
+kernel rejects every frame while there is no probe, so traffic never wakes the agent; during a probe it accepts only ARP
+and neighbour discovery.
 
-Interfaces that are not Ethernet have no neighbours to ask: a probe there hears nobody, an announcement is not sent.
-`frames` builds and reads the frames.
+Interfaces that are not Ethernet have no neighbours: a probe there gets no answer, and an announcement is not sent.
+`frames` builds and parses the frames.
 """
 
 from __future__ import annotations
@@ -46,19 +46,19 @@ _REMEDIES: Final[Mapping[int, str]] = {
 
 @contextmanager
 def translated(doing: str) -> Iterator[None]:
-    """Turn every error of a socket into one of ours, its message opened by what was being done."""
+    """Raise every error of a socket as one of relocd that begins with the operation."""
     try:
         yield
     except OSError as error:
         reason = f"{doing}: {error.strerror or error}"
         if error.errno in _PASSING:
-            raise Unavailable(f"{reason}; it is worth another try") from error
+            raise Unavailable(f"{reason}; try again") from error
         remedy = _REMEDIES.get(error.errno or 0)
         raise Failed(f"{reason}; {remedy}" if remedy else reason) from error
 
 
 def attach_filter(sock: socket.socket, program: Sequence[frames.Instruction]) -> None:
-    """Have the kernel deliver only what a classic BPF program lets through; replaces the filter before."""
+    """Set a classic BPF program as the filter of a socket, in place of the one before."""
     code = b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
     buffer = ctypes.create_string_buffer(code)
     sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", len(program), ctypes.addressof(buffer)))
@@ -66,12 +66,12 @@ def attach_filter(sock: socket.socket, program: Sequence[frames.Instruction]) ->
 
 def _require_up(interface: Interface) -> None:
     if not interface.up:
-        raise Failed(f"{interface.name} is down or has no carrier: nobody can be asked or told; check its cable")
+        raise Failed(f"{interface.name} is down or has no carrier, so no neighbour can be reached; check its cable")
 
 
 @dataclass(frozen=True, slots=True)
 class _Probing:
-    """A probe that is under way; `own` are the MACs of this host, `held` says that it has the addresses itself."""
+    """A running probe; `own` are the MACs of this host, `held` says that this host has the addresses itself."""
 
     interface: Interface
     addresses: frozenset[Address]
@@ -82,9 +82,9 @@ class _Probing:
     def take(self, interface: str, claim: frames.Claim) -> None:
         """Keep the first claim that answers.
 
-        A host that only asks counts as well (RFC 5227, section 2.1.1; RFC 4862, section 5.4.3), but of two servers
-        that ask at the same moment one goes on, that of the lower MAC; else they would put each other off for ever.
-        Who has the address itself is asked in its turn, and has no rival in who only asks.
+        A probe of another host counts as well (RFC 5227, section 2.1.1; RFC 4862, section 5.4.3). Of two servers that
+        probe at the same moment, the one with the lower MAC goes on; otherwise they would stop each other for ever. A
+        host that has the address itself ignores probes of others.
         """
         if interface != self.interface.name or claim.ip not in self.addresses or claim.mac in self.own:
             return
@@ -96,14 +96,14 @@ class _Probing:
 class PacketWire:
     """ARP and neighbour discovery in the network namespace in which it was opened.
 
-    `interfaces` tells the interfaces of this host, whose own frames are never an answer.
+    `interfaces` returns the interfaces of this host, whose frames are never an answer.
     """
 
     def __init__(self, settings: WireSettings, interfaces: Callable[[], Iterable[Interface]]) -> None:
         self._settings = settings
         self._interfaces = interfaces
         self._sockets: dict[int, socket.socket] = {}
-        self._questions: list[_Probing] = []
+        self._probings: list[_Probing] = []
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -115,7 +115,7 @@ class PacketWire:
         await self.close()
 
     async def open(self) -> None:
-        """Open the sockets. Raises `Failed` without the right to."""
+        """Open the sockets; raises `Failed` without the capability."""
         try:
             for protocol in _FILTERS:
                 self._open(protocol)
@@ -131,22 +131,22 @@ class PacketWire:
         self._sockets.clear()
 
     async def probe(self, interface: Interface, addresses: Sequence[ServiceAddress]) -> Sequence[Probe]:
-        """Ask for all addresses at once, several times, and say who answered.
+        """Ask for all addresses at once, several times, and return who answered.
 
-        Returns with the first answer, so that the other addresses are then still open; else after the last pause.
-        Raises `Failed` on an interface that is not up, where silence says nothing.
+        Returns with the first answer, when the other addresses are not known yet; else after the last pause. Raises
+        `Failed` on an interface that is not up, where silence proves nothing.
         """
         return await self._asked(interface, addresses, held=False)
 
     async def contested(self, interface: Interface, addresses: Sequence[ServiceAddress]) -> Sequence[Probe]:
-        """Ask likewise for addresses that this host has itself, and say which other host has one, too.
+        """Ask in the same way for addresses of this host, and return which other host has one as well.
 
-        The frames of a probe claim nothing, so they take nothing from the other host (RFC 5227, section 2.1.1).
+        The frames of a probe claim nothing, so the other host keeps its traffic (RFC 5227, section 2.1.1).
         """
         return await self._asked(interface, addresses, held=True)
 
     async def announce(self, interface: Interface, addresses: Sequence[ServiceAddress]) -> None:
-        """Tell all neighbours once, in every form they may heed."""
+        """Announce addresses to all neighbours once, in every form that they may accept."""
         if interface.mac:
             _require_up(interface)
             self._send(interface, [f for each in addresses for f in frames.announcements(interface.mac, each.ip)])
@@ -162,7 +162,7 @@ class PacketWire:
     async def _answer(self, interface: Interface, ips: frozenset[Address], *, held: bool) -> frames.Claim | None:
         _require_up(interface)
         asking = [frames.probe(interface.mac, ip) for ip in ips]
-        with self._joined(interface, ips), self._heard(interface, ips, held=held) as answer:
+        with self._joined(interface, ips), self._answering(interface, ips, held=held) as answer:
             for _ in range(self._settings.probes):
                 self._send(interface, asking)
                 await asyncio.wait((answer,), timeout=self._settings.probe_interval_ms / 1000)
@@ -171,23 +171,23 @@ class PacketWire:
         return None
 
     @contextmanager
-    def _heard(
+    def _answering(
         self, interface: Interface, ips: frozenset[Address], *, held: bool
     ) -> Iterator[asyncio.Future[frames.Claim]]:
-        """The first claim of another host on one of the addresses, listened for inside the block."""
+        """The first claim of another host on one of the addresses, received inside the block."""
         own = frozenset((interface.mac, *(each.mac for each in self._interfaces())))
-        question = _Probing(interface, ips, own, held, asyncio.get_running_loop().create_future())
-        self._questions.append(question)
+        probing = _Probing(interface, ips, own, held, asyncio.get_running_loop().create_future())
+        self._probings.append(probing)
         self._set_filters()
         try:
-            yield question.answer
+            yield probing.answer
         finally:
-            self._questions.remove(question)
+            self._probings.remove(probing)
             self._set_filters()
 
     @contextmanager
     def _joined(self, interface: Interface, ips: frozenset[Address]) -> Iterator[None]:
-        """Be in the groups of the IPv6 addresses, to hear another host that asks for them (RFC 4862, section 5.4.2)."""
+        """Join the groups of the IPv6 addresses, to receive probes of other hosts (RFC 4862, section 5.4.2)."""
         groups = {frames.solicited_node(ip) for ip in ips if isinstance(ip, IPv6Address)}
         if not groups:
             yield
@@ -204,23 +204,23 @@ class PacketWire:
             sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.htons(protocol))
             self._sockets[protocol] = sock
             attach_filter(sock, frames.NOTHING)
-        asyncio.get_running_loop().add_reader(sock, self._hear, sock)
+        asyncio.get_running_loop().add_reader(sock, self._receive, sock)
 
     def _set_filters(self) -> None:
         with translated("set the filter of a packet socket"):
             for protocol, sock in self._sockets.items():
-                attach_filter(sock, _FILTERS[protocol] if self._questions else frames.NOTHING)
+                attach_filter(sock, _FILTERS[protocol] if self._probings else frames.NOTHING)
 
-    def _hear(self, sock: socket.socket) -> None:
-        """Give one received frame to the probes that wait for it."""
+    def _receive(self, sock: socket.socket) -> None:
+        """Pass a received frame to the running probes."""
         try:
             frame, (interface, *_) = sock.recvfrom(_FRAME_BYTES)
         except OSError:  # nothing there, or the interface went down
             return
         claim = frames.claim(frame)
         if claim is not None:
-            for question in self._questions:
-                question.take(interface, claim)
+            for probing in self._probings:
+                probing.take(interface, claim)
 
     def _send(self, interface: Interface, sent: Iterable[bytes]) -> None:
         with translated(f"send on {interface.name}"):

@@ -1,7 +1,7 @@
 """ARP (RFC 826, RFC 5227) and neighbour discovery (RFC 4861, RFC 4862) as whole Ethernet frames. Pure.
 
 A probe asks whether anybody has an address without claiming it: the ARP request has no sender address, the neighbour
-solicitation comes from `::`, so that no neighbour learns anything from it. An announcement tells all neighbours that
+solicitation comes from `::`, so no neighbour updates its cache. An announcement tells all neighbours that
 the address is at our MAC now. `claim` reads what others send about an address.
 
 Checksums of received frames are not checked: network cards and virtual links leave that to each other.
@@ -77,7 +77,7 @@ NEIGHBOUR_DISCOVERY: Final[Sequence[Instruction]] = (
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a host says of an address: that it has it, or, when `asking`, that it is about to take it itself."""
+    """A host claims an address: it has it, or, when `asking`, it probes before it takes it."""
 
     ip: Address
     mac: bytes
@@ -92,10 +92,10 @@ def probe(mac: bytes, ip: Address) -> bytes:
 
 
 def announcements(mac: bytes, ip: Address) -> Sequence[bytes]:
-    """The frames that tell all neighbours that the address is at this MAC.
+    """The frames that announce to all neighbours that the address is at this MAC.
 
     IPv4: gratuitous ARP as a request (RFC 5227, section 2.3) and as a reply (RFC 5944, section 4.6), because some
-    neighbours heed only one of them. IPv6: an unsolicited advertisement that overrides (RFC 4861, section 7.2.6).
+    neighbours accept only one of them. IPv6: an unsolicited advertisement that overrides (RFC 4861, section 7.2.6).
     """
     if isinstance(ip, IPv4Address):
         return _arp(mac, _REQUEST, ip, _NO_MAC, ip), _arp(mac, _REPLY, ip, mac, ip)
@@ -104,12 +104,12 @@ def announcements(mac: bytes, ip: Address) -> Sequence[bytes]:
 
 
 def solicited_node(ip: IPv6Address) -> IPv6Address:
-    """The multicast group of whoever has that address (RFC 4291, section 2.7.1)."""
+    """The solicited-node multicast group of an address (RFC 4291, section 2.7.1)."""
     return IPv6Address(_SOLICITED_NODE | int(ip) & 0xFFFFFF)
 
 
 def claim(frame: bytes) -> Claim | None:
-    """What a frame says of an address; None for one that says nothing of any.
+    """The claim on an address in a frame; None for one without.
 
     A host that has an address shows it as the sender of any ARP packet, or as the target of an advertisement. One
     that asks as `probe` does is about to take it (RFC 5227, section 2.1.1; RFC 4862, section 5.4.3).

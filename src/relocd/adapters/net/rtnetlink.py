@@ -1,11 +1,11 @@
 """The kernel's routing socket (rtnetlink(7)): requests, their answers, and the events of links and addresses.
 
-The socket is the standard library's, read by the event loop; pyroute2 writes and reads the messages. pyroute2's own
-sockets are not used, for three reasons. Requests and events share one socket here, so that what the kernel tells is
-in order: the event of a change that was asked for comes before its acknowledgement. The kernel does the work while
-the request is sent, so its answer is read at once, without a turn of the event loop (0.1 ms for an address, where
-`AsyncIPRoute` and `IPRoute` take 0.2). And an overrun, when events come faster than they are read, is survived: the
-unanswered requests fail with `Unavailable`, and whoever keeps a picture is told that it may be wrong.
+The socket is a plain one, read by the event loop; pyroute2 encodes and decodes the messages. The sockets of pyroute2
+are not used, for three reasons. Requests and events share one socket here, so all messages are in order: the event of a
+requested change comes before its acknowledgement. The kernel does the work while the request is sent, so its answer is
+read at once, without a turn of the event loop (0.1 ms for an address; `AsyncIPRoute` and `IPRoute` take 0.2). And an
+overrun, when events come faster than they are read, is survived: unanswered requests fail with `Unavailable`, and the
+owner of the table is message to read it again.
 
 The socket belongs to the network namespace in which it was opened.
 """
@@ -34,9 +34,9 @@ __all__ = ["RouteSocket", "translated"]
 _GROUPS: Final = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR
 _BUFFER_BYTES: Final = 1 << 20
 _DATAGRAM_BYTES: Final = 1 << 16
-# How many datagrams are read for an answer before the event loop gets its turn again.
+# How many datagrams are read for an answer before the event loop gets a turn.
 _AT_ONCE: Final = 8
-# The kernel answers at once; this is for an answer that is lost.
+# The kernel answers at once; this is the limit for a lost answer.
 _ANSWER_S: Final = 5.0
 
 _PASSING: Final = frozenset({errno.ENOBUFS, errno.EAGAIN, errno.EBUSY, errno.EINTR, errno.ENOMEM})
@@ -49,11 +49,11 @@ _REMEDIES: Final[Mapping[int, str]] = {
 
 @contextmanager
 def translated(doing: str) -> Iterator[None]:
-    """Turn every error of the kernel and of pyroute2 into one of ours, its message opened by what was being done."""
+    """Raise every error of the kernel and of pyroute2 as one of relocd that begins with the operation."""
     try:
         yield
     except TimeoutError as error:
-        raise Unavailable(f"{doing}: the kernel has not confirmed it in time") from error
+        raise Unavailable(f"{doing}: the kernel has not acknowledged it in time") from error
     except NetlinkDumpInterrupted as error:
         raise Unavailable(f"{doing}: something changed while it was read; read it again") from error
     except NetlinkDecodeError as error:
@@ -66,13 +66,13 @@ def translated(doing: str) -> Iterator[None]:
 
 def _explained(doing: str, code: int, reason: str) -> Failed | Unavailable:
     if code in _PASSING:
-        return Unavailable(f"{doing}: {reason}; it is worth another try")
+        return Unavailable(f"{doing}: {reason}; try again")
     remedy = _REMEDIES.get(code)
     return Failed(f"{doing}: {reason}; {remedy}" if remedy else f"{doing}: {reason}")
 
 
 class RouteSocket:
-    """One socket for requests and events; `heard` gets what the kernel tells, `overrun` says that some was lost."""
+    """One socket for requests and events; `heard` gets the changes, `overrun` is called when some were lost."""
 
     def __init__(self, heard: Callable[[Sequence[Change]], None], overrun: Callable[[], None]) -> None:
         self._heard = heard
@@ -83,7 +83,7 @@ class RouteSocket:
         self._socket: socket.socket | None = None
 
     def open(self) -> None:
-        """Open the socket in the namespace of this thread and listen to events."""
+        """Open the socket in the namespace of this thread and receive events."""
         with translated("open a netlink socket"):
             opened = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, NETLINK_ROUTE)
             self._socket = opened
@@ -93,7 +93,7 @@ class RouteSocket:
         asyncio.get_running_loop().add_reader(opened, self._take)
 
     def close(self) -> None:
-        """Stop listening; unanswered requests are cancelled."""
+        """Close the socket; unanswered requests are cancelled."""
         if self._socket is not None:
             asyncio.get_running_loop().remove_reader(self._socket)
             self._socket.close()
@@ -102,19 +102,19 @@ class RouteSocket:
             answer.cancel()
 
     async def dump(self) -> None:
-        """Have the kernel tell all links and then all addresses; raises `Unavailable` when they changed meanwhile."""
+        """Receive all links and then all addresses; raises `Unavailable` when they changed meanwhile."""
         with translated("read the interfaces"):
             await self._ask(messages.link_dump())
         with translated("read the addresses"):
             await self._ask(messages.address_dump())
 
     async def look_at(self, link: Link) -> None:
-        """Have the kernel tell about one link; events do not tell of every change of its settings."""
+        """Receive one link; not every change of its settings makes an event."""
         with translated(f"read interface {link.name}"):
             await self._ask(messages.link_request(link))
 
     def catch_up(self) -> None:
-        """Hear everything that the kernel has told so far, without a turn of the event loop."""
+        """Handle all messages that the kernel has sent so far, without a turn of the event loop."""
         while self._take():
             pass
 
@@ -124,12 +124,12 @@ class RouteSocket:
             await self._ask(messages.assignment(link, address, terms))
 
     async def extend(self, link: Link, address: ServiceAddress, terms: messages.AddressTerms) -> None:
-        """Give an address new terms. It is sent at once, before any turn of the event loop."""
+        """Give an address new terms. The request is sent at once, before any turn of the event loop."""
         with translated(f"extend {address} on {link.name}"):
             await self._ask(messages.extension(link, address, terms))
 
     async def remove(self, link: Link, address: ServiceAddress) -> None:
-        """Take an address from a link."""
+        """Remove an address from a link."""
         with translated(f"drop {address} on {link.name}"):
             await self._ask(messages.removal(link, address))
 
@@ -139,7 +139,7 @@ class RouteSocket:
             await self._ask(messages.promotion(link, wanted=wanted))
 
     async def _ask(self, request: bytes) -> None:
-        """Send a request; returns when it is acknowledged, or its dump complete, and all before that was heard."""
+        """Send a request; return when it is acknowledged or its dump complete, with all earlier messages handled."""
         if self._socket is None:
             raise OSError(errno.EBADF, "the netlink socket is not open")
         number = next(self._numbers) & 0xFFFFFFFF
@@ -158,18 +158,18 @@ class RouteSocket:
             self._interrupted.discard(number)
 
     def _take(self) -> bool:
-        """Read one datagram and hand on what it tells; False when there is none."""
+        """Read one datagram and handle its messages; return False when there is none."""
         try:
             datagram = self._receive()
         except OSError as error:
             self._lose(error)
             return True
         changes = []
-        for told in messages.read(datagram):
-            if isinstance(told, Change):
-                changes.append(told)
+        for message in messages.read(datagram):
+            if isinstance(message, Change):
+                changes.append(message)
             else:
-                self._note(told)
+                self._resolve(message)
         if changes:
             self._heard(changes)
         return bool(datagram)
@@ -181,23 +181,23 @@ class RouteSocket:
         except BlockingIOError:
             return b""
 
-    def _note(self, told: messages.KernelAnswer | messages.Interrupted) -> None:
-        answer = self._answers.get(told.number)
+    def _resolve(self, message: messages.KernelAnswer | messages.Interrupted) -> None:
+        answer = self._answers.get(message.number)
         if answer is None or answer.done():
             return
-        if isinstance(told, messages.Interrupted):
-            self._interrupted.add(told.number)
-        elif told.error is not None:
-            answer.set_exception(told.error)
-        elif told.number in self._interrupted:
+        if isinstance(message, messages.Interrupted):
+            self._interrupted.add(message.number)
+        elif message.error is not None:
+            answer.set_exception(message.error)
+        elif message.number in self._interrupted:
             answer.set_exception(NetlinkDumpInterrupted())
         else:
             answer.set_result(None)
 
     def _lose(self, error: OSError) -> None:
-        """The kernel had no room for messages; answers may be among them.
+        """Fail all requests after the kernel had no room for messages; answers may be among the lost ones.
 
-        It says so once, and then goes on throwing messages away until the socket is empty. So that is made first.
+        The kernel reports that once and drops further messages until the socket is empty. So it is emptied first.
         """
         with suppress(OSError):
             while self._receive():

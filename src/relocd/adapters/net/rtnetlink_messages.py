@@ -1,4 +1,4 @@
-"""The messages of the routing socket (rtnetlink(7)), to and from the values of `address_picture`; pyroute2 does it.
+"""The messages of the routing socket (rtnetlink(7)), to and from the values of `address_table`, by pyroute2.
 
 Pure. Requests have no sequence number yet: `numbered` gives one, which the kernel repeats in its answer.
 """
@@ -71,7 +71,7 @@ _PROMOTE_SECONDARIES: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class KernelAnswer:
-    """The end of a request: it was done, or refused with an error of pyroute2."""
+    """The end of a request: success, or an error of pyroute2."""
 
     number: int
     error: Exception | None
@@ -79,16 +79,16 @@ class KernelAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
-    """A dump during which something changed, so that entries may be missing in it; its answer is still to come."""
+    """Something changed during a dump, so entries may be missing in it; its answer is still to come."""
 
     number: int
 
 
 @dataclass(frozen=True, slots=True)
 class AddressTerms:
-    """How an address is put on a link: marked with `protocol`, for whole seconds from now or, with None, for ever.
+    """The terms of an address: its mark `protocol`, and its lifetime in whole seconds from now, None for ever.
 
-    `routed` says that the IPv6 route of its network is there without it, and is to outlive it.
+    `routed` says that the IPv6 route of its network exists without it, and must outlive it.
     """
 
     protocol: int
@@ -129,12 +129,12 @@ def assignment(link: Link, address: ServiceAddress, terms: AddressTerms) -> byte
 
 
 def extension(link: Link, address: ServiceAddress, terms: AddressTerms) -> bytes:
-    """The request to give an address new terms, all of them; the kernel would put it there if it were not."""
+    """The request to give an address new terms; the kernel adds the address if it is missing."""
     return _encoded(_assigning(link, address, terms), RTM_NEWADDR, NLM_F_ACK | NLM_F_REPLACE)
 
 
 def removal(link: Link, address: ServiceAddress) -> bytes:
-    """The request to take an address from a link."""
+    """The request to remove an address from a link."""
     return _encoded(_address_message(link, address), RTM_DELADDR, NLM_F_ACK)
 
 
@@ -147,16 +147,16 @@ def promotion(link: Link, *, wanted: bool) -> bytes:
 
 
 def read(datagram: bytes) -> Iterator[Change | KernelAnswer | Interrupted]:
-    """What a datagram tells, in order; messages about anything else are left out."""
+    """The messages in a datagram, in order; those about anything else are left out."""
     for message in _parsed(datagram):
         try:
-            yield from _told(message)
+            yield from _meaning(message)
         except (LookupError, TypeError, ValueError) as error:
             _unreadable(error)
 
 
 def _parsed(datagram: bytes) -> Iterator[nlmsg]:
-    """The messages up to the first that does not have the length that it says."""
+    """The messages up to the first one of a wrong length."""
     try:
         yield from MarshalRtnl().parse(datagram)
     except (NetlinkDecodeError, struct.error, LookupError, TypeError, ValueError) as error:
@@ -201,7 +201,7 @@ def _attribute(kind: int, value: bytes) -> bytes:
     return struct.pack("=HH", 4 + len(value), kind) + value
 
 
-def _told(message: nlmsg) -> Iterator[Change | KernelAnswer | Interrupted]:
+def _meaning(message: nlmsg) -> Iterator[Change | KernelAnswer | Interrupted]:
     header = message["header"]
     kind = header["type"]
     if header["flags"] & NLM_F_DUMP_INTR:

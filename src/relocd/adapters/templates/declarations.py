@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Final
 
 from relocd.config.toml_values import TomlText
-from relocd.model.declared import WORDS, Declared, compiled, refusal
+from relocd.model.template_set import WORDS, Declared, compiled, refusal
 
 __all__ = ["DeclaredTable", "declared"]
 

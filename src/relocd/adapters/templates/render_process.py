@@ -19,7 +19,7 @@ from typing import Final
 import msgspec
 
 from relocd.errors import Failed
-from relocd.model.declared import Declared
+from relocd.model.template_set import Declared
 from relocd.reconcile.spec import PlannedFile
 from relocd.reconcile.template_context import TemplateContext
 

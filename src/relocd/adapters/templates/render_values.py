@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from relocd.model.declared import UNDECLARED, Declared, refusal
+from relocd.model.template_set import UNDECLARED, Declared, refusal
 
 __all__ = ["Declarations", "OutOfBoundsError", "Reads", "Values", "context_of", "out_of_bounds"]
 

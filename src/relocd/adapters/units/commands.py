@@ -1,11 +1,11 @@
 """The port `Commands`: programs by argument list, each in a session and process group of its own, with a time limit.
 
-A program gets a small fixed environment, `/` as its folder and an empty stdin, never a shell. It has ended when its
-first process has: what it leaves in the background may go on and may keep its output open. At the time limit the whole
-group is killed.
+A program gets a small fixed environment, `/` as its folder and an empty stdin, never a shell. It has ended
+when its first process has: background processes may go on and keep its output open. At the time limit the whole group
+is killed.
 
 Starting costs the agent 0.2 ms of CPU where asyncio's own subprocesses cost 0.5: `Popen` starts by vfork whatever the
-agent's size (a plain fork of 120 MB: 2 ms), and a pidfd tells the event loop of the end without a thread.
+agent's size (a plain fork of 120 MB: 2 ms), and a pidfd wakes the event loop at the end without a thread.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from relocd.errors import Failed, Invalid
 
 __all__ = ["Ended", "ProcessCommands", "ended"]
 
-# Last, the programs that came with this installation: what shipped template sets run is there, wherever that is.
+# At the end the programs of this installation, which the shipped template sets run.
 _PATH: Final = f"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:{sysconfig.get_path('scripts')}"
 _ENVIRONMENT: Final = {"PATH": _PATH, "LANG": "C.UTF-8"}
 _UMASK: Final = 0o022
-_PIPE_BYTES: Final = 65536  # what a pipe holds (pipe(7)): one read empties it
+_PIPE_BYTES: Final = 65536  # the capacity of a pipe (pipe(7)): one read empties it
 _REAP_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a program ended: `status` is its exit status, or minus the signal that killed it; `output` its last words.
+    """How a program ended: `status` is its exit status, or minus the signal that killed it.
 
-    The output is raw: a secret may be in it, so it goes into `RelocdError.words` and into no message.
+    The end of its output is raw: a secret may be in it, so it goes into `RelocdError.words` and into no message.
     """
 
     status: int
@@ -45,7 +45,7 @@ class Ended:
 
     @property
     def reason(self) -> str:
-        """What happened, as a part of a sentence."""
+        """How it ended, as a part of a sentence."""
         return f"was killed by {_signal_name(-self.status)}" if self.status < 0 else f"ended with status {self.status}"
 
 
@@ -53,14 +53,14 @@ class ProcessCommands:
     """Programs that have to succeed."""
 
     async def run(self, arguments: Sequence[str], timeout_s: float) -> None:
-        """Run to the end without a shell; raises `Failed` with what it said as the error's words."""
+        """Run a program to its end without a shell; raises `Failed` with the output as the error's words."""
         result = await ended(arguments, timeout_s)
         if result.status != 0:
             raise Failed(f"{shlex.join(arguments)} {result.reason}", result.output)
 
 
 async def ended(arguments: Sequence[str], timeout_s: float) -> Ended:
-    """Run to the end and say how it ended.
+    """Run a program to its end and return how it ended.
 
     Raises `Failed` when the program cannot be started or takes longer than `timeout_s`, `Invalid` for arguments that
     no program can get. Whoever cancels this kills the program.
@@ -106,8 +106,8 @@ def _started(arguments: Sequence[str]) -> _Program:
 
 
 def _process(arguments: Sequence[str], output: int) -> subprocess.Popen[bytes]:
-    # SIGPIPE stays ignored, as in systemd's services (IgnoreSIGPIPE=): a daemon that keeps its starter's output must
-    # not die of its first word after the agent has stopped listening.
+    # SIGPIPE stays ignored, as in systemd's services (IgnoreSIGPIPE=): a daemon that keeps the output open must not die
+    # at its first line after the agent has stopped reading.
     return subprocess.Popen(
         arguments,
         stdin=subprocess.DEVNULL,
@@ -116,7 +116,7 @@ def _process(arguments: Sequence[str], output: int) -> subprocess.Popen[bytes]:
         cwd="/",
         env=_ENVIRONMENT,
         umask=_UMASK,
-        start_new_session=True,  # its own group, and no terminal to ask for a password
+        start_new_session=True,  # its own group, and no terminal for password prompts
         restore_signals=False,
     )
 
@@ -147,7 +147,7 @@ class _Program:
         self._close_output()
 
     def output(self) -> str:
-        """The end of what was written so far."""
+        """The end of the output so far."""
         self._read()
         return self._tail.decode(errors="replace")
 

@@ -30,14 +30,14 @@ __all__ = ["ScriptUnits"]
 
 _log = logging.getLogger(__name__)
 
-# A unit that has just been started or stopped is asked again after the first delay, doubling up to the second.
+# The status of a unit that was just started or stopped is polled after the first delay, doubling up to the second.
 _SOON_S: Final = 0.005
 _LATER_S: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class _Action:
-    """What is done to a unit, the state that it shows `meanwhile`, and the one that proves it `done`."""
+    """An action on a unit: the state `meanwhile`, and the state that proves it `done`."""
 
     word: str
     meanwhile: UnitState
@@ -61,7 +61,7 @@ class ScriptUnits:
         self._watchers: list[Callable[[], None]] = []
         self._states: dict[str, UnitState] = {}
         self._asked: set[str] = set()
-        # What is done to one unit and what is seen of it happens one after the other: no old answer wins over a new.
+        # Actions on one unit and readings of its state are serialised: no old answer replaces a newer one.
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._polling: asyncio.Task[None] | None = None
 
@@ -75,7 +75,7 @@ class ScriptUnits:
         await self.close()
 
     async def open(self) -> None:
-        """Begin to poll the units that are asked for."""
+        """Start to poll the units that are asked for."""
         self._polling = asyncio.create_task(self._poll())
 
     async def close(self) -> None:
@@ -104,12 +104,12 @@ class ScriptUnits:
             return self._states[name]
 
     async def check(self, name: str) -> None:
-        """Raise `Failed` when a unit without a status command could not be started, for nothing can be recorded."""
+        """Raise `Failed` when a unit without a status command could not be started, since no record can be written."""
         if not self._unit(name).status:
             self._records.check(name)
 
     async def trouble(self, name: str) -> str:
-        """That a unit is not configured; empty where it is."""
+        """The problem of a unit that is not configured; empty where it is."""
         return "" if name in self._settings.script else no_unit(name)
 
     async def start(self, name: str) -> None:
@@ -145,29 +145,29 @@ class ScriptUnits:
             raise Failed(f'{name} is not configured: add [units.script."{name}"] with start, stop and status')
         return self._settings.script[name]
 
-    async def _do(self, deed: _Action, name: str, command: Sequence[str]) -> None:
-        self._states[name] = deed.meanwhile
+    async def _do(self, action: _Action, name: str, command: Sequence[str]) -> None:
+        self._states[name] = action.meanwhile
         try:
-            await self._carry_out(deed, name, command)
+            await self._carry_out(action, name, command)
         except RelocdError as error:
-            raise Failed(f"{name} was not {deed.word}: {error}", error.words) from error
+            raise Failed(f"{name} was not {action.word}: {error}", error.words) from error
         finally:
             del self._states[name]
-        self._keep(name, deed.done)
+        self._keep(name, action.done)
 
-    async def _carry_out(self, deed: _Action, name: str, command: Sequence[str]) -> None:
-        """Run the command and wait for the state that it is to bring about, both within the time limit."""
+    async def _carry_out(self, action: _Action, name: str, command: Sequence[str]) -> None:
+        """Run the command and wait for the state that it should lead to, both within the time limit."""
         deadline = asyncio.get_running_loop().time() + self._settings.timeout_s
-        recorded = deed.meanwhile is not deed.done and not self._settings.script[name].status
+        recorded = action.meanwhile is not action.done and not self._settings.script[name].status
         if recorded:
             self._records.begin(name)
         result = await ended(command, self._settings.timeout_s)
         if result.status != 0:
             raise Failed(f"{shlex.join(command)} {result.reason}", result.output)
         if recorded:
-            self._records.end(name, deed.done)
+            self._records.end(name, action.done)
         delay_s = _SOON_S
-        while (state := await self._seen(name)) is not deed.done:
+        while (state := await self._seen(name)) is not action.done:
             left_s = deadline - asyncio.get_running_loop().time()
             if left_s <= 0:
                 status = shlex.join(self._settings.script[name].status)
@@ -181,7 +181,7 @@ class ScriptUnits:
             return self._records.state(name)
         result = await ended(command, self._settings.timeout_s)
         if result.status < 0:
-            raise Failed(f"the state of {name} is not known: {shlex.join(command)} {result.reason}", result.output)
+            raise Failed(f"the state of {name} is unknown: {shlex.join(command)} {result.reason}", result.output)
         return UnitState.INACTIVE if result.status else UnitState.ACTIVE
 
     async def _poll(self) -> None:

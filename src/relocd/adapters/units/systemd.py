@@ -24,7 +24,7 @@ __all__ = ["SystemdUnits"]
 
 _log = logging.getLogger(__name__)
 
-# Longer than systemd needs to read all its units again, during which it answers nobody.
+# Longer than a daemon-reload of systemd, during which it answers no call.
 _ANSWER_S: Final = 10.0
 
 # The results of jobs, see the description of JobRemoved.
@@ -70,7 +70,7 @@ class SystemdUnits:
             self._session = None
 
     def watch(self, changed: Callable[[], None]) -> None:
-        """Call `changed` in the event loop after a unit that was asked for has changed, or may have."""
+        """Call `changed` in the event loop after a unit that was asked for has, or may have, changed."""
         self._watchers.append(changed)
 
     async def state(self, name: str) -> UnitState:
@@ -80,10 +80,10 @@ class SystemdUnits:
         return await session.state(name)
 
     async def check(self, name: str) -> None:
-        """Nothing is kept here that could stand against a start."""
+        """Never raise: nothing here could prevent a start."""
 
     async def trouble(self, name: str) -> str:
-        """What keeps a unit from being relied on; empty where nothing is known against it."""
+        """Why a unit is not reliable; empty where there is no known reason."""
         session = await self._connected()
         if await session.state(name) is UnitState.UNKNOWN:
             return no_unit(name)
@@ -117,10 +117,10 @@ class SystemdUnits:
             raise Failed(f"{name} was not {done}{problem}; see journalctl -u {name}")
 
     async def _problem(self, session: SystemdSession, method: str, name: str) -> str:
-        """Run a job; what to say of it, empty when it has done what it should."""
+        """Run a job; return its problem, empty when it has succeeded."""
         result = await session.job(method, name, self._limit_s)
         if result is None:
-            return f" within {self._limit_s:g} s: it hangs, and systemd goes on with the job"
+            return f" within {self._limit_s:g} s: it hangs, and systemd continues the job"
         if result != "done":
             return f": {_RESULTS.get(result, f'systemd says {result}')}{await session.why(name)}"
         if method != "StopUnit" and await session.was_skipped(name):
@@ -134,7 +134,7 @@ class SystemdUnits:
             again = self._session is not None
             session = self._session = await self._opened()
         if again:
-            self._changed()  # whatever happened in between went unseen
+            self._changed()  # changes in between were missed
         return session
 
     async def _opened(self) -> SystemdSession:

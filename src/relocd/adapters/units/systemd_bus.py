@@ -1,4 +1,4 @@
-"""One D-Bus connection to systemd: calls, the signals of systemd itself, and word of its end.
+"""One D-Bus connection to systemd: calls, signals of systemd, and notice of its end.
 
 A connection is lost once and for good; `relocd.adapters.units.systemd` opens the next. It is given up as well when
 systemd leaves the bus (`daemon-reexec`), since the results of its jobs may be lost with it. Signals count only when
@@ -42,13 +42,13 @@ _BUS: Final = Remote(_DBUS, "/org/freedesktop/DBus", _DBUS)
 
 
 def unit(path: str, kind: str = "Unit") -> Remote:
-    """A unit by its object path: what all units have, or what its own kind (Service, Socket) adds."""
+    """A unit by its object path: the interface of all units, or that of its kind (Service, Socket)."""
     return Remote(_SYSTEMD, path, f"{_SYSTEMD}.{kind}")
 
 
 _NO_SYSTEMD: Final = 'on a host without systemd set manager = "script" under [units]'
 _NOT_ALLOWED: Final = "run the agent as root, or let it manage units by polkit"
-# D-Bus error names without their common prefix: how the caller goes on, and what a person can do.
+# D-Bus error names without their common prefix: the error for the caller, and the advice.
 _ERRORS: Final[Mapping[str, tuple[type[RelocdError], str]]] = {
     "DBus.Error.ServiceUnknown": (Unavailable, _NO_SYSTEMD),
     "DBus.Error.NameHasNoOwner": (Unavailable, _NO_SYSTEMD),
@@ -84,7 +84,7 @@ def translated(subject: str) -> Iterator[None]:
         raise Unavailable(f"{subject}: D-Bus ended the connection{_detail(error)}") from error
     except DBusFastError as error:
         raise Failed(f"{subject}: {error}") from error
-    except (ValueError, TypeError, AttributeError, struct.error) as error:  # what no message can carry, or should
+    except (ValueError, TypeError, AttributeError, struct.error) as error:  # a value that no message can have
         raise Invalid(f"{subject!a}: {type(error).__name__} on D-Bus; correct the name of the unit") from error
 
 
@@ -108,11 +108,11 @@ class SystemdBus:
 
     @property
     def is_open(self) -> bool:
-        """Whether calls can be answered and signals arrive."""
+        """Whether the connection works."""
         return self._bus is not None and self._bus.connected
 
     async def open(self) -> None:
-        """Connect, and ask systemd for its signals; raises `Unavailable`."""
+        """Connect and subscribe to the signals of systemd; raises `Unavailable`."""
         with translated("systemd"):
             async with asyncio.timeout(self._limit_s):
                 bus = await MessageBus(bus_address=self._address, bus_type=BusType.SYSTEM).connect()
@@ -121,7 +121,7 @@ class SystemdBus:
         self._ending.add_done_callback(self._ended)
         bus.add_message_handler(self._receive)
         try:
-            # In this order no change of the owner goes unnoticed.
+            # In this order no change of the owner is missed.
             await self.match(f"sender='{_DBUS}',member='NameOwnerChanged',arg0='{_SYSTEMD}'")
             (self._owner,) = await self.call("systemd", _BUS, "GetNameOwner", _SYSTEMD)
             await self.call("systemd", MANAGER, "Subscribe")
@@ -130,14 +130,14 @@ class SystemdBus:
             raise
 
     async def close(self) -> None:
-        """End the connection; `lost` is not told."""
+        """Close the connection; `lost` is not called."""
         self._lost = _nobody
         if self._bus is not None and self._ending is not None:
             self._bus.disconnect()
             await asyncio.wait((self._ending,))
 
     async def match(self, rule: str) -> None:
-        """Have signals delivered that fit a match rule of D-Bus (its type is added)."""
+        """Receive the signals of a match rule of D-Bus (its type is added)."""
         await self.call("systemd", _BUS, "AddMatch", f"type='signal',{rule}")
 
     async def property(self, subject: str, remote: Remote, name: str) -> Any:
@@ -148,7 +148,7 @@ class SystemdBus:
             return found[0].value
 
     async def call(self, subject: str, remote: Remote, method: str, *arguments: str) -> list[Any]:
-        """Call a method and return what it answers; errors begin with `subject`."""
+        """Call a method and return its answer; errors begin with `subject`."""
         with translated(subject):
             message = Message(
                 destination=remote.owner,
@@ -194,4 +194,4 @@ def _detail(error: Exception) -> str:
 
 
 def _nobody(_reason: str) -> None:
-    """Whoever closes a connection does not have to be told."""
+    """Ignore the end of a connection that was closed here."""

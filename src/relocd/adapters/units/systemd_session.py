@@ -1,6 +1,6 @@
-"""What one connection to systemd has told: the states of units and the results of jobs.
+"""The states of units and the results of jobs, as received over one connection to systemd.
 
-Nothing here outlives the connection, so nothing here can be older than it.
+Nothing here outlives the connection, so no state is older than it.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from typing import Any, Final
 
 from relocd.adapters.units.systemd_bus import MANAGER, Remote, SystemdBus, unit
 from relocd.errors import Invalid, RelocdError, Unavailable
-from relocd.model.host import UnitState
-from relocd.model.restarts import Restarts
+from relocd.model.host import Restarts, UnitState
 
 __all__ = ["SystemdSession"]
 
@@ -29,7 +28,7 @@ _STATES: Final = {
 
 @dataclass(slots=True)
 class _View:
-    """What is known of a unit; None where it is not.
+    """The known properties of a unit; None where one is unknown.
 
     `momentary`: it is a oneshot that is inactive once it has run.
     """
@@ -41,14 +40,14 @@ class _View:
 
     @property
     def state(self) -> UnitState:
-        """The state; what cannot be loaded is unknown, unless it was running before."""
+        """The state; a unit that cannot be loaded is unknown, unless it still runs."""
         state = _STATES.get(self.active or "", UnitState.UNKNOWN)
         idle = state in {UnitState.INACTIVE, UnitState.FAILED}
         return UnitState.UNKNOWN if idle and self.load != "loaded" else state
 
 
 class SystemdSession:
-    """What one connection has told: the paths and views of units, and the results of jobs."""
+    """One connection: the paths and properties of units, and the results of jobs."""
 
     def __init__(
         self, address: str | None, answer_s: float, changed: Callable[[], None], lost: Callable[[str], None]
@@ -62,7 +61,7 @@ class SystemdSession:
         self._jobs = _Jobs()
 
     async def open(self) -> None:
-        """Connect and listen to the manager."""
+        """Connect and subscribe to the manager's signals."""
         await self.bus.open()
         try:
             for member in ("JobRemoved", "Reloading"):
@@ -72,31 +71,31 @@ class SystemdSession:
             raise
 
     async def close(self) -> None:
-        """End the connection; who waits for a job hears of it, `lost` is not told."""
+        """Close the connection; waits for jobs fail, `lost` is not called."""
         self._jobs.abandon("the agent has closed its connection")
         await self.bus.close()
 
     async def state(self, name: str) -> UnitState:
         """The state of a unit, watched from now on."""
         view = self._views.get(self._paths.get(name, ""))
-        if view is None or view.load != "loaded":  # whoever installs or unmasks a unit does not have to tell
+        if view is None or view.load != "loaded":  # installing or unmasking a unit makes no signal
             self._paths.pop(name, None)
             view = await self._read(name, await self._path(name))
         return view.state
 
     async def ends_at_once(self, name: str) -> bool:
-        """Whether a unit has ended as soon as its start is done, so that nobody can say whether it is started."""
+        """Whether a unit is inactive as soon as its start is done, so its state cannot show that it was started."""
         await self.state(name)
         return self._views[self._paths[name]].momentary
 
     def restarts(self, name: str) -> int:
-        """How often systemd has restarted a unit within the last minute; 0 also for once, which may have helped."""
+        """The restarts of a unit by systemd within the last minute; 0 also for a single one, which may have helped."""
         view = self._views.get(self._paths.get(name, ""))
         return 0 if view is None else view.restarts.within_window(time.monotonic())
 
     @asynccontextmanager
     async def held(self, name: str) -> AsyncIterator[None]:
-        """Keep systemd from forgetting a unit, and with it how its last job went, as soon as it is inactive."""
+        """Keep systemd from unloading a unit, and losing the result of its last job, as soon as it is inactive."""
         path = await self._path(name)
         await self.bus.call(name, unit(path), "Ref")
         try:
@@ -106,36 +105,36 @@ class SystemdSession:
                 await self.bus.call(name, unit(path), "Unref")
 
     async def job(self, method: str, name: str, limit_s: float) -> str | None:
-        """Have a job done; its result, or None when it takes longer. Raises `Unavailable` when the bus is lost."""
+        """Start a job and return its result, None when it takes longer; raises `Unavailable` when the bus is lost."""
         with self._jobs.expected():
             (path,) = await self.bus.call(name, MANAGER, method, name, "replace")
             return await self._jobs.result(name, path, limit_s)
 
     async def was_skipped(self, name: str) -> bool:
-        """Whether a held unit does not run although its start is done, since its conditions do not hold."""
+        """Whether a held unit does not run after its start, because its conditions are not met."""
         path = await self._path(name)
         if await self.bus.property(name, unit(path), "ConditionResult"):
             return False
         return await self.bus.property(name, unit(path), "ActiveState") in {"inactive", "failed"}
 
     async def why(self, name: str) -> str:
-        """The result of a unit's last run, as a part of a message; empty where there is nothing to say."""
+        """The result of a unit's last run, as a part of a message; empty for success or an unknown result."""
         kind = name.rpartition(".")[2].capitalize()
         try:
             result = await self.bus.property(name, unit(await self._path(name), kind), "Result")
-        except RelocdError:  # targets have none; and this only adds to an error that is told anyway
+        except RelocdError:  # targets have none; and it only adds to an error that is reported anyway
             return ""
         return "" if result == "success" else f" (Result: {result})"
 
     async def _path(self, name: str) -> str:
         if not name:
-            raise Invalid("an empty name names no unit")  # to systemd it would mean the unit that the agent runs in
+            raise Invalid("an empty name names no unit")  # to systemd it means the unit of the agent itself
         if name not in self._paths:
             (self._paths[name],) = await self.bus.call(name, MANAGER, "LoadUnit", name)
         return self._paths[name]
 
     async def _read(self, name: str, path: str) -> _View:
-        """Watch first, then read: a signal that comes before the answer is as new as the answer, or newer."""
+        """Subscribe first, then read: a signal that comes before the answer is at least as new."""
         service = unit(path, "Service")
         if path not in self._watched:
             for interface in (unit(path).interface, *([service.interface] if name.endswith(".service") else ())):
@@ -189,7 +188,7 @@ class SystemdSession:
 
 @dataclass(frozen=True, slots=True)
 class _Abandoned:
-    """Instead of a result: why there will be none."""
+    """The reason why there will be no result."""
 
     reason: str
 
@@ -197,7 +196,7 @@ class _Abandoned:
 class _Jobs:
     """Results of jobs by path.
 
-    A result can arrive before the reply that tells the job's path: while any call is open, all results are kept.
+    A result can arrive before the reply with the path of the job: while any call is open, all results are kept.
     """
 
     def __init__(self) -> None:
@@ -207,7 +206,7 @@ class _Jobs:
 
     @contextmanager
     def expected(self) -> Iterator[None]:
-        """Keep results within this block."""
+        """Keep all results within this block."""
         self._open += 1
         try:
             yield
@@ -225,16 +224,16 @@ class _Jobs:
         await asyncio.wait((future,), timeout=limit_s)
         result = future.result() if future.done() else None
         if isinstance(result, _Abandoned):
-            raise Unavailable(f"{name}: systemd goes on with the job unseen: {result.reason}")
+            raise Unavailable(f"{name}: systemd continues the job, but its result is unknown: {result.reason}")
         return result
 
     def finish(self, path: str, result: str) -> None:
-        """Keep a result for whoever waits for it."""
+        """Take a result."""
         if self._open and not self._result(path).done():
             self._result(path).set_result(result)
 
     def abandon(self, reason: str) -> None:
-        """Let those who wait, or begin to, know that no result will arrive."""
+        """Fail all present and future waits: no result will arrive."""
         self._end = _Abandoned(reason)
         for future in self._results.values():
             if not future.done():

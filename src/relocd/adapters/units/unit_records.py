@@ -1,4 +1,4 @@
-"""What became of script units that have no status command, as systemd's `RemainAfterExit=` has it: one file for each.
+"""Records of script units without a status command, one file each, as with `RemainAfterExit=` of systemd.
 
 From a start that succeeded to a stop that succeeded a unit runs. In between, also after the agent was killed, it is on
 its way: it is started anew where it shall run, and stopped where it shall not. The files are gone after a boot.
@@ -16,13 +16,13 @@ __all__ = ["UnitRecords"]
 
 
 class UnitRecords:
-    """Records below `folder`, which is made when it is missing."""
+    """Records below `folder`, which is created if it is missing."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def state(self, name: str) -> UnitState:
-        """ACTIVE, INACTIVE, or DEACTIVATING for what was begun and not ended."""
+        """ACTIVE, INACTIVE, or DEACTIVATING for an action that was begun and not completed."""
         try:
             return (
                 UnitState.ACTIVE
@@ -35,7 +35,7 @@ class UnitRecords:
             raise Failed(f"{self._path(name)} cannot be read ({error.strerror}); correct that folder") from error
 
     def check(self, name: str) -> None:
-        """Raise `Failed` when nothing could be recorded of a unit now; its record stays as it is."""
+        """Raise `Failed` when the record of a unit could not be written now; it is not changed."""
         trial = self._path(name).with_name(f".{self._path(name).name}.trial")
         try:
             self._folder.mkdir(exist_ok=True, parents=True)
@@ -45,11 +45,11 @@ class UnitRecords:
             raise _unwritable(self._path(name), error) from error
 
     def begin(self, name: str) -> None:
-        """A start or a stop begins."""
+        """Record that a start or a stop begins."""
         self._write(name, UnitState.DEACTIVATING)
 
     def end(self, name: str, state: UnitState) -> None:
-        """It has succeeded, and the unit is ACTIVE or INACTIVE."""
+        """Record that it has succeeded: the unit is ACTIVE or INACTIVE."""
         if state is UnitState.ACTIVE:
             self._write(name, state)
         else:

@@ -44,7 +44,7 @@ async def contradiction(mirror: Mirror, reader: DirectoryReader) -> str:
     that was renamed, of entries that another database has not, nor of a change that was stamped by a wrong clock.
     Raises what failed when nothing was found.
     """
-    answers = await _read_by_identity(reader, mirror.concerned)
+    answers = await _read_by_identity(reader, mirror.of_interest)
     if any(isinstance(each, Entry) and each.csn < mirror.csn(uuid) for uuid, each in answers.items()):
         return PUT_BACK
     untold = {uuid: each for uuid, each in answers.items() if _differs(mirror, uuid, each)}

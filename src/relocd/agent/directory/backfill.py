@@ -12,9 +12,8 @@ from typing import Final
 from relocd.agent.directory.absence_check import ELSEWHERE, PUT_BACK, contradiction, fill, leads_elsewhere
 from relocd.agent.shared_state import SharedState
 from relocd.errors import RelocdError
-from relocd.model.csn import csn_time_s
 from relocd.model.dn import DN
-from relocd.model.entries import Attributes, EntryUUID, Problem
+from relocd.model.entries import Attributes, EntryUUID, Problem, csn_time_s
 from relocd.model.settings import DirectorySettings
 from relocd.model.snapshot import Snapshot
 from relocd.model.writes import Conflict, Lost, Modification, Outcome

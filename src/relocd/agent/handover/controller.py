@@ -53,7 +53,7 @@ from relocd.election.writes import renaming, resend_of, unlinking, write_of
 from relocd.errors import RelocdError
 from relocd.model.entries import EntryUUID, Isolation
 from relocd.model.masking import told
-from relocd.model.mode import Mode
+from relocd.model.status import Mode
 from relocd.model.template_set import First, Role
 from relocd.reconcile.desired import Footprint
 from relocd.reconcile.goals import Goal, goal_id, in_role

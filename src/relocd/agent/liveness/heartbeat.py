@@ -17,7 +17,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
@@ -25,11 +25,11 @@ from typing import Final
 from relocd import __version__
 from relocd.errors import RelocdError
 from relocd.model import names
-from relocd.model.csn import csn_server_id, csn_time_s
 from relocd.model.dn import DN
-from relocd.model.entries import Attributes, Entry, Problem
+from relocd.model.entries import Attributes, Entry, Problem, csn_server_id, csn_time_s
 from relocd.model.host import SentHeartbeats
 from relocd.model.settings import HandoverSettings
+from relocd.model.status import StatusReport, heartbeat_of, new_entry, published
 from relocd.model.writes import Conflict, Done, Lost, Modification, Replace, Unknown
 from relocd.ports import DirectoryWriter, HeartbeatRecord
 
@@ -148,7 +148,7 @@ class Heartbeat:
 
     def confirm(self, entry: Entry) -> bool:
         """Take the status entry as it came back through the own search; whether it confirms a new heartbeat."""
-        value = next(iter(entry.attributes.get(names.HEARTBEAT.lower(), ())), b"").decode(errors="replace")
+        value = heartbeat_of(entry).stamp
         sent_at, provider_s, now = self._sent.get(value), csn_time_s(entry.csn), time.monotonic()
         if sent_at is None:
             self._note_other(value, entry.csn, now)
@@ -188,7 +188,7 @@ class Heartbeat:
     async def run(
         self,
         dn: Callable[[], DN],
-        status: Callable[[], Mapping[str, list[str]]],
+        status: Callable[[], StatusReport],
         missed: Callable[[], None],
         changed: Callable[[], None],
     ) -> None:
@@ -217,9 +217,9 @@ class Heartbeat:
                 self._sent.clear()
                 missed()
 
-    async def _beat(self, server: DN, status: Mapping[str, list[str]]) -> None:
+    async def _beat(self, server: DN, status: StatusReport) -> None:
         stamp = datetime.now(UTC).strftime("%Y%m%d%H%M%S.%fZ")
-        content = _content(stamp, self._settings.lease_s, status)
+        content = published(stamp, self._settings.lease_s, __version__, status)
         sent_at = time.monotonic()
         self._sent = {**dict(list(self._sent.items())[-_KEPT:]), stamp: sent_at}
         self._own.append(stamp)
@@ -238,10 +238,7 @@ class Heartbeat:
         changes = tuple(Replace(name, values) for name, values in content.items())
         outcome = await self._writer.apply(Modification(dn, changes))
         if isinstance(outcome, Lost) and outcome.conflict is Conflict.NO_SUCH_OBJECT:
-            new = {name: values for name, values in content.items() if values}
-            outcome = await self._writer.create(
-                dn, {"objectClass": (names.STATUS_CLASS.encode(),), "cn": (b"status",), **new}
-            )
+            outcome = await self._writer.create(dn, new_entry(content))
         return (
             "" if isinstance(outcome, Done) else outcome.reason if isinstance(outcome, Lost | Unknown) else str(outcome)
         )
@@ -251,8 +248,3 @@ class Heartbeat:
         last = self._confirmed_at or 0.0
         waiting = [sent_at for sent_at in self._sent.values() if sent_at > last]
         return bool(waiting) and now - min(waiting) > self._settings.lease_s / 2
-
-
-def _content(stamp: str, lease_s: float, status: Mapping[str, list[str]]) -> Attributes:
-    values = {names.HEARTBEAT: [stamp], names.LEASE: [f"{lease_s:g}"], names.AGENT_VERSION: [__version__], **status}
-    return {name: tuple(value.encode(errors="replace") for value in each) for name, each in values.items()}

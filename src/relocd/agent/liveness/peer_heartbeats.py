@@ -11,11 +11,9 @@ from dataclasses import dataclass
 
 from relocd.errors import RelocdError
 from relocd.model import names
-from relocd.model.csn import csn_time_s
 from relocd.model.dn import DN
-from relocd.model.entries import Entry, EntryUUID
-from relocd.model.mode import Mode
-from relocd.model.parse import lease_of
+from relocd.model.entries import Entry, EntryUUID, csn_time_s
+from relocd.model.status import Mode, PublishedHeartbeat, heartbeat_of
 from relocd.ports import DirectoryReader
 
 __all__ = ["HeartbeatSample", "PeerHeartbeats"]
@@ -33,7 +31,7 @@ class HeartbeatSample:
     - `lease_s`: the lease that the server itself declares; `takes`: whether it is neither paused nor drained.
     """
 
-    heartbeat: bytes
+    heartbeat: str
     provider_s: float | None
     read_at: float
     since: float
@@ -66,19 +64,15 @@ class PeerHeartbeats:
             return self._samples[server]
 
     def _found(self, entry: Entry | None, known: HeartbeatSample | None, asked_at: float) -> HeartbeatSample:
-        heartbeat = _value(entry, names.HEARTBEAT)
-        same = known is not None and known.heartbeat == heartbeat
+        found = PublishedHeartbeat() if entry is None else heartbeat_of(entry)
+        same = known is not None and known.heartbeat == found.stamp
         unbroken = known is not None and same and asked_at - known.read_at < self._lease_s
         return HeartbeatSample(
-            heartbeat,
+            found.stamp,
             None if entry is None else csn_time_s(entry.csn),
             asked_at,
             known.since if known is not None and unbroken else time.monotonic(),
-            max(self._lease_s, lease_of(_value(entry, names.LEASE)) or 0.0),
-            _value(entry, names.MODE) == Mode.NORMAL.encode(),
+            max(self._lease_s, found.lease_s or 0.0),
+            found.mode == Mode.NORMAL,
             None if known is None else known.moved_at if same else known.read_at,
         )
-
-
-def _value(entry: Entry | None, name: str) -> bytes:
-    return b"" if entry is None else next(iter(entry.attributes.get(name.lower(), ())), b"")

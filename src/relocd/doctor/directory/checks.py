@@ -12,7 +12,7 @@ from relocd.doctor.directory.config import config_findings, has_session_log
 from relocd.doctor.directory.facts import DirectoryFacts, Peer
 from relocd.doctor.directory.schema import schema_findings
 from relocd.doctor.finding import Finding, error, not_checked, ok, warning
-from relocd.model.csn import csn_time_s
+from relocd.model.entries import csn_time_s
 
 __all__ = ["CHECKS", "between", "directory_findings"]
 
@@ -93,8 +93,8 @@ def clocks(facts: DirectoryFacts) -> Iterator[Finding]:
 def _offsets(facts: DirectoryFacts) -> Iterator[tuple[str, tuple[float, float]]]:
     for key, status in facts.content.statuses.items():
         sent_s = _time_s(status.heartbeat)
-        if status.at_s is not None and sent_s is not None:
-            yield key.partition(",")[0].partition("=")[2], (status.at_s - sent_s, status.lease_s)
+        if status.provider_s is not None and sent_s is not None:
+            yield key.partition(",")[0].partition("=")[2], (status.provider_s - sent_s, status.lease_s)
 
 
 def _time_s(text: str) -> float | None:

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from relocd.doctor.directory.acl_trials import Known, Tried
-from relocd.model import names
 from relocd.model.dn import DN
 from relocd.model.entries import Cluster, Entry, Server, Service, ServiceState
 from relocd.model.parse import parsed
+from relocd.model.status import ServerStatus, is_status, status_of
 from relocd.openldap.config import Config
-from relocd.operator.status.server_status import ServerStatus, server_status
 
 __all__ = ["TreeFacts", "DirectoryFacts", "Peer", "RefreshFacts"]
 
@@ -25,12 +24,11 @@ class TreeFacts:
     @cached_property
     def statuses(self) -> dict[str, ServerStatus]:
         """The last status by server (`DN.key`)."""
-        found = (each for each in self.entries if each.dn.key.startswith(f"{names.STATUS_RDN},") and _is_status(each))
-        return {each.dn.parent.key: server_status(each) for each in found}
+        return {each.dn.parent.key: status_of(each) for each in self.entries if is_status(each)}
 
     @cached_property
     def _values(self) -> list[object]:
-        plain = (each for each in self.entries if not _is_status(each))
+        plain = (each for each in self.entries if not is_status(each))
         return [parsed(each)[0] for each in sorted(plain, key=lambda each: each.dn.key)]
 
     def server(self, dn: DN) -> Server | None:
@@ -56,10 +54,6 @@ class TreeFacts:
         mine = (each for each in self._values if isinstance(each, Cluster) and each.dn in server.cluster_links)
         through = (link.key for cluster in mine for link in cluster.service_links)
         return frozenset(link.key for link in server.service_links) | frozenset(through)
-
-
-def _is_status(entry: Entry) -> bool:
-    return names.STATUS_CLASS.lower().encode() in {each.lower() for each in entry.attributes.get("objectclass", ())}
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ from relocd.doctor.directory.facts import DirectoryFacts, RefreshFacts, TreeFact
 from relocd.doctor.directory.peer import peers
 from relocd.errors import Failed, Unavailable
 from relocd.model import names
-from relocd.model.csn import csn_time_s
 from relocd.model.dn import DN
+from relocd.model.entries import csn_time_s
 from relocd.model.parse import CLASSES
 from relocd.model.writes import Conflict, Lost, Modification
 from relocd.openldap.config import Config

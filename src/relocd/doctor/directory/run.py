@@ -13,8 +13,8 @@ from relocd.doctor.finding import Finding, raised, warning
 from relocd.errors import RelocdError
 from relocd.model.dn import DN
 from relocd.model.entries import Service
-from relocd.model.protection import PLAIN_TEXT, PROTECT, in_plain_text
 from relocd.model.settings import DirectorySettings
+from relocd.model.uri import PLAIN_TEXT, PROTECT, in_plain_text
 from relocd.operator.access import Access
 
 __all__ = ["DirectoryResult", "agent_access", "examine"]

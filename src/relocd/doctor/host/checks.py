@@ -12,7 +12,7 @@ from typing import Final
 from relocd.doctor.finding import Finding, error, not_checked, ok, warning
 from relocd.doctor.host.facts import CAPABILITIES, HostFacts
 from relocd.doctor.host.network import addresses, network
-from relocd.model.mode import Mode
+from relocd.model.status import Mode
 
 __all__ = ["CHECKS", "host_findings"]
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from relocd.errors import Failed, Unavailable
-from relocd.model.mode import Mode
 from relocd.model.settings import MODE_NAME
+from relocd.model.status import Mode
 from relocd.operator.status.status_file import agent_runs, read_status
 
 __all__ = ["drain_agent", "set_mode", "left_to_drain"]

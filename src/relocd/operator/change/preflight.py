@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from relocd.election.observation import Life
 from relocd.model.entries import EntryUUID, Isolation
-from relocd.model.mode import Mode
+from relocd.model.status import Mode
 from relocd.operator.service_view import ServiceView
 from relocd.operator.status.health import ServerRow
 

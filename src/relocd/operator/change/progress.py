@@ -9,10 +9,9 @@ from enum import Enum
 from relocd.model import names
 from relocd.model.dn import DN
 from relocd.model.entries import Entry, Server, Service, ServiceState
-from relocd.model.mode import Mode
 from relocd.model.parse import parsed
+from relocd.model.status import Mode, status_of
 from relocd.operator.status.health import ServerRow
-from relocd.operator.status.server_status import server_status
 from relocd.operator.status.view import now_of, server_view
 
 __all__ = ["Progress", "Reading", "Stage", "Watched", "reported_problems", "progress", "reading"]
@@ -82,7 +81,7 @@ def reading(watched: Watched, displacing: Iterable[DN], entries: Mapping[str, En
     value = parsed(server)[0] if server else None
     seen = None
     if isinstance(value, Server):
-        seen = server_view(value, server_status(status) if status else None, now_of([status] if status else [], now_s))
+        seen = server_view(value, status_of(status) if status else None, now_of([status] if status else [], now_s))
     held = (
         dn.name for dn in displacing if (other := _state(entries, dn)) is not None and other.holder == watched.server
     )
@@ -161,7 +160,7 @@ def _says_active(watched: Watched, reading: Reading, generation: int) -> bool:
     if seen is None or seen.status is None or seen.is_silent:
         return False
     acted_on = seen.status.acted_on.get(service.uuid, 0)
-    return seen.status.says.get(service.dn.key) == "active" and acted_on >= generation
+    return seen.status.services.get(service.dn.key) == "active" and acted_on >= generation
 
 
 def _is_linked(watched: Watched, reading: Reading) -> bool:

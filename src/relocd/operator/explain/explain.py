@@ -10,7 +10,7 @@ from relocd.election.observation import Life, State
 from relocd.election.rules import next_step
 from relocd.election.steps import Rule, Step
 from relocd.model.entries import EntryUUID
-from relocd.model.mode import Mode
+from relocd.model.status import Mode
 from relocd.operator.change.preflight import proof
 from relocd.operator.explain.forecast import PlannedStep, forecast
 from relocd.operator.explain.model import ServiceModel, service_model
@@ -106,7 +106,7 @@ def _stand(view: ServiceView, model: ServiceModel, server: EntryUUID) -> ServerE
     seen = view.servers[server]
     wanted = decision(view.snapshot, seen.server, view.service)
     link = "not linked" if wanted is None else wanted.reason
-    says = "" if seen.status is None else seen.status.says.get(view.service.dn.key, "nothing")
+    says = "" if seen.status is None else seen.status.services.get(view.service.dn.key, "nothing")
     if not view.service.exclusive:
         return ServerExplanation(seen, "chosen", link, says)
     if wanted is not None and wanted.files_only:

@@ -12,7 +12,7 @@ from typing import Final
 from relocd.election.eligibility import OwnershipView
 from relocd.election.observation import Eligible, Life, LocalState, Observation, State
 from relocd.model.entries import EntryUUID, Isolation
-from relocd.model.mode import Mode
+from relocd.model.status import Mode
 from relocd.operator.service_view import ServiceView
 from relocd.operator.status.health import ServerRow
 
@@ -63,7 +63,7 @@ def _acts(seen: ServerRow) -> bool:
 
 def _here(view: ServiceView, ownership: OwnershipView) -> LocalState:
     seen, service = view.servers[ownership.me], view.service
-    says = "" if seen.status is None else seen.status.says.get(service.dn.key, "")
+    says = "" if seen.status is None else seen.status.services.get(service.dn.key, "")
     return LocalState(
         active=says == "active",
         up=says == "active",

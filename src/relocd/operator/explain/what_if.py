@@ -12,7 +12,7 @@ from itertools import chain, combinations
 
 from relocd.election.observation import Life, YieldReason
 from relocd.model.entries import EntryUUID
-from relocd.model.mode import Mode
+from relocd.model.status import Mode
 from relocd.operator.change.move import cluster_to_activate
 from relocd.operator.change.preflight import proof
 from relocd.operator.explain.forecast import PlannedStep, forecast

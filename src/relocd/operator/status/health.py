@@ -8,7 +8,7 @@ from enum import IntEnum
 from typing import Final
 
 from relocd.model.entries import Problem, Server, Service
-from relocd.operator.status.server_status import ServerStatus
+from relocd.model.status import ServerStatus
 
 __all__ = ["HealthFinding", "HealthLevel", "ServerRow", "ServiceRow", "StatusView", "findings"]
 

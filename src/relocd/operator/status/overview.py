@@ -10,7 +10,7 @@ from relocd.election.observation import State
 from relocd.model.entries import Cluster, Entry, Problem, Server, Service
 from relocd.model.snapshot import Snapshot
 from relocd.sync.index import Index, whole
-from relocd.sync.interest import concern_of
+from relocd.sync.interest import interest_of
 from relocd.sync.view import snapshot_of
 
 __all__ = ["Overview", "Run", "overview"]
@@ -49,7 +49,7 @@ def overview(entries: Iterable[Entry]) -> Overview:
     runs: list[Run] = []
     for server in (value for value in values if isinstance(value, Server)):
         record = content.get(server.uuid)
-        snapshot = snapshot_of(content, record, server.dn, concern_of(content, record, server.dn.key))
+        snapshot = snapshot_of(content, record, server.dn, interest_of(content, record, server.dn.key))
         problems |= dict.fromkeys(snapshot.problems)
         linked = snapshot.linked(server) | snapshot.held_by(server)
         found = (_run(snapshot, server, snapshot.services[uuid]) for uuid in sorted(linked & snapshot.services.keys()))

@@ -46,7 +46,7 @@ def _server_row(seen: ServerRow) -> Iterator[Text]:
     yield Text(age, "" if fine else "bold red")
     yield Text("" if last is None else last.mode)
     yield Text("" if last is None else last.version)
-    yield Text("" if last is None else str(Counter(last.says.values())["active"]))
+    yield Text("" if last is None else str(Counter(last.services.values())["active"]))
     yield Text("\n".join(seen.notes), _STYLES[seen.level])
 
 

@@ -12,11 +12,10 @@ from dataclasses import dataclass, replace
 
 from relocd.model.dn import DN
 from relocd.model.entries import Entry, Problem, Server, Service, ServiceState
-from relocd.model.mode import Mode
 from relocd.model.names import STATE_RDN
 from relocd.model.parse import Model, parsed
+from relocd.model.status import Mode, ServerStatus, is_status, status_of
 from relocd.operator.status.health import ServerRow, ServiceRow, StatusView, findings
-from relocd.operator.status.server_status import ServerStatus, is_status, server_status
 from relocd.operator.status.service_links import Links, links
 
 __all__ = ["now_of", "server_view", "view"]
@@ -52,10 +51,10 @@ def now_of(entries: Iterable[Entry], now_s: float) -> float:
     Where none fits, not even within its lease, it is the clock here that is behind. A single heartbeat of the future
     was stamped by a clock that was wrong, and other entries may have been, at any time.
     """
-    statuses = [server_status(entry) for entry in entries if is_status(entry)]
-    times = [each.at_s for each in statuses if each.at_s is not None]
-    fitting = [each.at_s for each in statuses if each.at_s is not None and abs(each.at_s - now_s) <= each.lease_s]
-    return max([now_s, *(fitting or times)])
+    statuses = [status_of(entry) for entry in entries if is_status(entry)]
+    times = [(each.provider_s, each.lease_s) for each in statuses if each.provider_s is not None]
+    fitting = [time_s for time_s, lease_s in times if abs(time_s - now_s) <= lease_s]
+    return max([now_s, *(fitting or [time_s for time_s, _ in times])])
 
 
 def _shown(names: Iterable[DN]) -> dict[str, str]:
@@ -72,7 +71,7 @@ def _understood(entries: Iterable[Entry]) -> tuple[list[Model], dict[str, Server
     problems: list[Problem] = []
     for entry in sorted(entries, key=lambda entry: entry.dn.key):
         if is_status(entry):
-            statuses[entry.dn.parent.key] = server_status(entry)
+            statuses[entry.dn.parent.key] = status_of(entry)
             continue
         value, found = parsed(entry)
         problems += found
@@ -83,7 +82,7 @@ def _understood(entries: Iterable[Entry]) -> tuple[list[Model], dict[str, Server
 
 def server_view(server: Server, last: ServerStatus | None, now_s: float) -> ServerRow:
     """The row of one server at a time, by its last status."""
-    age_s = None if last is None or last.at_s is None else now_s - last.at_s
+    age_s = None if last is None or last.provider_s is None else now_s - last.provider_s
     seen = ServerRow(server, last, age_s, ())
     return ServerRow(server, last, age_s, tuple(_notes(seen)))
 
@@ -136,4 +135,4 @@ def _word(server: ServerRow | None, service: str) -> str:
         return "fenced"
     if server.is_silent or server.status is None:
         return "silent"
-    return server.status.says.get(service, "nothing")
+    return server.status.services.get(service, "nothing")

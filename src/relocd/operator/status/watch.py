@@ -12,10 +12,10 @@ from rich.text import Text
 from relocd.errors import Failed, Unavailable
 from relocd.model import names
 from relocd.model.parse import CLASSES
+from relocd.model.status import ATTRIBUTES
 from relocd.operator.access import Access
 from relocd.operator.directory import on_directory
 from relocd.operator.status.health import StatusView
-from relocd.operator.status.server_status import ATTRIBUTES
 from relocd.operator.status.tables import tables
 from relocd.operator.status.view import view
 

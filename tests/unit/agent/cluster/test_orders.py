@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from relocd.model.mode import Mode
+from relocd.model.status import Mode
 from tests.support.entries import cluster, server, service, state
 from tests.support.fakes import until
 from tests.support.plans import placed

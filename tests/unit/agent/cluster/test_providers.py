@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from relocd.model.mode import Mode
+from relocd.model.status import Mode
 from tests.support.entries import server, state, status
 from tests.unit.agent.cluster import cluster as towns
 from tests.unit.agent.cluster.cluster import LEASE_S, running_cluster

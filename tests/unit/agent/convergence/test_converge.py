@@ -10,28 +10,8 @@ from relocd.agent.convergence.converge import converge, leave
 from relocd.agent.convergence.planning import make_plan
 from relocd.model.host import UnitState
 from relocd.model.template_set import Command, FileSpec, Moment, Role, UnitAction, UnitSpec
-from relocd.reconcile.desired import Footprint
-from tests.support.fakes import FakeServer
-from tests.support.plans import context, goal, placed, template_set
-
-ADDRESS = "192.0.2.10/24"
-V4 = placed(ADDRESS)
-ACTIVE, STANDBY = goal("one", Role.ACTIVE, ADDRESS), goal("one", Role.STANDBY, ADDRESS)
-NOTHING = Footprint("one")
-CONF = "/etc/app/one.conf"
-
-
-@pytest.fixture
-def server():
-    return FakeServer()
-
-
-@pytest.fixture
-async def serving(server):
-    """A server that runs the service, and its footprint."""
-    report = await converge(server.host, ACTIVE, NOTHING)
-    server.take_effects()
-    return server, report.footprint
+from tests.support.plans import context, goal, template_set
+from tests.unit.agent.convergence.one import ACTIVE, CONF, NOTHING, STANDBY, V4
 
 
 def break_template(server):

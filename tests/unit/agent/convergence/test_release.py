@@ -9,7 +9,7 @@ import pytest
 from relocd.agent.convergence.converge import converge, leave, release, stage
 from relocd.errors import Failed, Unavailable
 from relocd.model.host import UnitState
-from relocd.model.mode import Mode
+from relocd.model.status import Mode
 from relocd.model.template_set import First, Role, UnitSpec
 from relocd.reconcile.actions import DropAddress, UseUnit
 from relocd.reconcile.desired import Footprint

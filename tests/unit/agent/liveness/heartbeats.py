@@ -10,6 +10,7 @@ from relocd.agent.liveness.heartbeat import Heartbeat
 from relocd.model.dn import DN
 from relocd.model.entries import Entry
 from relocd.model.settings import HandoverSettings
+from relocd.model.status import StatusReport
 from tests.support.entries import ME, server
 from tests.support.fake_directory import FakeDirectory
 from tests.support.fake_records import FakeHeartbeatRecord
@@ -34,7 +35,7 @@ class Heart:
         self.record = FakeHeartbeatRecord()
         self.settings = settings
         self.heartbeat = Heartbeat(self.directory.writer, settings, self.record)
-        self.said: dict[str, list[str]] = {}
+        self.said = StatusReport()
         self.missed = self.changed = 0
 
     @property

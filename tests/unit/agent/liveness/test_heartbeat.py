@@ -10,6 +10,7 @@ from relocd import __version__
 from relocd.agent.liveness import heartbeat as module
 from relocd.errors import Failed, Unavailable
 from relocd.model.settings import HandoverSettings
+from relocd.model.status import StatusReport
 from tests.support.clock import Clock
 from tests.support.entries import status
 from tests.support.fakes import until
@@ -32,7 +33,7 @@ def heart(clock):
 
 class TestEntry:
     async def test_the_first_heartbeat_creates_it(self, heart):
-        heart.said = {"relocActiveService": ["cn=web"], "relocProblem": []}
+        heart.said = StatusReport({"cn=web": "active"})
         await heart.beat()
         assert heart.value("objectClass") == ["relocServerStatus"]
         assert heart.value("relocActiveService") == ["cn=web"]
@@ -41,11 +42,11 @@ class TestEntry:
         assert heart.heartbeat.problems == ()
 
     async def test_the_next_one_replaces_what_it_says(self, heart):
-        heart.said = {"relocActiveService": ["cn=web"], "relocProblem": ["a problem"]}
+        heart.said = StatusReport({"cn=web": "active"}, ("a problem",))
         first = await heart.beat()
-        heart.said = {"relocActiveService": ["cn=web", "cn=ntp"], "relocProblem": []}
+        heart.said = StatusReport({"cn=web": "active", "cn=ntp": "active"})
         await heart.beat()
-        assert heart.value("relocActiveService") == ["cn=web", "cn=ntp"]
+        assert heart.value("relocActiveService") == ["cn=ntp", "cn=web"]
         assert heart.value("relocProblem") == []
         assert heart.entry.attributes["relocheartbeat"] != first.attributes["relocheartbeat"]
 
@@ -53,7 +54,7 @@ class TestEntry:
         heart = Heart(HandoverSettings(lease_s=3600))
         task = heart.run()
         await until(lambda: heart.entry)
-        heart.said = {"relocProblem": ["a problem"]}
+        heart.said = StatusReport(problems=("a problem",))
         heart.heartbeat.beat_soon()
         await until(lambda: heart.value("relocProblem"))
         await heart.end(task)

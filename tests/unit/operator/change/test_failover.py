@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from relocd.errors import Invalid
 from relocd.model.entries import Server
+from relocd.model.status import status_of
 from relocd.model.writes import Add, Delete, Replace
 from relocd.operator.change.changes import OrderPlan
 from relocd.operator.change.failover import LostServer, failover
 from relocd.operator.status.health import ServerRow
-from relocd.operator.status.server_status import server_status
 from relocd.operator.status.view import now_of, server_view
 from tests.support import entries
 from tests.unit.operator.change.test_changes import LINK, changes, cluster, names, server, values
@@ -21,7 +21,7 @@ from tests.unit.operator.change.test_changes import LINK, changes, cluster, name
 def seen(known: Server, *, age_s: float = 1.0, **said: str) -> ServerRow:
     """A server that was heard so long ago."""
     status = entries.status(known.name, relocLease="10", **said)
-    return server_view(known, server_status(status), now_of([status], 0) + age_s)
+    return server_view(known, status_of(status), now_of([status], 0) + age_s)
 
 
 def never(known: Server) -> ServerRow:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from relocd.model.csn import csn_time_s
 from relocd.model.dn import DN
-from relocd.model.entries import Entry
+from relocd.model.entries import Entry, csn_time_s
 from relocd.model.writes import Add, Replace
 from relocd.operator.change.changes import OrderPlan, Placement
 from relocd.operator.change.move import move

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from relocd.model.csn import csn_time_s
 from relocd.model.dn import DN
-from relocd.model.entries import Entry, Server, Service, ServiceState
+from relocd.model.entries import Entry, Server, Service, ServiceState, csn_time_s
+from relocd.model.status import status_of
 from relocd.operator.change.progress import Progress, Reading, Stage, Watched, progress
-from relocd.operator.status.server_status import server_status
 from relocd.operator.status.view import server_view
 from tests.support import entries
 
@@ -26,7 +25,7 @@ def follow(
     assert isinstance(web, Service)
     assert isinstance(known, Server)
     assert found is None or isinstance(found, ServiceState)
-    seen = server_view(known, server_status(status) if status else None, START + 1)
+    seen = server_view(known, status_of(status) if status else None, START + 1)
     return progress(Watched(web, DN.parse(entries.dn("b")), 3), Reading(found, seen, resting))
 
 

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from relocd.model.csn import csn_time_s
-from relocd.model.entries import Entry
+from relocd.model.entries import Entry, csn_time_s
 from relocd.operator.status.health import HealthLevel, ServiceRow, StatusView
 from relocd.operator.status.overview import overview
 from relocd.operator.status.tables import as_json, check_line, tables

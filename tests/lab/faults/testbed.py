@@ -1,6 +1,6 @@
-"""The scene of a kind: servers, one or two providers, a client, the service `web`, and what may be done to them.
+"""The testbed of a kind: servers, one or two providers, a client, the service `web`, and what may be done to them.
 
-What is ordered or written here is remembered, and whatever nobody follows in the end counts as lost.
+Orders and changes made here are recorded; one that no server has followed at the end counts as lost.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from tests.lab.slapd.reading import State, attributes, links, state
 from tests.lab.slapd.slapd import Slapd
 from tests.lab.timeline import Claim
 
-__all__ = ["SERVICE", "Scene"]
+__all__ = ["SERVICE", "Testbed"]
 
 SERVICE: Final = "web"
 _OPENING_S: Final = 30.0
 _WORDED: Final = "{{ parameters.word }}\n"
 
 
-class Scene:
+class Testbed:
     """One stage with its roles: `holder` serves now, `other` is the next one."""
 
     def __init__(self, stage: Stage, isolation: str, chance: random.Random) -> None:

@@ -1,8 +1,8 @@
-"""Whoever moves a service address: by hand, relocd, keepalived. All on the same hosts, one at a time.
+"""The movers of a service address: by hand, relocd, keepalived. All on the same hosts, one at a time.
 
-The scene is two servers, a client and a host for the directory. A responder answers on every address of both servers
-from the beginning, so that a move is that of the address alone. A contender begins with the address on node1; when it
-has ended nobody has it.
+The testbed is two servers, a client and a host for the directory. A responder answers on every address of both servers
+from the beginning, so that a move is that of the address alone. A mover begins with the address on node1; when it
+has ended no host has it.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from tests.lab.probers.watch import REPOSITORY, Watch, program
 from tests.lab.scenarios.keepalived import Keepalived, Way
 from tests.lab.slapd.slapd import Slapd, base_ldif, link_ldif, server_ldif, service_ldif
 
-__all__ = ["ADDRESS", "NODES", "ByHand", "Contender", "KeepalivedPair", "RelocdPair", "Route", "Scene"]
+__all__ = ["ADDRESS", "NODES", "ByHand", "Mover", "KeepalivedPair", "RelocdPair", "Route", "Testbed"]
 
 NODES: Final = ("node1", "node2")
 ADDRESS: Final = "192.0.2.10/24"
 _COMMAND_S: Final = 10.0
 
 
-class Scene:
-    """The hosts on which all contenders work in turn, as a context manager."""
+class Testbed:
+    """The hosts on which all movers work in turn, as a context manager."""
 
     def __init__(self) -> None:
         self._stack = ExitStack()
@@ -53,13 +53,13 @@ class Scene:
         self._stack.close()
 
     def folder(self) -> Path:
-        """A new folder, which goes with the scene."""
+        """A new folder, which goes with the testbed."""
         made = self._folder / str(next(self._numbers))
         made.mkdir()
         return made
 
     def watch(self) -> Watch:
-        """The client that judges every contender, not started yet."""
+        """The client that judges every mover, not started yet."""
         macs = [f"--mac={name}={self.lan[name].mac}" for name in NODES]
         target = str(ip_interface(ADDRESS).ip)
         return Watch(self.lan["client"], self.folder() / "probes.jsonl", "probers.prober", ["--target", target, *macs])
@@ -69,7 +69,7 @@ class Scene:
         return [name for name in NODES if ip_interface(ADDRESS).ip in self.lan[name].addresses()]
 
     def clear(self) -> None:
-        """Take the address from whoever has it."""
+        """Remove the address from the host that has it."""
         for name in self.holders():
             with suppress(subprocess.CalledProcessError):  # a daemon that is ending was faster
                 self.lan[name].run(["ip", "address", "delete", ADDRESS, "dev", self.lan[name].interface])
@@ -82,7 +82,7 @@ class Route(NamedTuple):
     new: str
 
 
-class Contender(Protocol):
+class Mover(Protocol):
     """One that moves the address, as a context manager."""
 
     def __enter__(self) -> Self: ...
@@ -109,11 +109,11 @@ class Contender(Protocol):
 class ByHand:
     """The floor: one program that is already running and has its sockets open."""
 
-    def __init__(self, scene: Scene) -> None:
-        self._scene = scene
+    def __init__(self, testbed: Testbed) -> None:
+        self._testbed = testbed
 
     def __enter__(self) -> Self:
-        lan = self._scene.lan
+        lan = self._testbed.lan
         argv = [sys.executable, "-m", "tests.lab.bench.byhand", "--lan", lan.name, "--address", ADDRESS, *NODES]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         self._process = lan[NODES[0]].start(argv, cwd=REPOSITORY, **pipes)
@@ -127,7 +127,7 @@ class ByHand:
     def __exit__(self, *_: object) -> None:
         self._orders.close()  # the end of its work
         self._process.wait(_COMMAND_S)
-        self._scene.clear()
+        self._testbed.clear()
 
     def move(self, route: Route) -> None:
         self._orders.write(f"{route.old} {route.new}\n")
@@ -152,13 +152,13 @@ class ByHand:
 class RelocdPair:
     """Two agents and a directory of their own; a move is the plain `ldapmodify` command that links the new server."""
 
-    scene: Scene
+    testbed: Testbed
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            stack.callback(self.scene.clear)
-            self._slapd = stack.enter_context(Slapd(host=self.scene.lan["directory"], content=_content()))
-            folder = self.scene.folder()
+            stack.callback(self.testbed.clear)
+            self._slapd = stack.enter_context(Slapd(host=self.testbed.lan["directory"], content=_content()))
+            folder = self.testbed.folder()
             self._nodes = {name: stack.enter_context(self._node(name, folder / name)) for name in NODES}
             self._stack = stack.pop_all()
         return self
@@ -182,7 +182,7 @@ class RelocdPair:
 
     def _node(self, name: str, folder: Path) -> Node:
         node = Node(
-            self.scene.lan[name],
+            self.testbed.lan[name],
             folder,
             [self._slapd.uri],
             tables={"guards": {"folders": ["/etc/relocd"]}},
@@ -196,17 +196,17 @@ class RelocdPair:
 class KeepalivedPair:
     """Two keepalived; a move is a write to the file that the master watches, without a process being started for it."""
 
-    scene: Scene
+    testbed: Testbed
     advert_s: float
     way: Way
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            stack.callback(self.scene.clear)
-            folder = self.scene.folder()
+            stack.callback(self.testbed.clear)
+            folder = self.testbed.folder()
             self._daemons: dict[str, Keepalived] = {}
             for name, state in zip(NODES, ("MASTER", "BACKUP"), strict=True):
-                daemon = Keepalived(self.scene.lan[name], folder / name, ADDRESS, self.advert_s, self.way)
+                daemon = Keepalived(self.testbed.lan[name], folder / name, ADDRESS, self.advert_s, self.way)
                 self._daemons[name] = stack.enter_context(daemon)
                 daemon.wait_until(state)
             self._stack = stack.pop_all()

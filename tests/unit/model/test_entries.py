@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relocd.model.csn import csn_server_id, csn_time_s
+from relocd.model.entries import csn_server_id, csn_time_s
 from tests.support.entries import csn
 
 

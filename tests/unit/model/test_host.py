@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from relocd.model.restarts import Restarts
+from relocd.model.host import Restarts
 
 
 @pytest.mark.parametrize(

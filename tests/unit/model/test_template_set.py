@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relocd.model.declared import UNDECLARED, Declared, refusal
+from relocd.model.template_set import UNDECLARED, Declared, refusal
 
 
 def bounds(pattern: str, *, max_length: int = 5000, several: bool = False, multiline: bool = False) -> Declared:
