@@ -55,6 +55,11 @@ class HeldAddress:
     interface: str
     address: ServiceAddress
     ours: bool
+    packed: bytes = field(init=False, repr=False, compare=False)
+    """The IP alone, without the prefix length: made once, since every round compares it."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "packed", self.address.packed)
 
 
 class UnitState(StrEnum):

@@ -28,8 +28,8 @@ def interface_for(address: ServiceAddress, wanted: str | None, interfaces: Seque
 
 def copies(addresses: Iterable[ServiceAddress], held: Iterable[HeldAddress]) -> tuple[HeldAddress, ...]:
     """Every address of this host with the IP of one of these."""
-    wanted = {each.packed for each in addresses}  # the IP alone, and cheaper than `ip`: this is asked all the time
-    return tuple(each for each in held if each.address.packed in wanted)
+    wanted = {each.packed for each in addresses}
+    return tuple(each for each in held if each.packed in wanted)
 
 
 def foreign_copies(addresses: Iterable[ServiceAddress], held: Iterable[HeldAddress]) -> tuple[HeldAddress, ...]:

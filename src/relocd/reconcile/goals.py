@@ -133,7 +133,8 @@ def _tried(
 
 def in_role(goal: Goal, role: Role) -> Goal:
     """The same goal in another role, as its templates see it then."""
-    return replace(goal, role=role, context=goal.context.in_role(role))
+    context = goal.context.in_role(role)
+    return goal if goal.role is role and context is goal.context else replace(goal, role=role, context=context)
 
 
 def _held(snapshot: Snapshot, me: Server) -> frozenset[EntryUUID]:

@@ -105,6 +105,8 @@ class TemplateContext:
 
     def in_role(self, role: Role) -> TemplateContext:
         """The same in another role of the goal's service."""
+        if self.role is role and (self.service is None or self.service.role is role):
+            return self
         own = None if self.service is None else replace(self.service, role=role)
         services = tuple(own if own and each.uuid == own.uuid else each for each in self.services)
         return replace(self, role=role, service=own, services=services)

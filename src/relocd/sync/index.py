@@ -55,9 +55,9 @@ class Record:
         return self.links + self.servers
 
 
-def whole(entry: Entry) -> Record:
-    """The record of an entry of interest."""
-    return replace(reduced(entry), whole=Whole(*parsed(entry)))
+def whole(entry: Entry, record: Record | None = None) -> Record:
+    """The record of an entry of interest; `record` is its reduced one, where that is known already."""
+    return replace(record or reduced(entry), whole=Whole(*parsed(entry)))
 
 
 def reduced(entry: Entry) -> Record:

@@ -300,7 +300,7 @@ class Mirror:
         if not (self._interest.touches(before) or self._interest.touches(record)):
             self._take(record)
             return False
-        record = whole(entry)
+        record = whole(entry, record)
         self._take(record)
         return before is None or replace(before, csn=record.csn) != record
 

@@ -97,7 +97,8 @@ class HandoverController:
     async def act(self, round_: Round) -> Report:
         """Do what is due now; the report says why this server does what it does for the service."""
         mine = self._host.claims.left_to(round_.goal.id, round_.goal.addresses)
-        round_ = replace(round_, footprint=adopted(self._host, mine, round_.footprint))
+        footprint = adopted(self._host, mine, round_.footprint)
+        round_ = round_ if footprint is round_.footprint else replace(round_, footprint=footprint)
         ownership = round_.ownership
         self._memory.note(round_.goal, ownership)
         if ownership.state is not None and not ownership.holds and not self._stops:
