@@ -12,6 +12,7 @@ from relocd.agent.pauses import cause_of
 from relocd.election.eligibility import OwnershipView
 from relocd.election.observation import State
 from relocd.election.writes import Write
+from relocd.model.entries import EntryUUID
 from relocd.model.settings import HandoverSettings
 from relocd.reconcile.goals import Goal
 
@@ -28,6 +29,7 @@ class Memory:
 
     - `state`: the state as last seen; `seen_at`: since when its generation is known; `changed_at`: since when it is
       unchanged; `repeats`: how often this server has repeated its own write since then.
+    - `eligible`: the other servers that were eligible in the last round.
     - `candidate_since`: since when this server is the candidate.
     - `failed_in`: the generation in which the last activation failed; `failed_cause`: what it was about; `failure`:
       why.
@@ -43,6 +45,7 @@ class Memory:
     seen_at: float = 0.0
     changed_at: float = 0.0
     repeats: int = 0
+    eligible: frozenset[EntryUUID] = frozenset()
     candidate_since: float | None = None
     failed_in: int | None = None
     failed_cause: object = None
@@ -77,6 +80,11 @@ class Memory:
         if ownership.me not in ownership.eligible.all or cause_of(goal, ownership) != self.failed_cause:
             self.failed_cause = None
         self.state = state
+
+    def finds_newcomer(self, ownership: OwnershipView) -> bool:
+        """Whether another server is eligible that was not in the last round: it may soon ask for the service."""
+        before, self.eligible = self.eligible, ownership.eligible.all - {ownership.me}
+        return not self.eligible <= before
 
     def settles_s(self, settings: HandoverSettings, providers: int, now: float) -> float:
         """How long the candidacy still has to stand before a takeover: several providers need time to meet."""

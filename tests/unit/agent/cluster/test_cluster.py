@@ -43,6 +43,20 @@ class TestMove:
             assert lab.links() == {"twin"}
             await until(lambda: lab.me.server.state() == ({}, set(), set(), {}))
 
+    async def test_the_holder_asks_the_directory_before_the_other_server_asks_for_the_service(self):
+        """So that the answer is there when it hands over; a server that is not the holder asks nothing."""
+        async with running_cluster(*BOTH) as lab:
+            await lab.serves("me")
+            asked = {name: _counted(node.writer, "reach") for name, node in lab.nodes.items()}
+            lab.twin.server.renderer.templates["web", "conf.j2"] = "BAD"
+            lab.link("twin", "web")
+            await until(lambda: asked["me"])
+            assert lab.state == ("me", None, None, 1)
+            assert asked["twin"] == []
+            lab.twin.server.renderer.templates["web", "conf.j2"] = "good"
+            lab.twin.server.sets.tell()
+            await lab.serves("twin")
+
     async def test_a_move_in_a_cluster_is_one_modify_and_the_other_stands_by(self):
         async with running_cluster(*PAIR, cluster("pair", services=["web"], active="me")) as lab:
             await lab.serves("me")
@@ -377,3 +391,15 @@ async def test_each_step_is_logged_with_its_rule(caplog):
     fields = [record.fields for record in caplog.records if record.getMessage() == "handover"]
     rules = {(each["step"], each["rule"]) for each in fields}
     assert {("SwapIn", "R1"), ("BecomeCandidate", "R2"), ("HandOver", "R3"), ("Activate", "R4")} <= rules
+
+
+def _counted(owner, name):
+    """A list that grows with each call of a method from now on."""
+    calls, method = [], getattr(owner, name)
+
+    async def counted():
+        calls.append(name)
+        await method()
+
+    setattr(owner, name, counted)
+    return calls
