@@ -14,9 +14,8 @@ from relocd.operator.access import Access
 from relocd.operator.directory import Directory, on_directory
 from relocd.operator.following import Entries, followed
 from tests.integration.orders_lab import RULES, access, guarded_directory
-from tests.integration.test_status import state_ldif, status_ldif
 from tests.lab.deadline import until
-from tests.lab.slapd.ldif import server_dn, service_dn
+from tests.lab.slapd.ldif import server_dn, service_dn, state_ldif, status_ldif
 from tests.lab.slapd.slapd import Slapd
 
 pytestmark = pytest.mark.filterwarnings("ignore:ssl.match_hostname:DeprecationWarning:ldap3")

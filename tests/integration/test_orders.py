@@ -33,8 +33,8 @@ from tests.integration.orders_lab import (
     links,
     password_file,
 )
-from tests.integration.test_status import status_ldif
 from tests.lab.hosts.folders import with_folders
+from tests.lab.slapd.ldif import status_ldif
 from tests.lab.slapd.slapd import PASSWORD, SUFFIX, Slapd, cluster_dn, server_dn, service_dn
 
 DEAD = "ldap://127.0.0.1:1"

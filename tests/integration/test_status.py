@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -19,25 +18,12 @@ import pytest
 from tests.integration.acl_lab import account_ldif
 from tests.integration.orders_lab import READER, RULES, access, environment, password_file
 from tests.lab.deadline import until
-from tests.lab.slapd.ldif import record, server_dn, service_dn, state_dn
+from tests.lab.slapd.ldif import server_dn, state_ldif, status_ldif
 from tests.lab.slapd.slapd import Slapd, base_ldif, server_ldif, service_ldif
 
 RELOCD = str(Path(sys.executable).with_name("relocd"))
 MANY, SERVERS = 1000, 20
 SECRET = "verysecret"
-
-
-def status_ldif(server: str, *, lease_s: float = 600, **services: list[str]) -> str:
-    """The status that the agent of a server has just written, as in `Active=["web"]`."""
-    stamp = datetime.now(UTC).strftime("%Y%m%d%H%M%S.%fZ")
-    said = {f"reloc{word}Service": map(service_dn, names) for word, names in services.items()}
-    own = {"objectClass": "relocServerStatus", "relocHeartbeat": stamp, "relocLease": f"{lease_s:g}"}
-    return record(f"cn=status,{server_dn(server)}", {**own, "relocAgentVersion": "0.1", "relocMode": "normal", **said})
-
-
-def state_ldif(service: str, holder: str) -> str:
-    own = {"objectClass": "relocServiceState", "relocHolder": server_dn(holder), "relocGeneration": "3"}
-    return record(state_dn(service), own)
 
 
 def small() -> str:

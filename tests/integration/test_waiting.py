@@ -13,9 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.integration.orders_lab import RULES, TRIGGER, access, environment, guarded_directory, links, seen
-from tests.integration.test_status import state_ldif, status_ldif
 from tests.lab.deadline import until
-from tests.lab.slapd.ldif import server_dn, service_dn
+from tests.lab.slapd.ldif import server_dn, service_dn, state_ldif, status_ldif
 from tests.lab.slapd.slapd import Slapd
 
 RELOCD = str(Path(sys.executable).with_name("relocd"))

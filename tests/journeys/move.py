@@ -17,9 +17,9 @@ from unittest.mock import patch
 
 from relocd.cli.main import main
 from tests.integration.orders_lab import access, environment, guarded_directory, links, seen
-from tests.integration.test_status import state_ldif, status_ldif
 from tests.journeys.recorder import Journey, Recorder, once
 from tests.lab.deadline import until
+from tests.lab.slapd.ldif import state_ldif, status_ldif
 from tests.lab.slapd.slapd import Slapd, service_dn
 
 __all__ = ["AGENTS_TAKE_S", "move"]

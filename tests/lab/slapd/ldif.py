@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Final
 
 __all__ = [
@@ -21,6 +22,8 @@ __all__ = [
     "service_dn",
     "service_ldif",
     "state_dn",
+    "state_ldif",
+    "status_ldif",
 ]
 
 SUFFIX: Final = "ou=relocd,dc=example,dc=org"
@@ -126,6 +129,21 @@ def fence_ldif(server: str) -> str:
 def state_dn(service: str) -> str:
     """The name of a service's state."""
     return f"cn=state,{service_dn(service)}"
+
+
+def status_ldif(server: str, *, lease_s: float = 600, **services: list[str]) -> str:
+    """The status that the agent of a server has just written, as in `Active=["web"]`."""
+    stamp = datetime.now(UTC).strftime("%Y%m%d%H%M%S.%fZ")
+    services_by = {f"reloc{word}Service": map(service_dn, names) for word, names in services.items()}
+    own = {"objectClass": "relocServerStatus", "relocHeartbeat": stamp, "relocLease": f"{lease_s:g}"}
+    own |= {"relocAgentVersion": "0.1", "relocMode": "normal"}
+    return record(f"cn=status,{server_dn(server)}", {**own, **services_by})
+
+
+def state_ldif(service: str, holder: str) -> str:
+    """The state of a service that a server holds."""
+    own = {"objectClass": "relocServiceState", "relocHolder": server_dn(holder), "relocGeneration": "3"}
+    return record(state_dn(service), own)
 
 
 def _modify(dn: str, verb: str, attribute: str, value: str) -> str:
