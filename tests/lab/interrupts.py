@@ -1,6 +1,6 @@
 """Ctrl-C and SIGTERM for programs that build things: they end by an exception, and never half way through a step.
 
-A testbed is built whole before an interruption counts, and removed whole whatever arrives meanwhile.
+A rig is built whole before an interruption counts, and removed whole whatever arrives meanwhile.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ class Interrupts:
             signal.signal(number, self._arrive)
 
     @contextmanager
-    def around(self, testbed: AbstractContextManager[_T]) -> Iterator[_T]:
-        """A testbed whose building and removal are not interrupted; a signal that came meanwhile counts after it."""
+    def around(self, rig: AbstractContextManager[_T]) -> Iterator[_T]:
+        """A rig whose building and removal are not interrupted; a signal that came meanwhile counts after it."""
         stack = ExitStack()
         try:
             with self._hold():
-                value = stack.enter_context(testbed)
+                value = stack.enter_context(rig)
             yield value
         finally:
             with self._hold():

@@ -24,7 +24,7 @@ PRIMARY = wanted("provider", f"ldap://{ADDRESS}")
 SECONDARY = wanted("consumer", f"ldap://{ADDRESS}")
 
 
-class Testbed:
+class Rig:
     """The pair with its programs; node1 has the primary."""
 
     def __init__(self, pair: BasePair, folder: Path) -> None:
@@ -79,43 +79,43 @@ class Testbed:
 
 
 @pytest.fixture
-def testbed(tmp_path: Path) -> Iterator[Testbed]:
+def rig(tmp_path: Path) -> Iterator[Rig]:
     with BasePair() as pair:
-        testbed = Testbed(pair, tmp_path)
-        testbed.begin()
-        yield testbed
+        rig = Rig(pair, tmp_path)
+        rig.begin()
+        yield rig
 
 
-def test_node1_dies_one_ldapmodify_moves_the_primary_and_node1_returns_as_the_secondary(testbed: Testbed) -> None:
-    node1, node2 = testbed.servers
-    testbed.written("before")
+def test_node1_dies_one_ldapmodify_moves_the_primary_and_node1_returns_as_the_secondary(rig: Rig) -> None:
+    node1, node2 = rig.servers
+    rig.written("before")
     in_step(node1, node2)
     node1.kill()
-    testbed.withdraw(0)
-    testbed.forget(0)
+    rig.withdraw(0)
+    rig.forget(0)
     # The failover, accepted by the node that lives.
     client = node2.bound(ADMIN)
     link = [(ldap.MOD_REPLACE, "relocServiceLink", [service_dn("ldapPrimary").encode()])]
     client.modify_s(server_dn("node2"), link)
     client.unbind_s()
-    testbed.move(None, 1)
-    testbed.written("after")
+    rig.move(None, 1)
+    rig.written("after")
     assert described(node2) == {"anna": "after"}
     node1.start()
     until(lambda: control(node1) == control(node2))
-    testbed.programs[0].done("apply", SECONDARY, "secondary")
+    rig.programs[0].done("apply", SECONDARY, "secondary")
     in_step(node1, node2)
     assert control(node1)[server_dn("node2")]["relocServiceLink"] == [service_dn("ldapPrimary")]
 
 
-def test_a_planned_move_loses_no_write_and_the_old_primary_follows_the_address(testbed: Testbed) -> None:
-    node1, node2 = testbed.servers
+def test_a_planned_move_loses_no_write_and_the_old_primary_follows_the_address(rig: Rig) -> None:
+    node1, node2 = rig.servers
     for number in range(3):
-        testbed.written(f"{number}")
+        rig.written(f"{number}")
         in_step(node1, node2)
         old = number % 2
-        testbed.move(old, 1 - old)
-        testbed.written(f"{number}, moved")
-        testbed.programs[old].done("apply", SECONDARY, "secondary")
+        rig.move(old, 1 - old)
+        rig.written(f"{number}, moved")
+        rig.programs[old].done("apply", SECONDARY, "secondary")
         in_step(node1, node2)
     assert described(node1) == described(node2) == {"anna": "2, moved"}

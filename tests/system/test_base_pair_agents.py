@@ -25,7 +25,7 @@ from tests.lab.slapd.slapd import PASSWORD
 PATIENCE_S = 30.0
 
 
-class Testbed:
+class Rig:
     """The pair with an agent on each server."""
 
     def __init__(self, pair: BasePair, folder: Path, stack: ExitStack) -> None:
@@ -57,12 +57,12 @@ class Testbed:
 
 
 @pytest.fixture
-def testbed(tmp_path: Path) -> Iterator[Testbed]:
+def rig(tmp_path: Path) -> Iterator[Rig]:
     with ExitStack() as stack:
         pair = stack.enter_context(BasePair())
-        testbed = Testbed(pair, tmp_path, stack)
-        yield testbed
-        for name, node in testbed.agents.items():  # shown by pytest when the test failed
+        rig = Rig(pair, tmp_path, stack)
+        yield rig
+        for name, node in rig.agents.items():  # shown by pytest when the test failed
             print("---", name, node.said(), sep="\n")
 
 
@@ -80,26 +80,26 @@ def follows(server: BaseServer) -> bool:
     return any(values.get("olcUpdateRef") for values in server.config().values())
 
 
-def test_roles_follow_links_there_and_back(testbed: Testbed) -> None:
-    until(lambda: testbed.written("first"), PATIENCE_S)
-    until(lambda: follows(testbed.node2), PATIENCE_S)
-    in_step(testbed.node1, testbed.node2)
-    testbed.node2.modify_as(ADMIN, links(node1="ldapSecondary", node2="ldapPrimary"))
-    until(lambda: follows(testbed.node1) and not follows(testbed.node2), PATIENCE_S)
-    until(lambda: testbed.written("second"), PATIENCE_S)
-    until(lambda: described(testbed.node1) == described(testbed.node2) == {"anna": "second"}, PATIENCE_S)
+def test_roles_follow_links_there_and_back(rig: Rig) -> None:
+    until(lambda: rig.written("first"), PATIENCE_S)
+    until(lambda: follows(rig.node2), PATIENCE_S)
+    in_step(rig.node1, rig.node2)
+    rig.node2.modify_as(ADMIN, links(node1="ldapSecondary", node2="ldapPrimary"))
+    until(lambda: follows(rig.node1) and not follows(rig.node2), PATIENCE_S)
+    until(lambda: rig.written("second"), PATIENCE_S)
+    until(lambda: described(rig.node1) == described(rig.node2) == {"anna": "second"}, PATIENCE_S)
 
 
-def test_node1_dies_and_one_ldapmodify_at_node2_moves_the_primary(testbed: Testbed) -> None:
-    until(lambda: testbed.written("before"), PATIENCE_S)
-    in_step(testbed.node1, testbed.node2)
-    testbed.agents["node1"].kill()
-    testbed.node1.kill()
-    testbed.node1.host.run(["ip", "address", "delete", f"{ADDRESS}/24", "dev", "eth0"])
-    testbed.node2.modify_as(ADMIN, links(node1="ldapSecondary", node2="ldapPrimary"))
-    until(lambda: testbed.written("after"), PATIENCE_S)
-    testbed.node1.start()
-    testbed.agents["node1"].start()
-    until(lambda: follows(testbed.node1), PATIENCE_S)
-    until(lambda: described(testbed.node1) == {"anna": "after"}, PATIENCE_S)
-    until(lambda: control(testbed.node1) == control(testbed.node2))  # an agent's heartbeat may be on its way
+def test_node1_dies_and_one_ldapmodify_at_node2_moves_the_primary(rig: Rig) -> None:
+    until(lambda: rig.written("before"), PATIENCE_S)
+    in_step(rig.node1, rig.node2)
+    rig.agents["node1"].kill()
+    rig.node1.kill()
+    rig.node1.host.run(["ip", "address", "delete", f"{ADDRESS}/24", "dev", "eth0"])
+    rig.node2.modify_as(ADMIN, links(node1="ldapSecondary", node2="ldapPrimary"))
+    until(lambda: rig.written("after"), PATIENCE_S)
+    rig.node1.start()
+    rig.agents["node1"].start()
+    until(lambda: follows(rig.node1), PATIENCE_S)
+    until(lambda: described(rig.node1) == {"anna": "after"}, PATIENCE_S)
+    until(lambda: control(rig.node1) == control(rig.node2))  # an agent's heartbeat may be on its way

@@ -21,7 +21,7 @@ from typing import Final
 from rich.console import Console
 
 from tests.lab.bench.move_tables import tables
-from tests.lab.bench.movers import NODES, ByHand, KeepalivedPair, Mover, RelocdPair, Route, Testbed
+from tests.lab.bench.movers import NODES, ByHand, KeepalivedPair, Mover, RelocdPair, Rig, Route
 from tests.lab.interrupts import INTERRUPTED, Interrupts
 from tests.lab.machine import machine
 from tests.lab.probers.figures import Figures, as_json, judged
@@ -45,7 +45,7 @@ class Series:
 
     title: str
     trigger: str
-    mover: Callable[[Testbed], Mover]
+    mover: Callable[[Rig], Mover]
     limit: int | None = None
 
     def moves(self, wanted: int) -> int:
@@ -131,15 +131,15 @@ def _measure(
     chosen: argparse.Namespace, results: Mapping[str, Result], console: Console, interrupts: Interrupts
 ) -> None:
     console.print("building two servers, a client and a directory")
-    with interrupts.around(Testbed()) as testbed:
+    with interrupts.around(Rig()) as rig:
         for number in range(chosen.rounds):
             for result in results.values():
                 count = _share(result.series.moves(chosen.moves), number, chosen.rounds)
                 if count:
                     console.print(f"round {number + 1}: {result.series.title}, {count} moves", highlight=False)
-                    with interrupts.around(result.series.mover(testbed)) as mover:
-                        _block(testbed, mover, result, count)
-                        result.idle = result.idle or _idle(testbed, mover, chosen.idle_seconds)
+                    with interrupts.around(result.series.mover(rig)) as mover:
+                        _block(rig, mover, result, count)
+                        result.idle = result.idle or _idle(rig, mover, chosen.idle_seconds)
 
 
 def _share(total: int, number: int, rounds: int) -> int:
@@ -147,18 +147,18 @@ def _share(total: int, number: int, rounds: int) -> int:
     return total // rounds + (number < total % rounds)
 
 
-def _block(testbed: Testbed, mover: Mover, result: Result, count: int) -> None:
+def _block(rig: Rig, mover: Mover, result: Result, count: int) -> None:
     """Some moves one after another, from node1 on, judged when the client has ended."""
     moves: list[Figures] = []
     with ExitStack() as stack:
-        watch = stack.enter_context(testbed.watch())
+        watch = stack.enter_context(rig.watch())
         if watch.until(NODES[0], _READY_S) is None:
             raise TimeoutError(f"{result.series.title}: the address never answered\n{mover.said()}")
         time.sleep(_QUIET_S)  # not a synchronisation: also the first move is judged by the time before it
         for number in range(count):
             route = Route(*NODES[:: -1 if number % 2 else 1])
             moves.append(_move(mover, watch, route, len(result.moves) + number + 1))
-            result.holders.append(_held(testbed, mover, route))
+            result.holders.append(_held(rig, mover, route))
             mover.settle(route)
     result.moves += [judged(move, {_CLIENT: watch.probes}) for move in moves]
 
@@ -175,20 +175,20 @@ def _move(mover: Mover, watch: Watch, route: Route, number: int) -> Figures:
     return Figures(number, *route, sent_ns, steps={}, answers=answers, share=None)
 
 
-def _held(testbed: Testbed, mover: Mover, route: Route) -> list[str]:
+def _held(rig: Rig, mover: Mover, route: Route) -> list[str]:
     """The servers that have the address after a move: only the new one, or the bench ends here."""
-    holders = testbed.holders()
+    holders = rig.holders()
     if holders != [route.new]:
         raise RuntimeError(f"the address went to {route.new} but these have it: {holders}\n{mover.said()}")
     return holders
 
 
-def _idle(testbed: Testbed, mover: Mover, seconds: float) -> Idle | None:
+def _idle(rig: Rig, mover: Mover, seconds: float) -> Idle | None:
     """The cost of a mover's daemons on the holder, None for one that has none."""
     daemons = mover.daemons()
     if not daemons:
         return None
-    pid = daemons[testbed.holders()[0]]
+    pid = daemons[rig.holders()[0]]
     before = settled(pid)
     time.sleep(seconds)  # not a synchronisation: the time that is measured
     after = usage(pid)

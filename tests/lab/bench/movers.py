@@ -1,6 +1,6 @@
 """The movers of a service address: by hand, relocd, keepalived. All on the same hosts, one at a time.
 
-The testbed is two servers, a client and a host for the directory. A responder answers on every address of both servers
+The rig is two servers, a client and a host for the directory. A responder answers on every address of both servers
 from the beginning, so that a move is that of the address alone. A mover begins with the address on node1; when it
 has ended no host has it.
 """
@@ -25,14 +25,14 @@ from tests.lab.probers.watch import REPOSITORY, Watch, program
 from tests.lab.scenarios.keepalived import Keepalived, Way
 from tests.lab.slapd.slapd import Slapd, base_ldif, link_ldif, server_ldif, service_ldif
 
-__all__ = ["ADDRESS", "NODES", "ByHand", "Mover", "KeepalivedPair", "RelocdPair", "Route", "Testbed"]
+__all__ = ["ADDRESS", "NODES", "ByHand", "Mover", "KeepalivedPair", "RelocdPair", "Route", "Rig"]
 
 NODES: Final = ("node1", "node2")
 ADDRESS: Final = "192.0.2.10/24"
 _COMMAND_S: Final = 10.0
 
 
-class Testbed:
+class Rig:
     """The hosts on which all movers work in turn, as a context manager."""
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class Testbed:
         self._stack.close()
 
     def folder(self) -> Path:
-        """A new folder, which goes with the testbed."""
+        """A new folder, which goes with the rig."""
         made = self._folder / str(next(self._numbers))
         made.mkdir()
         return made
@@ -109,11 +109,11 @@ class Mover(Protocol):
 class ByHand:
     """The floor: one program that is already running and has its sockets open."""
 
-    def __init__(self, testbed: Testbed) -> None:
-        self._testbed = testbed
+    def __init__(self, rig: Rig) -> None:
+        self._rig = rig
 
     def __enter__(self) -> Self:
-        lan = self._testbed.lan
+        lan = self._rig.lan
         argv = [sys.executable, "-m", "tests.lab.bench.byhand", "--lan", lan.name, "--address", ADDRESS, *NODES]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         self._process = lan[NODES[0]].start(argv, cwd=REPOSITORY, **pipes)
@@ -127,7 +127,7 @@ class ByHand:
     def __exit__(self, *_: object) -> None:
         self._orders.close()  # the end of its work
         self._process.wait(_COMMAND_S)
-        self._testbed.clear()
+        self._rig.clear()
 
     def move(self, route: Route) -> None:
         self._orders.write(f"{route.old} {route.new}\n")
@@ -152,13 +152,13 @@ class ByHand:
 class RelocdPair:
     """Two agents and a directory of their own; a move is the plain `ldapmodify` command that links the new server."""
 
-    testbed: Testbed
+    rig: Rig
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            stack.callback(self.testbed.clear)
-            self._slapd = stack.enter_context(Slapd(host=self.testbed.lan["directory"], content=_content()))
-            folder = self.testbed.folder()
+            stack.callback(self.rig.clear)
+            self._slapd = stack.enter_context(Slapd(host=self.rig.lan["directory"], content=_content()))
+            folder = self.rig.folder()
             self._nodes = {name: stack.enter_context(self._node(name, folder / name)) for name in NODES}
             self._stack = stack.pop_all()
         return self
@@ -182,7 +182,7 @@ class RelocdPair:
 
     def _node(self, name: str, folder: Path) -> Node:
         node = Node(
-            self.testbed.lan[name],
+            self.rig.lan[name],
             folder,
             [self._slapd.uri],
             tables={"guards": {"folders": ["/etc/relocd"]}},
@@ -196,17 +196,17 @@ class RelocdPair:
 class KeepalivedPair:
     """Two keepalived; a move is a write to the file that the master watches, without a process being started for it."""
 
-    testbed: Testbed
+    rig: Rig
     advert_s: float
     way: Way
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            stack.callback(self.testbed.clear)
-            folder = self.testbed.folder()
+            stack.callback(self.rig.clear)
+            folder = self.rig.folder()
             self._daemons: dict[str, Keepalived] = {}
             for name, state in zip(NODES, ("MASTER", "BACKUP"), strict=True):
-                daemon = Keepalived(self.testbed.lan[name], folder / name, ADDRESS, self.advert_s, self.way)
+                daemon = Keepalived(self.rig.lan[name], folder / name, ADDRESS, self.advert_s, self.way)
                 self._daemons[name] = stack.enter_context(daemon)
                 daemon.wait_until(state)
             self._stack = stack.pop_all()

@@ -1,6 +1,6 @@
 """`./dev demo`: two servers, a client, a real slapd, and a service that follows its link, timed.
 
-The testbed is built and removed by this program. It leaves nothing behind, also after Ctrl-C or SIGTERM.
+The rig is built and removed by this program. It leaves nothing behind, also after Ctrl-C or SIGTERM.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ class Commands(NamedTuple):
 
 
 class ContainersStory:
-    """The testbed and its plot, as a context manager."""
+    """The rig and its plot, as a context manager."""
 
     title: Final = "docker/README.md: two base servers in containers"
 

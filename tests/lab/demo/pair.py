@@ -1,4 +1,4 @@
-"""Two servers with agents, a client, and a directory on a host of its own: the testbed of a move.
+"""Two servers with agents, a client, and a directory on a host of its own: the rig of a move.
 
 Two services: `echo`, whose responder runs on every address of both servers already, so that its start costs nothing,
 and `web`, a real nginx that starts with its addresses and whose page names the server.
@@ -33,7 +33,7 @@ _QUIET_S: Final = 0.3
 
 @dataclass(frozen=True, slots=True)
 class ServicePlan:
-    """A service of the testbed: its entry, and the program with which the client watches it."""
+    """A service of the rig: its entry, and the program with which the client watches it."""
 
     name: str
     addresses: tuple[str, ...]
@@ -57,7 +57,7 @@ SERVICES: Final = {
 
 
 class Pair:
-    """The testbed, as a context manager; every service begins at node1. Nothing of it is left after the block."""
+    """The rig, as a context manager; every service begins at node1. Nothing of it is left after the block."""
 
     def __init__(self, services: tuple[ServicePlan, ...]) -> None:
         self._services = services

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from tests.lab.deadline import until
 from tests.lab.faults.kind import Kind
-from tests.lab.faults.testbed import SERVICE, Testbed
+from tests.lab.faults.rig import SERVICE, Rig
 from tests.lab.hosts.stage import ADDRESS
 from tests.lab.slapd.ldif import SUFFIX, record, server_dn
 from tests.lab.timeline import Claim
@@ -32,17 +32,17 @@ class MarkLost(Kind):
     what = "the address is set by hand at the holder, over ours or beside it, and the service moved"
 
     def disturb(self) -> None:
-        testbed = self.testbed
+        rig = self.rig
         verb, self.address, self.interface = _COPIES[(self.number - 1) % len(_COPIES)]
-        testbed.stage.lan[self.old].run(["ip", "address", verb, self.address, "dev", self.interface])
-        testbed.order(self.new)
-        testbed.watch_for(testbed.lease_s, lambda: testbed.stage.holders() == [self.new])
+        rig.stage.lan[self.old].run(["ip", "address", verb, self.address, "dev", self.interface])
+        rig.order(self.new)
+        rig.watch_for(rig.lease_s, lambda: rig.stage.holders() == [self.new])
 
     def heal(self) -> None:
         """Take the copy away where it is left; the agent may have done so."""
         argv = ["ip", "address", "delete", self.address, "dev", self.interface]
-        if self.old in self.testbed.stage.holders():
-            host = self.testbed.stage.lan[self.old]
+        if self.old in self.rig.stage.holders():
+            host = self.rig.stage.lan[self.old]
             subprocess.run(host.command(argv), check=False, capture_output=True, timeout=10)
 
 
@@ -54,13 +54,13 @@ class AddressTwice(Kind):
 
     def disturb(self) -> None:
         self.began_ns = time.monotonic_ns()
-        self.testbed.serve_also("mail", self.old, addresses=[f"{ADDRESS}/24"], template_sets=["plain"])
-        self.testbed.watch_for(_LOOK_S, lambda: self.testbed.stage.told(self.old, "mail").get("problems"))
-        self.testbed.watch_for(1.0)
-        self.told = self.testbed.stage.told(self.old, "mail")
+        self.rig.serve_also("mail", self.old, addresses=[f"{ADDRESS}/24"], template_sets=["plain"])
+        self.rig.watch_for(_LOOK_S, lambda: self.rig.stage.told(self.old, "mail").get("problems"))
+        self.rig.watch_for(1.0)
+        self.told = self.rig.stage.told(self.old, "mail")
 
     def heal(self) -> None:
-        self.testbed.forget("mail", self.old)
+        self.rig.forget("mail", self.old)
 
     def ends_at(self) -> Sequence[str]:
         return [self.old]
@@ -69,7 +69,7 @@ class AddressTwice(Kind):
         said = f"{self.told.get('state')}: {self.told.get('problems')}"
         yield Claim("the second is not active", self.told.get("state") != "active", said)
         yield Claim("the second has a problem that names the address", ADDRESS in str(self.told.get("problems")), said)
-        yield self.testbed.stays(self.old, self.began_ns)
+        yield self.rig.stays(self.old, self.began_ns)
 
 
 class NameTwice(Kind):
@@ -81,27 +81,27 @@ class NameTwice(Kind):
     def disturb(self) -> None:
         self.dn = f"cn={SERVICE},ou=clusters,{SUFFIX}"
         facts = {"objectClass": "relocService", "relocTemplateSet": "unit", "relocParameter": "word=second"}
-        self.testbed.slapd.add(record(self.dn, {**facts, "relocExclusive": "FALSE"}))
+        self.rig.slapd.add(record(self.dn, {**facts, "relocExclusive": "FALSE"}))
         self._link("add")
-        self.testbed.watch_for(2.0)
+        self.rig.watch_for(2.0)
 
     def _link(self, verb: str) -> None:
         change = f"changetype: modify\n{verb}: relocServiceLink\nrelocServiceLink: {self.dn}\n"
-        self.testbed.slapd.modify(f"dn: {server_dn(self.old)}\n{change}")
+        self.rig.slapd.modify(f"dn: {server_dn(self.old)}\n{change}")
 
     def heal(self) -> None:
-        self.word = self.testbed.file(self.old).read_text().strip()
+        self.word = self.rig.file(self.old).read_text().strip()
         self._link("delete")
-        self.testbed.watch_for(1.0)
-        self.testbed.slapd.modify(f"dn: {self.dn}\nchangetype: delete\n")
+        self.rig.watch_for(1.0)
+        self.rig.slapd.modify(f"dn: {self.dn}\nchangetype: delete\n")
 
     def ends_at(self) -> Sequence[str]:
         return [self.old]
 
     def claims(self) -> Iterable[Claim]:
         yield Claim("the file is that of the first", self.word != "second", self.word)
-        yield Claim("the file is still there", self.testbed.file(self.old).exists())
-        yield Claim("the unit still runs", self.testbed.unit(self.old).runs)
+        yield Claim("the file is still there", self.rig.file(self.old).exists())
+        yield Claim("the unit still runs", self.rig.unit(self.old).runs)
 
 
 class _UnfitTaker(Kind):
@@ -111,16 +111,16 @@ class _UnfitTaker(Kind):
     """
 
     def disturb(self) -> None:
-        testbed = self.testbed
+        rig = self.rig
         self.spoil()
-        self.generation, self.began_ns = testbed.state(self.old).generation, time.monotonic_ns()
-        testbed.order(self.new)
-        testbed.watch_for(_LOOK_S)
-        handed = testbed.state(self.old).generation - self.generation
-        took = testbed.stage.holders() == [self.new] and handed == 1
+        self.generation, self.began_ns = rig.state(self.old).generation, time.monotonic_ns()
+        rig.order(self.new)
+        rig.watch_for(_LOOK_S)
+        handed = rig.state(self.old).generation - self.generation
+        took = rig.stage.holders() == [self.new] and handed == 1
         self.found = [Claim("it is handed over for good or not at all", took or not handed, f"{handed} handovers")]
         if not took:
-            self.found.append(testbed.stays(self.old, self.began_ns))
+            self.found.append(rig.stays(self.old, self.began_ns))
 
     def spoil(self) -> None:
         raise NotImplementedError
@@ -141,7 +141,7 @@ class ForeignAddress(_UnfitTaker):
         self._change("delete")
 
     def _change(self, verb: str) -> None:
-        self.testbed.stage.lan[self.new].run(["ip", "address", verb, f"{ADDRESS}/32", "dev", "lo"])
+        self.rig.stage.lan[self.new].run(["ip", "address", verb, f"{ADDRESS}/32", "dev", "lo"])
 
 
 class RecordFull(_UnfitTaker):
@@ -149,10 +149,10 @@ class RecordFull(_UnfitTaker):
     what = "the run folder of the server that is linked is full"
 
     @classmethod
-    def prepare(cls, testbed: Testbed, stack: ExitStack) -> Mapping[str, Any]:
+    def prepare(cls, rig: Rig, stack: ExitStack) -> Mapping[str, Any]:
         """A small file system of its own for the run folder of each server."""
-        for name in testbed.names:
-            run = testbed.stage.folder / name / "run"
+        for name in rig.names:
+            run = rig.stage.folder / name / "run"
             run.mkdir(parents=True)
             subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(run)], check=True)
             stack.callback(subprocess.run, ["umount", "--lazy", str(run)], check=True)
@@ -171,7 +171,7 @@ class RecordFull(_UnfitTaker):
 
     @property
     def _filler(self) -> Any:
-        return self.testbed.stage.folder / self.new / "run" / "filler"
+        return self.rig.stage.folder / self.new / "run" / "filler"
 
 
 class ClonedServer(Kind):
@@ -184,22 +184,22 @@ class ClonedServer(Kind):
     alone = ("web", "mail")
 
     def disturb(self) -> None:
-        testbed = self.testbed
-        testbed.serve_also("mail", "node1", template_sets=["unit"], relocExclusive="TRUE", relocParameter="word=mail")
-        until(lambda: testbed.unit("node1", "mail").runs)
-        if "node3" in testbed.stage.nodes:
-            testbed.node("node3").start()
+        rig = self.rig
+        rig.serve_also("mail", "node1", template_sets=["unit"], relocExclusive="TRUE", relocParameter="word=mail")
+        until(lambda: rig.unit("node1", "mail").runs)
+        if "node3" in rig.stage.nodes:
+            rig.node("node3").start()
         else:
-            testbed.stage.start("node3", tables={"server": {"dn": server_dn("node1")}})
-        testbed.watch_for(_LOOK_S)
-        self.problems = [testbed.stage.status(name).get("problems") for name in ("node1", "node3")]
+            rig.stage.start("node3", tables={"server": {"dn": server_dn("node1")}})
+        rig.watch_for(_LOOK_S)
+        self.problems = [rig.stage.status(name).get("problems") for name in ("node1", "node3")]
 
     def heal(self) -> None:
-        testbed = self.testbed
-        testbed.node("node3").stop()
+        rig = self.rig
+        rig.node("node3").stop()
         for service in self.alone:
-            testbed.unit("node3", service).vanish()
-        testbed.forget("mail", "node1")
+            rig.unit("node3", service).vanish()
+        rig.forget("mail", "node1")
 
     def ends_at(self) -> Sequence[str]:
         return [self.old]

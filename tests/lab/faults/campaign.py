@@ -1,4 +1,4 @@
-"""The campaign: each kind on a testbed of its own, round by round, observed from outside."""
+"""The campaign: each kind on a rig of its own, round by round, observed from outside."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import ldap
 from tests.lab.deadline import until
 from tests.lab.faults.kind import Kind
 from tests.lab.faults.observer import Observer
-from tests.lab.faults.testbed import Testbed
+from tests.lab.faults.rig import Rig
 from tests.lab.faults.verdict import Excuse, Observation, Outcome, Result, Terms, judged
 from tests.lab.hosts.stage import Stage
 from tests.lab.interrupts import Interrupts
@@ -65,7 +65,7 @@ class Campaign:
     tell: Callable[[str], None]
 
     def result(self, case: Case) -> Result:
-        """All rounds of a case; one that does not recover leaves the rest out. Without a testbed there is none."""
+        """All rounds of a case; one that does not recover leaves the rest out. Without a rig there is none."""
         kind, outcomes = case.kind, list[Outcome]()
         terms = Terms(self.lease_s, kind.double_ms(case.isolation, case.providers))
         self.tell(case.title)
@@ -74,18 +74,18 @@ class Campaign:
                 outcomes.append(outcome)
                 self._report(len(outcomes), outcome, terms)
         except _EXPECTED as error:
-            self.tell(f"    NOT GOOD: there is no testbed: {shortened(str(error))}")
+            self.tell(f"    NOT GOOD: there is no rig: {shortened(str(error))}")
         return Result(kind.name, case.isolation, case.providers, terms, outcomes)
 
     def _outcomes(self, case: Case) -> Iterator[Outcome]:
         kind = case.kind
         stage = Stage(kind.servers, lease_s=self.lease_s, providers=case.providers)
         with self.interrupts.around(stage), ExitStack() as stack:
-            testbed = Testbed(stage, case.isolation, random.Random(f"{self.seed} {case.title}"))  # noqa: S311
-            stage.tables = kind.prepare(testbed, stack)
-            testbed.open(kind.facts, [name for name in kind.servers if name not in kind.spare])
+            rig = Rig(stage, case.isolation, random.Random(f"{self.seed} {case.title}"))  # noqa: S311
+            stage.tables = kind.prepare(rig, stack)
+            rig.open(kind.facts, [name for name in kind.servers if name not in kind.spare])
             for number in range(1, self.rounds + 1):
-                outcome = _round(kind, testbed, number)
+                outcome = _round(kind, rig, number)
                 yield outcome
                 if outcome.recovery_ms is None:
                     break
@@ -115,18 +115,18 @@ class _Notes:
     clean_ns: int = 0
     logs: str = ""
 
-    def failed(self, what: str, testbed: Testbed) -> None:
+    def failed(self, what: str, rig: Rig) -> None:
         self.healed_ns = self.healed_ns or time.monotonic_ns()
-        self.claims = (*self.claims, Claim(what, holds=False, seen=testbed.described()))
-        self.logs = testbed.stage.said()
+        self.claims = (*self.claims, Claim(what, holds=False, seen=rig.described()))
+        self.logs = rig.stage.said()
 
 
-def _round(kind: type[Kind], testbed: Testbed, number: int) -> Outcome:
+def _round(kind: type[Kind], rig: Rig, number: int) -> Outcome:
     """Disturb, heal, wait for rest, and see whether orders and changes are followed still."""
-    with Observer(testbed.stage, testbed.cut, kind.alone) as observer:
+    with Observer(rig.stage, rig.cut, kind.alone) as observer:
         notes = _Notes(time.monotonic_ns())
-        with _caught(notes, testbed):
-            _play(kind(testbed, number), notes)
+        with _caught(notes, rig):
+            _play(kind(rig, number), notes)
         ended_ns = time.monotonic_ns()
     excuses: list[Excuse] = [(notes.began_ns, notes.clean_ns + _LATE_NS)] if kind.answers_twice else []
     return judged(
@@ -146,17 +146,17 @@ def _round(kind: type[Kind], testbed: Testbed, number: int) -> Outcome:
 
 
 @contextmanager
-def _caught(notes: _Notes, testbed: Testbed) -> Iterator[None]:
+def _caught(notes: _Notes, rig: Rig) -> Iterator[None]:
     """Whatever fails is a finding with its evidence, and the campaign goes on."""
     try:
         yield
     except _EXPECTED as error:
-        notes.failed(f"{type(error).__name__} {str(error)[:_WORDS]}", testbed)
+        notes.failed(f"{type(error).__name__} {str(error)[:_WORDS]}", rig)
 
 
 def _play(kind: Kind, notes: _Notes) -> None:
-    testbed = kind.testbed
-    testbed.watch_for(_QUIET_S)
+    rig = kind.rig
+    rig.watch_for(_QUIET_S)
     try:
         kind.disturb()
     finally:
@@ -164,30 +164,30 @@ def _play(kind: Kind, notes: _Notes) -> None:
         kind.heal()
         notes.clean_ns = time.monotonic_ns()
     wanted = kind.ends_at()
-    server = _rest(testbed, wanted)
+    server = _rest(rig, wanted)
     notes.settled_ns = time.monotonic_ns() if server else None
     if not server:
         notes.lost = (f"the order that {' or '.join(wanted)} serves",)
-        notes.failed("did not come to rest", testbed)
+        notes.failed("did not come to rest", rig)
         return
     notes.claims = tuple(kind.claims())
-    notes.lost = tuple(_lost(testbed, server))
-    testbed.watch_for(_QUIET_S)
+    notes.lost = tuple(_lost(rig, server))
+    rig.watch_for(_QUIET_S)
 
 
-def _rest(testbed: Testbed, wanted: Sequence[str]) -> str:
+def _rest(rig: Rig, wanted: Sequence[str]) -> str:
     try:
-        return until(lambda: testbed.settled_at(wanted), testbed.lease_s + _REST_S[testbed.stage.providers])
+        return until(lambda: rig.settled_at(wanted), rig.lease_s + _REST_S[rig.stage.providers])
     except AssertionError:
         return ""
 
 
-def _lost(testbed: Testbed, server: str) -> Iterator[str]:
+def _lost(rig: Rig, server: str) -> Iterator[str]:
     """A change of the directory and a move, after all: what is not followed within a lease."""
-    word = testbed.write(at=server)
-    if not testbed.watch_for(testbed.lease_s, lambda: testbed.has_heard(server, word)):
-        yield f"a change of the directory, at {server}: {testbed.described()}"
-    new = testbed.other(server)
-    testbed.order(new)
-    if not testbed.watch_for(testbed.lease_s, lambda: testbed.settled_at([new])):
-        yield f"a move from {server} to {new}: {testbed.described()}"
+    word = rig.write(at=server)
+    if not rig.watch_for(rig.lease_s, lambda: rig.has_heard(server, word)):
+        yield f"a change of the directory, at {server}: {rig.described()}"
+    new = rig.other(server)
+    rig.order(new)
+    if not rig.watch_for(rig.lease_s, lambda: rig.settled_at([new])):
+        yield f"a move from {server} to {new}: {rig.described()}"

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from tests.adapters.ldap.scripted_provider import NTP, WEB, entry, refresh_done, scripted
 from tests.lab.faults.kind import Kind
-from tests.lab.faults.testbed import SERVICE, Testbed
+from tests.lab.faults.rig import SERVICE, Rig
 from tests.lab.hosts.hosts import entered
 from tests.lab.slapd.ldif import SUFFIX, record, server_dn, service_dn
 from tests.lab.timeline import Claim
@@ -32,15 +32,15 @@ class ParentRenamed(Kind):
         self.began_ns = time.monotonic_ns()
         self.elsewhere = service_dn(SERVICE).replace("ou=services", "ou=dienste")
         self._rename("services", "dienste", self.elsewhere)
-        word = self.testbed.write(dn=self.elsewhere)
-        self.follows = self.testbed.watch_for(self.testbed.lease_s, lambda: self.testbed.has_heard(self.old, word))
+        word = self.rig.write(dn=self.elsewhere)
+        self.follows = self.rig.watch_for(self.rig.lease_s, lambda: self.rig.has_heard(self.old, word))
 
     def _rename(self, old: str, new: str, dn: str) -> None:
-        self.testbed.slapd.modify(f"dn: ou={old},{SUFFIX}\nchangetype: modrdn\nnewrdn: ou={new}\ndeleteoldrdn: 1\n")
-        self.testbed.watch_for(1.0)
+        self.rig.slapd.modify(f"dn: ou={old},{SUFFIX}\nchangetype: modrdn\nnewrdn: ou={new}\ndeleteoldrdn: 1\n")
+        self.rig.watch_for(1.0)
         change = f"changetype: modify\nreplace: relocServiceLink\nrelocServiceLink: {dn}\n"
-        self.testbed.slapd.modify(f"dn: {server_dn(self.old)}\n{change}")
-        self.testbed.watch_for(1.0)
+        self.rig.slapd.modify(f"dn: {server_dn(self.old)}\n{change}")
+        self.rig.watch_for(1.0)
 
     def heal(self) -> None:
         self._rename("dienste", "services", service_dn(SERVICE))
@@ -49,7 +49,7 @@ class ParentRenamed(Kind):
         return [self.old]
 
     def claims(self) -> Iterable[Claim]:
-        yield self.testbed.stays(self.old, self.began_ns)
+        yield self.rig.stays(self.old, self.began_ns)
         yield Claim("the renamed service is followed", self.follows)
 
 
@@ -60,9 +60,9 @@ class ClockAhead(Kind):
     what = "the provider's contextCSN is two hours ahead, and something changes while it is away"
 
     def disturb(self) -> None:
-        slapd, backup = self.testbed.slapd, self.testbed.stage.folder / "ahead.ldif"
+        slapd, backup = self.rig.slapd, self.rig.stage.folder / "ahead.ldif"
         if self.number == 1:
-            before = {name: len(list(node.lines())) for name, node in self.testbed.stage.nodes.items()}
+            before = {name: len(list(node.lines())) for name, node in self.rig.stage.nodes.items()}
             slapd.slapcat(backup)
             backup.write_text(_ahead(backup.read_text()))
             slapd.stop()
@@ -70,18 +70,18 @@ class ClockAhead(Kind):
             slapd.slapadd(backup)
             slapd.start()
             for name, skip in before.items():
-                self.testbed.node(name).wait_for(lambda line: line.message == "refresh complete", skip=skip)
+                self.rig.node(name).wait_for(lambda line: line.message == "refresh complete", skip=skip)
         slapd.stop()
         listen, slapd.listen = slapd.listen, ()
         slapd.start()
-        self.word = self.testbed.write()
+        self.word = self.rig.write()
         slapd.stop()
         slapd.listen = listen
-        self.testbed.watch_for(_AWAY_S)
+        self.rig.watch_for(_AWAY_S)
 
     def heal(self) -> None:
-        self.testbed.slapd.start()
-        self.follows = self.testbed.watch_for(self.testbed.lease_s, lambda: self.testbed.has_heard(self.old, self.word))
+        self.rig.slapd.start()
+        self.follows = self.rig.watch_for(self.rig.lease_s, lambda: self.rig.has_heard(self.old, self.word))
 
     def ends_at(self) -> Sequence[str]:
         return [self.old]
@@ -107,18 +107,18 @@ class EmptyDirectory(Kind):
     what = "slapd is up with its suffix alone for a while, then with its database"
 
     def disturb(self) -> None:
-        slapd = self.testbed.slapd
+        slapd = self.rig.slapd
         self.began_ns = time.monotonic_ns()
-        self.backup = self.testbed.stage.folder / "backup.ldif"
+        self.backup = self.rig.stage.folder / "backup.ldif"
         slapd.slapcat(self.backup)
         slapd.stop()
         slapd.wipe()
         slapd.start()
         slapd.add(record(SUFFIX, {"objectClass": "organizationalUnit"}))
-        self.testbed.watch_for(_AWAY_S)
+        self.rig.watch_for(_AWAY_S)
 
     def heal(self) -> None:
-        slapd = self.testbed.slapd
+        slapd = self.rig.slapd
         slapd.stop()
         slapd.wipe()
         slapd.slapadd(self.backup)
@@ -128,8 +128,8 @@ class EmptyDirectory(Kind):
         return [self.old]
 
     def claims(self) -> Iterable[Claim]:
-        if self.testbed.isolation == "keep":
-            yield self.testbed.stays(self.old, self.began_ns)
+        if self.rig.isolation == "keep":
+            yield self.rig.stays(self.old, self.began_ns)
 
 
 class BadProvider(Kind):
@@ -139,28 +139,28 @@ class BadProvider(Kind):
     what = "the second URI is a provider whose entries have names that are not UTF-8, and slapd is away"
 
     @classmethod
-    def prepare(cls, testbed: Testbed, stack: ExitStack) -> Mapping[str, Any]:
+    def prepare(cls, rig: Rig, stack: ExitStack) -> Mapping[str, Any]:
         bad = b"cn=caf\xe9,ou=services," + SUFFIX.encode()
         answers = [entry(bad, WEB), entry(b"\xff\xfe", NTP), refresh_done()]
-        client = testbed.stage.lan["client"]
+        client = rig.stage.lan["client"]
         with entered(client):
             uri = stack.enter_context(scripted(answers, at=client.ipv4))
-        return {"directory": {"uris": [testbed.slapd.uri, uri]}}
+        return {"directory": {"uris": [rig.slapd.uri, uri]}}
 
     def disturb(self) -> None:
         self.began_ns = time.monotonic_ns()
-        self.testbed.slapd.stop()
-        self.testbed.watch_for(2 * _AWAY_S)
+        self.rig.slapd.stop()
+        self.rig.watch_for(2 * _AWAY_S)
 
     def heal(self) -> None:
-        self.found = [self.testbed.alive()]
-        self.testbed.slapd.start()
-        self.testbed.revive()
+        self.found = [self.rig.alive()]
+        self.rig.slapd.start()
+        self.rig.revive()
 
     def ends_at(self) -> Sequence[str]:
         return [self.old]
 
     def claims(self) -> Iterable[Claim]:
         yield from self.found
-        told = [line for line in self.testbed.lines(self.old, self.began_ns) if "malformed" in str(line.fields)]
+        told = [line for line in self.rig.lines(self.old, self.began_ns) if "malformed" in str(line.fields)]
         yield Claim("what is wrong is said", bool(told))

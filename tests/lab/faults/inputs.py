@@ -44,27 +44,27 @@ class BadSet(Kind):
     _spoils: tuple[Callable[[Path], None], ...] = (_odd_name, _circle, _deep)
 
     def disturb(self) -> None:
-        testbed = self.testbed
-        for name in testbed.names:
-            testbed.stage.template_set(name, "bad", FILE)
-            self._spoils[(self.number - 1) % len(self._spoils)](testbed.stage.folder / name / "sets" / "bad")
-        testbed.serve_also("mail", self.old, template_sets=["bad"], relocExclusive="FALSE")
-        testbed.watch_for(_LOOK_S)
-        self.found = [testbed.alive()]
-        testbed.node(self.old).stop()
-        testbed.node(self.old).launch()
-        testbed.watch_for(_LOOK_S)
-        self.found.append(testbed.alive())
+        rig = self.rig
+        for name in rig.names:
+            rig.stage.template_set(name, "bad", FILE)
+            self._spoils[(self.number - 1) % len(self._spoils)](rig.stage.folder / name / "sets" / "bad")
+        rig.serve_also("mail", self.old, template_sets=["bad"], relocExclusive="FALSE")
+        rig.watch_for(_LOOK_S)
+        self.found = [rig.alive()]
+        rig.node(self.old).stop()
+        rig.node(self.old).launch()
+        rig.watch_for(_LOOK_S)
+        self.found.append(rig.alive())
 
     def heal(self) -> None:
-        testbed = self.testbed
-        for name in testbed.names:
-            folder = testbed.stage.folder / name / "sets" / "bad"
+        rig = self.rig
+        for name in rig.names:
+            folder = rig.stage.folder / name / "sets" / "bad"
             for path in [*folder.iterdir()]:
                 path.unlink()
             folder.rmdir()
-        testbed.revive()
-        testbed.forget("mail", self.old)
+        rig.revive()
+        rig.forget("mail", self.old)
 
     def ends_at(self) -> Sequence[str]:
         return [self.old]
@@ -80,7 +80,7 @@ class BadConfiguration(Kind):
     what = "the configuration or the password file is spoilt in five ways, each followed by SIGHUP"
 
     def disturb(self) -> None:
-        node = self.testbed.node(self.old)
+        node = self.rig.node(self.old)
         good, password = node.config.read_bytes(), node.folder / "password"
         secret = password.read_bytes()
         self.began_ns, self.found = time.monotonic_ns(), []
@@ -101,20 +101,20 @@ class BadConfiguration(Kind):
         """Judge what one of them does; an agent that has ended is started again with the good one at the healing."""
         if node.agent.poll() is None:
             node.agent.send_signal(signal.SIGHUP)
-            self.testbed.watch_for(0.7, lambda: node.agent.poll() is not None)
+            self.rig.watch_for(0.7, lambda: node.agent.poll() is not None)
             lives = node.agent.poll() is None
             self.found.append(Claim(f"the agent outlives a configuration: {title}", lives, node.said()[-800:]))
 
     def heal(self) -> None:
-        self.testbed.revive()
-        self.testbed.node(self.old).agent.send_signal(signal.SIGHUP)
+        self.rig.revive()
+        self.rig.node(self.old).agent.send_signal(signal.SIGHUP)
 
     def ends_at(self) -> Sequence[str]:
         return [self.old]
 
     def claims(self) -> Iterable[Claim]:
         yield from self.found
-        lines = self.testbed.lines(self.old, self.began_ns)
+        lines = self.rig.lines(self.old, self.began_ns)
         refused = sum(line.message == "the new configuration is not used" for line in lines)
         yield Claim("four configurations are refused", refused >= 4, f"{refused}")
 
@@ -126,14 +126,14 @@ class ModeUnreadable(Kind):
     what = "a paused agent's mode file says nonsense, is a circle of links, or there are no descriptors left"
 
     def disturb(self) -> None:
-        testbed = self.testbed
-        node = testbed.node(self.new)
+        rig = self.rig
+        node = rig.node(self.new)
         _command("pause", node)
         (self._nonsense, self._circle, self._squeeze)[(self.number - 1) % 3](node)
-        testbed.order(self.new)
-        testbed.watch_for(_LOOK_S)
-        self.seen = f"{testbed.stage.holders()}, {testbed.state(self.old)}"
-        self.stayed = self.new not in testbed.stage.holders() and testbed.state(self.old).holder == self.old
+        rig.order(self.new)
+        rig.watch_for(_LOOK_S)
+        self.seen = f"{rig.stage.holders()}, {rig.state(self.old)}"
+        self.stayed = self.new not in rig.stage.holders() and rig.state(self.old).holder == self.old
 
     def _nonsense(self, node: Node) -> None:
         self._mode(node).write_text("nonsense\n")
@@ -151,7 +151,7 @@ class ModeUnreadable(Kind):
         return node.folder / "run" / "mode"
 
     def heal(self) -> None:
-        node = self.testbed.node(self.new)
+        node = self.rig.node(self.new)
         relax(node)
         self._mode(node).unlink(missing_ok=True)
         _command("resume", node)
@@ -167,18 +167,18 @@ class DescriptorsShort(Kind):
     what = "the server that is linked has no descriptors left for two seconds while its template set changes"
 
     def disturb(self) -> None:
-        testbed = self.testbed
-        squeeze(testbed.node(self.new))
-        path = testbed.stage.folder / self.new / "sets" / "unit" / "plain.j2"
+        rig = self.rig
+        squeeze(rig.node(self.new))
+        path = rig.stage.folder / self.new / "sets" / "unit" / "plain.j2"
         path.write_text(path.read_text())
-        testbed.order(self.new)
-        testbed.watch_for(_LOOK_S)
+        rig.order(self.new)
+        rig.watch_for(_LOOK_S)
 
     def heal(self) -> None:
-        relax(self.testbed.node(self.new))
+        relax(self.rig.node(self.new))
 
     def claims(self) -> Iterable[Claim]:
-        yield self.testbed.alive()
+        yield self.rig.alive()
 
 
 def squeeze(node: Node) -> None:

@@ -6,16 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any, ClassVar
 
-from tests.lab.faults.testbed import Testbed
+from tests.lab.faults.rig import Rig
 from tests.lab.timeline import Claim
 
 __all__ = ["Kind"]
 
 
 class Kind:
-    """One round of a kind; the testbed outlives it. `number` counts the rounds, so that a kind may vary.
+    """One round of a kind; the rig outlives it. `number` counts the rounds, so that a kind may vary.
 
-    The class attributes say on which testbeds it makes a difference: `servers` are the hosts (`spare` are those whose
+    The class attributes say on which rigs it makes a difference: `servers` are the hosts (`spare` are those whose
     agents it starts itself), `facts` are of the service, `tables` of every agent's configuration, and the units of the
     services in `alone` may run on one server only. `double_ms` is how long two servers may answer, by the number of
     providers: None where that is only shown.
@@ -33,11 +33,11 @@ class Kind:
     answers_twice: ClassVar[bool] = False
     """Whether the disturbance itself makes two answer: then only what comes after the healing counts."""
 
-    def __init__(self, testbed: Testbed, number: int) -> None:
-        self.testbed = testbed
+    def __init__(self, rig: Rig, number: int) -> None:
+        self.rig = rig
         self.number = number
-        self.old = testbed.holder
-        self.new = testbed.other()
+        self.old = rig.holder
+        self.new = rig.other()
 
     @staticmethod
     def double_ms(isolation: str, providers: int) -> float | None:  # noqa: ARG004 - others look at them
@@ -45,7 +45,7 @@ class Kind:
         return 0.0
 
     @classmethod
-    def prepare(cls, testbed: Testbed, stack: ExitStack) -> Mapping[str, Any]:  # noqa: ARG003 - others need them
+    def prepare(cls, rig: Rig, stack: ExitStack) -> Mapping[str, Any]:  # noqa: ARG003 - others need them
         """Before the agents start; the tables of their configurations. What has to be undone goes to the stack."""
         return cls.tables
 

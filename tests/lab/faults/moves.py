@@ -27,9 +27,9 @@ class HandoverQuiet(Kind):
         self.began_ns = time.monotonic_ns()
         at = self.old
         for _ in range(_MOVES):
-            at = self.testbed.other(at)
-            self.testbed.order(at)
-            until(lambda wanted=at: self.testbed.settled_at([wanted]), self.testbed.lease_s + 5)
+            at = self.rig.other(at)
+            self.rig.order(at)
+            until(lambda wanted=at: self.rig.settled_at([wanted]), self.rig.lease_s + 5)
         self.last = at
 
     def ends_at(self) -> Sequence[str]:
@@ -38,14 +38,14 @@ class HandoverQuiet(Kind):
     def claims(self) -> Iterable[Claim]:
         wrong = [
             f"{name}: {line.message} {dict(line.fields)}"
-            for name, node in self.testbed.stage.nodes.items()
+            for name, node in self.rig.stage.nodes.items()
             for line in node.lines()
             if line.at_ns >= self.began_ns and line.level in COMPLAINTS
         ]
         yield Claim("nothing is complained about", not wrong, "; ".join(wrong[:3]))
         steps = [
             line.fields["step"]
-            for node in self.testbed.stage.nodes.values()
+            for node in self.rig.stage.nodes.values()
             for line in node.lines()
             if line.at_ns >= self.began_ns and line.fields.get("step")
         ]
@@ -62,9 +62,9 @@ class TwoTriggers(Kind):
     servers = ("node1", "node2", "node3")
 
     def disturb(self) -> None:
-        rivals = [name for name in self.testbed.names if name != self.old]
+        rivals = [name for name in self.rig.names if name != self.old]
         ways = [("node1", rivals[0]), ("node2", rivals[1])]
-        late_s = self.testbed.chance.uniform(0, 0.003)
+        late_s = self.rig.chance.uniform(0, 0.003)
         threads = [
             threading.Thread(target=self._order, args=(provider, server, late_s * number))
             for number, (provider, server) in enumerate(ways)
@@ -77,7 +77,7 @@ class TwoTriggers(Kind):
 
     def _order(self, provider: str, server: str, late_s: float) -> None:
         time.sleep(late_s)  # not a synchronisation: by how much the second trigger is later
-        self.testbed.order(server, at=provider)
+        self.rig.order(server, at=provider)
 
     def ends_at(self) -> Sequence[str]:
         return self.rivals

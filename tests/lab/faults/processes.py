@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 
 from tests.lab.faults.kind import Kind
-from tests.lab.faults.testbed import SERVICE
+from tests.lab.faults.rig import SERVICE
 from tests.lab.slapd.reading import links
 from tests.lab.timeline import Claim
 
@@ -24,14 +24,14 @@ class AgentKilledInMove(Kind):
     providers = (1, 2)
 
     def disturb(self) -> None:
-        testbed = self.testbed
-        self.victim = testbed.chance.choice([self.old, self.new])
-        testbed.order(self.new)
-        time.sleep(testbed.chance.uniform(0, _MOVE_S))  # not a synchronisation: when the agent dies
-        testbed.node(self.victim).kill()
+        rig = self.rig
+        self.victim = rig.chance.choice([self.old, self.new])
+        rig.order(self.new)
+        time.sleep(rig.chance.uniform(0, _MOVE_S))  # not a synchronisation: when the agent dies
+        rig.node(self.victim).kill()
 
     def heal(self) -> None:
-        self.testbed.node(self.victim).start()
+        self.rig.node(self.victim).start()
 
 
 class _Strikes(Kind):
@@ -46,12 +46,12 @@ class _Strikes(Kind):
 
     def disturb(self) -> None:
         self.last, self.mute = self.old, ""
-        chance = self.testbed.chance
+        chance = self.rig.chance
         for _ in range(_STRIKES):
             self.move_for(chance.uniform(0.05, 0.5))
-            victim = chance.choice(self.testbed.names)
+            victim = chance.choice(self.rig.names)
             self.strike(victim)
-            self.move_for(chance.uniform(0.05, self.longest_leases * self.testbed.lease_s))
+            self.move_for(chance.uniform(0.05, self.longest_leases * self.rig.lease_s))
             self.bring_back(victim)
             self.mute = ""
 
@@ -59,20 +59,20 @@ class _Strikes(Kind):
         """Order the next move whenever the last one has arrived."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
-            if self.testbed.watch_for(min(left, 0.1), self.has_arrived):
+            if self.rig.watch_for(min(left, 0.1), self.has_arrived):
                 self.order_next()
 
     def has_arrived(self) -> bool:
-        return self.testbed.stage.holders() == [self.last]
+        return self.rig.stage.holders() == [self.last]
 
     def order_next(self) -> None:
         """Link the other server; not yet where its last link is still there, or its provider cannot be asked."""
-        new = self.testbed.other(self.last)
-        slapds = self.testbed.stage.slapds
+        new = self.rig.other(self.last)
+        slapds = self.rig.stage.slapds
         if self.mute and slapds[new] is slapds[self.mute]:
-            self.testbed.watch_for(0.01)
+            self.rig.watch_for(0.01)
         elif SERVICE not in links(slapds[new], new):
-            self.testbed.order(new)
+            self.rig.order(new)
             self.last = new
 
     def strike(self, server: str) -> None:
@@ -85,7 +85,7 @@ class _Strikes(Kind):
         return [self.last]
 
     def claims(self) -> Iterable[Claim]:
-        yield self.testbed.alive()
+        yield self.rig.alive()
 
 
 class AgentsKilled(_Strikes):
@@ -93,10 +93,10 @@ class AgentsKilled(_Strikes):
     what = "kill -9 of agents at random while the service moves all the time"
 
     def strike(self, server: str) -> None:
-        self.testbed.node(server).kill()
+        self.rig.node(server).kill()
 
     def bring_back(self, server: str) -> None:
-        self.testbed.node(server).start()
+        self.rig.node(server).start()
 
 
 class AgentsHung(_Strikes):
@@ -107,13 +107,13 @@ class AgentsHung(_Strikes):
 
     def ends_at(self) -> Sequence[str]:
         """An order to a server that then hangs for a lease is given back to the one before."""
-        return self.testbed.names
+        return self.rig.names
 
     def strike(self, server: str) -> None:
-        self.testbed.node(server).pause()
+        self.rig.node(server).pause()
 
     def bring_back(self, server: str) -> None:
-        self.testbed.node(server).resume()
+        self.rig.node(server).resume()
 
 
 class ProvidersKilled(_Strikes):
@@ -122,10 +122,10 @@ class ProvidersKilled(_Strikes):
 
     def strike(self, server: str) -> None:
         self.mute = server
-        self.testbed.stage.slapds[server].kill()
+        self.rig.stage.slapds[server].kill()
 
     def bring_back(self, server: str) -> None:
-        self.testbed.stage.slapds[server].start()
+        self.rig.stage.slapds[server].start()
 
 
 class ProvidersHung(_Strikes):
@@ -134,7 +134,7 @@ class ProvidersHung(_Strikes):
 
     def strike(self, server: str) -> None:
         self.mute = server
-        self.testbed.stage.slapds[server].pause()
+        self.rig.stage.slapds[server].pause()
 
     def bring_back(self, server: str) -> None:
-        self.testbed.stage.slapds[server].resume()
+        self.rig.stage.slapds[server].resume()

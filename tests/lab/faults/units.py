@@ -25,18 +25,18 @@ class ActivationFails(Kind):
     what = "the unit of the only server that is linked does not start"
 
     def disturb(self) -> None:
-        testbed, unit = self.testbed, self.testbed.unit(self.new)
-        testbed.unlink(self.old)
-        until(lambda: not testbed.stage.holders())
+        rig, unit = self.rig, self.rig.unit(self.new)
+        rig.unlink(self.old)
+        until(lambda: not rig.stage.holders())
         unit.spoil()
         before, began_ns = unit.starts, time.monotonic_ns()
-        testbed.order(self.new)
-        testbed.watch_for(_FAILING_S)
+        rig.order(self.new)
+        rig.watch_for(_FAILING_S)
         self.starts = unit.starts - before
-        self.lines = sum(line.at_ns >= began_ns for line in testbed.node(self.new).lines())
+        self.lines = sum(line.at_ns >= began_ns for line in rig.node(self.new).lines())
 
     def heal(self) -> None:
-        self.testbed.unit(self.new).mend()
+        self.rig.unit(self.new).mend()
 
     def claims(self) -> Iterable[Claim]:
         yield Claim(
@@ -55,11 +55,11 @@ class StopFails(Kind):
     tables: ClassVar = {"units": {"timeout_s": 1.0}}
 
     def disturb(self) -> None:
-        testbed, unit = self.testbed, self.testbed.unit(self.old)
+        rig, unit = self.rig, self.rig.unit(self.old)
         self.trouble(unit)
         self.began_ns = time.monotonic_ns()
-        testbed.order(self.new)
-        testbed.watch_for(_FAILING_S)
+        rig.order(self.new)
+        rig.watch_for(_FAILING_S)
         self.ended_ns = time.monotonic_ns()
 
     @staticmethod
@@ -67,10 +67,10 @@ class StopFails(Kind):
         unit.stick()
 
     def heal(self) -> None:
-        self.testbed.unit(self.old).free()
+        self.rig.unit(self.old).free()
 
     def claims(self) -> Iterable[Claim]:
-        lines = [each for each in self.testbed.lines(self.old, self.began_ns) if each.at_ns <= self.ended_ns]
+        lines = [each for each in self.rig.lines(self.old, self.began_ns) if each.at_ns <= self.ended_ns]
         drops = sum(each.action.startswith("drop") for each in lines)
         yield Claim("the address stays while the unit does not stop", drops == 0, f"dropped {drops} times")
         said = any("u-web" in " ".join(each.fields.values()) for each in lines if each.level in COMPLAINTS)

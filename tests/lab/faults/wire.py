@@ -30,14 +30,14 @@ class CutHeals(Kind):
         return HEALED_CUT_MS if isolation == "keep" else 0.0
 
     def disturb(self) -> None:
-        testbed = self.testbed
-        testbed.pull(self.old)
-        testbed.order(self.new)
-        until(lambda: self.new in testbed.stage.holders(), 2 * testbed.lease_s + 10)
-        testbed.watch_for(testbed.lease_s)
+        rig = self.rig
+        rig.pull(self.old)
+        rig.order(self.new)
+        until(lambda: self.new in rig.stage.holders(), 2 * rig.lease_s + 10)
+        rig.watch_for(rig.lease_s)
 
     def heal(self) -> None:
-        self.testbed.plug(self.old)
+        self.rig.plug(self.old)
 
 
 class CutInMove(Kind):
@@ -47,11 +47,11 @@ class CutInMove(Kind):
     what = "the directory is cut off within the milliseconds of a move"
 
     def disturb(self) -> None:
-        testbed = self.testbed
-        testbed.order(self.new)
-        time.sleep(testbed.chance.uniform(0, 0.008))  # not a synchronisation: when the cable is pulled
-        testbed.stage.lan["directory"].cut()
-        testbed.watch_for(testbed.lease_s / 2)
+        rig = self.rig
+        rig.order(self.new)
+        time.sleep(rig.chance.uniform(0, 0.008))  # not a synchronisation: when the cable is pulled
+        rig.stage.lan["directory"].cut()
+        rig.watch_for(rig.lease_s / 2)
 
     def heal(self) -> None:
-        self.testbed.stage.lan["directory"].heal()
+        self.rig.stage.lan["directory"].heal()

@@ -105,7 +105,7 @@ class Unit:
 
 
 class Stage:
-    """The testbed, as a context manager; the agents are there from `start` on.
+    """The rig, as a context manager; the agents are there from `start` on.
 
     `lease_s` is the lease of every agent; `tables` are added to every configuration from now on. Each server has
     the template sets `plain`, one file, and `unit`, a file and the unit `u-NAME` of the service NAME. A single provider

@@ -1,6 +1,6 @@
 """`./dev scenario NAME`: a story of failover with real daemons, to watch, with a verdict.
 
-The testbed is built and removed by this program. It leaves nothing behind, also after Ctrl-C or SIGTERM.
+The rig is built and removed by this program. It leaves nothing behind, also after Ctrl-C or SIGTERM.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["STORIES", "Story", "main", "shown"]
 
 
 class Story(Protocol):
-    """A testbed with a plot."""
+    """A rig with a plot."""
 
     title: str
 
@@ -49,14 +49,14 @@ def main() -> int:
     return shown(chosen.name, STORIES[chosen.name](chosen.repeats), chosen.json)
 
 
-def shown(name: str, testbed: AbstractContextManager[Story], document: Path | None) -> int:
+def shown(name: str, rig: AbstractContextManager[Story], document: Path | None) -> int:
     """Play one story; 0 when all of its claims hold, else 1, and 130 when interrupted."""
     interrupts = Interrupts()
     interrupts.begin()
     console = Console()
     timeline = Timeline(console)
     try:
-        with interrupts.around(testbed) as story:
+        with interrupts.around(rig) as story:
             timeline.begin(story.title)
             story.play(timeline)
     except KeyboardInterrupt:

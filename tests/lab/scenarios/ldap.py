@@ -55,7 +55,7 @@ class Client:
 
 
 class LdapPairStory:
-    """The testbed and its plot, as a context manager; `repeats` is how often it goes round."""
+    """The rig and its plot, as a context manager; `repeats` is how often it goes round."""
 
     title: Final = "A pair of LDAP servers"
 

@@ -46,7 +46,7 @@ _ASKED: Final = "server {address} minpoll -2 maxpoll -2 iburst\n"
 
 
 class NtpPairStory:
-    """The testbed and its plot, as a context manager."""
+    """The rig and its plot, as a context manager."""
 
     title: Final = "A pair of NTP servers"
 

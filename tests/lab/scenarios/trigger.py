@@ -28,7 +28,7 @@ _PATIENCE_S: Final = 40.0
 
 
 class TriggerStory:
-    """The testbed and its plot, as a context manager; `trigger` is the name that `relocd install` knows."""
+    """The rig and its plot, as a context manager; `trigger` is the name that `relocd install` knows."""
 
     def __init__(self, trigger: str) -> None:
         self.title = f"{trigger} triggers relocd"

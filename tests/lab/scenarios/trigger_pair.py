@@ -1,4 +1,4 @@
-"""Two machines for a cluster manager and a directory under relocd's access rules: the testbed of a trigger.
+"""Two machines for a cluster manager and a directory under relocd's access rules: the rig of a trigger.
 
 The service `web` is linked to node1. Each machine has relocd's trigger, installed by `relocd install`, and may do in
 the directory what a trigger may, and nothing else. `start_agent` gives a machine an agent that binds as its server's
@@ -32,7 +32,7 @@ _RELOCD: Final = str(Path(sys.executable).with_name("relocd"))
 
 
 class TriggerPair:
-    """The testbed, as a context manager; nothing of it is left after the block."""
+    """The rig, as a context manager; nothing of it is left after the block."""
 
     def __init__(self, trigger: str) -> None:
         self._trigger = trigger

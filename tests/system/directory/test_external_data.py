@@ -33,7 +33,7 @@ PATIENCE_S = 15.0
 UNITS = ("relocd-data@web.service", "app-web")
 
 
-class Testbed:
+class Rig:
     """Two servers with the same data in reach; the service is linked to node1."""
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
@@ -103,22 +103,22 @@ class Testbed:
 
 
 @pytest.fixture
-def testbed(tmp_path: Path) -> Iterator[Testbed]:
+def rig(tmp_path: Path) -> Iterator[Rig]:
     with ExitStack() as stack:
-        testbed = Testbed(tmp_path, stack)
-        yield testbed
-        for name, node in testbed.nodes.items():  # shown by pytest when the test failed
+        rig = Rig(tmp_path, stack)
+        yield rig
+        for name, node in rig.nodes.items():  # shown by pytest when the test failed
             print("---", name, node.said(), sep="\n")
 
 
-def test_data_moves_with_the_service_and_is_let_go_before_another_server_has_it(testbed: Testbed) -> None:
-    testbed.start()
-    assert testbed.has_mounted("node1")
-    testbed.slapd.modify(link_ldif("web", "node2"))
-    until(lambda: testbed.serves("node2") and not links(testbed.slapd, "node1"), PATIENCE_S)
-    assert testbed.noted() == ["node1 starts", "node1 stops", "node2 starts"]
-    assert [testbed.has_mounted(name) for name in NAMES] == [False, True]
-    first, last = testbed.actions("node2"), testbed.actions("node1")
+def test_data_moves_with_the_service_and_is_let_go_before_another_server_has_it(rig: Rig) -> None:
+    rig.start()
+    assert rig.has_mounted("node1")
+    rig.slapd.modify(link_ldif("web", "node2"))
+    until(lambda: rig.serves("node2") and not links(rig.slapd, "node1"), PATIENCE_S)
+    assert rig.noted() == ["node1 starts", "node1 stops", "node2 starts"]
+    assert [rig.has_mounted(name) for name in NAMES] == [False, True]
+    first, last = rig.actions("node2"), rig.actions("node1")
     assert [first.index(each) for each in _order("start", "raise")] == sorted(
         map(first.index, _order("start", "raise"))
     )
@@ -140,24 +140,24 @@ def _order(unit_word: str, address_word: str) -> list[str]:
         pytest.param("", "has no line for /srv/relocd/web", id="no line"),
     ],
 )
-def test_a_server_without_the_data_is_not_ready_and_takes_nothing_away(testbed: Testbed, line: str, why: str) -> None:
-    testbed.start(node2=line)
-    testbed.slapd.modify(link_ldif("web", "node2"))
-    until(lambda: why in testbed.words("node2"), PATIENCE_S)
-    assert testbed.serves("node1")
-    assert testbed.noted() == ["node1 starts"]
-    assert not state(testbed.slapd, "web").candidate
+def test_a_server_without_the_data_is_not_ready_and_takes_nothing_away(rig: Rig, line: str, why: str) -> None:
+    rig.start(node2=line)
+    rig.slapd.modify(link_ldif("web", "node2"))
+    until(lambda: why in rig.words("node2"), PATIENCE_S)
+    assert rig.serves("node1")
+    assert rig.noted() == ["node1 starts"]
+    assert not state(rig.slapd, "web").candidate
 
 
-def test_a_mount_that_fails_gives_the_service_back_and_no_address_was_raised(testbed: Testbed) -> None:
-    testbed.start(node2="/dev/null /srv/relocd/web ext4 defaults 0 0\n")
-    testbed.slapd.modify(link_ldif("web", "node2"))
-    testbed.nodes["node2"].wait_for(lambda line: line.fields.get("step") == "FailBack", timeout_s=PATIENCE_S)
-    until(lambda: testbed.serves("node1") and state(testbed.slapd, "web").generation == 3, PATIENCE_S)
-    assert testbed.has_mounted("node1")
-    assert not [each for each in testbed.actions("node2") if each.startswith("raise")]
-    assert links(testbed.slapd, "node2") == frozenset()
-    assert testbed.noted() == ["node1 starts", "node1 stops", "node1 starts"]
+def test_a_mount_that_fails_gives_the_service_back_and_no_address_was_raised(rig: Rig) -> None:
+    rig.start(node2="/dev/null /srv/relocd/web ext4 defaults 0 0\n")
+    rig.slapd.modify(link_ldif("web", "node2"))
+    rig.nodes["node2"].wait_for(lambda line: line.fields.get("step") == "FailBack", timeout_s=PATIENCE_S)
+    until(lambda: rig.serves("node1") and state(rig.slapd, "web").generation == 3, PATIENCE_S)
+    assert rig.has_mounted("node1")
+    assert not [each for each in rig.actions("node2") if each.startswith("raise")]
+    assert links(rig.slapd, "node2") == frozenset()
+    assert rig.noted() == ["node1 starts", "node1 stops", "node1 starts"]
 
 
 async def test_for_systemd_data_that_is_in_use_has_not_been_stopped(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ PATIENCE_S: Final = 40.0
 """A consumer of slapd waits for some seconds before it asks a peer again that it has lost."""
 
 
-class Testbed:
+class Rig:
     """The pair, its control suffix in both slapds, and an agent on each server that follows its own slapd."""
 
     def __init__(self, pair: BasePair, folder: Path, stack: ExitStack) -> None:
@@ -88,61 +88,61 @@ def _entries() -> str:
 
 
 @pytest.fixture
-def testbed(tmp_path: Path) -> Iterator[Testbed]:
+def rig(tmp_path: Path) -> Iterator[Rig]:
     with ExitStack() as stack:
         pair = stack.enter_context(BasePair())
-        testbed = Testbed(pair, tmp_path, stack)
-        yield testbed
-        for name, node in testbed.agents.items():  # shown by pytest when the test failed
+        rig = Rig(pair, tmp_path, stack)
+        yield rig
+        for name, node in rig.agents.items():  # shown by pytest when the test failed
             print("---", name, node.said(), sep="\n")
 
 
 @pytest.mark.timeout(150)
-def test_cut_apart_the_second_takes_over_and_healed_the_first_lets_go(testbed: Testbed) -> None:
+def test_cut_apart_the_second_takes_over_and_healed_the_first_lets_go(rig: Rig) -> None:
     """A cut machine keeps its service (`keep`) where nobody hears it; healed, one of the two has it, and both agree."""
-    one, two = testbed.agents["node1"], testbed.agents["node2"]
-    until(lambda: has(one, ADDRESS) and testbed.holder(testbed.node2) == "node1", PATIENCE_S)
-    testbed.pair.lan["node1"].cut()
-    testbed.node2.modify_as(ADMIN, link_ldif("web", "node2"))
+    one, two = rig.agents["node1"], rig.agents["node2"]
+    until(lambda: has(one, ADDRESS) and rig.holder(rig.node2) == "node1", PATIENCE_S)
+    rig.pair.lan["node1"].cut()
+    rig.node2.modify_as(ADMIN, link_ldif("web", "node2"))
     until(lambda: has(two, ADDRESS), PATIENCE_S)
-    assert testbed.holder(testbed.node2) == "node2"
+    assert rig.holder(rig.node2) == "node2"
     assert has(one, ADDRESS)
-    assert testbed.holder(testbed.node1) == "node1"
+    assert rig.holder(rig.node1) == "node1"
     healed_s = time.monotonic()
-    testbed.pair.lan["node1"].heal()
+    rig.pair.lan["node1"].heal()
     until(lambda: not has(one, ADDRESS), PATIENCE_S)
     two_answered_s = time.monotonic() - healed_s
     print(f"both had the address for {two_answered_s * 1000:.0f} ms after the heal")
     assert two_answered_s < 0.2
-    assert testbed.holder(testbed.node1) == "node1"  # its own provider has yet to hear of the other holder
+    assert rig.holder(rig.node1) == "node1"  # its own provider has yet to hear of the other holder
     assert has(two, ADDRESS)
-    until(lambda: testbed.state(testbed.node1) == testbed.state(testbed.node2), PATIENCE_S)
-    assert testbed.holder(testbed.node1) == "node2"
-    until(lambda: "relocServiceLink" not in control(testbed.node1)[server_dn("node1")], PATIENCE_S)
+    until(lambda: rig.state(rig.node1) == rig.state(rig.node2), PATIENCE_S)
+    assert rig.holder(rig.node1) == "node2"
+    until(lambda: "relocServiceLink" not in control(rig.node1)[server_dn("node1")], PATIENCE_S)
     until(lambda: not status(one)["problems"] and not status(two)["problems"], PATIENCE_S)
     assert [has(one, ADDRESS), has(two, ADDRESS)] == [False, True]
 
 
 @pytest.mark.timeout(150)
-def test_a_planned_move_is_told_to_either_provider(testbed: Testbed) -> None:
-    one, two = testbed.agents["node1"], testbed.agents["node2"]
-    until(lambda: has(one, ADDRESS) and testbed.holder(testbed.node2) == "node1", PATIENCE_S)
-    testbed.node1.modify_as(ADMIN, link_ldif("web", "node2"))
+def test_a_planned_move_is_told_to_either_provider(rig: Rig) -> None:
+    one, two = rig.agents["node1"], rig.agents["node2"]
+    until(lambda: has(one, ADDRESS) and rig.holder(rig.node2) == "node1", PATIENCE_S)
+    rig.node1.modify_as(ADMIN, link_ldif("web", "node2"))
     until(lambda: has(two, ADDRESS) and not has(one, ADDRESS), PATIENCE_S)
-    until(lambda: "relocServiceLink" not in control(testbed.node2)[server_dn("node1")], PATIENCE_S)
-    testbed.node2.modify_as(ADMIN, link_ldif("web", "node1"))
+    until(lambda: "relocServiceLink" not in control(rig.node2)[server_dn("node1")], PATIENCE_S)
+    rig.node2.modify_as(ADMIN, link_ldif("web", "node1"))
     until(lambda: has(one, ADDRESS) and not has(two, ADDRESS), PATIENCE_S)
-    until(lambda: testbed.state(testbed.node1) == testbed.state(testbed.node2), PATIENCE_S)
+    until(lambda: rig.state(rig.node1) == rig.state(rig.node2), PATIENCE_S)
 
 
 @pytest.mark.timeout(150)
-def test_orders_at_both_providers_at_once_leave_a_service_that_follows_the_next_one(testbed: Testbed) -> None:
+def test_orders_at_both_providers_at_once_leave_a_service_that_follows_the_next_one(rig: Rig) -> None:
     """Each provider may keep a candidate of its own then, under the same change number."""
     names = ["node1", "node2"]
-    until(lambda: has(testbed.agents["node1"], ADDRESS) and testbed.holder(testbed.node2) == "node1", PATIENCE_S)
+    until(lambda: has(rig.agents["node1"], ADDRESS) and rig.holder(rig.node2) == "node1", PATIENCE_S)
     for number in range(ROUNDS):
         here, there = names if number % 2 == 0 else names[::-1]
         with ThreadPoolExecutor(2) as both:
-            list(both.map(lambda server, to=there: testbed.ordered(server, to), testbed.pair.servers))
-        until(lambda to=there: testbed.is_alone(to), PATIENCE_S)
-    assert not testbed.is_alone(here)
+            list(both.map(lambda server, to=there: rig.ordered(server, to), rig.pair.servers))
+        until(lambda to=there: rig.is_alone(to), PATIENCE_S)
+    assert not rig.is_alone(here)

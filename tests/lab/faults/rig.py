@@ -1,4 +1,4 @@
-"""The testbed of a kind: servers, one or two providers, a client, the service `web`, and what may be done to them.
+"""The rig of a kind: servers, one or two providers, a client, the service `web`, and what may be done to them.
 
 Orders and changes made here are recorded; one that no server has followed at the end counts as lost.
 """
@@ -23,14 +23,14 @@ from tests.lab.slapd.reading import State, attributes, links, state
 from tests.lab.slapd.slapd import Slapd
 from tests.lab.timeline import Claim
 
-__all__ = ["SERVICE", "Testbed"]
+__all__ = ["SERVICE", "Rig"]
 
 SERVICE: Final = "web"
 _OPENING_S: Final = 30.0
 _WORDED: Final = "{{ parameters.word }}\n"
 
 
-class Testbed:
+class Rig:
     """One stage with its roles: `holder` serves now, `other` is the next one."""
 
     def __init__(self, stage: Stage, isolation: str, chance: random.Random) -> None:
