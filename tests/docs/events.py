@@ -68,6 +68,7 @@ def changed(ldif: str, world: World) -> None:
 def at(name: str, world: World) -> None:
     """The service of the installation's page is on that server: node2 when the page ends."""
     address = ip_address("192.0.2.20")
+    until(lambda: len(_servers(_LINKED, world)) < 2, _DEADLINE_S)  # else a move is under way, which deletes a link
     if name not in _servers(_LINKED, world):
         changed(_LINK.format(name=name), world)
     until(
