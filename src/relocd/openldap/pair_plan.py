@@ -7,10 +7,17 @@ node is dead. It is not a `subordinate` database: in slapd 2.5 a refresh of the 
 - Changes are replicated as changes, not as whole entries (delta-syncrepl): two changes of one entry, made on both nodes
   at the same moment, both survive. For that each node logs its writes in a third database (slapo-accesslog).
 - The replication user is the rootdn of both databases. It needs no entry, so the first refresh can run without one.
+
+Its password is stored as `{SSHA}` (RFC 2307): salted SHA-1, which slapd knows without a module.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
+import hashlib
+import hmac
+import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -20,13 +27,12 @@ from relocd.errors import Invalid
 from relocd.model.dn import DN
 from relocd.openldap.changes import AddEntry, Change, ModifyEntry
 from relocd.openldap.config import Config, ConfigEntry, loaded
-from relocd.openldap.passwords import hashed, is_of
 from relocd.openldap.syncrepl import Consumer, follows
 from relocd.schema.acl import access, limits
 from relocd.schema.acl_rules import Roles
 from relocd.schema.definitions import definitions
 
-__all__ = ["LOG_SUFFIX", "Pair", "PairPlan", "first_entries", "pair_plan"]
+__all__ = ["LOG_SUFFIX", "Pair", "PairPlan", "first_entries", "hashed", "is_of", "pair_plan"]
 
 LOG_SUFFIX: Final = "cn=relocd-log"
 _RID: Final = 990
@@ -36,6 +42,9 @@ _INDEX: Final = ("objectClass eq", "entryUUID eq", "entryCSN eq")
 _CONTROL_BYTES: Final = 1 << 30
 _LOG_BYTES: Final = 4 << 30
 _FOLDERS: Final = ("servers", "services", "clusters")
+_SCHEME: Final = "{SSHA}"
+_SALT_BYTES: Final = 8
+_SHA1_BYTES: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,3 +264,24 @@ def _membership(control: ConfigEntry | None, dn: str, pair: Pair) -> Iterator[Ch
         replaced["olcMultiProvider"] = ("TRUE",)
     if replaced:
         yield ModifyEntry(dn, f"replicate from {pair.peer}, and accept writes", replaced, {})
+
+
+def hashed(password: str) -> str:
+    """The password with a new salt."""
+    return _ssha(password, secrets.token_bytes(_SALT_BYTES))
+
+
+def is_of(password: str, stored: str) -> bool:
+    """Whether a stored value, hashed or in plain text, is that of the password."""
+    if not stored.startswith(_SCHEME):
+        return hmac.compare_digest(stored.encode(), password.encode())
+    try:
+        salt = base64.b64decode(stored.removeprefix(_SCHEME), validate=True)[_SHA1_BYTES:]
+    except binascii.Error:
+        return False
+    return hmac.compare_digest(stored, _ssha(password, salt))
+
+
+def _ssha(password: str, salt: bytes) -> str:
+    digest = hashlib.sha1(password.encode() + salt, usedforsecurity=False).digest()
+    return _SCHEME + base64.b64encode(digest + salt).decode()

@@ -1,4 +1,4 @@
-"""What makes a slapd one of a pair, as a pure function of its cn=config."""
+"""What makes a slapd one of a pair, as a pure function of its cn=config; its password as slapd stores it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from relocd.errors import Invalid
 from relocd.openldap.changes import AddEntry
 from relocd.openldap.config import Config, ConfigEntry
-from relocd.openldap.pair_plan import Pair, pair_plan
+from relocd.openldap.pair_plan import Pair, hashed, is_of, pair_plan
 
 SUFFIX = "ou=relocd,dc=example,dc=org"
 PAIR = Pair(SUFFIX, 1, "ldap://192.0.2.2", "geheim", starttls=False)
@@ -88,3 +88,23 @@ def test_a_pair_that_speaks_starttls_needs_a_certificate():
         pair_plan(Config((DATA,)), protected)
     top = ConfigEntry("cn=config", {"olctlscertificatefile": ("/etc/ldap/node1.pem",)})
     assert pair_plan(Config((top, DATA)), protected).changes
+
+
+# slappasswd -h '{SSHA}' -s geheim
+BY_SLAPPASSWD = "{SSHA}O8/nHaCrkp6xJ05PDhBUKJgJD9AWr4lZ"
+
+
+@pytest.mark.parametrize("stored", [BY_SLAPPASSWD, "geheim"], ids=["hashed by slappasswd", "as it is"])
+def test_a_stored_password_is_known_and_no_other_is(stored):
+    assert is_of("geheim", stored)
+    assert not is_of("Geheim", stored)
+
+
+def test_each_hash_has_its_own_salt():
+    assert is_of("geheim", hashed("geheim"))
+    assert hashed("geheim") != hashed("geheim")
+
+
+@pytest.mark.parametrize("stored", ["", "{SSHA}", "{SSHA}???", "{CRYPT}x"])
+def test_what_is_no_hash_of_ours_is_no_password(stored):
+    assert not is_of("geheim", stored)
