@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from relocd.adapters.templates.declarations import DeclaredTable
+from relocd.adapters.templates.manifest import DeclaredTable
 from relocd.adapters.templates.template_sets import FolderTemplateSets
 from relocd.adapters.units.commands import ProcessCommands
 from relocd.adapters.units.script_units import ScriptUnits

@@ -1,4 +1,4 @@
-"""`manifest.toml` to a `TemplateSet`: the words of the file, their defaults, and what they must not say.
+"""`manifest.toml` to a `TemplateSet`: its tables and keys, their defaults, and the values that are refused.
 
 `templates/README.md` describes every key for those who write sets.
 """
@@ -6,23 +6,39 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import PurePosixPath
 from typing import Final
 
-from relocd.adapters.templates.declarations import DeclaredTable, declared
 from relocd.adapters.templates.set_folder import MANIFEST, SetFolder
 from relocd.config.toml_lines import KeyPath
 from relocd.config.toml_values import TomlText
 from relocd.model.settings import LONGEST_S
-from relocd.model.template_set import Command, FileSpec, First, Role, Scope, TemplateSet, UnitAction, UnitSpec
+from relocd.model.template_set import (
+    WORDS,
+    Command,
+    Declared,
+    FileSpec,
+    First,
+    Role,
+    Scope,
+    TemplateSet,
+    UnitAction,
+    UnitSpec,
+    compiled,
+    refusal,
+)
 
-__all__ = ["template_set"]
+__all__ = ["DeclaredTable", "template_set"]
 
 _MODE: Final = re.compile(r"0?[0-7]{3}")
 _UNIT: Final = re.compile(r"[A-Za-z0-9:_.@\\{}-]+")
 _PLACEHOLDER: Final = re.compile(r"\{[^}]*\}?|\}")
+_PARAMETER_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
+_PATTERN_WORD: Final = re.compile(r"\{([A-Za-z][A-Za-z0-9_]*)\}")
+_LARGEST_MAX_LENGTH: Final = 65536
+_NO_NAME: Final = 'has {name}, but a set of scope "server" belongs to no single service; leave it out'
 
 # What makes sense when: a unit is not stopped because its service arrives, nor started because it is gone.
 _UNIT_WORDS: Final[Mapping[str, frozenset[UnitAction]]] = {
@@ -45,6 +61,19 @@ class _File:
     roles: frozenset[Role] = frozenset({Role.ACTIVE})
     checks: tuple[tuple[str, ...], ...] = ()
     max_line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredTable:
+    """`[parameters.NAME]` or `[secrets.NAME]`, as it is written."""
+
+    pattern: str
+    max_length: int
+    help: str
+    default: str | None = None
+    required: bool = False
+    several: bool = False
+    multiline: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +120,8 @@ class _ManifestReader:
             units=self._units(),
             commands=tuple(self._command(item, ("command", number)) for number, item in enumerate(manifest.command)),
             check_timeout_s=manifest.check_timeout_s,
-            parameters=declared(self._toml, "parameters", manifest.parameters),
-            secrets=declared(self._toml, "secrets", manifest.secrets),
+            parameters=_declared(self._toml, "parameters", manifest.parameters),
+            secrets=_declared(self._toml, "secrets", manifest.secrets),
             closed=manifest.parameters is not None or manifest.secrets is not None,
         )
 
@@ -189,4 +218,50 @@ class _ManifestReader:
             raise self._toml.error(at, f"is {value}; write a number of seconds above 0, and {LONGEST_S} at most")
 
 
-_NO_NAME: Final = 'has {name}, but a set of scope "server" belongs to no single service; leave it out'
+def _declared(toml: TomlText, kind: str, tables: Mapping[str, DeclaredTable] | None) -> tuple[Declared, ...]:
+    """What is declared in the tables of one kind, by name; raises `Invalid` with file, line and key."""
+    found = []
+    for name, table in sorted((tables or {}).items()):
+        value = Declared(name, **{each.name: getattr(table, each.name) for each in fields(table)})
+        for key, message in _faults(kind, value):
+            raise toml.error((kind, name, key) if key else (kind, name), message)
+        found.append(value)
+    return tuple(found)
+
+
+def _faults(kind: str, value: Declared) -> Iterator[tuple[str, str]]:
+    """Every key that is wrong, and how."""
+    if not _PARAMETER_NAME.fullmatch(value.name):
+        yield "", "is no name of a parameter; write letters, digits, _ and -"
+    if not 1 <= value.max_length <= _LARGEST_MAX_LENGTH:
+        yield "max_length", f"is {value.max_length}; write a number of bytes from 1 to {_LARGEST_MAX_LENGTH}"
+    why = _why_no_pattern(value.pattern)
+    if why:
+        yield "pattern", why
+    if not value.help.strip() or not value.help.isprintable():
+        yield "help", "is empty or has more than one line; write one line that says what the value is for"
+    if value.default is not None:
+        yield from (("default", message) for message in _wrong_default(kind, value))
+
+
+def _why_no_pattern(pattern: str) -> str:
+    unknown = [word for word in _PATTERN_WORD.findall(pattern) if word not in WORDS]
+    if unknown:
+        return f"has {{{unknown[0]}}}; what can stand there is {', '.join(f'{{{word}}}' for word in WORDS)}"
+    if not pattern:
+        return 'is empty, which matches nothing; write ".+" for any text'
+    try:
+        compiled(pattern)
+    except (re.error, RecursionError, OverflowError) as error:
+        return f"is no regular expression: {error}; correct it"
+    return ""
+
+
+def _wrong_default(kind: str, value: Declared) -> Iterator[str]:
+    if kind == "secrets":
+        yield "is given; a secret has none, since this file is no secret"
+    if value.required:
+        yield 'is given, but "required" says that there is none; leave one of them'
+    refused = refusal(value.default or "", replace(value, default=None))
+    if refused and value.default:  # an empty one says that there is none, whatever the pattern
+        yield f"is {value.default!r}, which {refused}"
