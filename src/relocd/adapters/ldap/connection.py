@@ -2,6 +2,13 @@
 
 Blocking: it belongs to one thread. A connection that raised `Unavailable` is closed and not used again, because the
 outcome of the operation is unknown.
+
+libldap has no time limit for a TLS handshake. It limits the TCP connection and every LDAP operation, but it waits for
+ever in the handshake with a server that hangs: the kernel of that server accepts the connection and acknowledges the
+data, so a limit of TCP does not help. And python-ldap gives no access to the socket before the handshake is complete.
+So a second thread waits for the limit, then shuts down the sockets to the server's port that this process opened
+meanwhile, and the handshake fails. (At worst that ends another connection to the same server begun in the same seconds,
+which is then made again.)
 """
 
 from __future__ import annotations
@@ -10,6 +17,7 @@ import contextlib
 import os
 import socket
 import struct
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -18,18 +26,24 @@ from typing import Any, BinaryIO, Final, Self
 import ldap
 
 from relocd.adapters.ldap.errors import UNREADABLE, translated
-from relocd.adapters.ldap.handshake import handshake_within
 from relocd.config.password_file import first_line
-from relocd.errors import Invalid, Unavailable
+from relocd.errors import Invalid, RelocdError, Unavailable
+from relocd.model.dn import DN
+from relocd.model.entries import Entry, EntryUUID
 from relocd.model.settings import DirectorySettings
 from relocd.model.uri import DirectoryUri
 
-__all__ = ["Connection", "Found", "check_files", "connect", "password"]
+__all__ = ["ATTRIBUTES", "Connection", "Found", "check_files", "connect", "entry_of", "password"]
+
+ATTRIBUTES: Final = ["*", "entryUUID", "entryCSN"]
+"""All user attributes, and the two operational ones with identity (RFC 4530) and last change."""
 
 Found = tuple[str, dict[str, list[bytes]]]
 """One entry of a search: its DN and the values of its attributes."""
 
 _KEEPALIVE_PROBES: Final = 3
+_NEXT_HANDSHAKE_S: Final = 0.1
+"""libldap continues with the next address of the server, where the handshake may hang as well."""
 _SYSTEM_AUTHORITIES: Final = "/etc/ssl/certs/ca-certificates.crt"
 
 
@@ -63,6 +77,21 @@ class Connection:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def entry_of(dn: str, values: dict[str, list[bytes]]) -> Entry:
+    """The entry of a search result; raises `Invalid` when its DN is malformed or entryUUID is missing."""
+    attributes = {name.lower(): tuple(each) for name, each in values.items()}
+    uuid = _operational(attributes.pop("entryuuid", ()))
+    if not uuid:
+        raise Invalid(f"{dn} shows no entryUUID; this identity must be allowed to read it")
+    csn = _operational(attributes.pop("entrycsn", ()))
+    return Entry(EntryUUID(uuid.lower()), DN.parse(dn), csn, attributes)
+
+
+def _operational(values: tuple[bytes, ...]) -> str:
+    """The one value of an operational attribute, empty where the server shows none."""
+    return values[0].decode("ascii", errors="replace") if values else ""
 
 
 def connect(uri: str, settings: DirectorySettings) -> Connection:
@@ -164,7 +193,7 @@ def _secured(uri: str, handle: Any, settings: DirectorySettings) -> Iterator[Non
         return
     where = DirectoryUri.parse(uri)
     limit_s = settings.connect_timeout_s + settings.operation_timeout_s
-    with handshake_within(limit_s, uri, where.tcp_port):
+    with _handshake_within(limit_s, uri, where.tcp_port):
         if where.scheme == "ldap":
             with translated(f"{uri}: StartTLS ({_trust(settings)})"):
                 handle.start_tls_s()
@@ -174,6 +203,48 @@ def _secured(uri: str, handle: Any, settings: DirectorySettings) -> Iterator[Non
 def _trust(settings: DirectorySettings) -> str:
     """How the server's certificate is checked, for messages: an error of libldap does not say that it was that."""
     return f"its certificate must name the host and be signed by {settings.ca_file or 'an authority of the system'}"
+
+
+@contextlib.contextmanager
+def _handshake_within(limit_s: float, uri: str, port: int) -> Iterator[None]:
+    """End a handshake with `port` that takes longer than the limit; raise `Unavailable` then."""
+    before, done, late = set(_sockets()), threading.Event(), threading.Event()
+
+    def watch() -> None:
+        wait_s = limit_s
+        while not done.wait(wait_s):
+            late.set()
+            for name, descriptor in _sockets().items():
+                if name not in before:
+                    _shut_if_to(port, descriptor)
+            wait_s = _NEXT_HANDSHAKE_S
+
+    watcher = threading.Thread(target=watch, name="ldap-handshake", daemon=True)
+    watcher.start()
+    try:
+        yield
+    except RelocdError as error:
+        if late.is_set():
+            raise Unavailable(f"{uri}: no TLS handshake within {limit_s:g} s; the server hangs") from error
+        raise
+    finally:
+        done.set()
+        watcher.join()
+
+
+def _sockets() -> dict[str, int]:
+    """The sockets of this process: descriptor by the unique name that the kernel gives (`socket:[8712]`)."""
+    found = {}
+    for path in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # another thread has closed it
+            found[str(path.readlink())] = int(path.name)
+    return {name: descriptor for name, descriptor in found.items() if name.startswith("socket:")}
+
+
+def _shut_if_to(port: int, descriptor: int) -> None:
+    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as same:
+        if same.family in {socket.AF_INET, socket.AF_INET6} and same.getpeername()[1] == port:
+            same.shutdown(socket.SHUT_RDWR)
 
 
 def _bind(uri: str, handle: Any, settings: DirectorySettings) -> None:

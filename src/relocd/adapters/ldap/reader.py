@@ -19,8 +19,7 @@ from uuid import UUID
 import ldap
 from ldap.filter import escape_filter_chars
 
-from relocd.adapters.ldap.connection import Connection, Found
-from relocd.adapters.ldap.entry import ATTRIBUTES, entry_of
+from relocd.adapters.ldap.connection import ATTRIBUTES, Connection, Found, entry_of
 from relocd.adapters.ldap.errors import NotFound
 from relocd.adapters.ldap.kept_connection import KeptConnection
 from relocd.errors import RelocdError, Unavailable

@@ -16,8 +16,7 @@ from typing import Any, Final
 import ldap
 from ldap.controls import RequestControl, ResponseControl
 
-from relocd.adapters.ldap.connection import Connection
-from relocd.adapters.ldap.entry import ATTRIBUTES, entry_of
+from relocd.adapters.ldap.connection import ATTRIBUTES, Connection, entry_of
 from relocd.adapters.ldap.errors import translated
 from relocd.adapters.ldap.thread_bridge import StopSignal
 from relocd.errors import Failed, Invalid, Unavailable
