@@ -20,7 +20,7 @@ from relocd.adapters.net import arp_nd, frames, rtnetlink, rtnetlink_messages
 from relocd.adapters.templates import set_folder
 from relocd.adapters.templates.render_process import RenderProcess
 from relocd.adapters.units import systemd_bus
-from relocd.adapters.units.unit_records import UnitRecords
+from relocd.adapters.units.script_units import UnitRecords
 from relocd.errors import Failed, Fatal, RelocdError, Unavailable
 from relocd.model.host import UnitState
 from relocd.reconcile.desired import Footprint

@@ -1,9 +1,10 @@
 """The port `Units` without a service manager: argument lists from the local configuration stand for each unit.
 
-The status command has the last word: a unit runs when it exits 0 and does not when it exits otherwise. Its answer is
-kept, and asked for again every `poll_s` and after each action of ours. What it cannot say (it hangs, is missing, or is
-killed) is not taken for a state: the answer that was kept is dropped, and whoever asks next gets the error. A unit
-without a status command is what the last start or stop has made it (`relocd.adapters.units.unit_records`).
+With a status command, that command decides: a unit runs when it exits 0 and does not when it exits otherwise. Its
+answer is stored, and read again every `poll_s` and after each action of ours. When it gives no answer (it hangs, is
+missing, or is killed), the stored answer is dropped, and the next question for the state raises the error.
+
+Without one, a unit is what its last start or stop has made it, which is recorded in a file (`UnitRecords`).
 
 A start command has to leave its service in the background, as an init script does.
 """
@@ -19,14 +20,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
+from urllib.parse import quote
 
 from relocd.adapters.units.commands import ended
-from relocd.adapters.units.unit_records import UnitRecords
 from relocd.errors import Failed, RelocdError
 from relocd.model.host import UnitState, no_unit
 from relocd.model.settings import ScriptUnit, UnitSettings
 
-__all__ = ["ScriptUnits"]
+__all__ = ["ScriptUnits", "UnitRecords"]
 
 _log = logging.getLogger(__name__)
 
@@ -148,14 +149,14 @@ class ScriptUnits:
     async def _do(self, action: _Action, name: str, command: Sequence[str]) -> None:
         self._states[name] = action.meanwhile
         try:
-            await self._carry_out(action, name, command)
+            await self._run(action, name, command)
         except RelocdError as error:
             raise Failed(f"{name} was not {action.word}: {error}", error.words) from error
         finally:
             del self._states[name]
-        self._keep(name, action.done)
+        self._store(name, action.done)
 
-    async def _carry_out(self, action: _Action, name: str, command: Sequence[str]) -> None:
+    async def _run(self, action: _Action, name: str, command: Sequence[str]) -> None:
         """Run the command and wait for the state that it should lead to, both within the time limit."""
         deadline = asyncio.get_running_loop().time() + self._settings.timeout_s
         recorded = action.meanwhile is not action.done and not self._settings.script[name].status
@@ -188,24 +189,87 @@ class ScriptUnits:
         while True:
             await asyncio.sleep(self._settings.poll_s)
             idle = [name for name in sorted(self._asked) if not self._locks[name].locked()]
-            await asyncio.gather(*(self._look(name) for name in idle))
+            await asyncio.gather(*(self._refresh(name) for name in idle))
 
-    async def _look(self, name: str) -> None:
+    async def _refresh(self, name: str) -> None:
         async with self._locks[name]:
             try:
-                self._keep(name, await self._seen(name))
+                self._store(name, await self._seen(name))
             except RelocdError as error:
                 if self._states.pop(name, None) is not None:
                     _log.warning("unit state lost", extra={"fields": {"unit": name, "problem": str(error)}})
-                    self._tell()
+                    self._notify()
 
-    def _keep(self, name: str, state: UnitState) -> None:
+    def _store(self, name: str, state: UnitState) -> None:
         before = self._states.get(name)
         self._states[name] = state
         if state is not before:
             _log.debug("unit state changed", extra={"fields": {"unit": name, "state": state}})
-            self._tell()
+            self._notify()
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         for changed in self._watchers:
             changed()
+
+
+class UnitRecords:
+    """Records of units without a status command, one file each, as with `RemainAfterExit=` of systemd.
+
+    From a start that succeeded to a stop that succeeded a unit runs. Between the two, also after the agent was killed,
+    it is DEACTIVATING: it is started again where it should run, and stopped where it should not. The files are gone
+    after a boot. `folder` is created if it is missing.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def state(self, name: str) -> UnitState:
+        """ACTIVE, INACTIVE, or DEACTIVATING for an action that was begun and not completed."""
+        try:
+            return (
+                UnitState.ACTIVE
+                if self._path(name).read_bytes() == UnitState.ACTIVE.encode()
+                else UnitState.DEACTIVATING
+            )
+        except FileNotFoundError:
+            return UnitState.INACTIVE
+        except OSError as error:
+            raise Failed(f"{self._path(name)} cannot be read ({error.strerror}); correct that folder") from error
+
+    def check(self, name: str) -> None:
+        """Raise `Failed` when the record of a unit could not be written now; it is not changed."""
+        trial = self._path(name).with_name(f".{self._path(name).name}.trial")
+        try:
+            self._folder.mkdir(exist_ok=True, parents=True)
+            trial.write_text(UnitState.DEACTIVATING)
+            trial.unlink()
+        except OSError as error:
+            raise _not_writable(self._path(name), error) from error
+
+    def begin(self, name: str) -> None:
+        """Record that a start or a stop begins."""
+        self._write(name, UnitState.DEACTIVATING)
+
+    def end(self, name: str, state: UnitState) -> None:
+        """Record that it has succeeded: the unit is ACTIVE or INACTIVE."""
+        if state is UnitState.ACTIVE:
+            self._write(name, state)
+        else:
+            try:
+                self._path(name).unlink(missing_ok=True)
+            except OSError as error:
+                raise Failed(f"{self._path(name)} cannot be removed ({error.strerror}); correct that folder") from error
+
+    def _write(self, name: str, state: UnitState) -> None:
+        try:
+            self._folder.mkdir(exist_ok=True, parents=True)
+            self._path(name).write_text(state)
+        except OSError as error:
+            raise _not_writable(self._path(name), error) from error
+
+    def _path(self, name: str) -> Path:
+        return self._folder / quote(name, safe="@")
+
+
+def _not_writable(path: Path, error: OSError) -> Failed:
+    return Failed(f"{path} cannot be written ({error.strerror}); free or correct that folder")
