@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from relocd.adapters.local.metrics import PrometheusMeter
-from relocd.adapters.local.metrics_server import _RequestHandler
+from relocd.adapters.local.metrics import PrometheusMeter, _RequestHandler
 from tests.support.fakes import until
 
 IDLE = 1700

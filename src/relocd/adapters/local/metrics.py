@@ -1,29 +1,101 @@
 """The port `Meter` for Prometheus: an HTTP server in a thread of its own with the metrics at /metrics.
 
 It reports nothing beyond the status and accepts no input. Clients that reach it can read the names of services.
+
+The HTTP server is that of the standard library, with limits on connections and idle time. Clients may hold connections
+open. Each costs the agent a descriptor and a thread, and without descriptors it cannot work. So there are never more
+than a few: a further one ends the oldest. An idle one is closed after some seconds.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import time
 from collections import Counter as Counted
-from collections.abc import Iterator, Mapping
-from typing import Final, Self
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from socketserver import TCPServer, ThreadingMixIn
+from threading import Lock, Thread
+from typing import Any, Final, Self
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, make_wsgi_app
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from relocd import __version__
-from relocd.adapters.local.metrics_server import MetricsServer
 from relocd.model.status import Mode
 from relocd.ports import Health
 
 __all__ = ["PrometheusMeter"]
 
 _log = logging.getLogger(__name__)
+
+_MOST_CONNECTIONS: Final = 16
+_IDLE_S: Final = 5.0
+
+
+class _RequestHandler(WSGIRequestHandler):
+    """One request; its connection has a time limit, and it is not logged."""
+
+    timeout = _IDLE_S
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name that the library gave it
+        """Log no requests."""
+
+
+class _MetricsServer(ThreadingMixIn, WSGIServer):
+    """Serves `app` at host and port in threads of its own; raises `OSError` when it cannot listen there."""
+
+    daemon_threads = True
+    request_queue_size = 128  # a refused client retries only after a second
+
+    def __init__(self, host: str, port: int, app: Callable[..., Iterable[bytes]]) -> None:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        self.address_family = family
+        self._connections: dict[socket.socket, None] = {}
+        self._lock = Lock()
+        super().__init__(address[:2], _RequestHandler)  # type: ignore[arg-type]  # of both families it is a name and a number
+        self.set_app(app)
+        self._thread = Thread(target=self.serve_forever, name="metrics", daemon=True)
+        self._thread.start()
+
+    def server_bind(self) -> None:
+        """Bind without a lookup of this host's name, which may take long."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
+        self.setup_environ()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Accept a connection, in place of the oldest one where there are enough."""
+        with self._lock:
+            oldest = next(iter(self._connections)) if len(self._connections) >= _MOST_CONNECTIONS else None
+            if oldest is not None:
+                del self._connections[oldest]
+                with suppress(OSError):
+                    oldest.shutdown(socket.SHUT_RDWR)  # this wakes its thread, which closes it
+            self._connections[request] = None
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close a connection."""
+        with self._lock:
+            self._connections.pop(request, None)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the library's signature
+        """Log a broken or idle connection only for debugging."""
+        _log.debug("a connection for metrics ended", exc_info=True)
+
+    def end(self) -> None:
+        """Stop listening; blocks for up to half a second."""
+        self.shutdown()
+        self.server_close()
+        self._thread.join()
+
+
 _Values = Mapping[tuple[str, ...], float]
 """Figures by the values of their labels."""
 _SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -37,7 +109,7 @@ class PrometheusMeter(Collector):
 
     def __init__(self, listen: str, lease_s: float) -> None:
         self._listen = listen
-        self._server: MetricsServer | None = None
+        self._server: _MetricsServer | None = None
         self._standing = Health()
         self._registry = CollectorRegistry()
         self._steps = Histogram(
@@ -70,7 +142,7 @@ class PrometheusMeter(Collector):
     async def __aenter__(self) -> Self:
         host, _, port = self._listen.rpartition(":")
         try:
-            self._server = MetricsServer(host.strip("[]"), int(port), make_wsgi_app(self._registry))
+            self._server = _MetricsServer(host.strip("[]"), int(port), make_wsgi_app(self._registry))
         except (OSError, ValueError) as error:  # the latter for a malformed host name
             fields = {"listen": self._listen, "problem": str(error)}
             _log.warning("no metrics: the port cannot be used", extra={"fields": fields})
