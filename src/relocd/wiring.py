@@ -18,14 +18,11 @@ from relocd.adapters.ldap.feed import LdapFeed
 from relocd.adapters.ldap.reader import LdapReader
 from relocd.adapters.ldap.writer import LdapWriter
 from relocd.adapters.local.cache import FileCache
-from relocd.adapters.local.heartbeat_record import JsonHeartbeatRecord
 from relocd.adapters.local.journal import JournalHandler, is_journal
 from relocd.adapters.local.ledger import JsonLedger
-from relocd.adapters.local.lock import sole
-from relocd.adapters.local.mode_file import ModeFile
 from relocd.adapters.local.notify import SystemdNotifier
+from relocd.adapters.local.run_folder import JsonHeartbeatRecord, JsonStatusFile, ModeFile, sole
 from relocd.adapters.local.scheduling import make_loop_urgent, make_thread_urgent
-from relocd.adapters.local.status_file import JsonStatusFile
 from relocd.adapters.net.addresses import NetlinkAddresses
 from relocd.adapters.net.arp_nd import PacketWire
 from relocd.adapters.templates.render_worker import syntax_error

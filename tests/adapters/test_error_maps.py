@@ -14,8 +14,7 @@ from pyroute2.netlink.exceptions import NetlinkDecodeError, NetlinkDumpInterrupt
 from relocd.adapters.files import installation
 from relocd.adapters.local.cache import FileCache
 from relocd.adapters.local.ledger import JsonLedger
-from relocd.adapters.local.lock import sole
-from relocd.adapters.local.status_file import JsonStatusFile
+from relocd.adapters.local.run_folder import JsonStatusFile, sole
 from relocd.adapters.net import arp_nd, frames, rtnetlink, rtnetlink_messages
 from relocd.adapters.templates import set_folder
 from relocd.adapters.templates.render_process import RenderProcess
