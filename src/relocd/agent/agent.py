@@ -16,12 +16,11 @@ from functools import partial
 from relocd import __version__
 from relocd.agent.address_conflicts import AddressConflicts
 from relocd.agent.auto_failover import AutoFailover
-from relocd.agent.bulkhead import Bulkhead
+from relocd.agent.bulkhead import Bulkhead, Intake
 from relocd.agent.convergence.host import Host
 from relocd.agent.directory.absence_check import is_unlinked
 from relocd.agent.directory.backfill import Backfill, WatchedWriter
 from relocd.agent.handover.deps import HandoverDeps
-from relocd.agent.intake import Intake
 from relocd.agent.liveness.failure_detector import FailureDetector
 from relocd.agent.liveness.heartbeat import Heartbeat
 from relocd.agent.liveness.lease_guard import LeaseGuard
