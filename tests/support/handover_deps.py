@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from relocd.agent.convergence.host import Host
-from relocd.agent.handover.deps import HandoverDeps
+from relocd.agent.handover.round import HandoverDeps
 from relocd.agent.liveness.failure_detector import FailureDetector
 from relocd.agent.liveness.heartbeat import Heartbeat
 from relocd.agent.liveness.lease_guard import LeaseGuard

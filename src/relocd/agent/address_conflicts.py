@@ -30,7 +30,7 @@ from typing import Final
 
 from relocd.agent.convergence.execution import find_conflict
 from relocd.agent.convergence.host import Host
-from relocd.agent.handover.deps import HandoverDeps
+from relocd.agent.handover.round import HandoverDeps
 from relocd.agent.worker import Worker
 from relocd.agent.worker_pool import WorkerPool
 from relocd.election.eligibility import OwnershipView

@@ -20,7 +20,7 @@ from relocd.agent.bulkhead import Bulkhead, Intake
 from relocd.agent.convergence.host import Host
 from relocd.agent.directory.absence_check import is_unlinked
 from relocd.agent.directory.backfill import Backfill, WatchedWriter
-from relocd.agent.handover.deps import HandoverDeps
+from relocd.agent.handover.round import HandoverDeps
 from relocd.agent.liveness.failure_detector import FailureDetector
 from relocd.agent.liveness.heartbeat import Heartbeat
 from relocd.agent.liveness.lease_guard import LeaseGuard

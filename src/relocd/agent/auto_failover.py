@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 
-from relocd.agent.handover.deps import HandoverDeps
+from relocd.agent.handover.round import HandoverDeps
 from relocd.agent.pauses import Attempts
 from relocd.agent.worker_pool import WorkerPool
 from relocd.election.observation import Life

@@ -18,7 +18,7 @@ from relocd.agent.convergence.converge import Options, Report, converge, is_up, 
 from relocd.agent.convergence.execution import drop_addresses
 from relocd.agent.convergence.host import Host
 from relocd.agent.handover.controller import HandoverController
-from relocd.agent.handover.deps import HandoverDeps, Round
+from relocd.agent.handover.round import HandoverDeps, Round
 from relocd.agent.liveness.lease_guard import lifetime_s
 from relocd.agent.pauses import Effort, Pauses, growing_s
 from relocd.election.eligibility import OwnershipView

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from relocd.agent.bulkhead import Bulkhead
 from relocd.agent.convergence.host import Host
 from relocd.agent.directory.absence_check import absence_doubt
-from relocd.agent.handover.deps import HandoverDeps
+from relocd.agent.handover.round import HandoverDeps
 from relocd.agent.worker import Leave, Pace, Worker
 from relocd.errors import RelocdError
 from relocd.model.entries import EntryUUID, Problem

@@ -25,8 +25,7 @@ from relocd.agent.convergence.converge import (
     still_here,
 )
 from relocd.agent.convergence.host import Host
-from relocd.agent.handover.deps import HandoverDeps, Round
-from relocd.agent.handover.memory import FIRST_POLL_S, Memory
+from relocd.agent.handover.round import FIRST_POLL_S, HandoverDeps, Memory, Round
 from relocd.agent.handover.writes import Writes
 from relocd.agent.liveness.failure_detector import Verdict
 from relocd.agent.liveness.lease_guard import RELEASE_MARGIN_S

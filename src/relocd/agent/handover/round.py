@@ -1,26 +1,61 @@
-"""What this server remembers of an exclusive service from one step to the next."""
+"""What a round for an exclusive service works with: what all services share, the facts now, and what it remembers."""
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from relocd.agent.convergence.planning import Staged
+from relocd.agent.liveness.failure_detector import FailureDetector
+from relocd.agent.liveness.heartbeat import Heartbeat
+from relocd.agent.liveness.lease_guard import LeaseGuard
 from relocd.agent.pauses import cause_of
+from relocd.agent.shared_state import SharedState
 from relocd.election.eligibility import OwnershipView
 from relocd.election.observation import State
 from relocd.election.writes import Write
 from relocd.model.entries import EntryUUID
 from relocd.model.settings import HandoverSettings
+from relocd.ports import DirectoryReader, DirectoryWriter
+from relocd.reconcile.desired import Footprint
 from relocd.reconcile.goals import Goal
 
-__all__ = ["FIRST_POLL_S", "Memory"]
+__all__ = ["HandoverDeps", "Round", "FIRST_POLL_S", "Memory"]
 
 FIRST_POLL_S: Final = 0.005
 """The first pause before it is checked again whether what the service displaces here has stopped."""
 _REPEATED_WITHIN: Final = 16  # leases, at most, until a write that may have been missed is repeated
+
+
+@dataclass(frozen=True, slots=True)
+class HandoverDeps:
+    """What the handovers of all services of this server share."""
+
+    reader: DirectoryReader
+    writer: DirectoryWriter
+    heartbeat: Heartbeat
+    detector: FailureDetector
+    guard: LeaseGuard
+    settings: HandoverSettings
+    state: SharedState
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One round for a service: the goal, what the directory says, what is here; `revoked` once the goal has changed."""
+
+    goal: Goal
+    ownership: OwnershipView
+    footprint: Footprint
+    revoked: asyncio.Event
+
+    @property
+    def csn(self) -> str:
+        """The change number of the state, empty where there is none."""
+        return "" if self.ownership.entry is None else self.ownership.entry.csn
 
 
 @dataclass(slots=True)
