@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from relocd.agent.convergence.host import Host
 from relocd.agent.handover.round import HandoverDeps
-from relocd.agent.liveness.failure_detector import FailureDetector
+from relocd.agent.liveness.failure_detector import FailureDetector, PeerHeartbeats
 from relocd.agent.liveness.heartbeat import Heartbeat
 from relocd.agent.liveness.lease_guard import LeaseGuard
-from relocd.agent.liveness.peer_heartbeats import PeerHeartbeats
 from relocd.agent.shared_state import SharedState
 from relocd.model.settings import HandoverSettings
 from tests.support.fake_directory import FakeDirectory

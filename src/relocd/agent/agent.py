@@ -21,10 +21,9 @@ from relocd.agent.convergence.host import Host
 from relocd.agent.directory.absence_check import is_unlinked
 from relocd.agent.directory.backfill import Backfill, WatchedWriter
 from relocd.agent.handover.round import HandoverDeps
-from relocd.agent.liveness.failure_detector import FailureDetector
+from relocd.agent.liveness.failure_detector import FailureDetector, PeerHeartbeats
 from relocd.agent.liveness.heartbeat import Heartbeat
 from relocd.agent.liveness.lease_guard import LeaseGuard
-from relocd.agent.liveness.peer_heartbeats import PeerHeartbeats
 from relocd.agent.pauses import Attempts
 from relocd.agent.shared_state import SharedState
 from relocd.agent.status_report import ConnectionState, health, one_line, status, status_entry

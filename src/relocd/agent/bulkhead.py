@@ -1,10 +1,11 @@
 """Catches defects of relocd: what one input meets ends nothing else, is logged with its traceback, and is a problem.
 
-The errors that relocd raises on purpose are handled where they occur; only others arrive here. `Intake` applies the
-search's events to the mirror one by one: a defect that one event meets leaves its entry as it was. A search that resumes
-from its cookie does not bring again what was missed. So the whole directory is read again, with growing pauses while
-that meets a defect as well. Until a search without a cookie has brought everything, the problem is reported and the
-content is not stored for the next start.
+The errors that relocd raises on purpose are handled where they occur; only others arrive here.
+
+`Intake` applies the search's events to the mirror one by one: a defect that one event meets leaves its entry as it was.
+A search that resumes from its cookie does not bring again what was missed. So the whole directory is read again, with
+growing pauses while that meets a defect as well. Until a search without a cookie has brought everything, the problem is
+reported and the content is not stored for the next start.
 """
 
 from __future__ import annotations

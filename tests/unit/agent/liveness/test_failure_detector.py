@@ -9,9 +9,7 @@ import pytest
 from relocd.agent.agent import scope_of
 from relocd.agent.liveness import failure_detector as witnesses_module
 from relocd.agent.liveness import heartbeat as pulse_module
-from relocd.agent.liveness import peer_heartbeats as vitals_module
-from relocd.agent.liveness.failure_detector import FailureDetector
-from relocd.agent.liveness.peer_heartbeats import PeerHeartbeats
+from relocd.agent.liveness.failure_detector import FailureDetector, PeerHeartbeats
 from relocd.election.observation import Life
 from relocd.errors import Unavailable
 from relocd.reconcile.goals import goal_id, goals
@@ -71,7 +69,7 @@ class Court:
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    clock.set_in(monkeypatch, pulse_module, vitals_module, witnesses_module)
+    clock.set_in(monkeypatch, pulse_module, witnesses_module)
     return clock
 
 
