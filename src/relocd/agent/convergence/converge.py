@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from relocd.agent.convergence.asked import asked
+from relocd.agent.convergence.claims import claims_of_footprint, footprint_without
 from relocd.agent.convergence.execution import ExecContext, Outcome, done_of, execute, is_broken, problems_of
 from relocd.agent.convergence.host import Host
 from relocd.agent.convergence.permit import NotPermitted, PermitSource, Reach, ServePermit
@@ -38,7 +39,6 @@ from relocd.model.host import UnitState, no_unit
 from relocd.model.template_set import First, Role, UnitAction
 from relocd.reconcile.actions import Action, AddAddress, InstallFiles, RunCommand, UseUnit
 from relocd.reconcile.addresses import copies, foreign_copies, in_the_way, kept_here
-from relocd.reconcile.claims import claims_of_footprint, footprint_without
 from relocd.reconcile.desired import Footprint, Placed
 from relocd.reconcile.diff import STOPPED, after, leaving
 from relocd.reconcile.goals import Goal, GoalId

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from relocd.agent.convergence.claims import claims_of_spec, desired_without, footprint_without
 from relocd.agent.convergence.host import Host
 from relocd.errors import Invalid, RelocdError, Unavailable
 from relocd.model.host import NewFile, UnitState
@@ -19,7 +20,6 @@ from relocd.model.template_set import First, Role, TemplateSet, UnitAction
 from relocd.ports import Rendered
 from relocd.reconcile.actions import Action, AddAddress, DropAddress, UseUnit
 from relocd.reconcile.addresses import foreign_copies, in_the_way
-from relocd.reconcile.claims import claims_of_spec, desired_without, footprint_without
 from relocd.reconcile.desired import Desired, DesiredUnit, Footprint, Observed, Placed
 from relocd.reconcile.diff import actions, before, foreign
 from relocd.reconcile.goals import Goal, goal_id, in_role

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from relocd.agent.agent import scope_of
-from relocd.agent.liveness import failure_detector as witnesses_module
-from relocd.agent.liveness import heartbeat as pulse_module
+from relocd.agent.liveness import failure_detector as detector_module
+from relocd.agent.liveness import heartbeat as heartbeat_module
 from relocd.agent.liveness.failure_detector import FailureDetector, PeerHeartbeats
 from relocd.election.observation import Life
 from relocd.errors import Unavailable
@@ -69,7 +69,7 @@ class Court:
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    clock.set_in(monkeypatch, pulse_module, witnesses_module)
+    clock.set_in(monkeypatch, heartbeat_module, detector_module)
     return clock
 
 
