@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
-from relocd.agent.convergence.asked import asked
 from relocd.agent.convergence.claims import claims_of_footprint, footprint_without
 from relocd.agent.convergence.execution import ExecContext, Outcome, done_of, execute, is_broken, problems_of
 from relocd.agent.convergence.host import Host
@@ -56,7 +56,10 @@ __all__ = [
     "stage",
     "still_here",
     "units_run",
+    "asked",
 ]
+
+_Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,3 +299,15 @@ async def _save(host: Host, goal: GoalId, footprint: Footprint) -> tuple[str, ..
     except Failed as error:
         return (f"the ledger cannot be kept: {error}",)
     return ()
+
+
+@asynccontextmanager
+async def asked(question: Awaitable[_Answer]) -> AsyncIterator[asyncio.Future[_Answer]]:
+    """The answer, to be awaited within the block; it is given up when the block ends without it."""
+    answer = asyncio.ensure_future(question)
+    await asyncio.sleep(0)  # sends the question before the block begins
+    try:
+        yield answer
+    finally:
+        answer.cancel()
+        await asyncio.gather(answer, return_exceptions=True)

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from relocd.agent.convergence.asked import asked
+from relocd.agent.convergence.converge import asked
 from relocd.errors import Failed, Unavailable
 
 
