@@ -33,7 +33,7 @@ MESSAGE_IDS: Final[Mapping[str, str]] = {
     "service has a problem": "a875273383484cfc9697915c2ab60429",
     "service has no problem any more": "546539edc65e404eaa75f1254c5968d8",
     "directory has a problem": "b773111b641447b5b87924d0ff40be25",
-    "directory has a problem no more": "a70e6d9aade74b979cd2ad15b8ad7203",
+    "problem of the directory is gone": "a70e6d9aade74b979cd2ad15b8ad7203",
     "heartbeat": "1988f1a8f654470b8091a35359164255",
     "cluster fails over": "93fdd4bf9da248a2a9c5c25b8c11a738",
     "fence cleared: this server holds nothing": "5f3e75ef75274fd4abbce0228d010de3",
