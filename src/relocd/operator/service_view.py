@@ -20,8 +20,7 @@ from relocd.model.status import is_status, status_of
 from relocd.operator.status.health import ServerRow
 from relocd.operator.status.view import now_of, server_view
 from relocd.sync.index import Index, whole
-from relocd.sync.interest import Interest
-from relocd.sync.view import snapshot_of
+from relocd.sync.view import Interest, snapshot_of
 
 __all__ = ["GIVEN_BACK", "ServiceView", "service_view"]
 

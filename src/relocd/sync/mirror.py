@@ -18,7 +18,7 @@ The protocol is exact about one entry at a time. It leaves three things open, an
 - Names used twice. A refresh sends entries in no order of time. An entry may come under the DN of another one, whose
   own rename or deletion is sent later, or was missed. The identity of an entry is its entryUUID; such a former owner of
   a DN is `displaced` until the refresh says what became of it.
-- Entries of interest. Only entries that concern this server (`relocd.sync.interest`) are kept whole; of the others the
+- Entries of interest. Only entries that concern this server (`relocd.sync.view`) are kept whole; of the others the
   `Index` has identity, name and links. When a change makes an entry relevant that was sent long ago, it is taken from
   the `EntryCache`, or is `missing` until the agent has read it directly (`fill`).
 
@@ -63,9 +63,8 @@ from relocd.sync.events import (
     Upsert,
 )
 from relocd.sync.index import Index, Record, reduced, whole
-from relocd.sync.interest import interest_of
 from relocd.sync.refresh import Refresh
-from relocd.sync.view import snapshot_of
+from relocd.sync.view import interest_of, snapshot_of
 
 __all__ = ["Mirror", "Saved"]
 

@@ -10,8 +10,7 @@ from relocd.election.observation import State
 from relocd.model.entries import Cluster, Entry, Problem, Server, Service
 from relocd.model.snapshot import Snapshot
 from relocd.sync.index import Index, whole
-from relocd.sync.interest import interest_of
-from relocd.sync.view import snapshot_of
+from relocd.sync.view import interest_of, snapshot_of
 
 __all__ = ["Overview", "Run", "overview"]
 
