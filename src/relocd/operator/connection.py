@@ -14,10 +14,9 @@ from relocd.config.password_file import first_line
 from relocd.errors import Invalid
 from relocd.model.uri import DirectoryUri
 from relocd.openldap import ldap3_errors
-from relocd.openldap.connection import close
+from relocd.openldap.connection import Tls, close
 from relocd.openldap.ldap3_errors import Remedies
 from relocd.openldap.ldapi import SOCKET
-from relocd.openldap.tls import Tls
 from relocd.operator.access import Access
 
 __all__ = ["bound", "translated"]
