@@ -21,8 +21,8 @@ from relocd.model.masking import holds, told
 from relocd.model.settings import Settings
 from relocd.model.snapshot import Snapshot
 from relocd.model.template_set import Role
-from relocd.reconcile.actions import Action, InstallFiles
 from relocd.reconcile.desired import Footprint
+from relocd.reconcile.diff import Action, InstallFiles
 from relocd.reconcile.goals import Goal, GoalId, Goals, goals, service_of
 from relocd.sync.events import SearchLost
 from relocd.sync.mirror import Mirror

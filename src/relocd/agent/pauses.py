@@ -20,7 +20,7 @@ from relocd.election.eligibility import OwnershipView
 from relocd.election.steps import Activate, Keep, Relinquish, Step, Stop
 from relocd.model.settings import AgentSettings
 from relocd.model.template_set import UnitAction
-from relocd.reconcile.actions import Action, UseUnit
+from relocd.reconcile.diff import Action, UseUnit
 from relocd.reconcile.goals import Goal
 
 __all__ = ["Attempts", "Effort", "Failure", "Pauses", "cause_of", "effort_of", "growing_s", "matter_of"]

@@ -1,35 +1,139 @@
-"""The smallest ordered change from what is here to what should be. Pure.
+"""The smallest ordered change from what is here to what should be, as actions. Pure.
 
 Entering the active role: files, early units, address, other units, announcement. Leaving it: units, address (or the
 address first where the manifest says so), early units, files. The plan is empty where all is as it should be. Every
 plan starts from what is observed and from the footprint, so the next plan continues one that failed or was cut short.
+
+`relocd.agent.convergence.execution` carries out the actions, which are values, in order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from relocd.model.host import NewFile, UnitState
-from relocd.model.template_set import First, Moment, Role, UnitAction
-from relocd.reconcile.actions import (
-    Action,
-    AddAddress,
-    Announce,
-    DropAddress,
-    InstallFiles,
-    KeepFile,
-    ProbeAddresses,
-    RemoveFile,
-    RunCommand,
-    UseUnit,
-)
+from relocd.model.template_set import Command, First, Moment, Role, UnitAction
 from relocd.reconcile.desired import Desired, DesiredUnit, Footprint, Observed, Placed
 
-__all__ = ["STOPPED", "actions", "after", "before", "foreign", "leaving"]
+__all__ = [
+    "Action",
+    "AddAddress",
+    "Announce",
+    "DropAddress",
+    "InstallFiles",
+    "KeepFile",
+    "ProbeAddresses",
+    "RemoveFile",
+    "RunCommand",
+    "UseUnit",
+    "STOPPED",
+    "actions",
+    "after",
+    "before",
+    "foreign",
+    "leaving",
+]
 
 _RUNNING = frozenset({UnitState.ACTIVE, UnitState.ACTIVATING})
 STOPPED = frozenset({UnitState.INACTIVE, UnitState.FAILED, UnitState.UNKNOWN})
 """The states of a unit in which nothing of it runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class InstallFiles:
+    """Write all of them beside their targets, check them, and rename all, or none."""
+
+    files: tuple[NewFile, ...]
+
+    def __str__(self) -> str:
+        return "install " + ", ".join(file.target for file in self.files)
+
+
+@dataclass(frozen=True, slots=True)
+class KeepFile:
+    """Give a file that relocd did not write a second name before it is replaced."""
+
+    target: str
+
+    def __str__(self) -> str:
+        return f"keep what is at {self.target} as {self.target}.relocd-orig"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveFile:
+    """Remove a file that no longer belongs here."""
+
+    target: str
+
+    def __str__(self) -> str:
+        return f"remove {self.target}"
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeAddresses:
+    """Make sure that no other host answers for these addresses."""
+
+    addresses: tuple[Placed, ...]
+
+    def __str__(self) -> str:
+        return "probe " + ", ".join(str(placed) for placed in self.addresses)
+
+
+@dataclass(frozen=True, slots=True)
+class AddAddress:
+    """Raise an address."""
+
+    placed: Placed
+
+    def __str__(self) -> str:
+        return f"raise {self.placed}"
+
+
+@dataclass(frozen=True, slots=True)
+class DropAddress:
+    """Drop an address that relocd has raised."""
+
+    placed: Placed
+
+    def __str__(self) -> str:
+        return f"drop {self.placed}"
+
+
+@dataclass(frozen=True, slots=True)
+class UseUnit:
+    """Start, stop, reload or restart a unit."""
+
+    name: str
+    action: UnitAction
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class RunCommand:
+    """Run a command of a template set."""
+
+    command: Command
+
+    def __str__(self) -> str:
+        return f"run {' '.join(self.command.run)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Announce to the neighbours (ARP, neighbour discovery) that the addresses are here."""
+
+    addresses: tuple[Placed, ...]
+
+    def __str__(self) -> str:
+        return "announce " + ", ".join(str(placed) for placed in self.addresses)
+
+
+Action = (
+    InstallFiles | KeepFile | RemoveFile | ProbeAddresses | AddAddress | DropAddress | UseUnit | RunCommand | Announce
+)
 
 
 def actions(desired: Desired, observed: Observed, footprint: Footprint) -> tuple[Action, ...]:

@@ -7,9 +7,19 @@ from dataclasses import dataclass, field, replace
 
 from relocd.model.host import FileState, NewFile, UnitState
 from relocd.model.template_set import UnitAction
-from relocd.reconcile.actions import Action, AddAddress, DropAddress, InstallFiles, RemoveFile, UseUnit
 from relocd.reconcile.desired import Desired, Footprint, Observed, Placed
-from relocd.reconcile.diff import actions, after, before, leaving
+from relocd.reconcile.diff import (
+    Action,
+    AddAddress,
+    DropAddress,
+    InstallFiles,
+    RemoveFile,
+    UseUnit,
+    actions,
+    after,
+    before,
+    leaving,
+)
 
 __all__ = ["Host", "converged", "departed", "state_of"]
 

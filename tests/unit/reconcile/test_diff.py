@@ -8,9 +8,8 @@ import pytest
 
 from relocd.model.host import UnitState
 from relocd.model.template_set import Command, First, Moment, Role, UnitAction
-from relocd.reconcile.actions import InstallFiles, RemoveFile, RunCommand, UseUnit
 from relocd.reconcile.desired import Desired, Footprint, Observed
-from relocd.reconcile.diff import actions, after, before, leaving
+from relocd.reconcile.diff import InstallFiles, RemoveFile, RunCommand, UseUnit, actions, after, before, leaving
 from tests.support.plans import new_file, placed, unit
 from tests.unit.reconcile.hosts import Host, converged, state_of
 

@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 
 from relocd.model.host import UnitState
 from relocd.model.template_set import Command, First, Moment, Role, UnitAction
-from relocd.reconcile.actions import AddAddress, Announce, DropAddress, RunCommand, UseUnit
 from relocd.reconcile.desired import Desired, Footprint
-from relocd.reconcile.diff import actions, leaving
+from relocd.reconcile.diff import AddAddress, Announce, DropAddress, RunCommand, UseUnit, actions, leaving
 from tests.support.plans import new_file, placed, unit
 from tests.unit.reconcile.hosts import Host, converged, departed, state_of
 

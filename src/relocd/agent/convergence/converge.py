@@ -37,10 +37,9 @@ from relocd.errors import Failed, RelocdError
 from relocd.model.entries import ServiceAddress
 from relocd.model.host import UnitState, no_unit
 from relocd.model.template_set import First, Role, UnitAction
-from relocd.reconcile.actions import Action, AddAddress, InstallFiles, RunCommand, UseUnit
 from relocd.reconcile.addresses import copies, foreign_copies, in_the_way, kept_here
 from relocd.reconcile.desired import Footprint, Placed
-from relocd.reconcile.diff import STOPPED, after, leaving
+from relocd.reconcile.diff import STOPPED, Action, AddAddress, InstallFiles, RunCommand, UseUnit, after, leaving
 from relocd.reconcile.goals import Goal, GoalId
 
 __all__ = [

@@ -16,7 +16,8 @@ from relocd.model.entries import ServiceAddress
 from relocd.model.host import Interface, Probe, UnitState
 from relocd.model.masking import told
 from relocd.model.template_set import UnitAction
-from relocd.reconcile.actions import (
+from relocd.reconcile.desired import Placed
+from relocd.reconcile.diff import (
     Action,
     AddAddress,
     Announce,
@@ -28,7 +29,6 @@ from relocd.reconcile.actions import (
     RunCommand,
     UseUnit,
 )
-from relocd.reconcile.desired import Placed
 
 __all__ = [
     "ExecContext",

@@ -18,10 +18,9 @@ from relocd.errors import Invalid, RelocdError, Unavailable
 from relocd.model.host import NewFile, UnitState
 from relocd.model.template_set import First, Role, TemplateSet, UnitAction
 from relocd.ports import Rendered
-from relocd.reconcile.actions import Action, AddAddress, DropAddress, UseUnit
 from relocd.reconcile.addresses import foreign_copies, in_the_way
 from relocd.reconcile.desired import Desired, DesiredUnit, Footprint, Observed, Placed
-from relocd.reconcile.diff import actions, before, foreign
+from relocd.reconcile.diff import Action, AddAddress, DropAddress, UseUnit, actions, before, foreign
 from relocd.reconcile.goals import Goal, goal_id, in_role
 from relocd.reconcile.spec import PlannedFile, Spec, desired, fallback, misnamed, rendered_file, spec_of
 

@@ -11,7 +11,7 @@ from relocd.agent.convergence.permit import ServePermit
 from relocd.errors import Failed
 from relocd.model.host import UnitState
 from relocd.model.template_set import Command, Moment, UnitAction
-from relocd.reconcile.actions import (
+from relocd.reconcile.diff import (
     AddAddress,
     Announce,
     DropAddress,

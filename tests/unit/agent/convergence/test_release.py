@@ -11,8 +11,8 @@ from relocd.errors import Failed, Unavailable
 from relocd.model.host import UnitState
 from relocd.model.status import Mode
 from relocd.model.template_set import First, Role, UnitSpec
-from relocd.reconcile.actions import DropAddress, UseUnit
 from relocd.reconcile.desired import Footprint
+from relocd.reconcile.diff import DropAddress, UseUnit
 from tests.support.entries import cluster, server, state
 from tests.support.fakes import FakeServer, until
 from tests.support.plans import ETH0, goal, interface, placed, template_set
