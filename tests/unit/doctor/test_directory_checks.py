@@ -6,9 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from relocd.doctor.directory.checks import between
+from relocd.doctor.directory.checks import between, schema_findings
 from relocd.doctor.directory.config import config_findings
-from relocd.doctor.directory.schema import schema_findings
 from relocd.doctor.finding import Level
 from relocd.doctor.report import as_json, is_well
 from relocd.model.dn import DN

@@ -1,4 +1,4 @@
-"""The checks of a directory: `probe` and `peer` read facts over ldap3, pure checks judge them, `run` runs them all.
+"""The checks of a directory: `probe` reads facts over ldap3, pure checks judge them, `run` runs them all.
 
 Fixes are proposed and never made here.
 """

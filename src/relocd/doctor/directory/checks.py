@@ -1,31 +1,134 @@
-"""The checks of a directory: facts in, findings out. Pure; `CHECKS` is the whole list."""
+"""The checks of a directory: facts in, findings out. Pure; `CHECKS` is the whole list.
+
+Definitions of the schema are compared by their meaning; access rights are judged by what was tried (`acl_trials`).
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from relocd.doctor.directory.acl_checks import access_findings
 from relocd.doctor.directory.config import config_findings, has_session_log
 from relocd.doctor.directory.facts import DirectoryFacts, Peer
-from relocd.doctor.directory.schema import schema_findings
 from relocd.doctor.finding import Finding, error, not_checked, ok, warning
+from relocd.model.dn import DN
 from relocd.model.entries import csn_time_s
+from relocd.schema.definitions import ARC, definitions
 
-__all__ = ["CHECKS", "between", "directory_findings"]
+__all__ = ["CHECKS", "between", "directory_findings", "schema_findings"]
 
+_SCHEMA: Final = "schema"
+_TOKEN: Final = re.compile(r"'[^']*'|[^\s()$']+")
+_LOAD: Final = "load it: relocd schema --format ldif | ldapadd -Y EXTERNAL -H ldapi:/// (in slapd.conf: relocd schema)"
+_RENEW: Final = (
+    "replace the definitions by those of `relocd schema --format ldif` on every provider (in cn=config by a modify of "
+    "cn=relocd,cn=schema,cn=config, in slapd.conf by the new file and a restart)"
+)
+_ACCESS: Final = "access"
+_RULES: Final = "load the rules of `relocd schema --acl` before other rules of that database"
+_OWN: Final = "let the agent bind as the entry of its server, see docs/install.md"
 _PROVIDER: Final = re.compile(r"[^#]*#[^#]*#([0-9a-fA-F]{1,4})#[^#]*")
 _TOLERANCE_S: Final = 0.5
 _LATE_S: Final = 5.0
 _LIMITS: Final = 'olcLimits: dn.onelevel="ou=servers,..." size=unlimited time=unlimited (see relocd schema --acl)'
+
+Definition = tuple[str, ...]
 
 
 def directory_findings(facts: DirectoryFacts) -> Iterator[Finding]:
     """All findings about one directory."""
     for check in CHECKS:
         yield from check(facts)
+
+
+def schema_findings(served: Iterable[str]) -> Iterator[Finding]:
+    """The findings about the attribute types and object classes that a directory publishes."""
+    there = _by_oid(served)
+    types, classes = definitions()
+    ours = _by_oid((*types, *classes))
+    missing = [_name(ours[oid]) for oid in ours if oid not in there]
+    other = [_name(ours[oid]) for oid in ours if oid in there and there[oid] != ours[oid]]
+    newer = [_name(there[oid]) for oid in there if oid not in ours]
+    if len(missing) == len(ours):
+        yield error(_SCHEMA, "none of relocd's definitions is loaded", _LOAD)
+    elif missing or other:
+        parts = [
+            f"{word} {', '.join(names)}" for word, names in (("lacks", missing), ("defines otherwise", other)) if names
+        ]
+        yield error(_SCHEMA, f"the schema is of another version of relocd: it {' and '.join(parts)}", _RENEW)
+    elif newer:
+        yield warning(
+            _SCHEMA,
+            f"the schema is newer than this relocd, which does not know {', '.join(newer)}",
+            "update relocd here",
+        )
+    else:
+        yield ok(_SCHEMA, f"{len(types)} attribute types and {len(classes)} object classes, of this version")
+
+
+def _by_oid(served: Iterable[str]) -> dict[str, Definition]:
+    """The definitions of relocd among these."""
+    read = (_meaning(each) for each in served if f"{ARC}." in each)
+    return {definition[0]: definition for definition in read}
+
+
+def _meaning(text: str) -> Definition:
+    """The words of a definition without its description; brackets around a single name are optional (RFC 4512)."""
+    words = _TOKEN.findall(text)
+    described = words.index("DESC") if "DESC" in words else len(words)
+    return tuple(words[:described] + words[described + 2 :])
+
+
+def _name(definition: Definition) -> str:
+    return definition[2].strip("'")
+
+
+def access_findings(facts: DirectoryFacts) -> Iterator[Finding]:
+    """Needed acts are allowed, forbidden ones are refused, and an anonymous client reads nothing."""
+    yield from _identity(facts)
+    wrong = list(_wrong(facts))
+    yield from wrong
+    silent = [each for each in facts.tried if each.allowed is None]
+    for each in silent:
+        yield not_checked(_ACCESS, f"{facts.identity}: {each.trial.act}: the directory answers {each.answer}")
+    if facts.tried and not wrong and not silent:
+        allowed = sum(each.trial.allowed for each in facts.tried)
+        refused = len(facts.tried) - allowed
+        yield ok(_ACCESS, f"{facts.identity}: {allowed} needed acts are allowed, {refused} forbidden acts are refused")
+    yield from _nobody(facts)
+
+
+def _identity(facts: DirectoryFacts) -> Iterator[Finding]:
+    if facts.server is None:
+        why = f"{facts.identity or 'an anonymous client'} is not a server's entry, so a server's rights cannot be tried"
+        yield not_checked(_ACCESS, why, "run this with the agent's configuration, or with the --bind-dn of a server")
+    elif not facts.identity:
+        yield error(
+            _ACCESS,
+            f"without an identity (anonymous) {facts.server} can neither write its status nor read secrets",
+            _OWN,
+        )
+    elif DN.parse(facts.identity) != facts.server:
+        what = f"{facts.identity} is not {facts.server}, so that what a server must not do is not refused"
+        yield warning(_ACCESS, what, _OWN)
+    elif facts.content.server(facts.server) is not None and facts.server.key not in facts.content.statuses:
+        yield not_checked(_ACCESS, "the agent has not created its cn=status yet, and creating cannot be tried")
+
+
+def _wrong(facts: DirectoryFacts) -> Iterator[Finding]:
+    for each in facts.tried:
+        if each.allowed is not None and each.allowed != each.trial.allowed:
+            what = f"may {each.trial.act}, but must not" if each.allowed else f"may not {each.trial.act}, but needs to"
+            yield error(_ACCESS, f"{facts.identity} {what}", _RULES)
+
+
+def _nobody(facts: DirectoryFacts) -> Iterator[Finding]:
+    if facts.open_secrets:
+        yield error(_ACCESS, f"{facts.open_secrets} services show their secrets to anonymous clients", _RULES)
+    elif facts.open_entries:
+        yield warning(_ACCESS, f"{facts.open_entries} entries are shown to anonymous clients", _RULES)
 
 
 def schema(facts: DirectoryFacts) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,22 +13,22 @@ import ldap3
 from ldap3.core import results
 
 from relocd.doctor.directory.acl_trials import Compare, Trial, Tried, trials
-from relocd.doctor.directory.facts import DirectoryFacts, RefreshFacts, TreeFacts
-from relocd.doctor.directory.peer import peers
-from relocd.errors import Failed, Unavailable
+from relocd.doctor.directory.facts import DirectoryFacts, Peer, RefreshFacts, TreeFacts
+from relocd.errors import Failed, RelocdError, Unavailable
 from relocd.model import names
 from relocd.model.dn import DN
 from relocd.model.entries import csn_time_s
 from relocd.model.parse import CLASSES
 from relocd.model.writes import Conflict, Lost, Modification
 from relocd.openldap.config import Config
-from relocd.openldap.connection import SlapdServer
+from relocd.openldap.connection import Identity, SlapdServer, remote
 from relocd.openldap.ldap3_errors import NotFound, Refused, TryElsewhere
+from relocd.openldap.syncrepl import words
 from relocd.operator.access import Access
 from relocd.operator.directory import Directory, Item, on_directory
 from relocd.sync.messages import SYNC_REQUEST, sync_request
 
-__all__ = ["directory_facts"]
+__all__ = ["directory_facts", "peers"]
 
 _SYNC_DONE: Final = "1.3.6.1.4.1.4203.1.9.1.3"
 _REFRESH_DELETES: Final = b"\x01\x01\xff"  # the last part of a Sync Done control, BOOLEAN TRUE
@@ -217,3 +218,28 @@ def _config(access: Access) -> Config | None:
             if found.entries:
                 return found
     return None
+
+
+def peers(config: Config | None, base: DN) -> tuple[Peer, ...]:
+    """The providers of the database of the base; none where the configuration cannot be read."""
+    database = None if config is None else config.holding(base)
+    if config is None or database is None:
+        return ()
+    return tuple(_asked(words(value), config.ca_file) for value in database.values("olcSyncrepl"))
+
+
+def _asked(directive: Mapping[str, str], ca_file: str) -> Peer:
+    uri, suffix = directive.get("provider", ""), directive.get("searchbase", "")
+    if directive.get("bindmethod") != "simple":
+        return Peer(uri, tried=False)
+    starttls = directive.get("starttls", "no") != "no"
+    who = Identity(
+        directive.get("binddn", ""), directive.get("credentials", ""), starttls, directive.get("tls_cacert", ca_file)
+    )
+    try:
+        with remote(uri, who) as provider:
+            csns = provider.context_csns(suffix)
+    except RelocdError as error:
+        return Peer(uri, problem=str(error))
+    problem = "" if csns else f"{uri} has no {suffix} yet, or does not show it; run relocd init-pair there"
+    return Peer(uri, problem=problem, context_csns=csns, now_s=time.time())

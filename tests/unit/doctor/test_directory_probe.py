@@ -2,7 +2,7 @@
 
 import pytest
 
-from relocd.doctor.directory.peer import _asked
+from relocd.doctor.directory.probe import _asked
 
 PEER = {"provider": "ldap://localhost", "bindmethod": "simple", "searchbase": "ou=relocd", "starttls": "critical"}
 
