@@ -1,1 +1,1 @@
-"""The checks of this host: `probe` reads facts from its files, `checks` and `network` judge them and are pure."""
+"""The checks of this host: `probe` reads facts from its files, `checks` judges them and is pure."""
