@@ -13,7 +13,7 @@ import pytest
 
 from relocd.cli.main import app
 from relocd.config.configuration import read_settings
-from relocd.install.manual.settings import EXAMPLE
+from relocd.install.manual.pages import EXAMPLE
 from relocd.model import settings
 
 RELOCD = str(Path(sys.executable).with_name("relocd"))

@@ -15,9 +15,7 @@ from relocd.cli.options import PATH, dry_run, flag, option
 from relocd.config.password_file import first_line
 from relocd.errors import Invalid
 from relocd.install import service_unit, triggers
-from relocd.install.manual.commands import command_page
-from relocd.install.manual.programs import agent_page, openldap_page
-from relocd.install.manual.settings import settings_page
+from relocd.install.manual.pages import agent_page, command_page, openldap_page, settings_page
 from relocd.install.triggers import TRIGGERS, Target, targets
 from relocd.model.uri import DirectoryUri
 from relocd.openldap.changes import ldif
