@@ -49,14 +49,14 @@ def sets(folder, shipped):
 
 PORT = 'pattern = "{port}"\nmax_length = 5\nhelp = "where it listens"\n'
 DECLARATIONS = [
-    (PORT.replace("{port}", "(a"), 2, "pattern is no regular expression: missing )"),
-    (PORT.replace("{port}", "{prot}"), 2, "pattern has {prot}; what can stand there is {ipv4}"),
+    (PORT.replace("{port}", "(a"), 2, "pattern is not a regular expression: missing )"),
+    (PORT.replace("{port}", "{prot}"), 2, "pattern has {prot}; the words in braces are {ipv4}"),
     (PORT.replace("{port}", ""), 2, "pattern is empty"),
     (PORT.replace("= 5", "= 0"), 3, "max_length is 0; write a number of bytes from 1"),
     (PORT.replace("= 5", "= 65537"), 3, "max_length is 65537"),
     (PORT.replace("where it listens", ""), 4, "help is empty"),
     (PORT + 'default = "0"', 5, "default is '0', which does not match {port}"),
-    (PORT + 'default = "80"\nrequired = true', 5, 'default is given, but "required" says'),
+    (PORT + 'default = "80"\nrequired = true', 5, 'default is given, but "required" means'),
     (PORT + "default = 80", 5, "default is 80; write a string"),
 ]
 
@@ -127,7 +127,7 @@ class TestManifest:
                 )
                 for table, line, message in DECLARATIONS
             ),
-            pytest.param("[parameters.'a b']\n" + PORT, "is no name of a parameter", id="name of a parameter"),
+            pytest.param("[parameters.'a b']\n" + PORT, "is not a name of a parameter", id="name of a parameter"),
             pytest.param('[secrets.a]\ndefault = "1"\n' + PORT, "[secrets.a] default is given; a secret", id="secret"),
             pytest.param(MANIFEST + "max_line = 0", "[[file]] 1: max_line is 0; write a number", id="no line"),
             pytest.param(
@@ -143,15 +143,17 @@ class TestManifest:
             ),
             pytest.param(
                 MANIFEST.replace("a.j2", "b.j2"),
-                "line 3: [[file]] 1: source 'b.j2' is no file of this folder; its files are a.j2",
+                "line 3: [[file]] 1: source 'b.j2' is not a file of this folder; its files are a.j2",
                 id="a source that is not there",
             ),
             pytest.param(
                 MANIFEST.replace("a.j2", "../sets/a/a.j2"),
-                "is no file of this folder",
+                "is not a file of this folder",
                 id="a source by way of the parent",
             ),
-            pytest.param(MANIFEST.replace("a.j2", "/etc/passwd"), "is no file of this folder", id="a source elsewhere"),
+            pytest.param(
+                MANIFEST.replace("a.j2", "/etc/passwd"), "is not a file of this folder", id="a source elsewhere"
+            ),
             pytest.param(MANIFEST.replace("/etc/a", "etc/a"), "line 4: [[file]] 1: target is 'etc/a/", id="relative"),
             pytest.param(
                 MANIFEST.replace("/etc/a", "/etc/../a"), "write the absolute path of a file", id="target with .."
@@ -163,7 +165,7 @@ class TestManifest:
                 MANIFEST.replace("{name}.conf", ""), "write the absolute path of a file", id="target a folder"
             ),
             pytest.param(
-                MANIFEST.replace("/etc/a", "/etc/\\u0007"), "characters that cannot be seen", id="target bell"
+                MANIFEST.replace("/etc/a", "/etc/\\u0007"), "characters that cannot be printed", id="target bell"
             ),
             pytest.param(
                 MANIFEST.replace("{name}", "{nam}"),
@@ -176,7 +178,7 @@ class TestManifest:
             ),
             pytest.param(
                 MANIFEST + MANIFEST,
-                "line 8: [[file]] 2: target is also the target of [[file]] 1 in the role active; leave one",
+                "line 8: [[file]] 2: target is also the target of [[file]] 1 in the role active; keep one",
                 id="a target twice",
             ),
             pytest.param(MANIFEST + 'mode = "648"', "mode is '648'; write the octal digits as a string", id="no octal"),
@@ -229,7 +231,7 @@ class TestFolder:
     @pytest.mark.parametrize("name", ["", ".", "..", "../sets/a", "A", "a/b", "-a", "a b", "x" * 65])
     def test_a_name_is_no_path(self, sets, folder, name):
         write_set(folder / "a")
-        with pytest.raises(Invalid, match="never by a path"):
+        with pytest.raises(Invalid, match="never a path"):
             sets.get(name)
 
     def test_the_first_folder_counts(self, tmp_path, folder, shipped):
@@ -277,7 +279,9 @@ class TestFolder:
     def test_what_belongs_to_others_is_refused(self, sets, folder, name):
         path = (write_set(folder / "a") / name).resolve()
         os.chown(path, NOBODY, -1)
-        with pytest.raises(Invalid, match=f"{path} belongs to nobody, who could change what runs; run: chown root"):
+        with pytest.raises(
+            Invalid, match=f"{path} belongs to nobody, who could change what root runs; run: chown root"
+        ):
             sets.get("a")
 
     def test_shipped_sets_may_belong_to_whoever_has_the_source_tree(self, sets, shipped):
@@ -311,7 +315,7 @@ class TestFolder:
 
     def test_a_pipe_is_refused_and_not_opened(self, sets, folder):
         os.mkfifo(write_set(folder / "a") / "pipe")
-        with pytest.raises(Invalid, match="pipe is no regular file"):
+        with pytest.raises(Invalid, match="pipe is not a regular file"):
             sets.get("a")
 
     def test_the_digest_is_that_of_all_files(self, folder, shipped):

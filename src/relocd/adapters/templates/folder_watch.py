@@ -1,8 +1,8 @@
 """Folders watched for changes with watchdog (inotify), also folders that do not exist yet.
 
 A folder is watched with everything in it, and so is the nearest existing folder above it, for entries only: that is
-where it appears, goes or is replaced. After every change the watches are compared with what is wanted now. Watchdog
-calls from a thread of its own; what it says reaches the event loop as one call when things have calmed down.
+where it appears, is removed or replaced. After every change the watches are compared with what is wanted now. Watchdog
+calls from a thread of its own; a series of its events reaches the event loop as one call, after the last of them.
 
 No folder has two watches: from version 7 on watchdog has one inotify instance for all, where the kernel keeps for each
 folder only the kinds of event that were asked for last.
@@ -40,9 +40,9 @@ _log = logging.getLogger(__name__)
 _QUIET_S: Final = 0.1
 _LONGEST_S: Final = 1.0
 _ATTEMPTS: Final = 5
-# Reading a file is an event too; ours would wake us for ever.
+# Reading a file is an event, too; the agent's own reads would wake it again and again.
 _READS: Final = frozenset({"opened", "closed_no_write"})
-# Links are files: a symbolic link on the way may be replaced.
+# Links are files: a symbolic link in the path may be replaced.
 _ENTRIES: Final[list[type[FileSystemEvent]]] = [
     DirCreatedEvent,
     DirDeletedEvent,
@@ -72,10 +72,10 @@ class FolderWatch:
         self._closed = False
 
     def start(self) -> None:
-        """Begin, inside the event loop; raises `Failed` when the kernel has no watch left."""
+        """Start to watch, inside the event loop; raises `Failed` when the kernel has no watch left."""
         self._loop = asyncio.get_running_loop()
-        # Watchdog 7 meets a folder twice that appears while its parent, new too, is walked through, and warns that it
-        # replaces a callback: by the same one, so nothing is lost. Were it an error, it would end watchdog's thread.
+        # Watchdog 7 adds a folder twice that appears while its parent, new too, is walked through, and warns that it
+        # replaces a callback: by the same one, so nothing is lost. Raised as an error it would end watchdog's thread.
         warnings.filterwarnings("ignore", "Callback with id .* already exists", RuntimeWarning, r"watchdog\.")
         self._observer.start()
         self._arm()
@@ -90,7 +90,7 @@ class FolderWatch:
             self._observer.join()
 
     def _arm(self) -> None:
-        """Watch what is wanted; repeated, because a folder may appear between looking and watching."""
+        """Watch what is wanted; repeated, because a folder may appear before its watch begins."""
         for _ in range(_ATTEMPTS):
             wanted = self._wanted()
             if wanted == {path: identity for path, (identity, _) in self._watches.items()}:
@@ -100,9 +100,9 @@ class FolderWatch:
                 self._add(path, wanted[path])
 
     def _wanted(self) -> dict[Path, _Identity]:
-        """The folders to watch, each with what tells it from another of the same name, and whether all below counts."""
+        """The folders to watch, each with its identity, and whether everything below it is watched."""
         wanted: dict[Path, _Identity] = {}
-        for folder in self._ways():
+        for folder in self._paths():
             above = _real(next(parent for parent in folder.parents if parent.is_dir()))
             for path, deep in ((above, False), (_real(folder), True)):
                 identity = _identity(path, deep=deep)
@@ -111,8 +111,8 @@ class FolderWatch:
         whole = {path for path, identity in wanted.items() if identity[2]}
         return {path: identity for path, identity in wanted.items() if whole.isdisjoint(path.parents)}
 
-    def _ways(self) -> Iterator[Path]:
-        """The folders as they are named, and where their names lead through symbolic links."""
+    def _paths(self) -> Iterator[Path]:
+        """The folders by their configured paths, and by their real paths where symbolic links lead to others."""
         for folder in self._folders:
             yield folder
             if (real := _real(folder)) != folder:
@@ -120,7 +120,7 @@ class FolderWatch:
 
     def _add(self, path: Path, identity: _Identity) -> None:
         *_, deep = identity
-        handler = _EventHandler(self._noted_in_thread, tuple(self._ways()))
+        handler = _EventHandler(self._event_in_thread, tuple(self._paths()))
         try:
             watch = self._observer.schedule(
                 handler, str(path), recursive=deep, event_filter=None if deep else list(_ENTRIES)
@@ -136,20 +136,20 @@ class FolderWatch:
             _, watch = self._watches.pop(path)
             self._observer.unschedule(watch)
 
-    def _noted_in_thread(self) -> None:
+    def _event_in_thread(self) -> None:
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._noted, self._loop)
+            self._loop.call_soon_threadsafe(self._debounce, self._loop)
 
-    def _noted(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _debounce(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._closed:
             return
         if self._timer is None:
             self._began = loop.time()
         else:
             self._timer.cancel()
-        self._timer = loop.call_at(min(loop.time() + _QUIET_S, self._began + _LONGEST_S), self._settled)
+        self._timer = loop.call_at(min(loop.time() + _QUIET_S, self._began + _LONGEST_S), self._report)
 
-    def _settled(self) -> None:
+    def _report(self) -> None:
         self._timer = None
         try:
             self._arm()
@@ -159,10 +159,10 @@ class FolderWatch:
 
 
 class _EventHandler(FileSystemEventHandler):
-    """Passes on the events that concern a folder, a part of it, or the way to it."""
+    """Reports the events of a folder, of everything in it, and of the folders above it."""
 
-    def __init__(self, noted: Callable[[], None], folders: Sequence[Path]) -> None:
-        self._noted = noted
+    def __init__(self, report: Callable[[], None], folders: Sequence[Path]) -> None:
+        self._report = report
         self._folders = folders
 
     def on_any_event(self, event: FileSystemEvent) -> None:
@@ -172,11 +172,11 @@ class _EventHandler(FileSystemEventHandler):
         if any(
             path.is_relative_to(folder) or folder.is_relative_to(path) for path in paths for folder in self._folders
         ):
-            self._noted()
+            self._report()
 
 
 def _observer(folders: Sequence[Path]) -> BaseObserver:
-    """Watchdog 7 asks the kernel for its instance when it is made, version 6 for one with each watch."""
+    """An observer; watchdog 7 asks the kernel for its inotify instance here, version 6 for one with each watch."""
     try:
         return Observer()
     except OSError as error:
@@ -184,7 +184,7 @@ def _observer(folders: Sequence[Path]) -> BaseObserver:
 
 
 def _real(path: Path) -> Path:
-    """Where a name leads; unlike `Path.resolve` also where links go in a circle, which is no reason to end."""
+    """The path without symbolic links; unlike `Path.resolve` it raises no error where links form a loop."""
     return Path(os.path.realpath(path))
 
 
@@ -196,5 +196,5 @@ def _identity(path: Path, *, deep: bool) -> _Identity | None:
     try:
         found = path.stat()
     except OSError:
-        return None  # not there, or not for us to see: nothing to watch
+        return None  # missing or not readable: nothing to watch
     return found.st_dev, found.st_ino, deep

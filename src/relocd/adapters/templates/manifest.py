@@ -40,8 +40,8 @@ _PATTERN_WORD: Final = re.compile(r"\{([A-Za-z][A-Za-z0-9_]*)\}")
 _LARGEST_MAX_LENGTH: Final = 65536
 _NO_NAME: Final = 'has {name}, but a set of scope "server" belongs to no single service; leave it out'
 
-# What makes sense when: a unit is not stopped because its service arrives, nor started because it is gone.
-_UNIT_WORDS: Final[Mapping[str, frozenset[UnitAction]]] = {
+# The actions of each key: a unit is not stopped when its service becomes active here, nor started when it is removed.
+_UNIT_ACTIONS: Final[Mapping[str, frozenset[UnitAction]]] = {
     "active": frozenset(UnitAction) - {UnitAction.STOP},
     "standby": frozenset(UnitAction),
     "removed": frozenset(UnitAction) - {UnitAction.START},
@@ -51,7 +51,7 @@ _UNIT_WORDS: Final[Mapping[str, frozenset[UnitAction]]] = {
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """`[[file]]`: as `FileSpec`, with the mode as people write it."""
+    """`[[file]]`: as `FileSpec`, with the mode as text."""
 
     source: str
     target: str
@@ -92,13 +92,13 @@ class _Manifest:
 
 
 def template_set(folder: SetFolder) -> TemplateSet:
-    """The set that a folder holds; raises `Invalid` with file, line and key for the first thing that is wrong."""
+    """The set that a folder holds; raises `Invalid` with file, line and key for the first error."""
     reader = _ManifestReader(folder)
     return reader.template_set()
 
 
 class _ManifestReader:
-    """One manifest being checked: every method looks at one kind of table."""
+    """Checks one manifest, with one method for each kind of table."""
 
     def __init__(self, folder: SetFolder) -> None:
         self._folder = folder
@@ -152,14 +152,14 @@ class _ManifestReader:
     def _check_source(self, source: str, at: KeyPath) -> None:
         if source not in self._folder.files:
             files = ", ".join(sorted(self._folder.files - {MANIFEST})) or "none"
-            raise self._toml.error(at, f"{source!r} is no file of this folder; its files are {files}")
+            raise self._toml.error(at, f"{source!r} is not a file of this folder; its files are {files}")
 
     def _check_target(self, target: str, at: KeyPath) -> None:
         path = PurePosixPath(target)
         if not path.is_absolute() or ".." in path.parts or str(path) != target or not path.name:
             raise self._toml.error(at, f"is {target!r}; write the absolute path of a file, without '..' and '//'")
         if not target.isprintable():
-            raise self._toml.error(at, "has characters that cannot be seen; write them out of it")
+            raise self._toml.error(at, "has characters that cannot be printed; remove them")
         self._check_placeholders(target, at)
 
     def _check_targets_differ(self) -> None:
@@ -169,7 +169,7 @@ class _ManifestReader:
             for role in sorted(file.roles):
                 first = taken.setdefault((file.target, role), number)
                 if first != number:
-                    message = f"is also the target of [[file]] {first + 1} in the role {role}; leave one of them"
+                    message = f"is also the target of [[file]] {first + 1} in the role {role}; keep one of them"
                     raise self._toml.error(("file", number, "target"), message)
 
     def _units(self) -> tuple[UnitSpec, ...]:
@@ -179,18 +179,18 @@ class _ManifestReader:
             if not _UNIT.fullmatch(unit.name):
                 raise self._toml.error((*at, "name"), f"is {unit.name!r}; write a unit's name, not a path")
             if unit.name in names:
-                raise self._toml.error((*at, "name"), f"{unit.name!r} has a table already; leave one")
+                raise self._toml.error((*at, "name"), f"{unit.name!r} has a table already; keep one")
             self._check_placeholders(unit.name, (*at, "name"))
-            self._check_words(unit, at)
+            self._check_actions(unit, at)
             names.add(unit.name)
         return self._manifest.unit
 
-    def _check_words(self, unit: UnitSpec, at: KeyPath) -> None:
-        for key, allowed in _UNIT_WORDS.items():
-            word: UnitAction = getattr(unit, key)
-            if word not in allowed:
-                words = ", ".join(f'"{action}"' for action in UnitAction if action in allowed)
-                raise self._toml.error((*at, key), f'is "{word}"; write one of {words}')
+    def _check_actions(self, unit: UnitSpec, at: KeyPath) -> None:
+        for key, allowed in _UNIT_ACTIONS.items():
+            action: UnitAction = getattr(unit, key)
+            if action not in allowed:
+                actions = ", ".join(f'"{each}"' for each in UnitAction if each in allowed)
+                raise self._toml.error((*at, key), f'is "{action}"; write one of {actions}')
 
     def _command(self, command: Command, at: KeyPath) -> Command:
         self._check_arguments(command.run, (*at, "run"))
@@ -202,7 +202,7 @@ class _ManifestReader:
             raise self._toml.error(at, "names no program; write a list of arguments with the program first")
         for argument in arguments:
             if "\0" in argument:
-                raise self._toml.error(at, f"has {argument!r}, and no program can be given a NUL; take it out")
+                raise self._toml.error(at, f"has {argument!r}, with a NUL, which no program accepts; remove it")
             if self._manifest.scope is Scope.SERVER and "{name}" in argument:
                 raise self._toml.error(at, _NO_NAME)
 
@@ -219,23 +219,23 @@ class _ManifestReader:
 
 
 def _declared(toml: TomlText, kind: str, tables: Mapping[str, DeclaredTable] | None) -> tuple[Declared, ...]:
-    """What is declared in the tables of one kind, by name; raises `Invalid` with file, line and key."""
+    """The declarations in the tables of one kind, by name; raises `Invalid` with file, line and key."""
     found = []
     for name, table in sorted((tables or {}).items()):
         value = Declared(name, **{each.name: getattr(table, each.name) for each in fields(table)})
-        for key, message in _faults(kind, value):
+        for key, message in _errors(kind, value):
             raise toml.error((kind, name, key) if key else (kind, name), message)
         found.append(value)
     return tuple(found)
 
 
-def _faults(kind: str, value: Declared) -> Iterator[tuple[str, str]]:
-    """Every key that is wrong, and how."""
+def _errors(kind: str, value: Declared) -> Iterator[tuple[str, str]]:
+    """Every wrong key, with its error; an empty key for the name itself."""
     if not _PARAMETER_NAME.fullmatch(value.name):
-        yield "", "is no name of a parameter; write letters, digits, _ and -"
+        yield "", "is not a name of a parameter; write letters, digits, _ and -"
     if not 1 <= value.max_length <= _LARGEST_MAX_LENGTH:
         yield "max_length", f"is {value.max_length}; write a number of bytes from 1 to {_LARGEST_MAX_LENGTH}"
-    why = _why_no_pattern(value.pattern)
+    why = _pattern_error(value.pattern)
     if why:
         yield "pattern", why
     if not value.help.strip() or not value.help.isprintable():
@@ -244,24 +244,24 @@ def _faults(kind: str, value: Declared) -> Iterator[tuple[str, str]]:
         yield from (("default", message) for message in _wrong_default(kind, value))
 
 
-def _why_no_pattern(pattern: str) -> str:
+def _pattern_error(pattern: str) -> str:
     unknown = [word for word in _PATTERN_WORD.findall(pattern) if word not in WORDS]
     if unknown:
-        return f"has {{{unknown[0]}}}; what can stand there is {', '.join(f'{{{word}}}' for word in WORDS)}"
+        return f"has {{{unknown[0]}}}; the words in braces are {', '.join(f'{{{word}}}' for word in WORDS)}"
     if not pattern:
         return 'is empty, which matches nothing; write ".+" for any text'
     try:
         compiled(pattern)
     except (re.error, RecursionError, OverflowError) as error:
-        return f"is no regular expression: {error}; correct it"
+        return f"is not a regular expression: {error}; correct it"
     return ""
 
 
 def _wrong_default(kind: str, value: Declared) -> Iterator[str]:
     if kind == "secrets":
-        yield "is given; a secret has none, since this file is no secret"
+        yield "is given; a secret has no default, since this file is not secret"
     if value.required:
-        yield 'is given, but "required" says that there is none; leave one of them'
+        yield 'is given, but "required" means that there is none; keep one of them'
     refused = refusal(value.default or "", replace(value, default=None))
-    if refused and value.default:  # an empty one says that there is none, whatever the pattern
+    if refused and value.default:  # an empty default means none, whatever the pattern
         yield f"is {value.default!r}, which {refused}"

@@ -1,8 +1,8 @@
-"""What a template sees, as `render_worker` hands it over: values by name, each within its bounds.
+"""The values that `render_worker` gives to a template: by name, each within its bounds.
 
-A parameter or secret has the bounds that the template set declares, all else those of `UNDECLARED`. What the service
-itself gives is looked at before anything is rendered, whether or not it is used; all else (the names and attributes of
-entries, what other services give) when a template reads it. Python's own modules only, as in `render_worker`.
+A parameter or secret has the bounds that the template set declares, any other value those of `UNDECLARED`. The values
+of the service itself are checked before rendering, whether or not they are used; all others (names and attributes of
+entries, values of other services) when a template reads them. Imports Python's own modules only, as `render_worker`.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from relocd.model.template_set import UNDECLARED, Declared, refusal
 __all__ = ["Declarations", "OutOfBoundsError", "Reads", "Values", "context_of", "out_of_bounds"]
 
 _SHOWN: Final = 60
-_OF_THE_LIST: Final = frozenset({"role", "secrets"})  # what a service has only among `services`
+_ONLY_IN_LIST: Final = frozenset({"role", "secrets"})  # keys that a service has only in the list `services`
 
 
 class OutOfBoundsError(Exception):
-    """A value that no template may see; its message shows no secret."""
+    """A value that no template may get; the message shows no secret."""
 
 
 class Reads:
@@ -39,17 +39,17 @@ class Declarations:
 
     @classmethod
     def of(cls, template: Mapping[str, Any]) -> Declarations:
-        """Those of the set of a template, as it was sent."""
+        """The declarations that a template of a request comes with."""
         return cls(*({each["name"]: Declared(**each) for each in template[kind]} for kind in ("parameters", "secrets")))
 
     def completed(self, context: Mapping[str, Any]) -> dict[str, Any]:
-        """The context of a request as templates see it: with its service and the defaults, in the scope `service`."""
+        """The context that templates see; in the scope `service` with the service itself and the defaults."""
         own = _own_service(context)
         if own is None:
             return {**context, "parameters": {}}
         defaults = {name: each.default for name, each in self.parameters.items() if each.default is not None}
         parameters = defaults | own["parameters"]
-        service = {key: value for key, value in own.items() if key not in _OF_THE_LIST} | {"parameters": parameters}
+        service = {key: value for key, value in own.items() if key not in _ONLY_IN_LIST} | {"parameters": parameters}
         seen = {key: value for key, value in context.items() if key != "clusters"}
         return seen | {"service": service, "parameters": parameters}
 
@@ -67,7 +67,7 @@ class Values(Mapping[str, object]):
     def __getitem__(self, key: str) -> object:
         value = self._values[key]
         for text in value if isinstance(value, list) else (value,):
-            why = self._why_not(key, text) if isinstance(text, str) else ""
+            why = self._problem(key, text) if isinstance(text, str) else ""
             if why:
                 raise OutOfBoundsError(why)
         return value
@@ -82,13 +82,13 @@ class Values(Mapping[str, object]):
         return repr(dict(self))
 
     def out_of_bounds(self, *, undeclared: bool) -> Iterator[str]:
-        """Why values cannot be used: those that are declared, and the others where these are asked for."""
+        """Why values cannot be used: declared ones, and with `undeclared` all others as well."""
         for key, text in self._values.items():
-            why = self._why_not(key, text) if isinstance(text, str) and (undeclared or key in self._bounds) else ""
+            why = self._problem(key, text) if isinstance(text, str) and (undeclared or key in self._bounds) else ""
             if why:
                 yield why
 
-    def _why_not(self, key: str, text: str) -> str:
+    def _problem(self, key: str, text: str) -> str:
         why = refusal(text, self._bounds.get(key, UNDECLARED))
         return why and f"{self.where}.{key} {'' if self._hidden else _shown(text)}{why}"
 
@@ -101,7 +101,7 @@ class Attributes(Values):
 
 
 class Secrets(Values):
-    """Secrets of a service: every look at a value, or at all names, is noted; no message shows one."""
+    """Secrets of a service: each read of a value, or of all names, is recorded; no message shows a value."""
 
     _hidden = True
 
@@ -125,7 +125,7 @@ def context_of(context: Mapping[str, Any], declared: Declarations, reads: Reads)
 
 
 def out_of_bounds(context: Mapping[str, Any], declared: Declarations) -> list[str]:
-    """All that the service gives out of bounds; in scope `server`, of every service what the set declares."""
+    """Why values of the service are out of bounds; in the scope `server`, the declared values of all services."""
     own = _own_service(context)
     if own is not None:
         return [*_refused(own | {"secrets": context["secrets"]}, "", declared, undeclared=True)]

@@ -1,15 +1,15 @@
 """The process that renders templates: `python -I -m relocd.adapters.templates.render_worker`, started by `renderer`.
 
-It is a process of its own so that an endless loop, a template that eats memory, a regular expression that takes for
+It is a process of its own so that an endless loop, a template that uses up memory, a regular expression that takes for
 ever, or the interpreter's lock never stop the agent. It imports Jinja2 and the standard library only, opens nothing
-but templates, and trusts neither them nor the context: the sandbox keeps templates from Python's inside, limits of the
-kernel keep them from the rest, and every value is bounded before a template sees it (`render_values`).
+but templates, and trusts neither them nor the context: the sandbox keeps templates from Python's internals, limits of
+the kernel keep them from the system, and every value is bounded before a template sees it (`render_values`).
 
 A message is a JSON object after its length in four bytes, big endian. The worker sends an empty object once it is
 ready. A request (`render_process.Request`) has one context and several templates; each template is answered, in order,
 by `text` and `secret`, or by `error`. End of input ends the worker.
 
-No secret leaves it by way of an error: once a template has read one, only the kind of error and its line are told.
+No error contains a secret: once a template has read one, only the kind of the error and its line are reported.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class RefusedError(TemplateError):
 
 
 class Undefined(StrictUndefined):
-    """Says what was looked for by the words of the template."""
+    """An undefined value; its message names the value as the template does."""
 
     @property
     def _undefined_message(self) -> str:
@@ -59,10 +59,10 @@ class Undefined(StrictUndefined):
 
 
 class Templates(FileSystemLoader):
-    """The files of a set as the agent has checked them: hidden ones and those ending in `~` are none of it."""
+    """The files of a set that the agent has checked; it ignores hidden ones and those ending in `~`."""
 
     def get_source(self, environment: Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
-        """The text of a template, its path, and whether that is as it was."""
+        """The text of a template, its path, and a function that returns whether the file is unchanged."""
         if any(part.startswith(".") or part.endswith("~") for part in template.split("/")):
             raise TemplateNotFound(template)
         return super().get_source(environment, template)
@@ -100,7 +100,7 @@ def _fail(message: object) -> NoReturn:
 
 
 def _must_match(value: object, pattern: str, name: str = "the value") -> object:
-    """The value, when the whole of it matches; else the template ends with an error that says so."""
+    """The value, when the whole of it matches; raises `RefusedError` otherwise."""
     if not re.fullmatch(pattern, str(value)):
         raise RefusedError(f"{name} is {str(value)!r}, which does not match {pattern}")
     return value
@@ -123,8 +123,8 @@ class RenderWorker:
             if refused:
                 return _message({"error": "; ".join(refused)})
             return _message({"text": compiled.render(context_of(context, declared, reads)), "secret": reads.secret})
-        except Exception as error:  # noqa: BLE001 - a template can raise anything; the answer says what
-            return _message({"error": _told(error, Path(folder), source, secret=reads.secret)})
+        except Exception as error:  # noqa: BLE001 - a template can raise anything; the answer names it
+            return _message({"error": _error_text(error, Path(folder), source, secret=reads.secret)})
 
     def _environment(self, folder: str, digest: str) -> Sandbox:
         known, environment = self._environments.get(folder, ("", None))
@@ -139,22 +139,22 @@ def syntax_error(folder: str, source: str) -> str | None:
     try:
         Sandbox(folder).get_template(source)
     except Exception as error:  # noqa: BLE001 - a template can raise anything, the compiler's errors too
-        return _told(error, Path(folder), source, secret=False)
+        return _error_text(error, Path(folder), source, secret=False)
     return None
 
 
-def _told(error: Exception, folder: Path, source: str, *, secret: bool) -> str:
-    """What may be told of an error: the place, the kind, and its message where that holds no secret."""
-    if isinstance(error, SyntaxError | RecursionError):  # of the Python that the template was made into
+def _error_text(error: Exception, folder: Path, source: str, *, secret: bool) -> str:
+    """The place and kind of an error, with its message where that has no secret in it."""
+    if isinstance(error, SyntaxError | RecursionError):  # in the Python code that the template was compiled to
         return f"{_place(error, folder) or source + ': '}has blocks, calls or brackets nested too deeply; nest fewer"
-    told = type(error).__name__
+    text = type(error).__name__
     if isinstance(error, TemplateNotFound) and not secret:
-        told = "there is no template " + " or ".join(map(repr, error.templates))
+        text = "there is no template " + " or ".join(map(repr, error.templates))
     elif isinstance(error, TemplateError) and not secret:
-        told = str(error.message)
+        text = str(error.message)
     elif isinstance(error, OutOfBoundsError):
-        told = str(error)
-    return f"{_place(error, folder)}{told}"
+        text = str(error)
+    return f"{_place(error, folder)}{text}"
 
 
 def _place(error: Exception, folder: Path) -> str:
@@ -172,7 +172,7 @@ def _place(error: Exception, folder: Path) -> str:
 
 
 def _limit_process() -> None:
-    """What the kernel refuses from here on: much memory, files written, and secrets in a core dump."""
+    """Limit memory and open files; forbid to write files, and a core dump, which could have secrets in it."""
     limits = {
         resource.RLIMIT_AS: MEMORY_LIMIT,
         resource.RLIMIT_FSIZE: 0,
@@ -183,8 +183,8 @@ def _limit_process() -> None:
         resource.setrlimit(limit, (value, value))
 
 
-def _received(stream: BinaryIO) -> bytes | None:
-    """The next message; None at the end of input."""
+def _receive(stream: BinaryIO) -> bytes | None:
+    """Wait for the next message; None at the end of input."""
     head = stream.read(_LENGTH.size)
     if len(head) < _LENGTH.size:
         return None
@@ -204,12 +204,12 @@ def _send(stream: BinaryIO, message: bytes) -> None:
 def main() -> None:
     """Serve until the input ends.
 
-    The alarm ends this process when a template takes much too long and nobody is left to kill it.
+    An alarm ends this process when a template takes much too long and the agent, which should kill it, has died.
     """
     _limit_process()
     worker = RenderWorker()
     _send(sys.stdout.buffer, _message({}))
-    while (body := _received(sys.stdin.buffer)) is not None:
+    while (body := _receive(sys.stdin.buffer)) is not None:
         request = json.loads(body)
         for template in request["templates"]:
             signal.setitimer(signal.ITIMER_REAL, 2 * request["limit_s"] + 1)

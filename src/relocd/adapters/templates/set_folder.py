@@ -1,8 +1,8 @@
 """The folder of one template set on disk: which files it has, their digest, and whether they can be trusted.
 
-What stands in a template set is run as root. So a folder counts only while nobody but root, or the user the agent
-runs as, can change anything in it, and while nothing in it leads elsewhere. Templates reach no other files than these
-(`relocd.adapters.templates.render_worker`).
+The commands of a template set run as root. So a folder is used only while no user but root, and the user that the agent
+runs as, can change anything in it, and while no symbolic link leads out of it. Templates can read no other files than
+these (`relocd.adapters.templates.render_worker`).
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _WRITABLE_BY_OTHERS: Final = stat.S_IWGRP | stat.S_IWOTH
 _MOST_BYTES: Final = 16 << 20
 _MOST_FILES: Final = 1000
 _DEEPEST: Final = 8
-# What is wrong with the files themselves; of everything else, such as a lack of descriptors, the set is innocent.
-_FAULTS_OF_A_SET: Final = frozenset(
+# Errors that the files of a set cause. Any other error, such as a lack of descriptors, is one of the system.
+_ERRORS_OF_FILES: Final = frozenset(
     {errno.EACCES, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR, errno.EPERM}
 )
 
@@ -48,7 +48,7 @@ def read_folder(folder: Path, *, guarded: bool) -> SetFolder:
     """Read a set; `guarded` asks for safe owners and modes.
 
     Raises `Invalid` naming the file that is wrong, `Unavailable` when the system could not read now. Hidden files and
-    those ending in `~` are what editors leave behind: they do not count.
+    those ending in `~` are ignored: editors leave them behind.
     """
     with translated(str(folder)):
         if guarded:
@@ -60,11 +60,11 @@ def read_folder(folder: Path, *, guarded: bool) -> SetFolder:
 
 @contextmanager
 def translated(subject: str) -> Iterator[None]:
-    """Errors of the operating system as `Invalid`, or as `Unavailable` where the files are not to blame."""
+    """Translate errors of the operating system: `Invalid` where the files of a set cause them, else `Unavailable`."""
     try:
         yield
     except OSError as error:
-        kind = Invalid if error.errno in _FAULTS_OF_A_SET else Unavailable
+        kind = Invalid if error.errno in _ERRORS_OF_FILES else Unavailable
         raise kind(f"{error.filename or subject} cannot be read: {error.strerror or error}") from error
 
 
@@ -77,7 +77,7 @@ def _read(folder: Path, *, guarded: bool) -> SetFolder:
         content = _content(path, room)
         room -= len(content)
         if len(names) == _MOST_FILES:
-            raise Invalid(f"{folder} has more than {_MOST_FILES} files; move what is no template out of it")
+            raise Invalid(f"{folder} has more than {_MOST_FILES} files; move what is not needed out of it")
         digest.update(f"{name}\0{len(content)}\0".encode() + content)
         names.add(name)
         manifest = content if name == MANIFEST else manifest
@@ -88,13 +88,13 @@ def _content(path: Path, room: int) -> bytes:
     with path.open("rb") as file:
         content = file.read(room + 1)
     if len(content) > room:
-        raise Invalid(f"{path} makes the set larger than {_MOST_BYTES >> 20} MiB; move what is no template out of it")
+        raise Invalid(f"{path} makes the set larger than {_MOST_BYTES >> 20} MiB; move what is not needed out of it")
     return content
 
 
 def _text(path: Path, content: bytes, names: set[str]) -> str:
     if MANIFEST not in names:
-        raise Invalid(f"{path} is missing; it says what the templates beside it are for")
+        raise Invalid(f"{path} is missing; add it: it declares what the templates beside it are for")
     try:
         return content.decode()
     except UnicodeDecodeError as error:
@@ -107,7 +107,7 @@ def _files(folder: Path, root: Path, *, guarded: bool) -> Iterator[Path]:
         if path.name.startswith(".") or path.name.endswith("~"):
             continue
         _check_name(path, root)
-        _check_stays(path, root)
+        _check_inside(path, root)
         if guarded:
             _check_guarded(path)
         if path.is_dir() and not path.is_symlink():
@@ -115,7 +115,7 @@ def _files(folder: Path, root: Path, *, guarded: bool) -> Iterator[Path]:
         elif path.is_file():
             yield path
         else:
-            raise Invalid(f"{path} is no regular file; move it out of the template set")
+            raise Invalid(f"{path} is not a regular file; move it out of the template set")
 
 
 def _check_not_link(folder: Path) -> None:
@@ -124,15 +124,13 @@ def _check_not_link(folder: Path) -> None:
 
 
 def _check_name(path: Path, root: Path) -> None:
-    if not path.name.isprintable():  # which also holds for what is not UTF-8
-        raise Invalid(
-            f"{path.parent} has the file name {os.fsencode(path.name)!r}; rename it, in UTF-8 that can be read"
-        )
+    if not path.name.isprintable():  # a name that is not UTF-8 is not printable either
+        raise Invalid(f"{path.parent} has the file name {os.fsencode(path.name)!r}; rename it, in printable UTF-8")
     if len(path.relative_to(root).parts) > _DEEPEST:
         raise Invalid(f"{path} lies more than {_DEEPEST} folders deep; move it up")
 
 
-def _check_stays(path: Path, root: Path) -> None:
+def _check_inside(path: Path, root: Path) -> None:
     if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
         raise Invalid(f"{path} is a symbolic link that leads out of the template set; put the file itself here")
 
@@ -140,7 +138,9 @@ def _check_stays(path: Path, root: Path) -> None:
 def _check_guarded(path: Path) -> None:
     found = path.stat()
     if found.st_uid not in {_ROOT, os.geteuid()}:
-        raise Invalid(f"{path} belongs to {_user(found.st_uid)}, who could change what runs; run: chown root {path}")
+        raise Invalid(
+            f"{path} belongs to {_user(found.st_uid)}, who could change what root runs; run: chown root {path}"
+        )
     if found.st_mode & _WRITABLE_BY_OTHERS:
         raise Invalid(f"{path} can be written by others than its owner; run: chmod go-w {path}")
 

@@ -1,11 +1,11 @@
 """The port `TemplateSets`: folders of template sets, read when first asked for and again after they changed.
 
-What is wrong in a set is kept until it changes. What the system could not read, as when descriptors are short, is tried
-again after a second. So is the watching of the folders.
+A set, or the error in it, is stored until a file changes. A set that the system could not read, for example for lack of
+descriptors, is read again after a second. Watching the folders is retried likewise.
 
-A name is looked for in the configured folders in order and then among the sets shipped with relocd; the first
-folder of that name counts, also when it is broken. Shipped sets are exempt from the check of owners and modes: they
-lie beside relocd's own code, and whoever can change the one can change the other.
+A name is searched in the configured folders in order and then among the sets shipped with relocd; the first folder of
+that name is used, even when it is broken. Shipped sets are exempt from the check of owners and modes: they lie beside
+relocd's own code, and a user who can change the one can change the other.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ __all__ = ["FolderTemplateSets"]
 
 _log = logging.getLogger(__name__)
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-_AGAIN_S: Final = 1.0
+_RETRY_S: Final = 1.0
 
 
 class FolderTemplateSets:
-    """The sets in `folders` and `shipped`; what was read, or why it cannot be, is kept until something changes."""
+    """The sets in `folders` and `shipped`; each is stored, or the error in it, until a file changes."""
 
     def __init__(self, folders: Sequence[Path], shipped: Path) -> None:
         self._folders = tuple(folders)
@@ -41,7 +41,7 @@ class FolderTemplateSets:
         self._listeners: list[Callable[[], None]] = []
         self._watch: FolderWatch | None = None
         self._retry: asyncio.TimerHandle | None = None
-        self._complaint = ""
+        self._logged = ""
 
     def get(self, name: str) -> TemplateSet:
         """The set of that name.
@@ -52,7 +52,7 @@ class FolderTemplateSets:
         if found is None:
             found = self._known[name] = self._read(name)
         if isinstance(found, Unavailable):
-            self._try_again(name)
+            self._read_again(name)
         if isinstance(found, RelocdError):
             raise type(found)(str(found))
         return found
@@ -71,7 +71,7 @@ class FolderTemplateSets:
         self._listeners.append(changed)
         if self._watch is None:
             self._begin_watch()
-            self._known.clear()  # read before anybody watched
+            self._known.clear()  # they were read before the watch began
 
     def close(self) -> None:
         """Stop watching."""
@@ -90,18 +90,18 @@ class FolderTemplateSets:
         except Failed as error:
             if watch is not None:
                 watch.close()
-            self._complain(str(error))
+            self._warn_once(str(error))
             self._retry_soon()
         else:
             self._watch = watch
 
-    def _complain(self, problem: str) -> None:
-        if problem != self._complaint:
-            self._complaint = problem
+    def _warn_once(self, problem: str) -> None:
+        if problem != self._logged:
+            self._logged = problem
             _log.warning("template sets are not watched", extra={"fields": {"problem": problem}})
 
-    def _try_again(self, name: str) -> None:
-        """Read a set anew later where somebody is told of it, else at the next look."""
+    def _read_again(self, name: str) -> None:
+        """Read a set again after a second where a listener waits for it, else with the next `get`."""
         if self._listeners:
             self._retry_soon()
         else:
@@ -109,19 +109,19 @@ class FolderTemplateSets:
 
     def _retry_soon(self) -> None:
         if self._retry is None:
-            self._retry = asyncio.get_running_loop().call_later(_AGAIN_S, self._retry_now)
+            self._retry = asyncio.get_running_loop().call_later(_RETRY_S, self._retry_now)
 
     def _retry_now(self) -> None:
-        """Try what the system refused; who watches hears of it when that has become better."""
+        """Retry what the system refused; call the listeners when something works now."""
         self._retry = None
-        news = False
+        improved = False
         if self._watch is None:
             self._begin_watch()
-            news = self._watch is not None
+            improved = self._watch is not None
         for name in [name for name, found in self._known.items() if isinstance(found, Unavailable)]:
             found = self._known[name] = self._read(name)
-            news |= not isinstance(found, Unavailable)
-        if news:
+            improved |= not isinstance(found, Unavailable)
+        if improved:
             self._changed()
         if any(isinstance(found, Unavailable) for found in self._known.values()):
             self._retry_soon()
@@ -133,22 +133,22 @@ class FolderTemplateSets:
 
     def _read(self, name: str) -> TemplateSet | Invalid | Unavailable:
         try:
-            return self._found(name)
+            return self._template_set(name)
         except (Invalid, Unavailable) as error:
             return type(error)(f"template set {name}: {error}")
 
-    def _found(self, name: str) -> TemplateSet:
+    def _template_set(self, name: str) -> TemplateSet:
         if not _NAME.fullmatch(name):
-            raise Invalid("a set is named with a-z, 0-9, _ and -, never by a path")
+            raise Invalid("a set has a name of a-z, 0-9, _ and -, never a path")
         for folder in (*self._folders, self._shipped):
-            if _is_there(folder / name):
+            if _exists(folder / name):
                 guarded = folder != self._shipped
                 return template_set(read_folder(Path(os.path.realpath(folder)) / name, guarded=guarded))
         searched = ", ".join(str(folder) for folder in (*self._folders, self._shipped))
         raise Invalid(f"no folder of that name in {searched}; correct relocTemplateSet or install the set")
 
 
-def _is_there(path: Path) -> bool:
+def _exists(path: Path) -> bool:
     """Whether there is anything, readable or not: a set that cannot be read hides the shipped one."""
     with translated(str(path)):
         try:
