@@ -52,7 +52,7 @@ def fetched(port):
         return answer.read().decode()
 
 
-async def test_idle_connections_are_few_and_the_figures_are_told(server, port, many_descriptors):
+async def test_idle_connections_are_few_and_the_metrics_are_served(server, port, many_descriptors):
     before, threads = descriptors(), threading.active_count()
     with ExitStack() as stack:
         for number in range(IDLE):
@@ -64,7 +64,7 @@ async def test_idle_connections_are_few_and_the_figures_are_told(server, port, m
         await until(lambda: threading.active_count() - threads <= 17)
 
 
-async def test_a_connection_that_says_nothing_is_closed(port, monkeypatch):
+async def test_an_idle_connection_is_closed(port, monkeypatch):
     monkeypatch.setattr(_RequestHandler, "timeout", _RequestHandler.timeout / 100)
     with socket.create_connection(("127.0.0.1", port), timeout=5) as silent:
         assert silent.recv(1) == b""

@@ -34,7 +34,7 @@ def other_process(folder, then):
     return [sys.executable, "-c", f"{HOLD_LOCK}    {then}", str(folder)]
 
 
-def test_another_process_is_refused_and_told_who_holds_it(tmp_path):
+def test_another_process_is_refused_with_the_id_of_the_holder(tmp_path):
     with sole(tmp_path / "run"):
         found = subprocess.run(other_process(tmp_path / "run", "pass"), capture_output=True, text=True, timeout=20)
     assert found.returncode != 0
@@ -58,7 +58,7 @@ def test_the_lock_can_be_taken_again_and_again(tmp_path):
             pass
 
 
-def test_a_folder_that_cannot_be_names_the_setting(tmp_path):
+def test_a_run_folder_that_cannot_be_made_is_reported_with_its_setting(tmp_path):
     (tmp_path / "file").write_text("")
     with (
         pytest.raises(Fatal, match=r"file/run/lock: cannot be opened .*correct \[paths\] run"),
@@ -74,19 +74,19 @@ def mode_path(tmp_path):
 
 @pytest.fixture
 def warnings(caplog):
-    """The problems that were logged, as they are told."""
+    """The problems that were logged."""
     caplog.set_level(logging.WARNING)
     return lambda: [record.fields["problem"] for record in caplog.records]
 
 
-def test_without_a_file_all_is_normal(mode_path, warnings):
+def test_without_a_file_the_mode_is_normal(mode_path, warnings):
     assert ModeFile(mode_path).mode() is Mode.NORMAL
     assert warnings() == []
 
 
 @pytest.mark.parametrize("mode", Mode)
 @pytest.mark.parametrize("form", ["{}", "{}\n", " {} \r\n"], ids=["bare", "a line", "spaces"])
-def test_the_word_is_the_mode(mode_path, warnings, mode, form):
+def test_the_file_has_the_mode(mode_path, warnings, mode, form):
     mode_path.write_text(form.format(mode))
     assert ModeFile(mode_path).mode() is mode
     assert warnings() == []
@@ -102,7 +102,7 @@ def test_the_word_is_the_mode(mode_path, warnings, mode, form):
         pytest.param(b"x" * 10_000, "'" + "x" * 40 + "'", id="a whole page"),
     ],
 )
-def test_what_is_no_mode_leaves_the_last_one_and_says_so(mode_path, warnings, content, shown):
+def test_an_unknown_mode_is_reported_and_the_last_one_stays(mode_path, warnings, content, shown):
     file = ModeFile(mode_path)
     for mode in (Mode.DRAINED, Mode.NORMAL):
         mode_path.write_text(mode)
@@ -113,7 +113,7 @@ def test_what_is_no_mode_leaves_the_last_one_and_says_so(mode_path, warnings, co
 
 
 @pytest.mark.parametrize("spoil", [lambda mode_path: mode_path.write_text("off"), lambda mode_path: mode_path.mkdir()])
-def test_an_agent_that_begins_and_cannot_tell_is_paused_and_says_so(mode_path, warnings, spoil):
+def test_an_agent_that_starts_with_an_unknown_mode_is_paused_and_reports_it(mode_path, warnings, spoil):
     spoil(mode_path)
     file = ModeFile(mode_path)
     assert file.mode() is Mode.PAUSED
@@ -131,7 +131,7 @@ def test_a_paused_agent_stays_so_while_descriptors_are_short(mode_path, warnings
     assert (file.mode(), file.problem) == (Mode.NORMAL, "")
 
 
-def test_one_problem_is_logged_once_and_another_one_anew(mode_path, warnings):
+def test_a_problem_is_logged_once_and_a_new_one_again(mode_path, warnings):
     file = ModeFile(mode_path)
     for word in ("off", "off", "drained", "off", "of"):
         mode_path.write_text(word)
@@ -139,7 +139,7 @@ def test_one_problem_is_logged_once_and_another_one_anew(mode_path, warnings):
     assert ["'off'" in each for each in warnings()] == [True, True, False]
 
 
-def test_the_file_is_looked_at_each_time(mode_path):
+def test_the_mode_is_read_each_time(mode_path):
     file = ModeFile(mode_path)
     seen = [file.mode()]
     for word in ("paused", "drained"):
@@ -149,7 +149,7 @@ def test_the_file_is_looked_at_each_time(mode_path):
     assert [*seen, file.mode()] == [Mode.NORMAL, Mode.PAUSED, Mode.DRAINED, Mode.NORMAL]
 
 
-async def test_others_can_read_the_latest(tmp_path):
+async def test_others_can_read_the_latest_status(tmp_path):
     path = tmp_path / "status.json"
     for number in range(2):
         assert await JsonStatusFile(path).write({"number": number})
@@ -158,11 +158,11 @@ async def test_others_can_read_the_latest(tmp_path):
     assert [each.name for each in tmp_path.iterdir()] == ["status.json"]
 
 
-async def test_that_it_cannot_be_written_is_only_said(tmp_path, caplog):
+async def test_a_status_that_cannot_be_written_is_only_logged(tmp_path, caplog):
     (tmp_path / "file").write_text("")
     file = JsonStatusFile(tmp_path / "file" / "status.json")
     assert [await file.write({}), await file.write({})] == [False, False]
-    (record,) = caplog.records  # said once
+    (record,) = caplog.records  # logged once
     assert record.message == "cannot write the status"
     assert "file/status.json: cannot be written" in record.fields["problem"]
 
@@ -181,17 +181,17 @@ def heartbeats_path(tmp_path):
     return tmp_path / "run" / "heartbeats"
 
 
-async def test_the_next_agent_finds_what_was_kept(heartbeats_path, kept):
+async def test_the_next_agent_reads_the_stored_heartbeats(heartbeats_path, kept):
     await JsonHeartbeatRecord(heartbeats_path).keep(NO_HEARTBEATS)
     await JsonHeartbeatRecord(heartbeats_path).keep(kept)
     assert JsonHeartbeatRecord(heartbeats_path).load() == kept
 
 
-def test_without_a_file_nothing_is_known(heartbeats_path):
+def test_without_a_file_there_are_no_heartbeats(heartbeats_path):
     assert JsonHeartbeatRecord(heartbeats_path).load() == NO_HEARTBEATS
 
 
-async def test_where_the_kernel_does_not_tell_the_boot_nothing_is_trusted(heartbeats_path, kept, monkeypatch):
+async def test_heartbeats_of_an_unknown_boot_are_not_used(heartbeats_path, kept, monkeypatch):
     monkeypatch.setattr(run_folder, "_BOOT", heartbeats_path)
     await JsonHeartbeatRecord(heartbeats_path.with_name("other")).keep(kept)
     assert JsonHeartbeatRecord(heartbeats_path.with_name("other")).load() == NO_HEARTBEATS
@@ -213,13 +213,13 @@ async def changed(heartbeats_path, kept, **fields):
         pytest.param({"back_at": float("nan")}, id="back at no number"),
     ],
 )
-async def test_what_cannot_be_trusted_is_nothing(heartbeats_path, kept, fields):
+async def test_a_record_that_cannot_be_trusted_is_not_used(heartbeats_path, kept, fields):
     await changed(heartbeats_path, kept, **fields)
     assert JsonHeartbeatRecord(heartbeats_path).load() == NO_HEARTBEATS
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"\xff\xfe", b"[" * 100_000])
-def test_a_damaged_file_is_nothing_and_said_once(heartbeats_path, content, caplog):
+def test_a_damaged_record_is_not_used_and_logged_once(heartbeats_path, content, caplog):
     heartbeats_path.parent.mkdir()
     heartbeats_path.write_bytes(content)
     record = JsonHeartbeatRecord(heartbeats_path)
@@ -227,7 +227,7 @@ def test_a_damaged_file_is_nothing_and_said_once(heartbeats_path, content, caplo
     assert len(caplog.records) == 1
 
 
-async def test_a_folder_that_cannot_be_written_is_said_once(heartbeats_path, kept, caplog):
+async def test_a_record_that_cannot_be_written_is_logged_once(heartbeats_path, kept, caplog):
     heartbeats_path.parent.write_text("no folder")
     record = JsonHeartbeatRecord(heartbeats_path)
     await record.keep(kept)

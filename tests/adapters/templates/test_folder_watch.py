@@ -183,7 +183,7 @@ class TestWatch:
         write_set(folder / "a", a="later")
         await changes.until(lambda: sets.get("a").digest != second)
 
-    async def test_a_link_to_the_folder_that_is_turned(self, folder, shipped, tmp_path):
+    async def test_a_link_to_the_folder_that_is_changed(self, folder, shipped, tmp_path):
         write_set(folder / "a")
         write_set(tmp_path / "new" / "a", a="new")
         (tmp_path / "link").symlink_to(folder)

@@ -104,7 +104,7 @@ class TestManifest:
         assert found.files == (FileSpec("a.j2", "/etc/a/{name}.conf"),)
         assert found.units == (UnitSpec("a.service"),)
 
-    def test_what_is_declared_closes_the_set_for_all_else(self, sets, folder):
+    def test_declarations_close_the_set_for_other_values(self, sets, folder):
         write_set(folder / "a", MANIFEST + "[parameters.port]\n" + PORT + 'default = "80"\n[secrets.a]\n' + PORT)
         write_set(folder / "b", MANIFEST + "[parameters]\n")
         write_set(folder / "c", MANIFEST)
@@ -215,7 +215,7 @@ class TestManifest:
             ),
         ],
     )
-    def test_what_is_wrong_is_named(self, sets, folder, manifest, message):
+    def test_a_wrong_key_is_named(self, sets, folder, manifest, message):
         write_set(folder / "a", manifest)
         with pytest.raises(Invalid) as caught:
             sets.get("a")
@@ -234,7 +234,7 @@ class TestFolder:
         with pytest.raises(Invalid, match="never a path"):
             sets.get(name)
 
-    def test_the_first_folder_counts(self, tmp_path, folder, shipped):
+    def test_the_first_folder_is_used(self, tmp_path, folder, shipped):
         write_set(shipped / "a", MANIFEST + "# shipped")
         write_set(shipped / "b")
         write_set(tmp_path / "second" / "a", MANIFEST + "# second")
@@ -261,7 +261,7 @@ class TestFolder:
 
     @pytest.mark.parametrize("name", ["a.j2", "manifest.toml", "sub/c.j2", "sub", "."])
     @pytest.mark.parametrize("mode", [0o020, 0o002])
-    def test_what_others_can_write_is_refused(self, sets, folder, name, mode):
+    def test_a_file_that_others_can_write_is_refused(self, sets, folder, name, mode):
         write_set(folder / "a")
         write_set(folder / "a" / "sub", c="c")
         path = (folder / "a" / name).resolve()
@@ -276,7 +276,7 @@ class TestFolder:
             sets.get("a")
 
     @pytest.mark.parametrize("name", ["a.j2", "manifest.toml", "."])
-    def test_what_belongs_to_others_is_refused(self, sets, folder, name):
+    def test_a_file_of_another_owner_is_refused(self, sets, folder, name):
         path = (write_set(folder / "a") / name).resolve()
         os.chown(path, NOBODY, -1)
         with pytest.raises(

@@ -1,4 +1,4 @@
-"""Template sets as no administrator means them: each is refused by name, and what the system lacks is tried again."""
+"""Odd template sets: each is refused by name; a set that the system could not read is read again."""
 
 from __future__ import annotations
 
@@ -142,13 +142,13 @@ def test_a_template_cannot_include_what_is_not_checked(folder, name):
 
 
 class TestShortOfDescriptors:
-    def test_a_set_that_could_not_be_read_is_read_at_the_next_look(self, sets, folder):
+    def test_a_set_that_could_not_be_read_is_read_with_the_next_get(self, sets, folder):
         write_set(folder / "a")
         with no_descriptors(), pytest.raises(Unavailable, match=r"^template set a: .*Too many open files"):
             sets.get("a")
         assert sets.get("a").files
 
-    async def test_who_watches_hears_when_it_can_be_read_again(self, sets, folder):
+    async def test_listeners_are_called_when_it_can_be_read_again(self, sets, folder):
         write_set(folder / "a")
         heard = asyncio.Event()
         sets.watch(heard.set)
@@ -160,7 +160,7 @@ class TestShortOfDescriptors:
             await heard.wait()
         assert sets.get("a").files
 
-    async def test_what_is_wrong_in_a_set_is_not_read_again_and_again(self, sets, folder):
+    async def test_a_wrong_set_is_not_read_again(self, sets, folder):
         path = write_set(folder / "a", "x = ")
         sets.watch(lambda: None)
         with pytest.raises(Invalid):

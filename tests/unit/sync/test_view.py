@@ -33,12 +33,12 @@ def interest_in(*entries):
     return index, interest_of(index, index.get(uuid_of("me")), MY_KEY)
 
 
-def test_it_is_me_what_i_am_linked_to_and_who_else_is_linked_to_that():
+def test_interest_is_the_server_its_links_and_others_with_the_same_links():
     _, interest = interest_in(*LINKED)
     assert interest.uuids == {uuid_of(name) for name in ("me", "ntp", "pair", "web", "twin", "clock", "trio", "third")}
 
 
-def test_without_my_entry_only_my_name_is_of_concern():
+def test_without_an_entry_only_the_name_of_the_server_is_of_interest():
     index, interest = interest_in(*LINKED[1:])
     assert interest.uuids == frozenset()
     assert interest.touches(reduced(server("me")))
@@ -60,7 +60,7 @@ def test_without_my_entry_only_my_name_is_of_concern():
         pytest.param(server("ghost"), id="the active server of a cluster that shares a service with me"),
     ],
 )
-def test_what_appears_touches_it(appearing):
+def test_a_new_entry_touches_the_interest(appearing):
     _, interest = interest_in(*LINKED)
     assert interest.touches(reduced(appearing))
 
@@ -74,17 +74,17 @@ def test_what_appears_touches_it(appearing):
         pytest.param(service("far", at=1), id="a change of another server's service"),
     ],
 )
-def test_what_concerns_others_does_not_touch_it(appearing):
+def test_a_new_entry_of_other_servers_does_not_touch_the_interest(appearing):
     _, interest = interest_in(*LINKED)
     assert not interest.touches(reduced(appearing))
 
 
-def test_nothing_touches_it_not():
+def test_no_record_does_not_touch_the_interest():
     _, interest = interest_in(*LINKED)
     assert not interest.touches(None)
 
 
-def test_who_is_linked_by_a_former_name_is_of_concern():
+def test_an_entry_that_is_linked_by_its_former_name_is_of_interest():
     index, _ = interest_in(*LINKED, server("old", services=["ntp"]))
     index.put(reduced(service("time", uuid=uuid_of("ntp"))))
     index.put(reduced(server("me", services=["time"])))
@@ -97,18 +97,18 @@ class TestInterestInStates:
     HELD = (server("me"), server("twin", services=["web"]), service("web"), state("web", holder="me", candidate="twin"))
 
     @pytest.mark.parametrize("role", ["holder", "candidate", "previous"])
-    def test_a_server_that_lost_its_link_is_still_concerned_with_what_names_it(self, role):
+    def test_a_state_that_names_the_server_is_of_interest_without_a_link(self, role):
         """The service, its state, and the other servers that are linked to it or named with it."""
         named = {"holder": "a", "candidate": "b", "previous": "c"} | {role: "me"}
         others = [server(name) for name in "abc"]
         _, interest = interest_in(*self.HELD[:3], *others, state("web", **named))
         assert interest.uuids == {uuid_of(name) for name in ("me", "twin", "web", "state of web", *named.values())}
 
-    def test_the_state_of_a_service_that_i_am_linked_to_is_of_concern_and_who_is_named_in_it(self):
+    def test_the_state_of_a_linked_service_and_the_servers_in_it_are_of_interest(self):
         _, interest = interest_in(*LINKED, state("web", holder="hero"))
         assert {uuid_of("state of web"), uuid_of("hero")} <= interest.uuids
 
-    def test_the_state_of_others_is_not(self):
+    def test_the_state_of_another_service_is_not_of_interest(self):
         _, interest = interest_in(*LINKED, state("far", holder="stranger"))
         assert uuid_of("state of far") not in interest.uuids
         assert not interest.touches(reduced(state("far", holder="hero")))
@@ -123,7 +123,7 @@ class TestInterestInStates:
             pytest.param(server("clock", at=1), id="a change of a server that is linked to the same"),
         ],
     )
-    def test_what_appears_touches_it(self, appearing):
+    def test_a_new_entry_touches_the_interest(self, appearing):
         _, interest = interest_in(*LINKED)
         assert interest.touches(reduced(appearing))
 
@@ -131,7 +131,7 @@ class TestInterestInStates:
         _, interest = interest_in(server("me", services=["web"]), service("web"), state("web", holder="late"))
         assert interest.touches(reduced(server("late")))
 
-    def test_a_renamed_server_is_still_concerned_with_what_it_holds_by_its_former_name(self):
+    def test_what_a_renamed_server_holds_by_its_former_name_is_of_interest(self):
         index, _ = interest_in(*self.HELD)
         index.put(reduced(server("myself", uuid=uuid_of("me"))))
         interest = interest_of(index, index.get(uuid_of("me")), DN.parse(dn("myself")).key)
@@ -158,7 +158,7 @@ def said(snapshot):
     return [str(problem) for problem in snapshot.problems]
 
 
-def test_what_concerns_me_by_kind_and_by_name():
+def test_the_snapshot_has_entries_by_kind_and_by_name():
     snapshot = seen(
         server("me", services=["ntp"], clusters=["pair"]),
         cluster("pair", services=["web"], active="me"),
@@ -174,14 +174,14 @@ def test_what_concerns_me_by_kind_and_by_name():
     assert (snapshot.unknown, snapshot.problems) == (frozenset(), ())
 
 
-def test_names_that_lead_out_of_my_concern_are_left_out():
+def test_names_of_entries_without_interest_are_left_out():
     snapshot = seen(
         server("me", services=["web"]), server("twin", services=["web", "far"]), service("web"), service("far")
     )
     assert DN.parse(dn("far")) not in snapshot.names
 
 
-def test_a_name_dangles_where_an_entry_that_appears_there_would_be_of_concern():
+def test_a_name_dangles_where_a_new_entry_would_be_of_interest():
     snapshot = seen(server("me", services=["web", "gone"]), server("twin", services=["web", "others"]), service("web"))
     assert snapshot.dangling == {DN.parse(dn("gone"))}
 

@@ -175,10 +175,13 @@ class PrometheusMeter(Collector):
         yield from _of_each_service(now)
         yield from _of_all_services(now)
         yield _gauge(
-            "relocd_mode", "1 for what a person told the agent", {(mode,): mode is now.mode for mode in Mode}, "mode"
+            "relocd_mode",
+            "1 for the mode that an administrator has set",
+            {(mode,): mode is now.mode for mode in Mode},
+            "mode",
         )
         yield GaugeMetricFamily("relocd_directory_current", "1 while the search is complete and goes on", now.current)
-        yield GaugeMetricFamily("relocd_problems", "What somebody should look at", now.problems)
+        yield GaugeMetricFamily("relocd_problems", "Problems that an administrator should look at", now.problems)
 
 
 def _of_each_service(now: Health) -> Iterator[Metric]:
