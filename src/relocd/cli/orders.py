@@ -10,11 +10,10 @@ import click
 from relocd.cli.access import cluster, server, servers, service, with_access
 from relocd.cli.options import bundled, dry_run, flag, option, timeout
 from relocd.errors import Failed
-from relocd.model.ldif import remark
+from relocd.model.ldif import ldif, remark
 from relocd.operator.access import Access
 from relocd.operator.change import orders
 from relocd.operator.change.changes import OrderPlan
-from relocd.operator.change.ldif import ldif
 from relocd.operator.change.waiting import Follower
 from relocd.printable import say
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relocd.model.dn import DN
+from relocd.model.ldif import ldif
 from relocd.model.writes import Add, Delete, Increment, Modification, Replace
-from relocd.operator.change.ldif import ldif
 
 B = DN.parse("cn=b,dc=example,dc=org")
 
