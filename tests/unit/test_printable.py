@@ -30,8 +30,7 @@ from relocd.operator.explain.explain import explanation
 from relocd.operator.explain.text import as_json as explained_json
 from relocd.operator.explain.text import as_text
 from relocd.operator.service_view import service_view
-from relocd.operator.status.overview import overview
-from relocd.operator.status.show import overview_json, show_overview
+from relocd.operator.status.show import overview, overview_json, show_overview
 from relocd.operator.status.tables import as_json, check_line, tables
 from relocd.operator.status.view import view
 from relocd.printable import one_line, several_lines

@@ -20,8 +20,7 @@ from relocd.operator.explain.text import as_json as explained_json
 from relocd.operator.explain.text import as_text
 from relocd.operator.lookup import service_view_with_past
 from relocd.operator.status.health import HealthLevel
-from relocd.operator.status.overview import Overview, overview
-from relocd.operator.status.show import is_troubled, overview_json, show_overview, show_status
+from relocd.operator.status.show import Overview, is_troubled, overview, overview_json, show_overview, show_status
 from relocd.operator.status.status_file import agent_runs, read_status
 from relocd.operator.status.tables import as_json, check_line, tables
 from relocd.operator.status.watch import read_view, watch

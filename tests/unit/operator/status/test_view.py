@@ -12,7 +12,7 @@ from rich.console import Console
 
 from relocd.model.entries import Entry, csn_time_s
 from relocd.operator.status.health import HealthLevel, ServiceRow, StatusView
-from relocd.operator.status.overview import overview
+from relocd.operator.status.show import overview
 from relocd.operator.status.tables import as_json, check_line, tables
 from relocd.operator.status.view import view
 from tests.support import entries
