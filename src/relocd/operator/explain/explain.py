@@ -12,8 +12,7 @@ from relocd.election.steps import Rule, Step
 from relocd.model.entries import EntryUUID
 from relocd.model.status import Mode
 from relocd.operator.change.preflight import proof
-from relocd.operator.explain.forecast import PlannedStep, forecast
-from relocd.operator.explain.model import ServiceModel, service_model
+from relocd.operator.explain.forecast import PlannedStep, ServiceModel, forecast, service_model
 from relocd.operator.explain.what_if import Requirements, requirements_for
 from relocd.operator.service_view import GIVEN_BACK, ServiceView
 from relocd.operator.status.health import ServerRow

@@ -1,24 +1,84 @@
-"""The next steps of the agents for a service, in order, by their own rules. Pure.
+"""A service as each server sees it, and the next steps of the agents, in order, by their own rules. Pure.
 
-Every step is assumed to succeed at once: an activation works, no write is lost. From the model as it is, it shows what
-is under way; from a changed model, what would happen.
+The model is what the directory shows. What only a server knows is taken from its last status, or assumed (`ASSUMED`).
+Every step is assumed to succeed at once: an activation works, no write is lost. From the model as it is, the forecast
+shows what is under way; from a changed model, what would happen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from relocd.election.observation import Eligible
+from relocd.election.eligibility import OwnershipView
+from relocd.election.observation import Eligible, Life, LocalState, Observation, State
 from relocd.election.rules import next_step
 from relocd.election.steps import Activate, DeleteLink, FailBack, Keep, Relinquish, Step, Stop
-from relocd.model.entries import EntryUUID
-from relocd.operator.explain.model import ServiceModel
+from relocd.model.entries import EntryUUID, Isolation
+from relocd.model.status import Mode
+from relocd.operator.service_view import ServiceView
+from relocd.operator.status.health import ServerRow
 
-__all__ = ["PlannedStep", "after", "forecast"]
+__all__ = ["ASSUMED", "ServiceModel", "service_model", "PlannedStep", "after", "forecast"]
 
+ASSUMED: Final = "a server that reports no problem is ready, its heartbeat is steady, and its candidacy has settled"
 _MOST: Final = 24
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceModel:
+    """A service, the servers that should run it and all servers that it concerns, at one moment.
+
+    `acting` are the servers whose agent runs and may act, `lives` what is known of whether each is alive.
+    """
+
+    state: State | None
+    eligible: Eligible
+    local_states: Mapping[EntryUUID, LocalState]
+    lives: Mapping[EntryUUID, Life] = field(default_factory=dict)
+    acting: frozenset[EntryUUID] = frozenset()
+
+    def observation(self, server: EntryUUID) -> Observation:
+        """The observation of a server."""
+        return Observation(server, self.state, self.eligible, self.lives)
+
+
+def service_model(view: ServiceView) -> ServiceModel:
+    """The model as it is now."""
+    ownerships = {server: view.ownership(server) for server in view.servers}
+    first = next(iter(ownerships.values()), None)
+    if first is None:
+        entry = view.snapshot.states.get(view.service.uuid)
+        return ServiceModel(State(generation=(entry and entry.generation) or 0), Eligible(), {})
+    named = (first.state.holder, first.state.candidate, first.state.previous) if first.state else ()
+    concerned = {*view.servers, *filter(None, named)}
+    return ServiceModel(
+        state=first.state,
+        eligible=first.eligible,
+        local_states={server: _here(view, ownership) for server, ownership in ownerships.items()},
+        lives={server: view.life(server) for server in concerned},
+        acting=frozenset(server for server, seen in view.servers.items() if _acts(seen)),
+    )
+
+
+def _acts(seen: ServerRow) -> bool:
+    return seen.status is not None and not seen.is_silent and seen.status.mode != Mode.PAUSED
+
+
+def _here(view: ServiceView, ownership: OwnershipView) -> LocalState:
+    seen, service = view.servers[ownership.me], view.service
+    says = "" if seen.status is None else seen.status.services.get(service.dn.key, "")
+    return LocalState(
+        active=says == "active",
+        up=says == "active",
+        ready=not seen.problems_of(service.name) and says != "failed" and not seen.is_silent,
+        steady=not seen.is_silent,
+        failed=says == "failed" and ownership.holds,
+        settled=True,
+        expired=seen.is_silent and service.isolation is Isolation.RELEASE,
+        yield_reason=ownership.yield_reason(drained=seen.status is not None and seen.status.mode == Mode.DRAINED),
+    )
 
 
 @dataclass(frozen=True, slots=True)

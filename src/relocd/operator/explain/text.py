@@ -11,8 +11,7 @@ from rich.text import Text
 
 from relocd.election import steps
 from relocd.operator.explain.explain import Explanation, ServerExplanation
-from relocd.operator.explain.forecast import PlannedStep
-from relocd.operator.explain.model import ASSUMED
+from relocd.operator.explain.forecast import ASSUMED, PlannedStep
 from relocd.operator.service_view import ServiceView
 
 __all__ = ["as_json", "as_text"]

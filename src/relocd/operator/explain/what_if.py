@@ -15,8 +15,7 @@ from relocd.model.entries import EntryUUID
 from relocd.model.status import Mode
 from relocd.operator.change.move import cluster_to_activate
 from relocd.operator.change.preflight import proof
-from relocd.operator.explain.forecast import PlannedStep, forecast
-from relocd.operator.explain.model import ServiceModel
+from relocd.operator.explain.forecast import PlannedStep, ServiceModel, forecast
 from relocd.operator.service_view import ServiceView
 
 __all__ = ["Requirements", "requirements_for"]
