@@ -17,8 +17,7 @@ from relocd.election.observation import Eligible, State
 from relocd.election.steps import Step
 from relocd.election.writes import Creation, resend_of, write_of
 from relocd.model.dn import DN
-from relocd.model.entries import Entry, EntryUUID, Service, ServiceState
-from relocd.model.snapshot import Snapshot
+from relocd.model.entries import Entry, EntryUUID, Service, ServiceState, Snapshot
 from relocd.model.writes import Add, Delete, Modification, Replace
 from relocd.sync.events import RefreshDone, Started, Upsert
 from relocd.sync.mirror import Mirror

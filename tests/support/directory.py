@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from relocd.model.dn import DN
-from relocd.model.entries import Entry, EntryUUID, ServiceState
+from relocd.model.entries import Entry, EntryUUID, ServiceState, Snapshot
 from relocd.model.parse import parsed
-from relocd.model.snapshot import Snapshot
 from relocd.sync.events import Cookie, Deleted, Present, PresentPhaseEnd, RefreshDone, Started, SyncEvent, Upsert
 from relocd.sync.mirror import Mirror
 from tests.support.entries import ME, csn, dn

@@ -31,10 +31,9 @@ from relocd.agent.worker_pool import WorkerPool
 from relocd.errors import RelocdError, Unavailable
 from relocd.model import names
 from relocd.model.dn import DN
-from relocd.model.entries import Entry, EntryUUID, Problem
+from relocd.model.entries import Entry, EntryUUID, Problem, Snapshot
 from relocd.model.parse import search_filter
 from relocd.model.settings import Settings
-from relocd.model.snapshot import Snapshot
 from relocd.model.status import StatusReport
 from relocd.model.template_set import Scope
 from relocd.ports import Cache, DirectoryReader, DirectoryWriter, Feed, Notifier, Orders, StatusFile

@@ -16,8 +16,7 @@ from relocd.agent.worker_pool import WorkerPool
 from relocd.election.observation import Life
 from relocd.errors import RelocdError
 from relocd.model import names
-from relocd.model.entries import Cluster, EntryUUID, Failover, Server
-from relocd.model.snapshot import Snapshot
+from relocd.model.entries import Cluster, EntryUUID, Failover, Server, Snapshot
 from relocd.model.status import Mode
 from relocd.model.writes import Delete, Done, Modification, swap
 from relocd.reconcile.goals import Goal, goal_id

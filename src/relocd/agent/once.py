@@ -15,11 +15,10 @@ from relocd.agent.directory.absence_check import absence_doubt, fill, is_unlinke
 from relocd.agent.liveness.lease_guard import HolderGuard
 from relocd.errors import RelocdError, Unavailable
 from relocd.model.dn import DN
-from relocd.model.entries import Problem
+from relocd.model.entries import Problem, Snapshot
 from relocd.model.host import NewFile
 from relocd.model.masking import holds, told
 from relocd.model.settings import Settings
-from relocd.model.snapshot import Snapshot
 from relocd.model.template_set import Role
 from relocd.reconcile.desired import Footprint
 from relocd.reconcile.diff import Action, InstallFiles

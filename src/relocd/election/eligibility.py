@@ -12,8 +12,7 @@ from typing import Final
 
 from relocd.election.observation import Eligible, State, YieldReason
 from relocd.model.dn import DN
-from relocd.model.entries import Cluster, EntryUUID, Failover, Isolation, Server, Service, ServiceState
-from relocd.model.snapshot import Snapshot
+from relocd.model.entries import Cluster, EntryUUID, Failover, Isolation, Server, Service, ServiceState, Snapshot
 from relocd.model.template_set import Role
 
 __all__ = ["Decision", "OwnershipView", "decision", "displacing", "ownership"]

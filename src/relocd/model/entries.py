@@ -1,12 +1,13 @@
 """Entries of the directory as values: servers, clusters, services, their states, and problems found in an entry.
 
-`relocd.model.parse` makes them of the attributes that the directory sends.
+`relocd.model.parse` makes them of the attributes that the directory sends. A `Snapshot` holds those that concern one
+server.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -28,18 +29,16 @@ __all__ = [
     "Service",
     "ServiceAddress",
     "ServiceState",
+    "Snapshot",
     "csn_server_id",
     "csn_time_s",
 ]
 
 _CSN_TIME: Final = re.compile(r"([0-9]{8})([0-9]{6}\.[0-9]{1,6}Z)")
-
 EntryUUID = NewType("EntryUUID", str)
 """The identity of an entry (RFC 4530), in the canonical lower-case form with hyphens."""
-
 Attributes = Mapping[str, tuple[bytes, ...]]
 """Attribute values by lower-case attribute name."""
-
 ServiceAddress = IPv4Interface | IPv6Interface
 """An address with its prefix length."""
 
@@ -193,3 +192,53 @@ def csn_server_id(csn: str) -> int:
         return int(parts[2], 16)
     except (IndexError, ValueError):
         return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The server `me`, what it is linked to, and which other servers and clusters are linked to that.
+
+    `me` is None when the directory has no readable entry for this server. `names` resolves the DNs in links; one that
+    is missing points to no entry, or to none that concerns this server. `states` are by service: without an entry
+    there is no state yet, with None it cannot be understood. `unknown` are entries that exist but could not be read or
+    understood: nothing may be concluded about them. `dangling` are DNs in links and states without an entry that the
+    search has sent.
+    """
+
+    me: Server | None
+    servers: Mapping[EntryUUID, Server] = field(default_factory=dict)
+    clusters: Mapping[EntryUUID, Cluster] = field(default_factory=dict)
+    services: Mapping[EntryUUID, Service] = field(default_factory=dict)
+    states: Mapping[EntryUUID, ServiceState | None] = field(default_factory=dict)
+    names: Mapping[DN, EntryUUID] = field(default_factory=dict)
+    unknown: frozenset[EntryUUID] = frozenset()
+    dangling: frozenset[DN] = frozenset()
+    problems: tuple[Problem, ...] = ()
+
+    def targets(self, links: Iterable[DN]) -> frozenset[EntryUUID]:
+        """The identities that links point to; a link to no entry is left out."""
+        return frozenset(self.names[link] for link in links if link in self.names)
+
+    def clusters_of(self, server: Server) -> tuple[Cluster, ...]:
+        """The clusters that a server is a member of, in order of their names."""
+        found = (self.clusters[uuid] for uuid in self.targets(server.cluster_links) if uuid in self.clusters)
+        return tuple(sorted(found, key=lambda cluster: cluster.dn.key))
+
+    def members(self, cluster: Cluster) -> tuple[Server, ...]:
+        """The servers that are members of a cluster, in order of their names."""
+        linked = (server for server in self.servers.values() if cluster.uuid in self.targets(server.cluster_links))
+        return tuple(sorted(linked, key=lambda server: server.dn.key))
+
+    def held_by(self, server: Server) -> frozenset[EntryUUID]:
+        """The services whose state names a server as holder or candidate, linked or not."""
+        return frozenset(
+            service
+            for service, state in self.states.items()
+            if state is not None and server.uuid in self.targets(filter(None, (state.holder, state.candidate)))
+        )
+
+    def linked(self, server: Server) -> frozenset[EntryUUID]:
+        """The services that a server is linked to, directly or through its clusters."""
+        direct = self.targets(server.service_links)
+        through = (self.targets(cluster.service_links) for cluster in self.clusters_of(server))
+        return direct.union(*through)

@@ -14,8 +14,7 @@ from relocd.election.eligibility import OwnershipView, displacing, ownership
 from relocd.election.observation import Life
 from relocd.errors import Invalid
 from relocd.model.dn import DN
-from relocd.model.entries import Cluster, Entry, EntryUUID, Failover, Isolation, Server, Service
-from relocd.model.snapshot import Snapshot
+from relocd.model.entries import Cluster, Entry, EntryUUID, Failover, Isolation, Server, Service, Snapshot
 from relocd.model.status import is_status, status_of
 from relocd.operator.status.health import ServerRow
 from relocd.operator.status.view import now_of, server_view

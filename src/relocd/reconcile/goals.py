@@ -7,8 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import NewType, TypeVar
 
 from relocd.election.eligibility import Decision, OwnershipView, decision, displacing, ownership
-from relocd.model.entries import EntryUUID, Server, Service, ServiceAddress
-from relocd.model.snapshot import Snapshot
+from relocd.model.entries import EntryUUID, Server, Service, ServiceAddress, Snapshot
 from relocd.model.template_set import Role, Scope
 from relocd.reconcile.template_context import Contexts, TemplateContext
 

@@ -11,8 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from relocd.election.eligibility import Decision
-from relocd.model.entries import Attributes, Cluster, EntryUUID, Server, Service
-from relocd.model.snapshot import Snapshot
+from relocd.model.entries import Attributes, Cluster, EntryUUID, Server, Service, Snapshot
 from relocd.model.template_set import Role
 
 __all__ = [

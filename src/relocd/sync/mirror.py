@@ -46,9 +46,8 @@ from typing import Final
 
 from relocd.errors import Invalid
 from relocd.model.dn import DN
-from relocd.model.entries import Entry, EntryUUID
+from relocd.model.entries import Entry, EntryUUID, Snapshot
 from relocd.model.parse import kinds
-from relocd.model.snapshot import Snapshot
 from relocd.sync.cookie import SyncCookie
 from relocd.sync.entry_cache import EntryCache
 from relocd.sync.events import (

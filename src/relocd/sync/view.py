@@ -10,9 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from relocd.model.dn import DN
-from relocd.model.entries import Cluster, EntryUUID, Problem, Server, Service, ServiceState
+from relocd.model.entries import Cluster, EntryUUID, Problem, Server, Service, ServiceState, Snapshot
 from relocd.model.parse import Model
-from relocd.model.snapshot import Snapshot
 from relocd.sync.index import Index, Record
 
 __all__ = ["Interest", "interest_of", "snapshot_of"]

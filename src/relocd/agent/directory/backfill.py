@@ -13,9 +13,8 @@ from relocd.agent.directory.absence_check import ELSEWHERE, PUT_BACK, contradict
 from relocd.agent.shared_state import SharedState
 from relocd.errors import RelocdError
 from relocd.model.dn import DN
-from relocd.model.entries import Attributes, EntryUUID, Problem, csn_time_s
+from relocd.model.entries import Attributes, EntryUUID, Problem, Snapshot, csn_time_s
 from relocd.model.settings import DirectorySettings
-from relocd.model.snapshot import Snapshot
 from relocd.model.writes import Conflict, Lost, Modification, Outcome
 from relocd.ports import DirectoryReader, DirectoryWriter
 from relocd.sync.mirror import Mirror

@@ -16,8 +16,7 @@ from rich.text import Text
 
 from relocd.election.eligibility import decision, ownership
 from relocd.election.observation import State
-from relocd.model.entries import Cluster, Entry, Problem, Server, Service
-from relocd.model.snapshot import Snapshot
+from relocd.model.entries import Cluster, Entry, Problem, Server, Service, Snapshot
 from relocd.sync.index import Index, whole
 from relocd.sync.view import interest_of, snapshot_of
 
