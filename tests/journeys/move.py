@@ -27,7 +27,7 @@ __all__ = ["AGENTS_TAKE_S", "move"]
 AGENTS_TAKE_S = 0.4
 """From the command's modify to what the new holder writes: long, so that the searches of the wait can be counted."""
 
-_DECIDED = ("operator/change/move.py", "move")
+_DECIDED = ("operator/change/changes.py", "move")
 
 
 def move(folder: Path) -> Journey:

@@ -44,7 +44,7 @@ async def test_a_parameter(tmp_path: Path):
 
 def test_a_move(tmp_path: Path):
     found = move(tmp_path)
-    assert "operator/change/move.py" in found.files
+    assert "operator/change/changes.py" in found.files
     assert len(found.files) <= 36
     assert found.counts["binds"] == 1
     assert found.counts["modifies"] == 1

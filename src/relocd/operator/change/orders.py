@@ -17,7 +17,6 @@ from relocd.model.writes import Done
 from relocd.operator.access import Access
 from relocd.operator.change import changes
 from relocd.operator.change import failover as succession
-from relocd.operator.change import move as transfer
 from relocd.operator.change.changes import OrderPlan
 from relocd.operator.change.failover import LostServer
 from relocd.operator.change.preflight import Preflight, fence_preflight
@@ -82,7 +81,7 @@ def move(service: str, server: str) -> Order:
         view = service_view_around(directory, service, entry)
         if target.uuid not in view.servers:
             raise Failed(f"{target.dn} was changed while it was read; see relocd show, and try again")
-        return transfer.move(view, target.uuid)
+        return changes.move(view, target.uuid)
 
     return order
 

@@ -13,7 +13,7 @@ from itertools import chain, combinations
 from relocd.election.observation import Life, YieldReason
 from relocd.model.entries import EntryUUID
 from relocd.model.status import Mode
-from relocd.operator.change.move import cluster_to_activate
+from relocd.operator.change.changes import cluster_to_activate
 from relocd.operator.change.preflight import proof
 from relocd.operator.explain.forecast import PlannedStep, ServiceModel, forecast
 from relocd.operator.service_view import ServiceView

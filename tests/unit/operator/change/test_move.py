@@ -7,8 +7,7 @@ import pytest
 from relocd.model.dn import DN
 from relocd.model.entries import Entry, csn_time_s
 from relocd.model.writes import Add, Replace
-from relocd.operator.change.changes import OrderPlan, Placement
-from relocd.operator.change.move import move
+from relocd.operator.change.changes import OrderPlan, Placement, move
 from relocd.operator.service_view import ServiceView, service_view
 from tests.support import entries
 from tests.unit.operator.change.test_changes import LINK, changes, values
