@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import click
 from click.exceptions import Exit
+from rich.live import Live
+from rich.text import Text
 
 from relocd.cli.access import service, with_access, with_given_access
 from relocd.cli.options import Seconds, flag, in_json, option, status_file
@@ -23,7 +26,7 @@ from relocd.operator.status.health import HealthLevel
 from relocd.operator.status.show import Overview, is_troubled, overview, overview_json, show_overview, show_status
 from relocd.operator.status.status_file import agent_runs, read_status
 from relocd.operator.status.tables import as_json, check_line, tables
-from relocd.operator.status.watch import read_view, watch
+from relocd.operator.status.view import read_view
 from relocd.printable import say
 
 __all__ = ["explain", "show", "status"]
@@ -97,7 +100,7 @@ def status(*, access: Access, in_json: bool, check: bool, every_s: float | None)
         _check(access)
     elif every_s is not None:
         with suppress(KeyboardInterrupt):
-            watch(Screen(), access, every_s)
+            _watch(Screen(), access, every_s)
     else:
         seen = read_view(access)
         if in_json:
@@ -105,6 +108,17 @@ def status(*, access: Access, in_json: bool, check: bool, every_s: float | None)
         else:
             Screen().print(tables(seen))
         raise Exit(min(seen.level, HealthLevel.WARNING))
+
+
+def _watch(console: Screen, access: Access, every_s: float) -> None:
+    """Show the status at this interval until Ctrl-C; while no directory answers, show that."""
+    with Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
+        while True:
+            try:
+                live.update(tables(read_view(access)), refresh=True)
+            except (Unavailable, Failed) as error:
+                live.update(Text(str(error), "bold red"), refresh=True)
+            time.sleep(every_s)
 
 
 def _check(access: Access) -> None:

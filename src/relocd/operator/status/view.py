@@ -1,24 +1,49 @@
-"""The status of the whole directory, with the level of every problem: entries in, one value out. Pure.
+"""The status of the whole directory, with the level of every problem: entries in, one value out.
 
 Links say which servers are chosen for a service, its state says which one holds it, and the status of each server what
-its agent reports and when. The rules of handover are in `relocd.election.rules`; this module only judges.
+its agent reports and when. The rules of handover are in `relocd.election.rules`; this module only judges. Pure but for
+`read_view`.
 """
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
+from relocd.model import names
 from relocd.model.dn import DN
 from relocd.model.entries import Entry, Problem, Server, Service, ServiceState
 from relocd.model.names import STATE_RDN
-from relocd.model.parse import Model, parsed
-from relocd.model.status import Mode, ServerStatus, is_status, status_of
+from relocd.model.parse import CLASSES, Model, parsed
+from relocd.model.status import ATTRIBUTES, Mode, ServerStatus, is_status, status_of
+from relocd.operator.access import Access
+from relocd.operator.directory import on_directory
 from relocd.operator.status.health import ServerRow, ServiceRow, StatusView, findings
 from relocd.operator.status.service_links import Links, links
 
-__all__ = ["now_of", "server_view", "view"]
+__all__ = ["now_of", "read_view", "server_view", "view"]
+
+_FILTER: Final = "(|" + "".join(f"(objectClass={name})" for name in (*CLASSES, names.STATUS_CLASS)) + ")"
+# Parameters may be most of a directory, and decide nothing here.
+_ATTRIBUTES: Final = (
+    "objectClass",
+    names.SERVICE_LINK,
+    names.CLUSTER_LINK,
+    names.FENCED,
+    names.ACTIVE,
+    names.FAILOVER,
+    names.ADDRESS,
+    names.EXCLUSIVE,
+    names.DISPLACES,
+    names.HOLDER,
+    names.CANDIDATE,
+    names.PREVIOUS,
+    names.GENERATION,
+    *ATTRIBUTES,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +54,14 @@ class _Facts:
     servers: Mapping[str, ServerRow]
     links: Links
     names: Mapping[str, str]
+
+
+def read_view(access: Access) -> StatusView:
+    """The status now, by one search.
+
+    Raises `Unavailable` when no directory answers, `Failed` when one refuses, `Invalid` for a wrong option.
+    """
+    return view(on_directory(access, lambda directory: directory.entries(_FILTER, _ATTRIBUTES)), time.time())
 
 
 def view(entries: Iterable[Entry], now_s: float) -> StatusView:
