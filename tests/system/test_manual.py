@@ -15,6 +15,7 @@ from relocd.cli.main import app
 from relocd.config.configuration import read_settings
 from relocd.install.manual.pages import EXAMPLE
 from relocd.model import settings
+from relocd.openldap import role_command
 
 RELOCD = str(Path(sys.executable).with_name("relocd"))
 PAGES = ["man1/relocd.1", "man5/relocd.toml.5", "man8/relocd-agent.8", "man8/relocd-openldap.8"]
@@ -76,7 +77,8 @@ def test_every_setting_is_described_with_its_default(manual: Path) -> None:
 
 def test_what_a_program_says_of_itself_is_in_its_page(manual: Path) -> None:
     text = shown(manual, "man8/relocd-openldap.8")
-    for word in ("relocd-openldap release FILE", "--patience PATIENCE", "slapd is neither restarted"):
+    about = " ".join(str(role_command.__doc__).split("\n\n")[2].split()[:4])
+    for word in ("relocd-openldap release FILE", "--patience PATIENCE", about):
         assert word in text
 
 
