@@ -46,6 +46,7 @@ __all__ = [
     "Options",
     "Report",
     "adopted",
+    "asked",
     "converge",
     "is_up",
     "leave",
@@ -55,7 +56,6 @@ __all__ = [
     "stage",
     "still_here",
     "units_run",
-    "asked",
 ]
 
 _Answer = TypeVar("_Answer")
