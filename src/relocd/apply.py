@@ -29,11 +29,11 @@ from relocd.wiring import (
     unusable_files,
 )
 
-__all__ = ["Finding", "apply_now", "checked", "equipment", "plan_now"]
+__all__ = ["CheckResult", "apply_now", "checked", "equipment", "plan_now"]
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """One thing that was looked at; `problem` and `warning` are empty when it is well."""
 
     subject: str
@@ -57,14 +57,14 @@ async def apply_now(config: Path, timeout_s: float) -> Cycle:
             return await apply_once(settings, parts.host, parts.directory, timeout_s)
 
 
-def checked(config: Path) -> tuple[Finding, ...]:
+def checked(config: Path) -> tuple[CheckResult, ...]:
     """The configuration and every template set that it can find, each well or with its problem.
 
     Raises `Fatal` for a configuration that cannot be used.
     """
     settings = read_settings(config)
     sets, allowed = template_sets(settings), guards(settings.guards)
-    findings = [Finding(str(config), "valid"), *(_checked_set(sets, name, allowed) for name in sets.names())]
+    findings = [CheckResult(str(config), "valid"), *(_checked_set(sets, name, allowed) for name in sets.names())]
     findings += [*_shared(sets), *_checked_files(settings)]
     if settings.directory.bind == "simple":
         findings += _exposed(settings)
@@ -84,7 +84,7 @@ async def equipment(config: Path, settings: Settings) -> Equipment:
     return Equipment((*wrong, *well), there, await service_manager_problem(settings))
 
 
-def _checked_set(sets: FolderTemplateSets, name: str, allowed: Guards) -> Finding:
+def _checked_set(sets: FolderTemplateSets, name: str, allowed: Guards) -> CheckResult:
     subject = f"template set {name}"
     try:
         found = sets.get(name)
@@ -92,13 +92,13 @@ def _checked_set(sets: FolderTemplateSets, name: str, allowed: Guards) -> Findin
             check_template(found, file.source)
             owner_ids(file.owner, file.group, file.target)
     except RelocdError as error:
-        return Finding(subject, problem=str(error).removeprefix(f"{subject}: "))
+        return CheckResult(subject, problem=str(error).removeprefix(f"{subject}: "))
     beyond = ", ".join(_beyond(found, allowed))
     guarded = f"; not allowed by [guards]: {beyond}" if beyond else ""
-    return Finding(subject, f"{len(found.files)} files, {len(found.units)} units{guarded}")
+    return CheckResult(subject, f"{len(found.files)} files, {len(found.units)} units{guarded}")
 
 
-def _shared(sets: FolderTemplateSets) -> Iterator[Finding]:
+def _shared(sets: FolderTemplateSets) -> Iterator[CheckResult]:
     """Files and units that two sets have by the same name: only one service here can use such a set."""
     users: dict[str, list[str]] = {}
     for name in sets.names():
@@ -109,7 +109,7 @@ def _shared(sets: FolderTemplateSets) -> Iterator[Finding]:
                 users.setdefault(what, []).append(name)
     for what, names in sorted(users.items()):
         if len(names) > 1 and PLACEHOLDER not in what:
-            yield Finding(
+            yield CheckResult(
                 what, warning=f"belongs to the template sets {' and '.join(names)}; only one of them can be used"
             )
 
@@ -124,14 +124,14 @@ def _beyond(found: TemplateSet, allowed: Guards) -> Iterator[str]:
             yield name
 
 
-def _checked_files(settings: Settings) -> Iterator[Finding]:
+def _checked_files(settings: Settings) -> Iterator[CheckResult]:
     """What a connection to the directory needs; the agent goes on trying, and takes no new configuration without."""
     problems = dict(unusable_files(settings))
-    yield from (Finding(f"[{table}] {key}", problem=problem) for (table, key), problem in problems.items())
+    yield from (CheckResult(f"[{table}] {key}", problem=problem) for (table, key), problem in problems.items())
     if settings.directory.bind == "simple" and ("directory", "password_file") not in problems:
-        yield Finding("[directory] password_file", "can be read")
+        yield CheckResult("[directory] password_file", "can be read")
 
 
-def _exposed(settings: Settings) -> Iterator[Finding]:
+def _exposed(settings: Settings) -> Iterator[CheckResult]:
     for uri in in_plain_text(settings.directory.uris, password=True, starttls=settings.directory.starttls):
-        yield Finding(uri, warning=f"{PLAIN_TEXT}; {PROTECT}")
+        yield CheckResult(uri, warning=f"{PLAIN_TEXT}; {PROTECT}")

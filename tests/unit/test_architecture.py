@@ -1,9 +1,10 @@
-"""docs/architecture.md names only files, classes and functions that there are."""
+"""docs/architecture.md names only files, classes and functions that there are, and a class name says which it is."""
 
 from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -56,6 +57,16 @@ def undefined(text: str) -> list[str]:
     return found
 
 
+def classes(module: Path) -> Iterator[str]:
+    """Public classes and aliases of types of a module, without what is in a class."""
+    for node in ast.parse(module.read_text()).body:
+        match node:
+            case ast.ClassDef(name=name) if not name.startswith("_"):
+                yield name
+            case ast.Assign(targets=[ast.Name(id=name)]) if re.fullmatch(r"[A-Z]\w*[a-z]\w*", name):
+                yield name
+
+
 def missing(text: str) -> list[str]:
     """The linked modules, and the paths in code, that are not there."""
     links = [each for each in _MODULE.findall(text) if not (PAGE.parent / each).is_file()]
@@ -87,3 +98,11 @@ def test_a_wrong_name_and_a_wrong_file_are_found() -> None:
     gone = "[`sync/gone.py`](../src/relocd/sync/gone.py)"
     assert undefined(f"| {link} `Mirror.apply`, `Mirror.gone`, `Nothing` |") == ["Mirror.gone", "Nothing"]
     assert missing(f"{link} {gone}") == ["../src/relocd/sync/gone.py", "sync/gone.py"]
+
+
+def test_a_public_name_stands_for_one_class_in_all_modules() -> None:
+    modules = sorted((TREE / "src").rglob("*.py"))
+    counted = Counter(name for module in modules for name in classes(module))
+    assert "Mirror" in counted
+    assert "Step" in counted
+    assert [name for name, count in counted.items() if count > 1] == []

@@ -26,13 +26,13 @@ from relocd.reconcile.goals import Goal, GoalId, Goals, goals, service_of
 from relocd.sync.events import SearchLost
 from relocd.sync.mirror import Mirror
 
-__all__ = ["Cycle", "Step", "apply_once", "plan_once"]
+__all__ = ["Cycle", "CycleStep", "apply_once", "plan_once"]
 
 _UNLINKED = "no longer linked"
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class CycleStep:
     """What one goal would need or has got: the actions, the differences of its files, and its problems."""
 
     name: str
@@ -46,7 +46,7 @@ class Step:
 class Cycle:
     """The steps of one cycle and the problems of the directory itself."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[CycleStep, ...]
     problems: tuple[Problem, ...]
 
 
@@ -58,7 +58,7 @@ async def plan_once(settings: Settings, host: Host, directory: DirectoryPorts, t
     gone, doubts = await _gone(known, directory, ledger)
     for goal_id in gone:
         actions = await plan_leave(host, goal_id, ledger[goal_id])
-        steps.append(Step(ledger[goal_id].name, _UNLINKED, actions))
+        steps.append(CycleStep(ledger[goal_id].name, _UNLINKED, actions))
     return Cycle((*steps, *doubts), known.snapshot.problems)
 
 
@@ -116,17 +116,17 @@ def _footprint(ledger: Mapping[GoalId, Footprint], goal: Goal) -> Footprint:
 
 async def _gone(
     known: _Known, directory: DirectoryPorts, ledger: Mapping[GoalId, Footprint]
-) -> tuple[list[GoalId], list[Step]]:
+) -> tuple[list[GoalId], list[CycleStep]]:
     """The goals of the ledger that are positively no longer linked, and a step for each that only seems so."""
     gone: list[GoalId] = []
-    doubts: list[Step] = []
+    doubts: list[CycleStep] = []
     for goal_id in sorted(known.goals.absent(ledger), key=lambda goal: (service_of(goal) is None, goal)):
         doubt = await _doubt(known, directory, goal_id)
         if doubt is None and (service_of(goal_id) is not None or not doubts):
             gone.append(goal_id)
         else:
             why = doubt or "a service that may need it is not confirmed to be gone"
-            doubts.append(Step(ledger[goal_id].name, "unknown", problems=(f"stays: {why}",)))
+            doubts.append(CycleStep(ledger[goal_id].name, "unknown", problems=(f"stays: {why}",)))
     return gone, doubts
 
 
@@ -138,30 +138,30 @@ async def _doubt(known: _Known, directory: DirectoryPorts, goal_id: GoalId) -> s
     return await absence_doubt(is_unlinked(directory.reader, known.snapshot.me.uuid, service))
 
 
-async def _plan(host: Host, directory: DirectoryPorts, goal: Goal, footprint: Footprint) -> Step:
+async def _plan(host: Host, directory: DirectoryPorts, goal: Goal, footprint: Footprint) -> CycleStep:
     wanted = _wanted(goal)
     if _is_undecided(goal, footprint):
-        return Step(goal.name, wanted)
+        return CycleStep(goal.name, wanted)
     try:
         if goal.ownership is not None and goal.ownership.holds:
             await HolderGuard(directory.reader).permit(goal)
         plan = await make_plan(host, goal, footprint)
     except RelocdError as error:
-        return Step(goal.name, wanted, problems=(told(error, goal.secrets),))
+        return CycleStep(goal.name, wanted, problems=(told(error, goal.secrets),))
     files = [file for action in plan.actions if isinstance(action, InstallFiles) for file in action.files]
     differences = [_difference(await host.files.content(file.target), file, goal) for file in files]
-    return Step(goal.name, wanted, plan.actions, tuple(differences), plan.problems)
+    return CycleStep(goal.name, wanted, plan.actions, tuple(differences), plan.problems)
 
 
-async def _converge(host: Host, directory: DirectoryPorts, goal: Goal, footprint: Footprint) -> Step:
+async def _converge(host: Host, directory: DirectoryPorts, goal: Goal, footprint: Footprint) -> CycleStep:
     wanted = _wanted(goal)
     if _is_undecided(goal, footprint):
-        return Step(goal.name, wanted)
+        return CycleStep(goal.name, wanted)
     try:
         report = await converge(host, goal, footprint, Options(guard=HolderGuard(directory.reader)))
     except RelocdError as error:
-        return Step(goal.name, wanted, problems=(told(error, goal.secrets),))
-    return Step(goal.name, wanted, report.actions, problems=report.problems)
+        return CycleStep(goal.name, wanted, problems=(told(error, goal.secrets),))
+    return CycleStep(goal.name, wanted, report.actions, problems=report.problems)
 
 
 def _wanted(goal: Goal) -> str:
@@ -177,12 +177,12 @@ def _is_undecided(goal: Goal, footprint: Footprint) -> bool:
     return undecided and footprint.role is not Role.STANDBY and bool(footprint.addresses or footprint.units)
 
 
-async def _leave(host: Host, goal_id: GoalId, footprint: Footprint) -> Step:
+async def _leave(host: Host, goal_id: GoalId, footprint: Footprint) -> CycleStep:
     try:
         report = await leave(host, goal_id, footprint, _UNLINKED)
     except RelocdError as error:
-        return Step(footprint.name, _UNLINKED, problems=(told(error, None),))
-    return Step(footprint.name, _UNLINKED, report.actions, problems=report.problems)
+        return CycleStep(footprint.name, _UNLINKED, problems=(told(error, None),))
+    return CycleStep(footprint.name, _UNLINKED, report.actions, problems=report.problems)
 
 
 def _difference(old: bytes | None, new: NewFile, goal: Goal) -> str:

@@ -1,4 +1,5 @@
-"""TOML to frozen values, with messages that name file, line and key; `configuration` reads `relocd.toml`.
+"""TOML to frozen values. The keys of `relocd.toml` are in `relocd.model.settings`, with their defaults and meanings.
 
-The settings themselves are described in `relocd.model.settings`; template sets are read by `relocd.adapters.templates`.
+`configuration` reads the file into them, and has the range of each number and the conditions between keys. Messages
+name file, line and key (`toml_lines`, `toml_values`). Template sets are read by `relocd.adapters.templates`.
 """

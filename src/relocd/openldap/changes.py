@@ -9,9 +9,9 @@ from typing import Final
 
 from relocd.model.ldif import attribute, remark
 
-__all__ = ["AddEntry", "Change", "ModifyEntry", "Values", "ldif"]
+__all__ = ["AddEntry", "ConfigChange", "ModifyEntry", "ConfigValues", "ldif"]
 
-Values = Mapping[str, tuple[str, ...]]
+ConfigValues = Mapping[str, tuple[str, ...]]
 
 _SECRET_ATTRIBUTES: Final = frozenset({"olcrootpw", "userpassword"})
 _CREDENTIALS: Final = re.compile(r'credentials=("[^"]*"|\S+)')
@@ -22,7 +22,7 @@ class AddEntry:
     """Create an entry. slapd numbers the entries of cn=config itself, so its DN becomes another than `dn`."""
 
     dn: str
-    attributes: Values
+    attributes: ConfigValues
     why: str
 
 
@@ -32,19 +32,19 @@ class ModifyEntry:
 
     dn: str
     why: str
-    replaced: Values
-    added: Values
+    replaced: ConfigValues
+    added: ConfigValues
 
 
-Change = AddEntry | ModifyEntry
+ConfigChange = AddEntry | ModifyEntry
 
 
-def ldif(changes: Iterable[Change]) -> str:
+def ldif(changes: Iterable[ConfigChange]) -> str:
     """The changes as LDIF to be shown, without passwords."""
     return "\n".join("\n".join(_lines(change)) + "\n" for change in changes)
 
 
-def _lines(change: Change) -> Iterator[str]:
+def _lines(change: ConfigChange) -> Iterator[str]:
     yield remark(change.why)
     yield attribute("dn", change.dn.encode())
     if isinstance(change, AddEntry):

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from relocd.model.dn import DN
-from relocd.openldap.changes import AddEntry, Change, ModifyEntry
+from relocd.openldap.changes import AddEntry, ConfigChange, ModifyEntry
 
 __all__ = ["Config", "ConfigEntry", "loaded"]
 
@@ -105,7 +105,7 @@ def _is_rooted(database: ConfigEntry, suffix: DN) -> bool:
     return any(DN.parse(value) == suffix for value in database.values("olcSuffix"))
 
 
-def loaded(config: Config, *names: str) -> tuple[Change, ...]:
+def loaded(config: Config, *names: str) -> tuple[ConfigChange, ...]:
     """The change that loads those of the modules that are not loaded yet."""
     missing = tuple(name for name in names if name not in config.modules)
     if not missing:

@@ -17,7 +17,7 @@ import ldap3
 from ldap3.core.exceptions import LDAPCertificateError, LDAPException
 from ldap3.core.tls import check_hostname
 
-from relocd.openldap.changes import AddEntry, Change
+from relocd.openldap.changes import AddEntry, ConfigChange
 from relocd.openldap.config import Config, ConfigEntry
 from relocd.openldap.ldap3_errors import NotFound, Remedies, translated
 
@@ -67,7 +67,7 @@ class SlapdServer:
         """Everything below cn=config; raises `Failed` when this identity may not read it."""
         return Config(tuple(self._entries("cn=config", "(objectClass=*)", ["*"])))
 
-    def apply(self, change: Change) -> None:
+    def apply(self, change: ConfigChange) -> None:
         """Carry out one change."""
         with translated(self._uri, _REMEDIES, f"changing {change.dn} ({change.why})"):
             if isinstance(change, AddEntry):

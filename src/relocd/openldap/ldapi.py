@@ -14,7 +14,7 @@ from itertools import count
 from typing import Final
 
 from relocd.errors import Failed, Unavailable
-from relocd.openldap.changes import AddEntry, Change, Values
+from relocd.openldap.changes import AddEntry, ConfigChange, ConfigValues
 from relocd.openldap.config import Config, ConfigEntry
 from relocd.sync.ber import ENUMERATED, INTEGER, OCTETS, SEQUENCE, SET, elements, encoded, span
 
@@ -53,7 +53,7 @@ class LocalConfig:
         operation = (_octets("cn=config"), *limits, types_only, either, encoded(SEQUENCE))
         return Config(tuple(map(_entry, self._done("reading cn=config", _SEARCH, *operation))))
 
-    def apply(self, change: Change) -> None:
+    def apply(self, change: ConfigChange) -> None:
         """Carry out one change; raises `Failed` when slapd refuses it."""
         doing = f"changing {change.dn} ({change.why})"
         if isinstance(change, AddEntry):
@@ -126,7 +126,7 @@ def _entry(body: bytes) -> ConfigEntry:
     return ConfigEntry(dn.decode(), found)
 
 
-def _attributes(values: Values) -> Iterator[bytes]:
+def _attributes(values: ConfigValues) -> Iterator[bytes]:
     for name, texts in values.items():
         yield encoded(SEQUENCE, _octets(name), encoded(SET, *map(_octets, texts)))
 

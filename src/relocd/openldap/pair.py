@@ -8,14 +8,14 @@ from pathlib import Path
 
 from relocd.errors import Failed, Invalid
 from relocd.model.dn import DN
-from relocd.openldap.changes import Change
+from relocd.openldap.changes import ConfigChange
 from relocd.openldap.connection import SlapdServer, bound_locally, local
 from relocd.openldap.pair_plan import Pair, PairPlan, first_entries, pair_plan
 
 __all__ = ["init_pair", "planned"]
 
 
-def planned(socket: str, pair: Pair, *, create: bool) -> tuple[Change, ...]:
+def planned(socket: str, pair: Pair, *, create: bool) -> tuple[ConfigChange, ...]:
     """The changes that `init_pair` would make now; raises as it does."""
     with local(socket) as slapd:
         changes = _plan(slapd, pair).changes
@@ -23,7 +23,7 @@ def planned(socket: str, pair: Pair, *, create: bool) -> tuple[Change, ...]:
         return (*changes, *(entry for entry in entries if changes or not slapd.exists(entry.dn)))
 
 
-def init_pair(socket: str, pair: Pair, *, create: bool) -> Iterator[Change]:
+def init_pair(socket: str, pair: Pair, *, create: bool) -> Iterator[ConfigChange]:
     """Make the missing changes one by one, and yield each when it is made; with `create` also the first entries.
 
     Raises `Invalid` where the present configuration forbids it, `Failed` when slapd refuses, `Unavailable` when it does

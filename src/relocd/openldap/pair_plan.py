@@ -25,7 +25,7 @@ from typing import Final
 
 from relocd.errors import Invalid
 from relocd.model.dn import DN
-from relocd.openldap.changes import AddEntry, Change, ModifyEntry
+from relocd.openldap.changes import AddEntry, ConfigChange, ModifyEntry
 from relocd.openldap.config import Config, ConfigEntry, loaded
 from relocd.openldap.syncrepl import Consumer, follows
 from relocd.schema.acl import access, limits
@@ -78,7 +78,7 @@ class PairPlan:
 
     folders: tuple[str, ...]
     like: str
-    changes: tuple[Change, ...]
+    changes: tuple[ConfigChange, ...]
 
 
 def pair_plan(config: Config, pair: Pair) -> PairPlan:
@@ -190,12 +190,12 @@ def _number(database: ConfigEntry) -> int:
     return int(database.dn.partition("{")[2].partition("}")[0])
 
 
-def _server_id(config: Config, pair: Pair) -> Iterator[Change]:
+def _server_id(config: Config, pair: Pair) -> Iterator[ConfigChange]:
     if pair.server_id not in config.server_ids:
         yield ModifyEntry("cn=config", "the server ID of this provider", {"olcServerID": (str(pair.server_id),)}, {})
 
 
-def _schema(config: Config) -> Iterator[Change]:
+def _schema(config: Config) -> Iterator[ConfigChange]:
     if "relocd" not in config.schemas:
         types, classes = definitions()
         attributes = {"objectClass": ("olcSchemaConfig",), "cn": ("relocd",)}
@@ -203,7 +203,9 @@ def _schema(config: Config) -> Iterator[Change]:
         yield AddEntry("cn=relocd,cn=schema,cn=config", attributes | definition, "the schema of relocd")
 
 
-def _control_database(found: ConfigEntry | None, dn: str, roles: Roles, pair: Pair, folder: str) -> Iterator[Change]:
+def _control_database(
+    found: ConfigEntry | None, dn: str, roles: Roles, pair: Pair, folder: str
+) -> Iterator[ConfigChange]:
     """The database. Its access rules are written only once: slapd rewrites them, so they cannot be compared."""
     if found is None:
         attributes = _database_attributes(pair.suffix, pair, folder, _CONTROL_BYTES) | {
@@ -218,7 +220,7 @@ def _control_database(found: ConfigEntry | None, dn: str, roles: Roles, pair: Pa
         yield ModifyEntry(dn, "the replication password", {"olcRootPW": (hashed(pair.password),)}, {})
 
 
-def _log_database(found: ConfigEntry | None, dn: str, pair: Pair, folder: str) -> Iterator[Change]:
+def _log_database(found: ConfigEntry | None, dn: str, pair: Pair, folder: str) -> Iterator[ConfigChange]:
     if found is None:
         index = {"olcDbIndex": ("reqStart,reqEnd,reqResult eq", *_INDEX), "olcAccess": ("to * by * none",)}
         attributes = _database_attributes(LOG_SUFFIX, pair, folder, _LOG_BYTES) | index
@@ -237,7 +239,7 @@ def _database_attributes(suffix: str, pair: Pair, folder: str, max_bytes: int) -
 
 def _overlays(
     config: Config, control: ConfigEntry | None, log: ConfigEntry | None, places: _Places
-) -> Iterator[Change]:
+) -> Iterator[ConfigChange]:
     if log is None or config.overlay(log, "syncprov") is None:
         options = {"olcSpNoPresent": ("TRUE",), "olcSpReloadHint": ("TRUE",)}
         yield _overlay("syncprov", "olcSyncProvConfig", places.log, options, "the peer follows the log")
@@ -256,7 +258,7 @@ def _overlay(name: str, object_class: str, database: str, options: Mapping[str, 
     )
 
 
-def _membership(control: ConfigEntry | None, dn: str, pair: Pair) -> Iterator[Change]:
+def _membership(control: ConfigEntry | None, dn: str, pair: Pair) -> Iterator[ConfigChange]:
     replaced = {}
     if control is None or not follows(control, pair.consumer):
         replaced["olcSyncrepl"] = (pair.consumer.value,)

@@ -18,7 +18,7 @@ from typing import Final, Literal
 
 from relocd.errors import Invalid
 from relocd.model.dn import DN
-from relocd.openldap.changes import AddEntry, Change, ModifyEntry
+from relocd.openldap.changes import AddEntry, ConfigChange, ModifyEntry
 from relocd.openldap.config import Config, ConfigEntry, loaded
 from relocd.openldap.syncrepl import Consumer, follows
 
@@ -121,13 +121,13 @@ def is_provider(database: ConfigEntry) -> bool:
     return not database.first("olcSyncrepl")
 
 
-def changes(config: Config, wanted: WantedRole) -> tuple[Change, ...]:
+def changes(config: Config, wanted: WantedRole) -> tuple[ConfigChange, ...]:
     """The changes to make, in order; none when the role is right. Raises as `data_database` does."""
     database = data_database(config, wanted.suffix)
     return (*loaded(config, "syncprov"), *_syncprov(config, database), *_role(database, wanted))
 
 
-def closing_changes(config: Config, wanted: WantedRole) -> tuple[Change, ...]:
+def closing_changes(config: Config, wanted: WantedRole) -> tuple[ConfigChange, ...]:
     """The change that makes a provider read-only; none for a consumer. Raises as `data_database` does."""
     database = data_database(config, wanted.suffix)
     if not is_provider(database) or _is_closed(database):
@@ -143,7 +143,7 @@ def _is_closed(database: ConfigEntry) -> bool:
     return database.first("olcReadOnly") == "TRUE"
 
 
-def _syncprov(config: Config, database: ConfigEntry) -> tuple[Change, ...]:
+def _syncprov(config: Config, database: ConfigEntry) -> tuple[ConfigChange, ...]:
     found = config.overlay(database, "syncprov")
     if found is not None:
         checkpoint = {"olcSpCheckpoint": (_CHECKPOINT,)}
@@ -158,7 +158,7 @@ def _syncprov(config: Config, database: ConfigEntry) -> tuple[Change, ...]:
     return (AddEntry(f"olcOverlay=syncprov,{database.dn}", attributes, "consumers can replicate from it"),)
 
 
-def _role(database: ConfigEntry, wanted: WantedRole) -> tuple[Change, ...]:
+def _role(database: ConfigEntry, wanted: WantedRole) -> tuple[ConfigChange, ...]:
     if wanted.role == "provider":
         present = [name for name in ("olcSyncrepl", "olcUpdateRef") if database.first(name)]
         replaced: dict[str, tuple[str, ...]] = dict.fromkeys(present, ())

@@ -23,7 +23,7 @@ from typing import Final
 
 from relocd.errors import Failed, RelocdError
 from relocd.model.dn import DN
-from relocd.openldap.changes import Change
+from relocd.openldap.changes import ConfigChange
 from relocd.openldap.ldapi import SOCKET, LocalConfig, local_config
 from relocd.openldap.role import WantedRole, as_consumer, changes, closing_changes, data_database, wanted_role
 
@@ -100,7 +100,7 @@ def _apply(slapd: LocalConfig, wanted: WantedRole, options: argparse.Namespace) 
         require_same_writes(options.socket, wanted, config.ca_file, options.patience)
 
 
-def _carry_out(slapd: LocalConfig, wanted: Iterable[Change]) -> bool:
+def _carry_out(slapd: LocalConfig, wanted: Iterable[ConfigChange]) -> bool:
     """Make the changes; return whether there were any."""
     done = False
     for change in wanted:

@@ -11,7 +11,7 @@ import ldap
 import pytest
 
 from relocd.adapters.ldap.connection import connect
-from relocd.adapters.ldap.errors import NotFound
+from relocd.adapters.ldap.errors import NoSuchObject
 from relocd.errors import Failed, Invalid, RelocdError, Unavailable
 from tests.adapters.ldap.lab import settings_for
 from tests.lab.slapd.certificates import issued
@@ -266,7 +266,7 @@ class TestSearch:
     @pytest.mark.parametrize(
         ("base", "filter_", "kind"),
         [
-            (server_dn("none"), "(objectClass=*)", NotFound),
+            (server_dn("none"), "(objectClass=*)", NoSuchObject),
             ("no name", "(objectClass=*)", Invalid),
             (SUFFIX, "((", Invalid),
         ],

@@ -6,7 +6,7 @@ import ldap
 import pytest
 from pyasn1.error import PyAsn1Error, SubstrateUnderrunError
 
-from relocd.adapters.ldap.errors import MEANINGS, Malformed, NotFound, Refused, StaleCookie, translated
+from relocd.adapters.ldap.errors import MEANINGS, Malformed, NoSuchObject, StaleCookie, UnwillingToPerform, translated
 from relocd.errors import Failed, Invalid, RelocdError, Unavailable
 
 CLASSES = {value for _, value in inspect.getmembers(ldap, inspect.isclass) if issubclass(value, ldap.LDAPError)}
@@ -40,8 +40,8 @@ def test_every_class_is_translated(kind):
         (ldap.INVALID_CREDENTIALS({"desc": "Invalid credentials"}), Invalid, "password_file"),
         (ldap.SIZELIMIT_EXCEEDED({"desc": "Size limit exceeded"}), Failed, "size=unlimited"),
         (ldap.INSUFFICIENT_ACCESS({"desc": "Insufficient access"}), Failed, "access rules"),
-        (ldap.NO_SUCH_OBJECT({"desc": "No such object"}), NotFound, "not yet loaded"),
-        (ldap.UNWILLING_TO_PERFORM({"desc": "Unwilling", "info": "newer"}), Refused, "(newer)"),
+        (ldap.NO_SUCH_OBJECT({"desc": "No such object"}), NoSuchObject, "not yet loaded"),
+        (ldap.UNWILLING_TO_PERFORM({"desc": "Unwilling", "info": "newer"}), UnwillingToPerform, "(newer)"),
         (ldap.LDAPError({"desc": "Unknown", "result": 4096, "info": "stale"}), StaleCookie, "(stale)"),
         (ldap.LDAPError({"desc": "Unknown", "result": 16384}), Failed, "Unknown"),
         (ldap.CONNECT_ERROR({"desc": "Connect error", "info": "(unknown error code)"}), Unavailable, "Connect error"),

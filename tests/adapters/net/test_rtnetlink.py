@@ -12,7 +12,7 @@ from ipaddress import ip_interface
 import pytest
 
 from relocd.adapters.net import rtnetlink
-from relocd.adapters.net.address_table import Assigned, Change
+from relocd.adapters.net.address_table import Assigned, InterfaceChange
 from relocd.adapters.net.rtnetlink import RouteSocket
 from relocd.adapters.net.rtnetlink_messages import Interrupted, KernelAnswer, read
 from relocd.errors import Failed, Unavailable
@@ -40,7 +40,7 @@ LOCAL = address(socket.AF_INET, attribute(2, bytes([192, 0, 2, 1])))
 async def kernel(*answers: bytes):
     """A route socket and what it heard; whatever is asked is answered with `{number}` of the request put in."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-    heard: list[Change] = []
+    heard: list[InterfaceChange] = []
     route = RouteSocket(heard.extend, lambda: None)
     route._socket = ours
     loop = asyncio.get_running_loop()
@@ -73,7 +73,7 @@ async def test_a_dump_during_which_something_changed_is_not_trusted(parts):
             await route.dump()
         heard.clear()
         await route.dump()
-        assert heard == [Change(Assigned(2, ip_interface("192.0.2.1/24"), None, secondary=False), gone=False)]
+        assert heard == [InterfaceChange(Assigned(2, ip_interface("192.0.2.1/24"), None, secondary=False), gone=False)]
 
 
 async def test_no_answer_at_all(monkeypatch):

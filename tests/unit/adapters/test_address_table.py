@@ -7,7 +7,7 @@ from ipaddress import ip_interface
 
 import pytest
 
-from relocd.adapters.net.address_table import AddressTable, Assigned, Change, Link
+from relocd.adapters.net.address_table import AddressTable, Assigned, InterfaceChange, Link
 
 LINK = Link(2, "eth0", bytes(6), up=True, promotes=False)
 OTHER = Link(3, "eth1", bytes(6), up=True, promotes=False)
@@ -20,28 +20,28 @@ def assigned(text: str, index: int = 2, *, protocol: int | None = None, secondar
 def picture(*facts: Link | Assigned) -> AddressTable:
     made = AddressTable()
     for fact in facts:
-        made.apply(Change(fact, gone=False))
+        made.apply(InterfaceChange(fact, gone=False))
     return made
 
 
 @pytest.mark.parametrize("fact", [LINK, assigned("192.0.2.1/24")], ids=["link", "address"])
 def test_only_what_differs_is_news(fact):
     made = AddressTable()
-    told = [Change(fact, gone=False), Change(fact, gone=False), Change(fact, gone=True), Change(fact, gone=True)]
+    told = [InterfaceChange(fact, gone=gone) for gone in (False, False, True, True)]
     assert [made.apply(change) for change in told] == [True, False, True, False]
 
 
 def test_its_revision_counts_the_news():
     made, revisions = AddressTable(), []
-    for change in (Change(LINK, gone=False), Change(LINK, gone=False), Change(LINK, gone=True)):
-        made.apply(change)
+    for gone in (False, False, True):
+        made.apply(InterfaceChange(LINK, gone=gone))
         revisions.append(made.revision)
     assert revisions == [1, 1, 2]
 
 
 def test_a_link_takes_its_addresses_with_it():
     made = picture(LINK, OTHER, assigned("192.0.2.1/24"), assigned("198.51.100.1/24", 3))
-    made.apply(Change(LINK, gone=True))
+    made.apply(InterfaceChange(LINK, gone=True))
     assert [len(made.on(link)) for link in (LINK, OTHER)] == [0, 1]
     assert made.link("eth0") is None
 
@@ -87,6 +87,6 @@ def test_dependants_are_the_secondaries_of_the_same_network(first, expected):
 def test_a_kernel_that_has_told_one_protocol_tells_all():
     made = picture(LINK, assigned("192.0.2.1/24"))
     assert not made.shows_protocols
-    made.apply(Change(assigned("127.0.0.1/8", 1, protocol=1), gone=False))
-    made.apply(Change(assigned("127.0.0.1/8", 1, protocol=1), gone=True))
+    made.apply(InterfaceChange(assigned("127.0.0.1/8", 1, protocol=1), gone=False))
+    made.apply(InterfaceChange(assigned("127.0.0.1/8", 1, protocol=1), gone=True))
     assert made.shows_protocols

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relocd.adapters.net import frames
-from relocd.adapters.net.frames import Claim
+from relocd.adapters.net.frames import AddressClaim
 from relocd.errors import Invalid
 
 MAC = bytes.fromhex("020000000001")
@@ -88,9 +88,9 @@ def test_a_mac_that_is_not_ethernet_is_refused(mac, ip):
 @NO_HURRY
 @given(st.binary(min_size=6, max_size=6), st.ip_addresses().filter(lambda ip: int(ip) != 0))
 def test_our_own_frames_are_read_back(mac, ip):
-    assert frames.claim(frames.probe(mac, ip)) == Claim(ip, mac, asking=True)
+    assert frames.claim(frames.probe(mac, ip)) == AddressClaim(ip, mac, asking=True)
     for frame in frames.announcements(mac, ip):
-        assert frames.claim(frame) == Claim(ip, mac, asking=False)
+        assert frames.claim(frame) == AddressClaim(ip, mac, asking=False)
 
 
 def arp(operation: int, sender: IPv4Address, target: IPv4Address) -> bytes:
@@ -107,19 +107,19 @@ def nd(kind: int, source: str, options: bytes = b"", hops: int = 255) -> bytes:
 @pytest.mark.parametrize(
     ("frame", "expected"),
     [
-        pytest.param(arp(2, IPV4, IPv4Address(0)), Claim(IPV4, OTHER, asking=False), id="answer to a probe"),
-        pytest.param(arp(2, IPV4, IPV4) + bytes(18), Claim(IPV4, OTHER, asking=False), id="padded to 60 bytes"),
+        pytest.param(arp(2, IPV4, IPv4Address(0)), AddressClaim(IPV4, OTHER, asking=False), id="answer to a probe"),
+        pytest.param(arp(2, IPV4, IPV4) + bytes(18), AddressClaim(IPV4, OTHER, asking=False), id="padded to 60 bytes"),
         pytest.param(
-            arp(1, IPV4, IPv4Address("192.0.2.1")), Claim(IPV4, OTHER, asking=False), id="sender of a request"
+            arp(1, IPV4, IPv4Address("192.0.2.1")), AddressClaim(IPV4, OTHER, asking=False), id="sender of a request"
         ),
         pytest.param(arp(2, IPv4Address(0), IPV4), None, id="reply from no address"),
-        pytest.param(nd(136, str(IPV6)), Claim(IPV6, OTHER, asking=False), id="advertisement without a MAC"),
+        pytest.param(nd(136, str(IPV6)), AddressClaim(IPV6, OTHER, asking=False), id="advertisement without a MAC"),
         pytest.param(
             nd(136, "fe80::1", bytes.fromhex("0e01 000000000000 0201 020000000099")),
-            Claim(IPV6, bytes.fromhex("020000000099"), asking=False),
+            AddressClaim(IPV6, bytes.fromhex("020000000099"), asking=False),
             id="advertisement with its MAC in the second option",
         ),
-        pytest.param(nd(136, str(IPV6), bytes(8)), Claim(IPV6, OTHER, asking=False), id="option of no length"),
+        pytest.param(nd(136, str(IPV6), bytes(8)), AddressClaim(IPV6, OTHER, asking=False), id="option of no length"),
         pytest.param(nd(136, str(IPV6), hops=64), None, id="through a router"),
         pytest.param(nd(135, "fe80::1"), None, id="ordinary solicitation"),
         pytest.param(nd(134, "fe80::1"), None, id="router advertisement"),

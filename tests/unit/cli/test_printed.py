@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from relocd.agent.once import Cycle, Step
+from relocd.agent.once import Cycle, CycleStep
 from relocd.cli.main import run
 from relocd.model.dn import DN
 from relocd.model.entries import Problem
@@ -56,7 +56,7 @@ def test_what_a_cycle_has_met_is_printable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def cycle(*_: object) -> Cycle:
-        step = Step(HOSTILE, HOSTILE, differences=(HOSTILE,), problems=(HOSTILE,))
+        step = CycleStep(HOSTILE, HOSTILE, differences=(HOSTILE,), problems=(HOSTILE,))
         return Cycle((step,), (Problem(HOSTILE, HOSTILE),))
 
     monkeypatch.setattr("relocd.agent.logs.begin_logging", lambda *_: None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import pytest
 
 from relocd.config.configuration import read_settings
@@ -46,6 +48,18 @@ def test_the_smallest_file_leaves_everything_else_at_its_default(read):
     assert (settings.guards.networks, settings.guards.units, settings.guards.folders) == ((), (), ())
     assert settings.wire == WireSettings()
     assert settings.agent == AgentSettings()
+
+
+def test_every_numeric_setting_has_a_range(read):
+    settings = read(SMALLEST)
+    tables = [(table.name, getattr(settings, table.name)) for table in fields(settings)]
+    values = [(name, key.name, getattr(table, key.name)) for name, table in tables for key in fields(table)]
+    numeric = [(table, key) for table, key, value in values if type(value) in {int, float}]
+    assert {table for table, _ in numeric} >= {"directory", "wire", "units", "handover", "agent"}
+    for table, key in numeric:
+        text = SMALLEST if table == "directory" else f"{SMALLEST}[{table}]\n"
+        with pytest.raises(Fatal, match=rf"{key}.*from \S+ to \S+"):
+            read(f"{text}{key} = -1\n")
 
 
 def test_every_table(read):

@@ -56,7 +56,7 @@ class Connection:
         self._timeout_s = operation_timeout_s
 
     def search(self, base: str, scope: int, filter_: str, attributes: list[str]) -> list[Found]:
-        """The entries that match; raises `NotFound`, `Failed`, `Invalid`, or `Unavailable` (the time limit, too).
+        """The entries that match; raises `NoSuchObject`, `Failed`, `Invalid`, or `Unavailable` (the time limit, too).
 
         References to other servers are not followed and not returned.
         """

@@ -24,8 +24,8 @@ __all__ = [
     "UNREADABLE",
     "Malformed",
     "Meaning",
-    "NotFound",
-    "Refused",
+    "NoSuchObject",
+    "UnwillingToPerform",
     "StaleCookie",
     "WriteVerdict",
     "outcome_of",
@@ -36,11 +36,11 @@ _SYNC_REFRESH_REQUIRED: Final = 4096
 """e-syncRefreshRequired (RFC 4533, section 2.6), for which python-ldap has no class."""
 
 
-class NotFound(Failed):
+class NoSuchObject(Failed):
     """The server reports that there is no entry of that DN."""
 
 
-class Refused(Failed):
+class UnwillingToPerform(Failed):
     """The server is unwilling to perform; a provider answers so to a cookie that is ahead of it."""
 
 
@@ -166,7 +166,7 @@ MEANINGS: Final[Mapping[type[ldap.LDAPError], Meaning]] = {
     ldap.NO_OBJECT_CLASS_MODS: Meaning(Failed, WriteVerdict.REFUSED),
     ldap.NO_SUCH_ATTRIBUTE: Meaning(Failed, Conflict.NO_SUCH_ATTRIBUTE),
     ldap.NO_SUCH_OBJECT: Meaning(
-        NotFound, Conflict.NO_SUCH_OBJECT, "it is missing, not yet loaded, or hidden from this identity"
+        NoSuchObject, Conflict.NO_SUCH_OBJECT, "it is missing, not yet loaded, or hidden from this identity"
     ),
     ldap.NO_SUCH_OPERATION: Meaning(Failed, WriteVerdict.UNKNOWN),
     ldap.NO_UNIQUE_ENTRY: Meaning(Failed, WriteVerdict.UNKNOWN),
@@ -187,7 +187,7 @@ MEANINGS: Final[Mapping[type[ldap.LDAPError], Meaning]] = {
     ldap.TOO_LATE: Meaning(Failed, WriteVerdict.UNKNOWN),
     ldap.TYPE_OR_VALUE_EXISTS: Meaning(Failed, Conflict.VALUE_EXISTS),
     ldap.UNWILLING_TO_PERFORM: Meaning(
-        Refused,
+        UnwillingToPerform,
         WriteVerdict.REFUSED,
         write_advice="it is read-only, a copy, or not where this name belongs; name a provider in `uris`",
     ),

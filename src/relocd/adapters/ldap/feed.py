@@ -25,7 +25,7 @@ from typing import Final, Self
 import ldap
 
 from relocd.adapters.ldap.connection import Connection, connect
-from relocd.adapters.ldap.errors import NotFound, Refused, StaleCookie
+from relocd.adapters.ldap.errors import NoSuchObject, StaleCookie, UnwillingToPerform
 from relocd.adapters.ldap.search import Emit, PersistentSearch, Restarted, SearchPlan
 from relocd.adapters.ldap.thread_bridge import Inbox, StopSignal
 from relocd.errors import Invalid, RelocdError
@@ -222,12 +222,14 @@ class _Follower:
         search.follow(emit)
 
     def _refuse_lagging(self, connection: Connection) -> None:
-        """Raise `Refused` when contextCSN shows that the provider is behind the cookie; many do not show it."""
+        """Raise `UnwillingToPerform` when contextCSN, which many hide, shows that the provider is behind the cookie."""
         if self._cookie is None:
             return
         csns = _context_csns(connection, DN.parse(self.plan.settings.base))
         if csns and self._cookie.is_ahead_of(SyncCookie.of(csns)):
-            raise Refused(f"{connection.uri}: the server is behind the state that was read before; it must catch up")
+            raise UnwillingToPerform(
+                f"{connection.uri}: the server is behind the state that was read before; it must catch up"
+            )
 
     def _cookie_after(self, error: RelocdError, session: Session) -> SyncCookie | None:
         """The cookie for the next search after one that ended in an error."""
@@ -235,7 +237,7 @@ class _Follower:
             self._lagging_since = None
         if isinstance(error, StaleCookie):
             return None
-        if not isinstance(error, Refused) or session.cookie is None:
+        if not isinstance(error, UnwillingToPerform) or session.cookie is None:
             return session.cookie
         self._lagging_since = self._lagging_since or time.monotonic()
         if time.monotonic() - self._lagging_since < _LAG_S:
@@ -251,7 +253,7 @@ def _context_csns(connection: Connection, base: DN) -> list[str]:
     while True:
         try:
             found = connection.search(dn.written, ldap.SCOPE_BASE, "(objectClass=*)", ["contextCSN"])
-        except NotFound:
+        except NoSuchObject:
             if dn is base:
                 raise
             found = []  # above the suffix

@@ -20,7 +20,7 @@ import ldap
 from ldap.filter import escape_filter_chars
 
 from relocd.adapters.ldap.connection import ATTRIBUTES, Connection, Found, entry_of
-from relocd.adapters.ldap.errors import NotFound
+from relocd.adapters.ldap.errors import NoSuchObject
 from relocd.adapters.ldap.kept_connection import KeptConnection
 from relocd.errors import RelocdError, Unavailable
 from relocd.model import names
@@ -118,7 +118,7 @@ class LdapReader:
     def _found(self, connection: Connection, request: _ReadRequest) -> Found | None:
         try:
             found = connection.search(request.base, request.scope, request.filter, ATTRIBUTES)
-        except NotFound:
+        except NoSuchObject:
             return None
         if not found and request.scope == ldap.SCOPE_BASE:
             raise Unavailable(f"{connection.uri}: {request.base} exists, but this identity may not read it")
@@ -129,7 +129,7 @@ class LdapReader:
         base = self._base
         try:
             shown = connection.search(base, ldap.SCOPE_BASE, proof, ["1.1"])
-        except NotFound as error:
+        except NoSuchObject as error:
             raise Unavailable(
                 f"{connection.uri}: the directory has no entry {base}: it is empty or not yet loaded"
             ) from error

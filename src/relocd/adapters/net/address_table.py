@@ -1,7 +1,7 @@
 """The table of links and addresses of this host, kept current by the kernel's messages. Pure.
 
-`rtnetlink` turns messages into `Change`s. They must be applied in the order in which they were sent. `addresses`
-decides by the table.
+`rtnetlink` turns messages into `InterfaceChange`s. They must be applied in the order in which they were sent.
+`addresses` decides by the table.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from relocd.model.entries import ServiceAddress
 
-__all__ = ["Assigned", "Change", "Link", "AddressTable"]
+__all__ = ["Assigned", "InterfaceChange", "Link", "AddressTable"]
 
 _Key = TypeVar("_Key", bound=Hashable)
 _Value = TypeVar("_Value")
@@ -49,7 +49,7 @@ class Assigned:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class InterfaceChange:
     """A link or an address that was added or changed, or is gone."""
 
     fact: Link | Assigned
@@ -69,13 +69,13 @@ class AddressTable:
         self.revision = 0
         self._assigned: dict[int, dict[ServiceAddress, Assigned]] = {}
 
-    def apply(self, change: Change) -> bool:
+    def apply(self, change: InterfaceChange) -> bool:
         """Apply a change; return whether the table has changed."""
         changed = self._applied(change)
         self.revision += changed
         return changed
 
-    def _applied(self, change: Change) -> bool:
+    def _applied(self, change: InterfaceChange) -> bool:
         fact = change.fact
         if isinstance(fact, Assigned):
             self.shows_protocols = self.shows_protocols or fact.protocol is not None

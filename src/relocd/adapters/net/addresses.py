@@ -28,7 +28,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from relocd.adapters.net.address_record import AddressRecord
-from relocd.adapters.net.address_table import AddressTable, Assigned, Change, Link
+from relocd.adapters.net.address_table import AddressTable, Assigned, InterfaceChange, Link
 from relocd.adapters.net.rtnetlink import RouteSocket, translated
 from relocd.adapters.net.rtnetlink_messages import AddressTerms
 from relocd.errors import Failed, Unavailable
@@ -300,7 +300,7 @@ class NetlinkAddresses:
         own = tuple(each.address for each in self._table.on(link) if not self._is_ours(link, each))
         return Interface(link.index, link.name, link.mac, link.up, own, link.altnames, link.carrier_ups)
 
-    def _hear(self, changes: Sequence[Change]) -> None:
+    def _hear(self, changes: Sequence[InterfaceChange]) -> None:
         """Apply events, also to the table that is being read."""
         for change in changes:
             self._note_gone(change)
@@ -311,7 +311,7 @@ class NetlinkAddresses:
         if any(news):
             self._notify()
 
-    def _note_gone(self, change: Change) -> None:
+    def _note_gone(self, change: InterfaceChange) -> None:
         link = self._table.links.get(change.fact.index) if change.gone else None
         if link is not None and isinstance(change.fact, Assigned):
             self._record.forget(link.name, change.fact.address)

@@ -19,7 +19,7 @@ import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv6Address
 from types import TracebackType
 from typing import Final, Self
 
@@ -30,8 +30,6 @@ from relocd.model.host import Interface, Probe
 from relocd.model.settings import WireSettings
 
 __all__ = ["PacketWire", "attach_filter", "translated"]
-
-Address = IPv4Address | IPv6Address
 
 _FRAME_BYTES: Final = 2048
 _SO_ATTACH_FILTER: Final = 26  # asm-generic/socket.h; Python has no name for it
@@ -74,12 +72,12 @@ class _Probing:
     """A running probe; `own` are the MACs of this host, `held` says that this host has the addresses itself."""
 
     interface: Interface
-    addresses: frozenset[Address]
+    addresses: frozenset[frames.Address]
     own: frozenset[bytes]
     held: bool
-    answer: asyncio.Future[frames.Claim]
+    answer: asyncio.Future[frames.AddressClaim]
 
-    def take(self, interface: str, claim: frames.Claim) -> None:
+    def take(self, interface: str, claim: frames.AddressClaim) -> None:
         """Keep the first claim that answers.
 
         A probe of another host counts as well (RFC 5227, section 2.1.1; RFC 4862, section 5.4.3). Of two servers that
@@ -159,7 +157,9 @@ class PacketWire:
             for address in addresses
         )
 
-    async def _answer(self, interface: Interface, ips: frozenset[Address], *, held: bool) -> frames.Claim | None:
+    async def _answer(
+        self, interface: Interface, ips: frozenset[frames.Address], *, held: bool
+    ) -> frames.AddressClaim | None:
         _require_up(interface)
         asking = [frames.probe(interface.mac, ip) for ip in ips]
         with self._joined(interface, ips), self._answering(interface, ips, held=held) as answer:
@@ -172,8 +172,8 @@ class PacketWire:
 
     @contextmanager
     def _answering(
-        self, interface: Interface, ips: frozenset[Address], *, held: bool
-    ) -> Iterator[asyncio.Future[frames.Claim]]:
+        self, interface: Interface, ips: frozenset[frames.Address], *, held: bool
+    ) -> Iterator[asyncio.Future[frames.AddressClaim]]:
         """The first claim of another host on one of the addresses, received inside the block."""
         own = frozenset((interface.mac, *(each.mac for each in self._interfaces())))
         probing = _Probing(interface, ips, own, held, asyncio.get_running_loop().create_future())
@@ -186,7 +186,7 @@ class PacketWire:
             self._set_filters()
 
     @contextmanager
-    def _joined(self, interface: Interface, ips: frozenset[Address]) -> Iterator[None]:
+    def _joined(self, interface: Interface, ips: frozenset[frames.Address]) -> Iterator[None]:
         """Join the groups of the IPv6 addresses, to receive probes of other hosts (RFC 4862, section 5.4.2)."""
         groups = {frames.solicited_node(ip) for ip in ips if isinstance(ip, IPv6Address)}
         if not groups:

@@ -23,7 +23,8 @@ __all__ = [
     "IPV6",
     "NEIGHBOUR_DISCOVERY",
     "NOTHING",
-    "Claim",
+    "Address",
+    "AddressClaim",
     "Instruction",
     "announcements",
     "claim",
@@ -76,7 +77,7 @@ NEIGHBOUR_DISCOVERY: Final[Sequence[Instruction]] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class AddressClaim:
     """A host claims an address: it has it, or, when `asking`, it probes before it takes it."""
 
     ip: Address
@@ -108,7 +109,7 @@ def solicited_node(ip: IPv6Address) -> IPv6Address:
     return IPv6Address(_SOLICITED_NODE | int(ip) & 0xFFFFFF)
 
 
-def claim(frame: bytes) -> Claim | None:
+def claim(frame: bytes) -> AddressClaim | None:
     """The claim on an address in a frame; None for one without.
 
     A host that has an address shows it as the sender of any ARP packet, or as the target of an advertisement. One
@@ -149,17 +150,17 @@ def _checksum(data: bytes) -> int:
     return ~total & 0xFFFF
 
 
-def _arp_claim(packet: bytes) -> Claim | None:
+def _arp_claim(packet: bytes) -> AddressClaim | None:
     body = packet[len(_ARP_HEAD) : len(_ARP_HEAD) + _ARP_BODY.size]
     if not packet.startswith(_ARP_HEAD) or len(body) < _ARP_BODY.size:
         return None
     operation, mac, sender, _, target = _ARP_BODY.unpack(body)
     if IPv4Address(sender) != _NO_IPV4:
-        return Claim(IPv4Address(sender), mac, asking=False)
-    return Claim(IPv4Address(target), mac, asking=True) if operation == _REQUEST else None
+        return AddressClaim(IPv4Address(sender), mac, asking=False)
+    return AddressClaim(IPv4Address(target), mac, asking=True) if operation == _REQUEST else None
 
 
-def _nd_claim(sender: bytes, packet: bytes) -> Claim | None:
+def _nd_claim(sender: bytes, packet: bytes) -> AddressClaim | None:
     if len(packet) < _IPV6_HEADER.size + _ND_HEADER.size:
         return None
     _, _, following, hops, source, _ = _IPV6_HEADER.unpack_from(packet)
@@ -168,9 +169,9 @@ def _nd_claim(sender: bytes, packet: bytes) -> Claim | None:
         return None
     if kind == _ADVERTISEMENT:
         told = _target_mac(packet[_IPV6_HEADER.size + _ND_HEADER.size :])
-        return Claim(IPv6Address(target), told or sender, asking=False)
+        return AddressClaim(IPv6Address(target), told or sender, asking=False)
     is_probe = kind == _SOLICITATION and IPv6Address(source) == _NO_IPV6
-    return Claim(IPv6Address(target), sender, asking=True) if is_probe else None
+    return AddressClaim(IPv6Address(target), sender, asking=True) if is_probe else None
 
 
 def _target_mac(options: bytes) -> bytes | None:

@@ -25,7 +25,7 @@ from pyroute2.netlink.exceptions import NetlinkDecodeError, NetlinkDumpInterrupt
 from pyroute2.netlink.rtnl import RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR, RTMGRP_LINK
 
 from relocd.adapters.net import rtnetlink_messages as messages
-from relocd.adapters.net.address_table import Change, Link
+from relocd.adapters.net.address_table import InterfaceChange, Link
 from relocd.errors import Failed, Unavailable
 from relocd.model.entries import ServiceAddress
 
@@ -74,7 +74,7 @@ def _explained(doing: str, code: int, reason: str) -> Failed | Unavailable:
 class RouteSocket:
     """One socket for requests and events; `heard` gets the changes, `overrun` is called when some were lost."""
 
-    def __init__(self, heard: Callable[[Sequence[Change]], None], overrun: Callable[[], None]) -> None:
+    def __init__(self, heard: Callable[[Sequence[InterfaceChange]], None], overrun: Callable[[], None]) -> None:
         self._heard = heard
         self._overrun = overrun
         self._numbers = count(1)
@@ -166,7 +166,7 @@ class RouteSocket:
             return True
         changes = []
         for message in messages.read(datagram):
-            if isinstance(message, Change):
+            if isinstance(message, InterfaceChange):
                 changes.append(message)
             else:
                 self._resolve(message)

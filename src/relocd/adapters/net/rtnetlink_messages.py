@@ -39,7 +39,7 @@ from pyroute2.netlink.rtnl.ifaddrmsg import IFA_F_NODAD, IFA_F_NOPREFIXROUTE, IF
 from pyroute2.netlink.rtnl.ifinfmsg import IFF_LOWER_UP, IFF_UP, ifinfmsg
 from pyroute2.netlink.rtnl.marshal import MarshalRtnl
 
-from relocd.adapters.net.address_table import Assigned, Change, Link
+from relocd.adapters.net.address_table import Assigned, InterfaceChange, Link
 from relocd.model.entries import ServiceAddress
 
 __all__ = [
@@ -146,7 +146,7 @@ def promotion(link: Link, *, wanted: bool) -> bytes:
     return struct.pack("=IHHII", 16 + len(body), RTM_SETLINK, NLM_F_REQUEST | NLM_F_ACK, 0, 0) + body
 
 
-def read(datagram: bytes) -> Iterator[Change | KernelAnswer | Interrupted]:
+def read(datagram: bytes) -> Iterator[InterfaceChange | KernelAnswer | Interrupted]:
     """The messages in a datagram, in order; those about anything else are left out."""
     for message in _parsed(datagram):
         try:
@@ -201,7 +201,7 @@ def _attribute(kind: int, value: bytes) -> bytes:
     return struct.pack("=HH", 4 + len(value), kind) + value
 
 
-def _meaning(message: nlmsg) -> Iterator[Change | KernelAnswer | Interrupted]:
+def _meaning(message: nlmsg) -> Iterator[InterfaceChange | KernelAnswer | Interrupted]:
     header = message["header"]
     kind = header["type"]
     if header["flags"] & NLM_F_DUMP_INTR:
@@ -209,10 +209,10 @@ def _meaning(message: nlmsg) -> Iterator[Change | KernelAnswer | Interrupted]:
     if kind in (NLMSG_ERROR, NLMSG_DONE):
         yield KernelAnswer(header["sequence_number"], header["error"])
     elif kind in (RTM_NEWADDR, RTM_DELADDR) and message["family"] in (socket.AF_INET, socket.AF_INET6):
-        yield Change(_assigned(message), gone=kind == RTM_DELADDR)
+        yield InterfaceChange(_assigned(message), gone=kind == RTM_DELADDR)
     # A link message of another family is about its place in a bridge, and a port that leaves one is not gone.
     elif kind in (RTM_NEWLINK, RTM_DELLINK) and message["family"] == socket.AF_UNSPEC:
-        yield Change(_link(message), gone=kind == RTM_DELLINK)
+        yield InterfaceChange(_link(message), gone=kind == RTM_DELLINK)
 
 
 def _link(message: nlmsg) -> Link:

@@ -93,7 +93,7 @@ class Values(Mapping[str, object]):
         return why and f"{self.where}.{key} {'' if self._hidden else _shown(text)}{why}"
 
 
-class Attributes(Values):
+class EntryAttributes(Values):
     """Attributes of an entry by lower-case name: any case finds them."""
 
     def __getitem__(self, key: str) -> object:
@@ -160,7 +160,7 @@ def _wrapped(value: object, where: str, declared: Declarations, reads: Reads) ->
         case "parameters":
             return Values(values, where, declared.parameters)
         case "attributes":
-            return Attributes(values, where, {})
+            return EntryAttributes(values, where, {})
         case _:
             return Values(values, where, {})
 

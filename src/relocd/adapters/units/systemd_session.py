@@ -27,7 +27,7 @@ _STATES: Final = {
 
 
 @dataclass(slots=True)
-class _View:
+class _UnitView:
     """The known properties of a unit; None where one is unknown.
 
     `momentary`: it is a oneshot that is inactive once it has run.
@@ -56,7 +56,7 @@ class SystemdSession:
         self._changed = changed
         self._lost = lost
         self._paths: dict[str, str] = {}
-        self._views: dict[str, _View] = {}
+        self._views: dict[str, _UnitView] = {}
         self._watched: set[str] = set()
         self._jobs = _Jobs()
 
@@ -133,14 +133,14 @@ class SystemdSession:
             (self._paths[name],) = await self.bus.call(name, MANAGER, "LoadUnit", name)
         return self._paths[name]
 
-    async def _read(self, name: str, path: str) -> _View:
+    async def _read(self, name: str, path: str) -> _UnitView:
         """Subscribe first, then read: a signal that comes before the answer is at least as new."""
         service = unit(path, "Service")
         if path not in self._watched:
             for interface in (unit(path).interface, *([service.interface] if name.endswith(".service") else ())):
                 await self.bus.match(f"path='{path}',member='PropertiesChanged',arg0='{interface}'")
             self._watched.add(path)
-        view = self._views[path] = _View()
+        view = self._views[path] = _UnitView()
         load, active = await asyncio.gather(
             self.bus.property(name, unit(path), "LoadState"), self.bus.property(name, unit(path), "ActiveState")
         )
@@ -150,7 +150,7 @@ class SystemdSession:
         view.active = view.active or active
         return view
 
-    async def _read_service(self, name: str, service: Remote, view: _View) -> None:
+    async def _read_service(self, name: str, service: Remote, view: _UnitView) -> None:
         kind, remains, restarts = await asyncio.gather(
             *(self.bus.property(name, service, each) for each in ("Type", "RemainAfterExit", "NRestarts"))
         )

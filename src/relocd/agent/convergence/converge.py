@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from relocd.agent.convergence.claims import claims_of_footprint, footprint_without
-from relocd.agent.convergence.execution import ExecContext, Outcome, done_of, execute, is_broken, problems_of
+from relocd.agent.convergence.execution import ActionOutcome, ExecContext, done_of, execute, is_broken, problems_of
 from relocd.agent.convergence.host import Host
 from relocd.agent.convergence.permit import NotPermitted, PermitSource, Reach, ServePermit
 from relocd.agent.convergence.planning import (
@@ -257,7 +257,7 @@ async def _check_means(host: Host, plan: Plan) -> None:
             await host.units.check(action.name)
 
 
-def _reached(plan: Plan, footprint: Footprint, role: Role, outcomes: Sequence[Outcome]) -> Footprint:
+def _reached(plan: Plan, footprint: Footprint, role: Role, outcomes: Sequence[ActionOutcome]) -> Footprint:
     """The footprint after acting: only whole success reaches the role, and a fallback reaches no role it did not have.
 
     Where only a command failed, the units run with the new files: they are not restarted for the next attempt, and the
@@ -275,7 +275,7 @@ def _reached(plan: Plan, footprint: Footprint, role: Role, outcomes: Sequence[Ou
     return replace(reached, role=footprint.role if footprint.role is role else None) if plan.problems else reached
 
 
-def _installed(outcomes: Iterable[Outcome]) -> frozenset[str]:
+def _installed(outcomes: Iterable[ActionOutcome]) -> frozenset[str]:
     done = (each.action for each in outcomes if not each.problem)
     return frozenset(file.target for action in done if isinstance(action, InstallFiles) for file in action.files)
 

@@ -32,7 +32,7 @@ from relocd.reconcile.diff import (
 
 __all__ = [
     "ExecContext",
-    "Outcome",
+    "ActionOutcome",
     "announce",
     "execute",
     "find_conflict",
@@ -59,7 +59,7 @@ _STEPS: Final[Mapping[type, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ActionOutcome:
     """What became of one action: `problem` is None when it succeeded; skipped actions have no outcome.
 
     `busy` says that it only waits for another host to release something.
@@ -91,12 +91,12 @@ class ExecContext:
     reach: Reach | None = None
 
 
-async def execute(host: Host, actions: Sequence[Action], context: ExecContext) -> list[Outcome]:
+async def execute(host: Host, actions: Sequence[Action], context: ExecContext) -> list[ActionOutcome]:
     """Carry out a plan's actions in order, each logged with the reason for the plan; returns their outcomes.
 
     A unit that hangs while it starts delays nothing: once serving is revoked, it is not waited for any longer.
     """
-    outcomes: list[Outcome] = []
+    outcomes: list[ActionOutcome] = []
     for action in actions:
         if _is_blocked(action, outcomes, context):
             fields = {"service": context.service, "action": str(action)}
@@ -109,12 +109,12 @@ async def execute(host: Host, actions: Sequence[Action], context: ExecContext) -
     return outcomes
 
 
-def problems_of(outcomes: Iterable[Outcome]) -> tuple[str, ...]:
+def problems_of(outcomes: Iterable[ActionOutcome]) -> tuple[str, ...]:
     """What failed, in words."""
     return tuple(outcome.problem for outcome in outcomes if outcome.problem)
 
 
-def is_broken(outcomes: Iterable[Outcome]) -> bool:
+def is_broken(outcomes: Iterable[ActionOutcome]) -> bool:
     """Whether a unit or an address failed: with old files, without a command or a reload a service goes on."""
     failed = (outcome.action for outcome in outcomes if outcome.problem)
     return any(
@@ -124,12 +124,12 @@ def is_broken(outcomes: Iterable[Outcome]) -> bool:
     )
 
 
-def done_of(outcomes: Iterable[Outcome]) -> tuple[Action, ...]:
+def done_of(outcomes: Iterable[ActionOutcome]) -> tuple[Action, ...]:
     """The actions that succeeded."""
     return tuple(outcome.action for outcome in outcomes if not outcome.problem)
 
 
-def _is_blocked(action: Action, outcomes: Sequence[Outcome], context: ExecContext) -> bool:
+def _is_blocked(action: Action, outcomes: Sequence[ActionOutcome], context: ExecContext) -> bool:
     """Whether an earlier failure prevents an action.
 
     Nothing is raised or started with files that did not pass their checks, while another host has an address, or
@@ -151,7 +151,7 @@ def _is_blocked(action: Action, outcomes: Sequence[Outcome], context: ExecContex
     return dependent and any(isinstance(each, UseUnit | RunCommand) and not _releases(each) for each in failed)
 
 
-def _has_raised(outcomes: Iterable[Outcome]) -> bool:
+def _has_raised(outcomes: Iterable[ActionOutcome]) -> bool:
     return any(isinstance(outcome.action, AddAddress) and not outcome.problem for outcome in outcomes)
 
 
@@ -165,7 +165,7 @@ def _refreshes(action: Action) -> bool:
     return isinstance(action, RunCommand) or (isinstance(action, UseUnit) and action.action is not UnitAction.START)
 
 
-async def _outcome(host: Host, action: Action, context: ExecContext) -> Outcome:
+async def _outcome(host: Host, action: Action, context: ExecContext) -> ActionOutcome:
     started = time.monotonic()
     problem, busy = None, False
     try:
@@ -180,7 +180,7 @@ async def _outcome(host: Host, action: Action, context: ExecContext) -> Outcome:
     except Exception as error:  # noqa: BLE001 - a defect met by one action must not lose what the others have done
         _log.exception("this is a defect of relocd", extra={"fields": {"action": str(action)}})
         problem = f"a defect of relocd, see its log: {type(error).__name__}"
-    return Outcome(action, (time.monotonic() - started) * 1000, problem, busy)
+    return ActionOutcome(action, (time.monotonic() - started) * 1000, problem, busy)
 
 
 async def _unless(revoked: asyncio.Event, work: Coroutine[None, None, None]) -> None:
@@ -309,11 +309,11 @@ def _by_interface(host: Host, addresses: Iterable[Placed]) -> list[tuple[Interfa
     return [(interfaces[name], group) for name, group in groups.items()]
 
 
-def _word(outcome: Outcome) -> str:
+def _word(outcome: ActionOutcome) -> str:
     return "done" if outcome.problem is None else "waits" if outcome.busy else "failed"
 
 
-def _report(outcome: Outcome, context: ExecContext) -> None:
+def _report(outcome: ActionOutcome, context: ExecContext) -> None:
     fields = {
         "service": context.service,
         "action": str(outcome.action),

@@ -1,6 +1,6 @@
 """The permission to serve: asked for before anything is raised that only one server may have.
 
-An adapter of the directory gives it (`relocd.agent.liveness.lease_guard`). A refusal is an error of its own,
+`relocd.agent.liveness.lease_guard` issues it, after a direct read of the directory. A refusal is an error of its own,
 `NotPermitted`, so that a convergence can tell it from every other failure.
 """
 
