@@ -8,43 +8,67 @@ another one. Three things make that safe:
 
 - Every write is a compare-and-swap (`relocd.election.writes`): a step from an outdated observation is lost, and
   harmless.
-- Before an address is raised the state is read directly (R4): an observation may be old, and two servers would serve.
+- Before an address is raised (`Activate`), `relocd.agent.liveness.lease_guard` reads the state directly: an observation
+  may be old, and two servers would serve.
 - After every step the state is one that the rules continue from, so an agent may crash between any two steps.
 
 | rule | I am | the state names | I do |
 |---|---|---|---|
 | R1 | chosen and ready | no holder | become candidate, settle, swap myself in as holder |
-| R2 | chosen, not holder | another holder | become candidate once ready, if there is none; withdraw when not ready |
-| R3 | holder, serving | a live, chosen candidate, no waiting previous | release the service, then hand over |
-| R4 | holder, not serving | me | confirm by a direct read, activate; then clear previous holder and its link |
-| R5 | holder, not activated | a live previous holder | fail back; else hand over to a candidate; else try again |
-| R6 | holder, not chosen | previous holder or candidate | fail back, hand over; release if none is chosen; else serve |
-| R7 | not holder | another holder | stop at once what still runs here |
-| R8 | chosen and ready | a dead holder | become candidate, settle, delete its link, swap myself in |
-| R9 | holder | me as candidate | clear the candidate |
+| R2 | chosen, not holder | a holder, not dead | become candidate once ready, if no better one asks; else withdraw |
+| R3 | holder, serving | a ready candidate, no previous holder | stop the service here, then hand over |
+| R3 | holder | for a lease, a candidate that is not chosen | clear the candidate |
+| R4 | holder, not serving | anything | confirm by a direct read, activate |
+| R4 | holder, serving | a previous holder | delete its direct link, then clear it as previous holder |
+| R5 | holder, activation has failed | anything | fail back to the previous holder; else hand over; else try again |
+| R6 | holder, not chosen | anything | fail back; else hand over; else release, or serve on (see below) |
+| R7 | not holder, something is up here | another holder | stop it at once |
+| R7 | not holder, not chosen, something is up here | no holder | stop it at once |
+| R8 | chosen and ready | a dead holder | become candidate, settle, delete the holder's link, swap myself in |
+| R8 | candidate | a suspect holder | wait: it may turn out to be dead |
+| R9 | holder, not fenced | me as candidate | clear the candidate |
+| R9 | chosen, not ready, not holder | for a lease, a live holder as candidate | clear the candidate |
 
-*Chosen* is a server that links to the service, or the active server of a cluster that does. *Ready* is one on which the
-service's files are rendered and checked, and its units and addresses could be used. So a link to a dead, broken or
-failing server takes nothing away from the server that serves.
+For a holder that is not chosen, R6 takes the place of R4, R5 and the handover of R3.
+
+*Chosen* is a server that links to the service, or the active server of a cluster that does, unless it has to yield.
+*Ready* is one on which the service's files are rendered and checked, and its units and addresses could be used; a
+candidate is ready while it is chosen and alive. So a link to a dead, broken or failing server takes nothing away from
+the server that serves. `relocd.election.observation` defines what else the rules ask about this server: `active` (I am
+serving), `up`, `failed`, `settled`, `waited`, `steady`, `expired`. A *lease* is how old the heartbeat of a server may
+be before the server counts as silent.
+
+**Before all rules.** With isolation `release` a server stops the service when its own lease has run out (`expired`);
+with `keep` it serves on. While the state is unknown nothing else is done.
 
 **Direct links and clusters.** A direct link outranks a cluster's: a server that is chosen only through its cluster
-yields to a directly linked candidate. It may be the candidate of a directly linked holder, in case that one fails, but
-the holder does not yield to it while it serves.
+yields to a directly linked candidate. The other way round, it may be the candidate of a directly linked holder, in case
+that one fails, but gets nothing while that one serves.
 
-**Yielding.** A chosen server may have to yield all the same (`YieldReason`). A drained one hands over, and serves until
-it can, as long as another server may run the service. A displaced or fenced one steps down.
+**Not chosen any more (R6).** The holder goes on serving while another server is chosen and none is ready. It releases
+the service only when no server is chosen. It fails back only to a server that is chosen. A holder that has to yield
+(`YieldReason`) counts as not chosen, whatever links to the service, so R6 covers it as well:
 
-**After a failed activation** the service goes back to the previous holder, if that is still linked or a member of the
-cluster. The server that failed asks for the service again only once something has changed (`failed_here`).
+- Drained: it hands over, and serves until it can, as long as another server may run the service; else it steps down.
+- Displaced: it steps down at once.
+- Fenced: it stops the service at once. The others take it for dead, so a ready one becomes candidate and takes over
+  (R8), even where the holder is candidate already. Where no server does, the holder becomes candidate itself and steps
+  down once that has settled: it gives the service away in the way in which others take it.
+
+**After a failed activation (R5)** the service goes back to the previous holder, if that is alive and still linked or a
+member of the cluster. The server that failed asks for the service again only once something has changed
+(`failed_here`).
 
 **Several providers.** Two servers may find a service free at the same moment, each at its own provider. So by R1 and R8
 a server is a candidate first, and the candidacy settles until the providers have met. A holder that was silent for a
-lease gives nothing away until it is `steady`: others may have found it dead and be taking the service at another
-provider. A fenced holder counts as dead although it is up: it steps down the way others take over, as a candidate that
-has settled. Two providers that take writes within the same milliseconds may keep different values for good, even under
-one change number (seen with OpenLDAP 2.5). So a candidate that is also the holder counts as no candidate, for every
-server but a fenced holder. And a server that has waited a lease for another one (`waited`) repeats its candidacy: that
-write arrives alone, and replaces the value at every provider.
+lease gives nothing away, and activates nothing, until it is `steady`: others may have found it dead and be taking the
+service at another provider.
+
+Two providers that take writes within the same milliseconds may end with different values of one state entry. Both
+copies may have the same entryCSN, so replication finds no difference and never repairs it (seen with OpenLDAP 2.5). Two
+rules make up for that. A candidate that is also the holder counts as no candidate, for every server but a fenced
+holder. And a server that has waited a lease for another one (`waited`) writes its candidacy again. By then the other
+writes are long over, so replication brings this one to every provider, where it replaces what is there.
 
 Whether a server is dead is judged by `relocd.agent.liveness.failure_detector`, only for the servers that `watched`
 names. `relocd.agent.handover.controller` carries the steps out; `tests/simulation` runs the rules in random schedules.
