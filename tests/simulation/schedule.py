@@ -1,8 +1,8 @@
 """Random schedules for the world, and what must hold in each of them.
 
 - *Never two*: the address of an exclusive service is never up on two servers. This holds when servers crash, agents
-  hang for longer than the lease, providers hang, and writes are carried out late. The probe before an address is
-  raised is relied on only against a server whose cable was out.
+  hang for longer than the lease, providers hang, and writes are carried out late. The probe before an address is raised
+  is relied on only against a server whose cable was out.
 - *Never unserved*: once nothing fails or changes any more, the service is active on some server, if a chosen server is
   up, ready and can activate it. It is active on no server if no server is chosen. It is active on the holder if the
   holder can serve and any server is chosen, even if no chosen server is ready.
@@ -15,25 +15,24 @@
 
 The conditions:
 
-- A server that was silent in the directory and on the wire for a lease comes back with its address in one way only:
-  its cable is plugged in again. It then asks the wire at once, and the time until it has the answer is not counted.
-  Whoever sets `relocFenced` has powered the server off, and all its clones.
-- Two agents with one name (a cloned machine) both act, and both reach the directory. A clone that hangs is not
-  noticed.
+- A server that was silent in the directory and on the wire for a lease comes back with its address in one way only: its
+  cable is plugged in again. It then asks the wire at once, and the time until it has the answer is not counted. Whoever
+  sets `relocFenced` has powered the server off, and all its clones.
+- If a machine was cloned, the agents of both copies run and reach the directory. A clone that hangs is not noticed.
 - Somebody may add the address to a server, or remove the agent's mark from it. Nobody removes the lifetime of an
   address with `relocIsolation: release`.
-- An agent that hangs does so between its actions, not between its last look at the clock and the action itself.
+- An agent may hang between two of its actions. Not covered: it hangs between its last look at the clock and the action
+  that follows.
 - If the directory carries out a write at all, it does so within an eighth of the lease (the kernel does not send it
-  later), or when a provider that hung wakes up, before it answers anybody. The kernel drops the address of a service
-  with `relocIsolation: release` when the lease is over.
-- Two providers replicate single modifications (delta-syncrepl). Their clocks differ by less than a change takes from
-  one to the other, which is at most a quarter of the lease. Settling takes longer than a change there and back.
-- When two changes cross between two providers, each provider may keep its own candidate and previous holder (seen
-  with OpenLDAP 2.5). For holders and links, the change number decides.
+  later), or when a provider that hung wakes up, before it answers any request. The kernel drops the address of a
+  service with `relocIsolation: release` when the lease is over.
+- Two providers replicate single modifications (delta-syncrepl). That takes at most a quarter of the lease. Their clocks
+  differ by less than it takes. A candidacy settles for longer than two changes take, one in each direction.
+- When two changes cross between two providers, each provider may keep its own candidate and previous holder (seen with
+  OpenLDAP 2.5). For holders and links, the change number decides.
 - With two providers, *never two* and *the generation only grows* hold while both providers know the same, apart from
-  that delay. One may be down if it has passed on to the other everything that it was told. While they do not hear
-  each other, or one hangs, both promises hold only as long as the holder that both know of serves without
-  interruption, and only with `keep`.
+  that delay. One may be down if the other has everything that was written to it. While the two cannot replicate, or one
+  hangs, both promises hold only with `keep`, and only as long as the holder that both name serves without interruption.
 """
 
 from __future__ import annotations
