@@ -92,8 +92,8 @@ class LocalState:
     - `failed_here`: an activation has failed, and nothing has changed since.
     - `unlinked`: the previous holder's link was deleted in this generation; a link that is there is a new order.
     - `settled`: the candidacy has stood for as long as two providers may disagree.
-    - `waited`: the state has been unchanged for a lease, so another provider may have missed a write.
-    - `expired`: its heartbeat has been missing for a lease, and the service has isolation `release`.
+    - `waited`: the state has been unchanged for a lease, so another provider may have missed a write; never with one.
+    - `expired`: its heartbeat has been missing for almost a lease, and the service has isolation `release`.
     - `yield_reason`: why the server has to release the service although it is chosen.
     """
 

@@ -29,7 +29,8 @@ another one. Three things make that safe:
 | R9 | holder, not fenced | me as candidate | clear the candidate |
 | R9 | chosen, not ready, not holder | for a lease, a live holder as candidate | clear the candidate |
 
-For a holder that is not chosen, R6 takes the place of R4, R5 and the handover of R3.
+For a holder that is not chosen, R6 takes the place of R4, R5 and the handover of R3. "For a lease" is `waited`, which
+is true only where the directory has several providers.
 
 *Chosen* is a server that links to the service, or the active server of a cluster that does, unless it has to yield.
 *Ready* is one on which the service's files are rendered and checked, and its units and addresses could be used; a
@@ -38,8 +39,8 @@ the server that serves. `relocd.election.observation` defines what else the rule
 serving), `up`, `failed`, `settled`, `waited`, `steady`, `expired`. A *lease* is how old the heartbeat of a server may
 be before the server counts as silent.
 
-**Before all rules.** With isolation `release` a server stops the service when its own lease has run out (`expired`);
-with `keep` it serves on. While the state is unknown nothing else is done.
+**Before all rules.** With isolation `release` a server stops the service shortly before its own lease runs out
+(`expired`); with `keep` it serves on. While the state is unknown nothing else is done.
 
 **Direct links and clusters.** A direct link outranks a cluster's: a server that is chosen only through its cluster
 yields to a directly linked candidate. The other way round, it may be the candidate of a directly linked holder, in case
