@@ -72,7 +72,8 @@ class DirectorySettings:
     base: Annotated[str, "the entry below which relocd's entries are"]
     bind: Annotated[
         Literal["anonymous", "simple", "external"],
-        '`"simple"`: with a password; `"external"`: by the peer credentials of ldapi or the client certificate',
+        '`"simple"`: with a password; `"external"`: by the peer credentials of ldapi or the client certificate. '
+        '`"anonymous"` reads nothing with the shipped access rules',
     ] = "anonymous"
     bind_dn: _Identity = ""
     password_file: _Identity = ""
@@ -84,7 +85,9 @@ class DirectorySettings:
     key_file: _Certificate = ""
     connect_timeout_s: Annotated[float, "for making a connection"] = 3.0
     operation_timeout_s: Annotated[float, "for each bind, read and write"] = 5.0
-    silence_timeout_s: Annotated[float, "a connection is dead if data stays unacknowledged for that long"] = 10.0
+    silence_timeout_s: Annotated[
+        float, "without a message for that long the agent asks for a sign of life; without an answer it connects again"
+    ] = 10.0
     retry_min_s: _Pause = 0.1
     retry_max_s: _Pause = 10.0
 
@@ -150,10 +153,14 @@ class HandoverSettings:
     """`[handover]`: how servers agree on who runs an exclusive service; give every server the same."""
 
     lease_s: Annotated[
-        float, "a server whose heartbeat is older is silent. Four heartbeats are written in that time"
+        float,
+        "a server whose heartbeat is older is silent. Four heartbeats are written in that time. Of two servers with "
+        "different values the longer counts",
     ] = 10.0
     settle_ms: Annotated[
-        float, "how long a server stays candidate before it takes over, if the directory has several providers"
+        float,
+        "how long a server stays candidate before it takes a free service, if several directory servers take writes "
+        "(server IDs in the change numbers show that)",
     ] = 100.0
 
     @property
@@ -192,7 +199,7 @@ class AgentSettings:
     render_timeout_s: Annotated[float, "how long a template may take"] = 2.0
     spare_mib: Annotated[
         float,
-        "memory for entries that do not concern this server yet, so that they need not be read when they do",
+        "memory for copies of entries that do not concern this server yet; when they do, they need not be read first",
     ] = 8.0
     realtime_priority: Annotated[int, "real-time scheduling of the agent's own threads, 1 to 99; 0: none"] = 1
     log_level: Annotated[
