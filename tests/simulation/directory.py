@@ -35,7 +35,7 @@ _STATE = ("holder", "candidate", "previous", "generation")
 
 NAMES = tuple(map(EntryUUID, "abc"))
 
-Value = str | int | bool | tuple[int, int] | None
+Value = str | int | bool | tuple[int, int, int] | None
 Values = tuple[tuple[str, Value], ...]
 
 
@@ -142,7 +142,7 @@ class Provider:
     def beat(self, server: str, tick: int, agent: int = 0) -> None:
         """An agent leaves its heartbeat, stamped by the clock of this provider."""
         self._written += 1
-        beat = (tick + self.ahead, agent)
+        beat = (tick + self.ahead, agent, tick)
         self.unsent.append(Change(((_beat(server), beat),), (tick, self.number, self._written), tick))
         self._values[_beat(server)] = beat
 
@@ -150,10 +150,13 @@ class Provider:
         """By its stamp, when a server's newest heartbeat here was left; long ago where there is none."""
         return self.last_beat(server)[0]
 
-    def last_beat(self, server: str) -> tuple[int, int]:
-        """The stamp of a server's newest heartbeat, and which agent has left it."""
+    def last_beat(self, server: str) -> tuple[int, int, int]:
+        """The stamp of a server's newest heartbeat, which agent has left it, and when that sent it by its own clock.
+
+        Two of them are never the same, also where the provider's clock was set back between them.
+        """
         found = self._values.get(_beat(server))
-        return found if isinstance(found, tuple) else (-1000, 0)
+        return found if isinstance(found, tuple) else (-1000, 0, -1000)
 
     def learn(self, change: Change, source: Provider, random: Random) -> None:
         """Take what the other provider tells, where nothing newer is known; see above for how that goes wrong."""

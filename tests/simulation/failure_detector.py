@@ -33,7 +33,7 @@ def _life(world: World, viewer: Server, name: EntryUUID) -> Life:
         return Life.DEAD
     if not world.reaches(viewer):
         return Life.SUSPECT
-    beat, silent = world.provider(viewer).beat_of(name), _age(world, viewer, name) >= LEASE
+    beat, silent = world.provider(viewer).last_beat(name), _age(world, viewer, name) >= LEASE
     if world.kind.isolation is Isolation.KEEP:
         dead = silent and not any(each.answers or each.copy for each in world.machines if each is not viewer)
     else:
@@ -49,13 +49,13 @@ def _life(world: World, viewer: Server, name: EntryUUID) -> Life:
 def _age(world: World, viewer: Server, name: EntryUUID) -> int:
     """How old a heartbeat is by the providers' stamps, but for what the viewer has seen by its own clock."""
     provider, known = world.provider(viewer), viewer.memory.signs.get(name)
-    beat = provider.beat_of(name)
-    same = known is not None and known.stamp == beat
+    beat = provider.last_beat(name)
+    same = known is not None and known.beat == beat
     unbroken = known is not None and same and world.now - known.read_at < LEASE
     since = known.since if known is not None and unbroken else world.now
     moved_at = None if known is None else known.moved_at if same else known.read_at
     viewer.memory.signs[name] = Sign(beat, world.now, since, moved_at)
-    stamped = provider.beat_of(viewer.name) - beat
+    stamped = provider.beat_of(viewer.name) - provider.beat_of(name)
     if not world.care.has_own_clock:
         return stamped
     age = max(stamped, world.now - since)

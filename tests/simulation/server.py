@@ -22,10 +22,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """What an agent has seen of another's heartbeat: its stamp, when it was read last, since when it stands still, and
-    the last read before it was seen to change."""
+    """What an agent has seen of another's heartbeat: which, when it was read last, since when it stands still, and the
+    last read before it was seen to change."""
 
-    stamp: int
+    beat: tuple[int, int, int]
     read_at: int
     since: int
     moved_at: int | None = None
@@ -46,7 +46,7 @@ class Memory:
     seen: int
     began_at: int
     agent: int = 0
-    found: tuple[int, int] = (0, 0)
+    found: tuple[int, int, int] = (0, 0, 0)
     believes: bool = False
     parts: Iterator[None] | None = None
     failed_in: int | None = None
@@ -64,7 +64,7 @@ class Memory:
     signs: dict[EntryUUID, Sign] = field(default_factory=dict)
     pause: int = 0
     kept_until: int = 0
-    watch: dict[EntryUUID, tuple[int, int]] = field(default_factory=dict)
+    watch: dict[EntryUUID, tuple[tuple[int, int, int], int]] = field(default_factory=dict)
     verdicts: dict[EntryUUID, Verdict] = field(default_factory=dict)
 
 
