@@ -1,8 +1,9 @@
 """Random schedules for the world, and what must hold in each of them.
 
-- *Never two*: the address of an exclusive service is never up on two servers. This holds when servers crash, agents
-  hang for longer than the lease, providers hang, and writes are carried out late. The probe before an address is raised
-  is relied on only against a server whose cable was out.
+- *Never two*: the address of an exclusive service never answers on two servers. A server whose cable is out may still
+  have the address, because no client reaches it. This holds when servers crash, agents hang for longer than the lease,
+  providers hang, and writes are carried out late. The probe before an address is raised is relied on only against a
+  server whose cable was out.
 - *Never unserved*: once nothing fails or changes any more, the service is active on some server, if a chosen server is
   up, ready and can activate it. It is active on no server if no server is chosen. It is active on the holder if the
   holder can serve and any server is chosen, even if no chosen server is ready.
