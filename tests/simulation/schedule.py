@@ -5,8 +5,8 @@
   providers hang, and writes are carried out late. The probe before an address is raised is relied on only against a
   server whose cable was out.
 - *Never unserved*: once nothing fails or changes any more, the service is active on some server, if a chosen server is
-  up, ready and can activate it. It is active on no server if no server is chosen. It is active on the holder if the
-  holder can serve and any server is chosen, even if no chosen server is ready.
+  up, ready and can activate it. If servers are chosen but none is ready, it is active on the holder, if the holder can
+  serve. If no server is chosen, it is active on none.
 - *Only ready servers become candidates*: a server that asks for the service is ready for it.
 - *No needless drop*: a holder that cannot release everything keeps serving, with its address.
 - *Displaced and fenced servers release*: they serve nothing. A drained server serves only until another server can.
