@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import threading
 from pathlib import Path
@@ -23,29 +22,6 @@ from relocd.errors import Invalid
 from tests.adapters.templates.set_writing import MANIFEST, no_descriptors, write_set
 
 PATIENCE_S = 5.0
-
-
-@pytest.fixture
-def folder(tmp_path):
-    before = os.umask(0o022)
-    folder = tmp_path / "sets"
-    folder.mkdir()
-    yield folder
-    os.umask(before)
-
-
-@pytest.fixture
-def shipped(tmp_path):
-    shipped = tmp_path / "shipped"
-    shipped.mkdir()
-    return shipped
-
-
-@pytest.fixture
-def sets(folder, shipped):
-    sets = FolderTemplateSets([folder], shipped)
-    yield sets
-    sets.close()
 
 
 class Changes:

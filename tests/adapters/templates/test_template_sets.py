@@ -24,29 +24,6 @@ from tests.adapters.templates.set_writing import MANIFEST, write_set
 NOBODY = 65534
 
 
-@pytest.fixture
-def folder(tmp_path):
-    before = os.umask(0o022)
-    folder = tmp_path / "sets"
-    folder.mkdir()
-    yield folder
-    os.umask(before)
-
-
-@pytest.fixture
-def shipped(tmp_path):
-    shipped = tmp_path / "shipped"
-    shipped.mkdir()
-    return shipped
-
-
-@pytest.fixture
-def sets(folder, shipped):
-    sets = FolderTemplateSets([folder], shipped)
-    yield sets
-    sets.close()
-
-
 PORT = 'pattern = "{port}"\nmax_length = 5\nhelp = "where it listens"\n'
 DECLARATIONS = [
     (PORT.replace("{port}", "(a"), 2, "pattern is not a regular expression: missing )"),

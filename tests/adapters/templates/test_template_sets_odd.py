@@ -15,14 +15,6 @@ from tests.adapters.templates.set_writing import MANIFEST, no_descriptors, write
 
 
 @pytest.fixture
-def folder(tmp_path):
-    before = os.umask(0o022)
-    (tmp_path / "sets").mkdir()
-    yield tmp_path / "sets"
-    os.umask(before)
-
-
-@pytest.fixture
 def sets(folder, tmp_path):
     sets = FolderTemplateSets([folder], tmp_path / "shipped")
     yield sets

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from relocd.agent.agent import Agent
 from relocd.model.settings import AgentSettings, DirectorySettings, ServerSettings, Settings, WireSettings
@@ -12,7 +13,7 @@ from tests.support.fake_directory import FakeDirectory, FakeOrders, FakeOutlets
 from tests.support.fakes import FakeServer, until
 from tests.support.plans import template_set
 
-__all__ = ["HELD", "SETTINGS", "Lab", "web"]
+__all__ = ["HELD", "PATIENT", "SETTINGS", "SPARELESS", "Lab", "a_while", "web"]
 
 SETTINGS = Settings(
     ServerSettings(ME),
@@ -20,7 +21,15 @@ SETTINGS = Settings(
     wire=WireSettings(announce_burst=1, announce_refresh_s=0),
     agent=AgentSettings(settle_ms=0, retry_min_s=0.005, retry_max_s=0.01),
 )
+# One that keeps nothing in stock, so that what comes to be of interest is read directly; and one that asks again late.
+SPARELESS = replace(SETTINGS, agent=replace(SETTINGS.agent, spare_mib=0))
+PATIENT = replace(SPARELESS, directory=replace(SETTINGS.directory, retry_min_s=600, retry_max_s=600))
 HELD = "192.0.2.10/24 on eth0"
+
+
+async def a_while():
+    """Long enough for an agent that would act to have acted."""
+    await asyncio.sleep(0.04)
 
 
 def web(name="web", **more):

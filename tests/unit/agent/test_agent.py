@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from dataclasses import replace
 
@@ -16,20 +15,12 @@ from tests.support.directory import ModelDirectory
 from tests.support.entries import cluster, server, service, state, status, uuid_of
 from tests.support.fakes import until
 from tests.support.plans import placed
-from tests.unit.agent.lab import HELD, SETTINGS, Lab, web
-
-# One that keeps nothing in stock, so that what comes to be of concern is read directly; and one that asks again late.
-SPARELESS = replace(SETTINGS, agent=replace(SETTINGS.agent, spare_mib=0))
-PATIENT = replace(SPARELESS, directory=replace(SETTINGS.directory, retry_min_s=600, retry_max_s=600))
+from tests.unit.agent.lab import HELD, PATIENT, SETTINGS, SPARELESS, Lab, a_while, web
 
 
 @pytest.fixture
 def lab():
     return Lab(server("me", services=["web"]), web())
-
-
-async def a_while():
-    await asyncio.sleep(0.04)
 
 
 async def test_a_linked_service_is_activated_after_the_refresh(lab):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import asynccontextmanager
-from dataclasses import replace
 
 import pytest
 
@@ -16,20 +14,12 @@ from tests.support.entries import cluster, server, uuid_of
 from tests.support.fake_directory import FakeOutlets
 from tests.support.fakes import until
 from tests.support.plans import template_set
-from tests.unit.agent.lab import HELD, SETTINGS, Lab, web
-
-# One that keeps nothing in stock, so that what comes to be of concern is read directly; and one that asks again late.
-SPARELESS = replace(SETTINGS, agent=replace(SETTINGS.agent, spare_mib=0))
-PATIENT = replace(SPARELESS, directory=replace(SETTINGS.directory, retry_min_s=600, retry_max_s=600))
+from tests.unit.agent.lab import HELD, Lab, a_while, web
 
 
 @pytest.fixture
 def lab():
     return Lab(server("me", services=["web"]), web())
-
-
-async def a_while():
-    await asyncio.sleep(0.04)
 
 
 class TestNothingActsOnDoubt:
