@@ -34,6 +34,7 @@ PAGES: Final = (
     Page("docs/commands.md", after=("docs/install.md",)),
     Page("docs/configuration.md", world=False),
     Page("docs/watching.md", after=("docs/install.md",)),
+    Page("docs/findings.md", after=("docs/install.md",)),
     Page("monitoring/README.md", after=("docs/install.md",)),
     Page("docs/concepts.md", after=("docs/install.md",)),
     Page("docs/security.md", after=("docs/install.md",)),

@@ -32,7 +32,7 @@ class ServerExplanation:
     row: ServerRow
     part: str
     link: str
-    says: str
+    reports: str
     step: Step | None = None
     idle: str = ""
     requirements: Requirements | None = None
@@ -105,18 +105,18 @@ def _stand(view: ServiceView, model: ServiceModel, server: EntryUUID) -> ServerE
     seen = view.servers[server]
     wanted = decision(view.snapshot, seen.server, view.service)
     link = "not linked" if wanted is None else wanted.reason
-    says = "" if seen.status is None else seen.status.services.get(view.service.dn.key, "nothing")
+    reports = "" if seen.status is None else seen.status.services.get(view.service.dn.key, "nothing")
     if not view.service.exclusive:
-        return ServerExplanation(seen, "chosen", link, says)
+        return ServerExplanation(seen, "chosen", link, reports)
     if wanted is not None and wanted.files_only:
-        return ServerExplanation(seen, "files only", link, says)
+        return ServerExplanation(seen, "files only", link, reports)
     part = _named(model).get(server, _part(view, model, server))
     here = model.local_states[server]
     return ServerExplanation(
         seen,
         part,
         link,
-        says,
+        reports,
         next_step(model.observation(server), here),
         "; ".join(_idle(seen)),
         None if part == "holder" and here.active else requirements_for(view, model, server),

@@ -68,13 +68,13 @@ def _acts(seen: ServerRow) -> bool:
 
 def _here(view: ServiceView, ownership: OwnershipView) -> LocalState:
     seen, service = view.servers[ownership.me], view.service
-    says = "" if seen.status is None else seen.status.services.get(service.dn.key, "")
+    reports = "" if seen.status is None else seen.status.services.get(service.dn.key, "")
     return LocalState(
-        active=says == "active",
-        up=says == "active",
-        ready=not seen.problems_of(service.name) and says != "failed" and not seen.is_silent,
+        active=reports == "active",
+        up=reports == "active",
+        ready=not seen.problems_of(service.name) and reports != "failed" and not seen.is_silent,
         steady=not seen.is_silent,
-        failed=says == "failed" and ownership.holds,
+        failed=reports == "failed" and ownership.holds,
         settled=True,
         expired=seen.is_silent and service.isolation is Isolation.RELEASE,
         yield_reason=ownership.yield_reason(drained=seen.status is not None and seen.status.mode == Mode.DRAINED),

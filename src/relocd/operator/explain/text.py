@@ -91,9 +91,9 @@ def _server(view: ServiceView, about: ServerExplanation) -> Iterator[RenderableT
     age = row.silence.removeprefix(f"{row.server.name} ") if row.is_of_the_future else age
     mode = [row.status.mode] if row.status is not None and row.status.mode != "normal" else []
     fenced = ["fenced"] if row.server.fenced else []
-    says = [f"says {about.says}"] if about.says else []
-    head = ", ".join([f" {about.part}", about.link, *fenced, age, *mode, *says])
-    yield Text.assemble((row.server.name, "bold green" if about.says == "active" else "bold"), head)
+    reports = [f"reports {about.reports}"] if about.reports else []
+    head = ", ".join([f" {about.part}", about.link, *fenced, age, *mode, *reports])
+    yield Text.assemble((row.server.name, "bold green" if about.reports == "active" else "bold"), head)
     yield from map(_indented, _reasons(view, about))
 
 
@@ -177,7 +177,7 @@ def _server_json(view: ServiceView, about: ServerExplanation) -> dict[str, Any]:
         "silent": row.is_silent,
         "age_s": None if row.age_s is None else round(row.age_s, 3),
         "mode": None if row.status is None else row.status.mode,
-        "says": about.says or None,
+        "reports": about.reports or None,
         "problems": list(row.problems_of(view.service.name)),
         "rule": about.rule,
         "step": about.does or None,

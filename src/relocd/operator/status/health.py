@@ -1,18 +1,29 @@
-"""The health of servers and services: one row each, and findings about what is wrong with a service. Pure."""
+"""The health of servers and services: one row each, with findings about what is wrong. Pure.
+
+A finding has a kind and the servers that it is about; its sentence is made here, from these. docs/findings.md lists the
+kinds.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from enum import IntEnum
+from dataclasses import dataclass, replace
+from enum import IntEnum, StrEnum
 from typing import Final
 
 from relocd.model.entries import Problem, Server, Service
-from relocd.model.status import ServerStatus
+from relocd.model.status import Mode, ServerStatus
 
-__all__ = ["HealthFinding", "HealthLevel", "ServerRow", "ServiceRow", "StatusView", "findings"]
-
-_GONE: Final = {"silent": "is silent", "fenced": "is fenced", "has no entry": "has no entry that can be understood"}
+__all__ = [
+    "HealthFinding",
+    "HealthKind",
+    "HealthLevel",
+    "ServerRow",
+    "ServiceRow",
+    "StatusView",
+    "server_findings",
+    "service_findings",
+]
 
 
 class HealthLevel(IntEnum):
@@ -24,22 +35,98 @@ class HealthLevel(IntEnum):
     UNKNOWN = 3
 
 
+class HealthKind(StrEnum):
+    """What is wrong with a service, and from `SERVER_FENCED` on with a server."""
+
+    NO_HOLDER = "no-holder"
+    HOLDER_SILENT = "holder-silent"
+    HOLDER_FENCED = "holder-fenced"
+    HOLDER_WITHOUT_ENTRY = "holder-without-entry"
+    HOLDER_FAILED = "holder-failed"
+    HOLDER_NOT_ACTIVE = "holder-not-active"
+    HOLDER_NOT_CHOSEN = "holder-not-chosen"
+    NOT_READY = "not-ready"
+    CANDIDATE_WAITS = "candidate-waits"
+    PREVIOUS_REMAINS = "previous-remains"
+    CHOSEN_SILENT = "chosen-silent"
+    CHOSEN_FENCED = "chosen-fenced"
+    CHOSEN_NOT_ACTIVE = "chosen-not-active"
+    SERVICE_FAILED = "service-failed"
+    SERVER_FENCED = "server-fenced"
+    SERVER_NEVER_HEARD = "server-never-heard"
+    SERVER_SILENT = "server-silent"
+    CLOCK_AHEAD = "clock-ahead"
+    NO_ENTRY_CSN = "no-entry-csn"
+    SERVER_MODE = "server-mode"
+    AGENT_PROBLEM = "agent-problem"
+
+
+_SENTENCES: Final[Mapping[HealthKind, str]] = {
+    HealthKind.NO_HOLDER: "chosen on {servers}, but no server holds it",
+    HealthKind.HOLDER_SILENT: "its holder {servers} is silent",
+    HealthKind.HOLDER_FENCED: "its holder {servers} is fenced",
+    HealthKind.HOLDER_WITHOUT_ENTRY: "its holder {servers} has no entry that can be understood",
+    HealthKind.HOLDER_FAILED: "its holder {servers} reports that it has failed",
+    HealthKind.HOLDER_NOT_ACTIVE: "its holder {servers} has not reported yet that it runs it",
+    HealthKind.HOLDER_NOT_CHOSEN: "{servers} holds it, but is not chosen",
+    HealthKind.NOT_READY: "{servers} is chosen, but not ready",
+    HealthKind.CANDIDATE_WAITS: "{servers} waits to take over",
+    HealthKind.PREVIOUS_REMAINS: "{servers} has handed over, but is still recorded as previous",
+    HealthKind.CHOSEN_SILENT: "{servers} is silent",
+    HealthKind.CHOSEN_FENCED: "{servers} is fenced",
+    HealthKind.CHOSEN_NOT_ACTIVE: "{servers} has not reported yet that it runs it",
+    HealthKind.SERVICE_FAILED: "{servers} reports that it has failed",
+    HealthKind.SERVER_FENCED: "fenced",
+    HealthKind.SERVER_NEVER_HEARD: "no agent has ever written a status",
+    HealthKind.SERVER_SILENT: "silent for {seconds:.0f} s, its lease is {lease_s:g}",
+    HealthKind.CLOCK_AHEAD: "was last heard {seconds:.0f} s in the future: the clock of its provider is or was wrong",
+    HealthKind.NO_ENTRY_CSN: "silent: its status has no entryCSN, so how old that is is unknown",
+    HealthKind.SERVER_MODE: "{detail}",
+    HealthKind.AGENT_PROBLEM: "{detail}",
+}
+_HOLDER: Final = {
+    "silent": HealthKind.HOLDER_SILENT,
+    "fenced": HealthKind.HOLDER_FENCED,
+    "has no entry": HealthKind.HOLDER_WITHOUT_ENTRY,
+    "failed": HealthKind.HOLDER_FAILED,
+    "nothing": HealthKind.HOLDER_NOT_ACTIVE,
+    "standby": HealthKind.HOLDER_NOT_ACTIVE,
+}
+_CHOSEN: Final = {"silent": HealthKind.CHOSEN_SILENT, "fenced": HealthKind.CHOSEN_FENCED}
+
+
 @dataclass(frozen=True, slots=True)
 class HealthFinding:
-    """Something that is wrong with a service."""
+    """Something that is wrong with a service or a server.
+
+    `servers` are those that it is about, by name. `seconds` is the age of a heartbeat, or how far that is in the
+    future. `detail` is the mode, or a problem as the agent reports it.
+    """
 
     level: HealthLevel
-    why: str
+    kind: HealthKind
+    servers: tuple[str, ...] = ()
+    seconds: float | None = None
+    lease_s: float | None = None
+    detail: str = ""
+
+    @property
+    def why(self) -> str:
+        """The sentence; in the place of a subject it has the name of the service or server."""
+        named = ", ".join(self.servers)
+        return _SENTENCES[self.kind].format(
+            servers=named, seconds=self.seconds, lease_s=self.lease_s, detail=self.detail
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class ServerRow:
-    """One server: its last status, how old that is, and notes on what needs attention, most important first."""
+    """One server: its last status, how old that is, and what needs attention, most important first."""
 
     server: Server
     status: ServerStatus | None
     age_s: float | None
-    notes: tuple[str, ...]
+    findings: tuple[HealthFinding, ...] = ()
 
     @property
     def is_silent(self) -> bool:
@@ -67,15 +154,15 @@ class ServerRow:
 
     @property
     def level(self) -> HealthLevel:
-        """WARNING where there are notes; its services are judged by themselves."""
-        return HealthLevel.WARNING if self.notes else HealthLevel.OK
+        """The level of the most severe finding; its services are judged by themselves."""
+        return max((each.level for each in self.findings), default=HealthLevel.OK)
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceRow:
-    """One service, with servers by name: chosen by the links, named by its state, and what each agent reports (`says`).
+    """One service, with servers by name: chosen by the links, named by its state, and what each agent reports.
 
-    A value of `says` is `active`, `standby`, `failed`, `nothing`, or why a server reports nothing. Servers in
+    A value of `reports` is `active`, `standby`, `failed`, `nothing`, or why a server reports nothing. Servers in
     `external` only get files and are not judged.
     """
 
@@ -87,7 +174,7 @@ class ServiceRow:
     candidate: str
     previous: str
     generation: int | None
-    says: Mapping[str, str]
+    reports: Mapping[str, str]
     findings: tuple[HealthFinding, ...] = ()
 
     @property
@@ -113,43 +200,65 @@ class StatusView:
         return max([entries, *(each.level for each in self.servers), *(each.level for each in self.services)])
 
 
-def findings(seen: ServiceRow) -> Iterator[HealthFinding]:
+def service_findings(row: ServiceRow) -> Iterator[HealthFinding]:
     """The findings about a service."""
-    yield from _exclusive(seen) if seen.service.exclusive else _shared(seen)
-    for server, word in seen.says.items():
-        if word == "failed" and not (seen.service.exclusive and server == seen.holder):
-            yield HealthFinding(HealthLevel.WARNING, f"{server} reports that it has failed")
+    yield from _exclusive(row) if row.service.exclusive else _shared(row)
+    for server, report in row.reports.items():
+        if report == "failed" and not (row.service.exclusive and server == row.holder):
+            yield _warning(HealthKind.SERVICE_FAILED, server)
 
 
-def _exclusive(seen: ServiceRow) -> Iterator[HealthFinding]:
-    if seen.holder:
-        yield from _held(seen)
-    elif seen.chosen:
-        yield HealthFinding(HealthLevel.CRITICAL, f"chosen on {', '.join(seen.chosen)}, but no server holds it")
-    if seen.holder and seen.holder not in seen.chosen:
-        yield HealthFinding(HealthLevel.WARNING, f"{seen.holder} holds it, but is not chosen")
-    for server in seen.chosen:
-        if server not in {seen.holder, seen.candidate, seen.previous}:
-            yield HealthFinding(HealthLevel.WARNING, f"{server} is chosen, but not ready")
-    if seen.candidate:
-        yield HealthFinding(HealthLevel.WARNING, f"{seen.candidate} waits to take over")
-    if seen.previous:
-        yield HealthFinding(HealthLevel.WARNING, f"{seen.previous} has handed over, but is still recorded as previous")
+def _warning(kind: HealthKind, *servers: str) -> HealthFinding:
+    return HealthFinding(HealthLevel.WARNING, kind, servers)
 
 
-def _held(seen: ServiceRow) -> Iterator[HealthFinding]:
-    level, word = HealthLevel.CRITICAL if seen.chosen else HealthLevel.WARNING, seen.says[seen.holder]
-    if word in _GONE:
-        yield HealthFinding(level, f"its holder {seen.holder} {_GONE[word]}")
-    elif word == "failed":
-        yield HealthFinding(level, f"its holder {seen.holder} reports that it has failed")
-    elif word in {"nothing", "standby"}:
-        yield HealthFinding(HealthLevel.WARNING, f"its holder {seen.holder} has not reported yet that it runs it")
+def _exclusive(row: ServiceRow) -> Iterator[HealthFinding]:
+    if row.holder:
+        yield from _held(row)
+    elif row.chosen:
+        yield HealthFinding(HealthLevel.CRITICAL, HealthKind.NO_HOLDER, row.chosen)
+    if row.holder and row.holder not in row.chosen:
+        yield _warning(HealthKind.HOLDER_NOT_CHOSEN, row.holder)
+    for server in row.chosen:
+        if server not in {row.holder, row.candidate, row.previous}:
+            yield _warning(HealthKind.NOT_READY, server)
+    if row.candidate:
+        yield _warning(HealthKind.CANDIDATE_WAITS, row.candidate)
+    if row.previous:
+        yield _warning(HealthKind.PREVIOUS_REMAINS, row.previous)
 
 
-def _shared(seen: ServiceRow) -> Iterator[HealthFinding]:
-    for server in seen.chosen:
-        if seen.says[server] not in {"active", "failed"}:
-            yield HealthFinding(
-                HealthLevel.WARNING, f"{server} {_GONE.get(seen.says[server], 'has not reported yet that it runs it')}"
-            )
+def _held(row: ServiceRow) -> Iterator[HealthFinding]:
+    kind = _HOLDER.get(row.reports[row.holder])
+    if kind is not None:
+        critical = row.chosen and kind is not HealthKind.HOLDER_NOT_ACTIVE
+        yield HealthFinding(HealthLevel.CRITICAL if critical else HealthLevel.WARNING, kind, (row.holder,))
+
+
+def _shared(row: ServiceRow) -> Iterator[HealthFinding]:
+    for server in row.chosen:
+        if row.reports[server] not in {"active", "failed"}:
+            yield _warning(_CHOSEN.get(row.reports[server], HealthKind.CHOSEN_NOT_ACTIVE), server)
+
+
+def server_findings(row: ServerRow) -> Iterator[HealthFinding]:
+    """The findings about a server."""
+    name = row.server.name
+    if row.server.fenced:
+        yield _warning(HealthKind.SERVER_FENCED, name)
+    if row.status is None:
+        yield _warning(HealthKind.SERVER_NEVER_HEARD, name)
+        return
+    if row.is_silent:
+        yield _silent(row, row.status.lease_s)
+    if row.status.mode != Mode.NORMAL:
+        yield replace(_warning(HealthKind.SERVER_MODE, name), detail=row.status.mode)
+    yield from (replace(_warning(HealthKind.AGENT_PROBLEM, name), detail=each) for each in row.status.problems)
+
+
+def _silent(row: ServerRow, lease_s: float) -> HealthFinding:
+    name = row.server.name
+    if row.age_s is None:
+        return _warning(HealthKind.NO_ENTRY_CSN, name)
+    kind = HealthKind.CLOCK_AHEAD if row.is_of_the_future else HealthKind.SERVER_SILENT
+    return replace(_warning(kind, name), seconds=abs(row.age_s), lease_s=lease_s)

@@ -19,10 +19,10 @@ from relocd.model.dn import DN
 from relocd.model.entries import Cluster, Entry, Failover, Problem, Server, Service, ServiceState
 from relocd.model.names import STATE_RDN
 from relocd.model.parse import CLASSES, Model, parsed
-from relocd.model.status import ATTRIBUTES, Mode, ServerStatus, is_status, status_of
+from relocd.model.status import ATTRIBUTES, ServerStatus, is_status, status_of
 from relocd.operator.access import Access
 from relocd.operator.directory import on_directory
-from relocd.operator.status.health import ServerRow, ServiceRow, StatusView, findings
+from relocd.operator.status.health import ServerRow, ServiceRow, StatusView, server_findings, service_findings
 
 __all__ = ["now_of", "read_view", "server_view", "view"]
 
@@ -116,23 +116,8 @@ def _understood(entries: Iterable[Entry]) -> tuple[list[Model], dict[str, Server
 def server_view(server: Server, last: ServerStatus | None, now_s: float) -> ServerRow:
     """The row of one server at a time, by its last status."""
     age_s = None if last is None or last.provider_s is None else now_s - last.provider_s
-    seen = ServerRow(server, last, age_s, ())
-    return ServerRow(server, last, age_s, tuple(_notes(seen)))
-
-
-def _notes(seen: ServerRow) -> Iterator[str]:
-    if seen.server.fenced:
-        yield "fenced"
-    if seen.status is None:
-        yield "no agent has ever written a status"
-        return
-    if seen.is_of_the_future:
-        yield seen.silence.removeprefix(f"{seen.server.name} ")
-    elif seen.is_silent:
-        yield "silent" if seen.age_s is None else f"silent for {seen.age_s:.0f} s, its lease is {seen.status.lease_s:g}"
-    if seen.status.mode != Mode.NORMAL:
-        yield seen.status.mode
-    yield from seen.status.problems
+    row = ServerRow(server, last, age_s)
+    return replace(row, findings=tuple(server_findings(row)))
 
 
 def _service(service: Service, facts: _Facts) -> ServiceRow:
@@ -146,7 +131,7 @@ def _service(service: Service, facts: _Facts) -> ServiceRow:
     names = {dn.key: facts.names.get(dn.key, str(dn)) for dn in named if dn is not None}
     names |= {each: facts.names[each] for each in chosen | standby | external}
     holder, candidate, previous = ("" if dn is None else names[dn.key] for dn in named)
-    seen = ServiceRow(
+    row = ServiceRow(
         service,
         chosen=tuple(sorted(names[each] for each in chosen)),
         standby=tuple(sorted(names[each] for each in standby)),
@@ -155,12 +140,12 @@ def _service(service: Service, facts: _Facts) -> ServiceRow:
         candidate=candidate,
         previous=previous,
         generation=None if state is None else state.generation,
-        says={names[each]: _word(facts.servers.get(each), key) for each in sorted(names)},
+        reports={names[each]: _report(facts.servers.get(each), key) for each in sorted(names)},
     )
-    return replace(seen, findings=tuple(findings(seen)))
+    return replace(row, findings=tuple(service_findings(row)))
 
 
-def _word(server: ServerRow | None, service: str) -> str:
+def _report(server: ServerRow | None, service: str) -> str:
     """What a server reports of a service; what a silent or fenced server reported before does not count."""
     if server is None:
         return "has no entry"
