@@ -24,13 +24,17 @@ from tests.lab.slapd.slapd import (
 SIZE_LIMIT = 5
 PEOPLE = "ou=people,dc=example,dc=org"
 LINK = "relocServiceLink"
-STATUS, STATE = "relocServerStatus", "relocServiceState"
+STATUS, STATE, HISTORY = "relocServerStatus", "relocServiceState", "relocServiceHistory"
 WITH_PASSWORD = "simpleSecurityObject"
 A_SET = "a] | user | this | [b"  # a name that would end a literal within a set
 
 
 def state_dn(service):
     return f"cn=state,{service_dn(service)}"
+
+
+def history_dn(service):
+    return f"cn=history,{service_dn(service)}"
 
 
 def status_dn(server):
@@ -93,6 +97,10 @@ def content():
         record(state_dn(service), {"objectClass": STATE, "relocGeneration": "7", **who})
         for service, who in STATES.items()
     ]
+    histories = [
+        record(history_dn(service), {"objectClass": HISTORY, "relocHistoryRecord": "first"})
+        for service in ("web", "mail", "db", "files")
+    ]
     links = {LINK: [service_dn("mail"), service_dn("fax")]}
     clusters = [
         record(cluster_dn(name), {"objectClass": "relocCluster", **attributes, **links})
@@ -104,7 +112,7 @@ def content():
         record(account_dn(group), {"objectClass": "groupOfNames", "member": who}) for group, who in ACCOUNTS.items()
     ]
     accounts = [account_ldif(ACCOUNTS[group]) for group in ("triggers", "readers")]
-    return "".join([base_ldif(), *services, *states, *clusters, *servers, status, *groups, *accounts])
+    return "".join([base_ldif(), *services, *states, *histories, *clusters, *servers, status, *groups, *accounts])
 
 
 def server_ldif(dn, **attributes):

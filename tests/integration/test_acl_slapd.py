@@ -8,6 +8,7 @@ from tests.integration.acl_lab import (
     A_SET,
     ACCOUNTS,
     ADDRESS,
+    HISTORY,
     LINK,
     NODE1,
     NODE2,
@@ -19,6 +20,7 @@ from tests.integration.acl_lab import (
     WITH_PASSWORD,
     bound,
     guarded,
+    history_dn,
     modify,
     restored,
     state_dn,
@@ -90,6 +92,26 @@ def write_all(dn, object_class):
     return modify(dn, *(("set", name, texts.get(name, NODE1)) for name in names))
 
 
+def in_order(*acts):
+    """One act after the other, on one connection."""
+
+    def act(connection):
+        for each in acts:
+            each(connection)
+
+    return act
+
+
+def release(service, server):
+    return modify(state_dn(service), ("delete", "relocHolder", server_dn(server)), ("grow", "relocGeneration", "1"))
+
+
+def note(service):
+    """Add a record, and drop the oldest one."""
+    values = ("add", "relocHistoryRecord", "second"), ("delete", "relocHistoryRecord", "first")
+    return modify(history_dn(service), *values, ("set", "relocLastChange", "second"))
+
+
 NOON = "20260101120000Z"
 HEARTBEAT = ("set", "relocHeartbeat", NOON)
 PASSED = ("set", "userPassword", "other")
@@ -104,6 +126,13 @@ PERMITTED = {
         "take a service of its cluster": swap("mail", "node2", "node1"),
         "hand over without a link": swap("db", "node1", "node2"),
         "clear the candidate": modify(state_dn("db"), ("delete", "relocCandidate", NODE2)),
+        "create the history of a linked service": create(history_dn("new"), HISTORY, relocHistoryRecord="first"),
+        "create the history of a service of its cluster": create(history_dn("fax"), HISTORY, cn="history"),
+        "write the history of a linked service": write_all(history_dn("web"), HISTORY),
+        "note in the history of a service of its cluster": note("mail"),
+        "note as a holder without a link": note("db"),
+        "note that it has released a service without a link": in_order(release("db", "node1"), note("db")),
+        "note that it has handed over a service without a link": in_order(swap("db", "node1", "node2"), note("db")),
         "delete its link": unlink("node1", "web"),
         "delete its links": modify(NODE1, ("delete", LINK)),
         "clear its fence": modify(NODE1, ("delete", "relocFenced", "TRUE")),
@@ -149,6 +178,13 @@ REFUSED = {
         "create a state of two classes": create(state_dn("new"), STATE, "extensibleObject"),
         "create a state with a password": create(state_dn("new"), STATE, WITH_PASSWORD, userPassword="x"),
         "create a device below a service": create(f"cn=x,{service_dn('web')}", "device"),
+        "create a history of another name": create(f"cn=more,{service_dn('web')}", HISTORY),
+        "create a history below itself": create(f"cn=history,{NODE1}", HISTORY),
+        "create a history of a service that is not linked": create(history_dn("lent"), HISTORY),
+        "create a history of two classes": create(history_dn("new"), HISTORY, "extensibleObject"),
+        "create a history with a password": create(history_dn("new"), HISTORY, WITH_PASSWORD, userPassword="x"),
+        "delete a history": delete(history_dn("web")),
+        "add a class to a history": modify(history_dn("web"), ("add", "objectClass", "extensibleObject")),
         "delete a state": delete(state_dn("web")),
         "rename a state": rename(state_dn("web"), "cn=more"),
         "add a name to a state": modify(state_dn("web"), ("add", "cn", "more")),
@@ -178,6 +214,7 @@ REFUSED = {
         "add another class to itself": modify(NODE1, ("add", "objectClass", STATE)),
     },
     "node2": {
+        "note as a candidate without a link": note("db"),
         "delete its status": delete(status_dn("node2")),
         "add a class to its status": modify(
             status_dn("node2"), ("add", "objectClass", WITH_PASSWORD), ("add", "userPassword", "x")
@@ -198,6 +235,8 @@ REFUSED = {
     },
     "node3": {"unlink the holder as previous": unlink("node2", "files")},
     "stranger": {
+        "create a history": create(history_dn("new"), HISTORY),
+        "note in a history": note("web"),
         "create a state": create(state_dn("new"), STATE),
         "take a service": take("web", "stranger"),
         "take a service from another": swap("mail", "node2", "stranger"),
@@ -215,6 +254,7 @@ REFUSED = {
         "write a status": modify(status_dn("node2"), HEARTBEAT),
         "create a server": create(server_dn("x"), "device", "relocServer"),
         "set a password": modify(NODE1, PASSED),
+        "note in a history": note("web"),
     },
     "reader": {
         "link a server": link("node1", "db"),
@@ -226,6 +266,7 @@ REFUSED = {
         "become active in the cluster it says it is in": activate_first("idle", OUTSIDER),
         "clear the active member there": modify(cluster_dn("auto"), ("delete", "relocActive", NODE2)),
         "create a state": create(state_dn("new"), STATE),
+        "note in the history of the service it says it is linked to": note("web"),
         "hand over as holder": modify(state_dn("lent"), ("delete", "relocHolder", OUTSIDER)),
         "withdraw as candidate": modify(state_dn("lost"), ("delete", "relocCandidate", OUTSIDER)),
         "unlink the previous holder": unlink("node3", "lent"),

@@ -44,13 +44,20 @@ FAILED_SERVICE: Final = "relocFailedService"
 PROBLEM: Final = "relocProblem"
 ACTED_ON: Final = "relocActedOn"
 
+# Of the history of an exclusive service.
+HISTORY_RECORD: Final = "relocHistoryRecord"
+LAST_CHANGE: Final = "relocLastChange"
+
 SERVER_CLASS: Final = "relocServer"
 CLUSTER_CLASS: Final = "relocCluster"
 SERVICE_CLASS: Final = "relocService"
 STATE_CLASS: Final = "relocServiceState"
 STATUS_CLASS: Final = "relocServerStatus"
+HISTORY_CLASS: Final = "relocServiceHistory"
 
 STATE_RDN: Final = "cn=state"
 """The state of a service, below it."""
 STATUS_RDN: Final = "cn=status"
 """The status of a server, below it."""
+HISTORY_RDN: Final = "cn=history"
+"""The history of a service, below it; no agent's search asks for it."""

@@ -106,6 +106,7 @@ def rules(roles: Roles) -> tuple[AccessRule, ...]:
         *_link_rules(roles),
         *_status_rules(roles),
         *_state_rules(roles),
+        *_history_rules(roles),
         AccessRule("Every identity reads the rest.", "", ("users read", "* none")),
     )
 
@@ -169,13 +170,13 @@ def _status_rules(roles: Roles) -> Iterator[AccessRule]:
 def _state_rules(roles: Roles) -> Iterator[AccessRule]:
     linked = f'{server(roles)} set="{_LINKED} & '
     yield AccessRule(
-        "A linked server creates and writes the state, cn=state below the service. A server that has lost its "
-        "link is still the holder until it has handed over, and a candidate until it has withdrawn.",
+        "A linked server creates and writes the state and the history, cn=state and cn=history below the service. A "
+        "server that has lost its link is still the holder until it has handed over, and a candidate until it has "
+        "withdrawn.",
         'filter="(objectClass=relocService)" attrs=children',
         (f'{linked}this" {_ADD}', _GO_ON),
     )
-    by = (f"{_MY_CHILD} read", f"{server(roles)} {_named('state')} {_ADD}", _GO_ON)
-    yield from _created(roles, names.STATE_CLASS, "state", by)
+    yield from _created(roles, names.STATE_CLASS, "state", _below_a_service(roles, "state"))
     yield AccessRule(
         "",
         _attributes_of(names.STATE_CLASS),
@@ -185,6 +186,20 @@ def _state_rules(roles: Roles) -> Iterator[AccessRule]:
         "",
         'filter="(objectClass=relocServiceState)" attrs=relocCandidate',
         (f"{server(roles)} dnattr=relocCandidate {_DELETE}", _GO_ON),
+    )
+
+
+def _history_rules(roles: Roles) -> Iterator[AccessRule]:
+    yield from _created(roles, names.HISTORY_CLASS, "history", _below_a_service(roles, "history"))
+    state = "([cn=state,] + this/-1)"
+    yield AccessRule(
+        "Whoever has changed the state last, such as a holder that has released the service, writes the history too.",
+        _attributes_of(names.HISTORY_CLASS),
+        (
+            f'{server(roles)} set="{_LINKED} & this/-1" write',
+            f'{server(roles)} set="({state}/relocHolder | {state}/modifiersName) & user" write',
+            _GO_ON,
+        ),
     )
 
 
@@ -198,6 +213,11 @@ def _created(roles: Roles, object_class: str, name: str, by: tuple[str, ...]) ->
     yield AccessRule("", f"{of_class} attrs=entry", by)
     for what in (f"attrs=objectClass val={object_class}", f"attrs=cn val={name}"):
         yield AccessRule("", f"{of_class} {what}", (f"{server(roles)} {_ADD}", _GO_ON))
+
+
+def _below_a_service(roles: Roles, name: str) -> tuple[str, ...]:
+    """Servers create an entry of that name, but not below their own entries."""
+    return f"{_MY_CHILD} read", f"{server(roles)} {_named(name)} {_ADD}", _GO_ON
 
 
 def _named(name: str) -> str:

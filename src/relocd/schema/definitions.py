@@ -140,6 +140,8 @@ ATTRIBUTES: Final = (
     AttributeType(24, names.ACTED_ON, "Generation acted on: entryUUID of the service=number", _WORD),
     AttributeType(25, names.LEASE, "Seconds without a heartbeat after which the server is silent", _WORD, single=True),
     AttributeType(26, names.MODE, "The mode of the agent: normal, paused or drained", _WORD, single=True),
+    AttributeType(27, names.HISTORY_RECORD, "What happened to the service: one event as JSON", _EXACT_TEXT),
+    AttributeType(28, names.LAST_CHANGE, "The record of the last change of holder", _EXACT_TEXT, single=True),
 )
 
 CLASSES: Final = (
@@ -203,6 +205,14 @@ CLASSES: Final = (
             names.MODE,
             "description",
         ),
+    ),
+    ObjectClass(
+        6,
+        names.HISTORY_CLASS,
+        "What happened to the service above; written by agents only",
+        "STRUCTURAL",
+        must=("cn",),
+        may=(names.HISTORY_RECORD, names.LAST_CHANGE, "description"),
     ),
 )
 

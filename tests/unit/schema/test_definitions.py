@@ -37,6 +37,8 @@ GIVEN_ATTRIBUTES = {
     24: "relocActedOn",
     25: "relocLease",
     26: "relocMode",
+    27: "relocHistoryRecord",
+    28: "relocLastChange",
 }
 GIVEN_CLASSES = {
     1: "relocServer",
@@ -44,6 +46,7 @@ GIVEN_CLASSES = {
     3: "relocService",
     4: "relocServiceState",
     5: "relocServerStatus",
+    6: "relocServiceHistory",
 }
 
 
