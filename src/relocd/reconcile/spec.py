@@ -84,8 +84,8 @@ def spec_of(goal: Goal, sets: Sequence[TemplateSet], guards: Guards, interfaces:
     return Spec(files, besides, tuple(problems))
 
 
-def desired(spec: Spec, files: tuple[NewFile, ...]) -> Desired:
-    """What should be here, once the files of a spec are rendered."""
+def desired(spec: Spec, files: tuple[NewFile, ...] | None) -> Desired:
+    """What should be here, once the files of a spec are rendered; with None those that are installed stay."""
     return replace(spec.desired, files=files)
 
 

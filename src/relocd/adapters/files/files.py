@@ -36,7 +36,8 @@ class DiskFiles:
 
     async def states(self, targets: Iterable[str]) -> Mapping[str, FileState | None]:
         """The present state of each target; None where there is no file."""
-        return await asyncio.to_thread(_states, tuple(targets))
+        wanted = tuple(targets)
+        return await asyncio.to_thread(_states, wanted) if wanted else {}
 
     async def content(self, target: str) -> bytes | None:
         """The content of a target, to show a difference; None where there is no file."""

@@ -27,6 +27,7 @@ from relocd.agent.convergence.planning import (
     Staged,
     make_plan,
     observe,
+    plan_release,
     raises,
     stops,
     substance_of,
@@ -171,7 +172,7 @@ async def release(host: Host, goal: Goal, footprint: Footprint, reach: Reach) ->
     if foreign:
         return Report(footprint, kept_here(foreign))
     async with asked(reach()) as reached:
-        plan = await make_plan(host, goal, footprint)
+        plan = await plan_release(host, goal, footprint)
         urgent = [action for action in plan.actions if stops(action)]
         if urgent:
             await _intend(host, goal.id, plan.intent)

@@ -20,7 +20,16 @@ from relocd.model.template_set import First, Role, TemplateSet, UnitAction
 from relocd.ports import Rendered
 from relocd.reconcile.addresses import foreign_copies, in_the_way
 from relocd.reconcile.desired import Desired, DesiredUnit, Footprint, Observed, Placed
-from relocd.reconcile.diff import Action, AddAddress, DropAddress, UseUnit, actions, before, foreign
+from relocd.reconcile.diff import (
+    Action,
+    AddAddress,
+    DropAddress,
+    ProbeAddresses,
+    UseUnit,
+    actions,
+    before,
+    foreign,
+)
 from relocd.reconcile.goals import Goal, goal_id, in_role
 from relocd.reconcile.spec import PlannedFile, Spec, desired, fallback, misnamed, rendered_file, spec_of
 
@@ -29,6 +38,7 @@ __all__ = [
     "Staged",
     "make_plan",
     "observe",
+    "plan_release",
     "raises",
     "stops",
     "substance_of",
@@ -52,6 +62,11 @@ class Plan:
     problems: tuple[str, ...]
     intent: Footprint
 
+    def without_probe(self, desired: Desired) -> Plan:
+        """The plan where the addresses of what is `desired` are known to be free."""
+        rest = tuple(action for action in self.actions if not isinstance(action, ProbeAddresses))
+        return replace(self, desired=replace(desired, probe=False), actions=rest)
+
 
 @dataclass(frozen=True, slots=True)
 class Staged:
@@ -71,10 +86,14 @@ class Staged:
         """Whether spec and files are those of a goal, whoever holds it now and for whatever reason."""
         return self.footprint.name == footprint.name and self.substance == substance_of(goal)
 
-    def is_current(self, footprint: Footprint, observed: Observed, *, probe: bool) -> bool:
-        """Whether the plan itself is still the right one."""
-        same = (self.footprint, self.plan.observed) == (footprint, observed)
-        return same and self.plan.desired is not None and self.plan.desired.probe == probe
+    def current_plan(self, footprint: Footprint, observed: Observed, *, probe: bool) -> Plan | None:
+        """The plan, with or without the probe, while it is still the right one; else None."""
+        plan = self.plan
+        if plan.desired is None or (self.footprint, plan.observed) != (footprint, observed):
+            return None
+        if plan.desired.probe == probe:
+            return plan
+        return None if probe else plan.without_probe(plan.desired)
 
 
 async def make_plan(
@@ -85,28 +104,30 @@ async def make_plan(
     (files, unrendered), observed = await asyncio.gather(
         _rendered(host, goal, spec, staged), observe(host, spec, footprint)
     )
-    if goal.ownership is not None:
-        host.claims.allow(goal.id, map(goal_id, goal.ownership.displaces))
-    claimed = () if spec is None else host.claims.problems(goal.id, claims_of_spec(spec))
-    problems = (*problems, *unrendered, *claimed, *_obstructed(host, spec, observed))
+    problems = (*problems, *unrendered, *_hindrances(host, goal, spec, observed))
     probe = goal.probe and host.probing
-    if staged is not None and not problems and first is None and staged.is_current(footprint, observed, probe=probe):
-        return staged.plan
+    if staged is not None and not problems and first is None:
+        plan = staged.current_plan(footprint, observed, probe=probe)
+        if plan is not None:
+            return plan
     chosen = fallback(goal, footprint) if spec is None or problems else desired(spec, files)
-    if chosen is None:
-        return Plan(spec, observed, None, (), problems, footprint)
-    if goal.role is not Role.ACTIVE:
-        others = host.claims.others(goal.id)
-        chosen, footprint = desired_without(chosen, others), footprint_without(footprint, others)
-    chosen = replace(chosen, probe=chosen.probe and probe, first=first or chosen.first)
-    targets = {file.target for file in chosen.files or ()} - foreign(chosen, observed, footprint)
-    due = actions(chosen, observed, footprint)
-    return Plan(spec, observed, chosen, due, problems, before(chosen, targets, footprint))
+    if chosen is not None:
+        chosen = replace(chosen, probe=chosen.probe and probe, first=first or chosen.first)
+    return _with_actions(host, goal, Plan(spec, observed, chosen, (), problems, footprint))
 
 
-async def observe(host: Host, spec: Spec | None, footprint: Footprint) -> Observed:
-    """What is on this host of all that a goal asks for or has left."""
-    targets = footprint.files.union(file.spec.target for file in (spec.files if spec else ()))
+async def plan_release(host: Host, goal: Goal, footprint: Footprint) -> Plan:
+    """The plan for a goal that is to release: of its units and addresses only, so no file is rendered or looked at."""
+    spec, problems = _spec(host, goal, footprint.name)
+    observed = await observe(host, spec, footprint, files=False)
+    problems = (*problems, *_hindrances(host, goal, spec, observed))
+    chosen = fallback(goal, footprint) if spec is None or problems else desired(spec, None)
+    return _with_actions(host, goal, Plan(spec, observed, chosen, (), problems, footprint))
+
+
+async def observe(host: Host, spec: Spec | None, footprint: Footprint, *, files: bool = True) -> Observed:
+    """What is on this host of all that a goal asks for or has left, with or without its files."""
+    targets = footprint.files.union(file.spec.target for file in (spec.files if spec else ())) if files else frozenset()
     names = sorted({unit.name for unit in (*footprint.units, *(spec.desired.units if spec else ()))})
     states, units = await asyncio.gather(
         host.files.states(targets), asyncio.gather(*(unit_state(host, name) for name in names))
@@ -153,8 +174,8 @@ def stops(action: Action) -> bool:
 
 
 def substance_of(goal: Goal) -> Goal:
-    """A goal in the active role, without what changes while the service moves: who runs it, and why."""
-    return replace(in_role(goal, Role.ACTIVE), ownership=None, reason="")
+    """A goal in the active role, without what changes while it moves: who runs it, why, whether the wire is probed."""
+    return replace(in_role(goal, Role.ACTIVE), ownership=None, reason="", probe=False)
 
 
 def _spec(host: Host, goal: Goal, name: str) -> tuple[Spec | None, tuple[str, ...]]:
@@ -169,6 +190,30 @@ def _spec(host: Host, goal: Goal, name: str) -> tuple[Spec | None, tuple[str, ..
     spec = spec_of(replace(goal, name=name), sets, host.guards, host.addresses.interfaces())
     problems = (*spec.problems, *misnamed(goal, sets, [_set(host, each) for each in goal.server_sets]))
     return (None, problems) if problems else (spec, ())
+
+
+def _hindrances(host: Host, goal: Goal, spec: Spec | None, observed: Observed) -> tuple[str, ...]:
+    """What prevents a goal on this host: what other services have, and addresses in the way."""
+    if goal.ownership is not None:
+        host.claims.allow(goal.id, map(goal_id, goal.ownership.displaces))
+    if spec is None:
+        return ()
+    missing = (placed.address for placed in spec.desired.addresses if placed not in observed.addresses)
+    obstructed = in_the_way(foreign_copies(missing, host.addresses.held()))
+    return (*host.claims.problems(goal.id, claims_of_spec(spec)), *obstructed)
+
+
+def _with_actions(host: Host, goal: Goal, plan: Plan) -> Plan:
+    """The plan with the actions that lead to what is desired, where its `intent` is the footprint of now."""
+    chosen, footprint = plan.desired, plan.intent
+    if chosen is None:
+        return plan
+    if goal.role is not Role.ACTIVE:
+        others = host.claims.others(goal.id)
+        chosen, footprint = desired_without(chosen, others), footprint_without(footprint, others)
+    targets = {file.target for file in chosen.files or ()} - foreign(chosen, plan.observed, footprint)
+    due, intent = actions(chosen, plan.observed, footprint), before(chosen, targets, footprint)
+    return replace(plan, desired=chosen, actions=due, intent=intent)
 
 
 def _set(host: Host, name: str) -> TemplateSet | None:
@@ -200,9 +245,3 @@ def _filled(file: PlannedFile, rendered: Rendered | Invalid) -> NewFile | Invali
         return rendered if isinstance(rendered, Invalid) else rendered_file(file, rendered.text, secret=rendered.secret)
     except Invalid as error:
         return error
-
-
-def _obstructed(host: Host, spec: Spec | None, observed: Observed) -> tuple[str, ...]:
-    """What prevents raising the addresses that are not here yet."""
-    missing = () if spec is None else set(spec.desired.addresses) - observed.addresses
-    return in_the_way(foreign_copies((placed.address for placed in missing), host.addresses.held()))

@@ -57,6 +57,16 @@ class TestMove:
             lab.twin.server.sets.tell()
             await lab.serves("twin")
 
+    async def test_the_new_holder_renders_nothing_while_no_server_has_the_address(self):
+        """Its files are beside their targets by then."""
+        async with running_cluster(*BOTH) as lab:
+            await lab.serves("me")
+            held = _noted_at(lab.twin.server.renderer, lambda: lab.me.held | lab.twin.held)
+            lab.link("twin", "web")
+            await lab.serves("twin")
+            assert held
+            assert set() not in held
+
     async def test_a_move_in_a_cluster_is_one_modify_and_the_other_stands_by(self):
         async with running_cluster(*PAIR, cluster("pair", services=["web"], active="me")) as lab:
             await lab.serves("me")
@@ -403,3 +413,15 @@ def _counted(owner, name):
 
     setattr(owner, name, counted)
     return calls
+
+
+def _noted_at(renderer, fact):
+    """A list that grows by a fact with each rendering from now on."""
+    facts, render = [], renderer.render
+
+    async def noted(files, context):
+        facts.append(fact())
+        return await render(files, context)
+
+    renderer.render = noted
+    return facts

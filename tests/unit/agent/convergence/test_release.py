@@ -118,6 +118,21 @@ class TestUnits:
         assert (report.problems, found.addresses.there) == ((), {})
 
 
+async def test_no_file_is_rendered_or_looked_at_before_the_service_is_released(serving, monkeypatch):
+    """The files of the standby role are the next convergence's."""
+    found, footprint = serving
+    monkeypatch.setattr(found.renderer, "render", None)
+    monkeypatch.setattr(found.files, "states", _of_none)
+    report = await release(found.host, STANDBY, footprint, reached)
+    assert (report.problems, [type(action) for action in report.actions]) == ((), [UseUnit, DropAddress])
+    assert report.footprint.files == footprint.files
+
+
+async def _of_none(targets):
+    assert not targets
+    return {}
+
+
 class TestDirectory:
     async def test_nothing_is_stopped_when_it_could_not_be_told(self, serving):
         found, footprint = serving
