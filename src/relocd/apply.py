@@ -19,7 +19,7 @@ from relocd.reconcile.guards import Guards, guards
 from relocd.reconcile.spec import PLACEHOLDER
 from relocd.wiring import (
     FolderTemplateSets,
-    check_template,
+    check_templates,
     connected,
     interfaces,
     owner_ids,
@@ -88,8 +88,8 @@ def _checked_set(sets: FolderTemplateSets, name: str, allowed: Guards) -> CheckR
     subject = f"template set {name}"
     try:
         found = sets.get(name)
+        check_templates(found)
         for file in found.files:
-            check_template(found, file.source)
             owner_ids(file.owner, file.group, file.target)
     except RelocdError as error:
         return CheckResult(subject, problem=str(error).removeprefix(f"{subject}: "))

@@ -13,12 +13,14 @@ from typing import Protocol
 from relocd.errors import Invalid
 from relocd.model.dn import DN
 from relocd.model.entries import Attributes, Entry, EntryUUID, ServiceAddress
+from relocd.model.health import Check
 from relocd.model.host import FileState, HeldAddress, Interface, NewFile, Probe, SentHeartbeats, UnitState
 from relocd.model.status import Mode
 from relocd.model.template_set import TemplateSet
 from relocd.model.writes import Modification, Outcome
 from relocd.reconcile.desired import Footprint
 from relocd.reconcile.goals import GoalId
+from relocd.reconcile.health import PlannedText
 from relocd.reconcile.spec import PlannedFile
 from relocd.reconcile.template_context import TemplateContext
 from relocd.sync.events import SyncEvent
@@ -37,6 +39,7 @@ __all__ = [
     "Meter",
     "Notifier",
     "Orders",
+    "Probes",
     "Rendered",
     "Renderer",
     "ServiceHealth",
@@ -111,8 +114,10 @@ class Rendered:
 class Renderer(Protocol):
     """Templates to text, out of the agent's own process."""
 
-    async def render(self, files: Sequence[PlannedFile], context: TemplateContext) -> Sequence[Rendered | Invalid]:
-        """The rendered text of each file, or an `Invalid` that names set, file and line for an error or a time-out."""
+    async def render(
+        self, files: Sequence[PlannedFile | PlannedText], context: TemplateContext
+    ) -> Sequence[Rendered | Invalid]:
+        """The rendered text of each file or text, or an `Invalid` with set, place and line, also for a time-out."""
         ...
 
 
@@ -266,6 +271,14 @@ class Commands(Protocol):
 
     def run(self, arguments: Sequence[str], timeout_s: float) -> Awaitable[None]:
         """Run to the end without a shell; raises `Failed` with the last lines of its output."""
+        ...
+
+
+class Probes(Protocol):
+    """Questions to services over the network; whoever asks sets the time limit, by cancelling."""
+
+    async def probe(self, check: Check) -> None:
+        """Make a check of HTTP, TCP, DNS or NTP once; raises `Failed` with the reason when it fails."""
         ...
 
 

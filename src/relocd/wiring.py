@@ -48,7 +48,7 @@ from relocd.shipped import shipped_template_sets
 __all__ = [
     "FolderTemplateSets",
     "Parts",
-    "check_template",
+    "check_templates",
     "connected",
     "interfaces",
     "log_handler",
@@ -75,10 +75,14 @@ def template_sets(settings: Settings) -> FolderTemplateSets:
     return FolderTemplateSets([Path(folder) for folder in settings.paths.template_sets], shipped_template_sets())
 
 
-def check_template(template_set: TemplateSet, source: str) -> None:
-    """Raise `Invalid` when the syntax of a template is wrong."""
-    problem = syntax_error(str(template_set.folder), source)
-    if problem is not None:
+def check_templates(template_set: TemplateSet) -> None:
+    """Raise `Invalid` when the syntax of a template, or of a text of the manifest, is wrong."""
+    folder = str(template_set.folder)
+    problems = [syntax_error(folder, file.source) for file in template_set.files]
+    for number, spec in enumerate(template_set.health, start=1):
+        texts = ((syntax_error(folder, "", text)) for text in (*spec.texts, spec.host))
+        problems += [f"[[health]] {number} {spec.kind}: {problem}" for problem in texts if problem]
+    for problem in filter(None, problems):
         raise Invalid(problem)
 
 

@@ -40,6 +40,23 @@ _TABLES = (
     ),
     ("[[unit]]", {"name": "web", "active": "start", "standby": "stop", "removed": "stop", "early": False}),
     ("[[command]]", {"when": "change", "run": ["true", "{name}"], "timeout_s": 3}),
+    (
+        "[[health]]",
+        {
+            "http": "http://{{ address.host }}:{{ parameters.port | default('80') }}/",
+            "host": "www.example.org",
+            "statuses": "200-399,404",
+            "interval_s": 1.5,
+            "timeout_s": 0.5,
+            "fall": 2,
+            "rise": 1,
+            "start_s": 0,
+            "restarts": 0,
+        },
+    ),
+    ("[[health]]", {"command": ["mountpoint", "-q", "/srv/{{ service.name }}"], "fall": 2}),
+    ("[[health]]", {"tcp": "{{ address.host }}:80"}),
+    ("[[health]]", {"restarts": 3}),
 )
 _TEMPLATES = (
     "x",

@@ -16,6 +16,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
+from relocd.model.health import HealthSpec
+
 __all__ = [
     "UNDECLARED",
     "WORDS",
@@ -131,6 +133,7 @@ class TemplateSet:
     files: tuple[FileSpec, ...] = ()
     units: tuple[UnitSpec, ...] = ()
     commands: tuple[Command, ...] = ()
+    health: tuple[HealthSpec, ...] = ()
     check_timeout_s: float = 10.0
     parameters: tuple[Declared, ...] = ()
     secrets: tuple[Declared, ...] = ()

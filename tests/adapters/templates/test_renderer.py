@@ -18,7 +18,9 @@ from relocd.adapters.templates.renderer import WorkerRenderer
 from relocd.errors import Invalid
 from relocd.model.template_set import FileSpec, TemplateSet
 from relocd.ports import Rendered
+from relocd.reconcile.health import PlannedText
 from relocd.reconcile.spec import PlannedFile
+from relocd.reconcile.template_context import TemplateAddress
 from tests.support.contexts import rendered, template_context
 
 PATIENCE_S = 10.0
@@ -264,6 +266,20 @@ class TestProcess:
             Invalid,
             "80",
         ]
+
+    async def test_texts_of_a_manifest_see_the_context_and_one_address(self, tmp_path):
+        template_set = TemplateSet("web", tmp_path, "1")
+        address = TemplateAddress("2001:db8::10", 64, 6)
+        asked = ["http://{{ address.host }}:{{ parameters.port }}/", "{{ address.ip }}/{{ address.prefix }}"]
+        asked += ["{{ nothing }}", "{{", "{{ secrets.key }}"]
+        texts = [PlannedText(template_set, "[[health]] 1 http", text, address) for text in asked]
+        async with WorkerRenderer(5) as renderer:
+            *found, unknown, bad, secret = await renderer.render(texts, CONTEXT)
+        assert [each.text for each in found] == ["http://[2001:db8::10]:80/", "2001:db8::10/64"]
+        assert not any(each.secret for each in found)
+        assert str(unknown) == "template set web: [[health]] 1 http: 'nothing' is undefined"
+        assert str(bad).startswith("template set web: [[health]] 1 http: ")
+        assert secret.secret
 
     async def test_a_hung_template_does_not_hold_up_another(self, tmp_path):
         (tmp_path / "a.j2").write_text(ENDLESS)

@@ -11,9 +11,11 @@ from dataclasses import dataclass, fields, replace
 from pathlib import PurePosixPath
 from typing import Final
 
+from relocd.adapters.templates.health_tables import HealthTable, health_spec
 from relocd.adapters.templates.set_folder import MANIFEST, SetFolder
 from relocd.config.toml_lines import KeyPath
 from relocd.config.toml_values import TomlText
+from relocd.model.health import HealthSpec
 from relocd.model.settings import LONGEST_S
 from relocd.model.template_set import (
     WORDS,
@@ -38,6 +40,7 @@ _PLACEHOLDER: Final = re.compile(r"\{[^}]*\}?|\}")
 _PARAMETER_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 _PATTERN_WORD: Final = re.compile(r"\{([A-Za-z][A-Za-z0-9_]*)\}")
 _LARGEST_MAX_LENGTH: Final = 65536
+_NO_SERVICE: Final = 'is given, but a set of scope "server" has no service; write [[health]] in relocd.toml'
 _NO_NAME: Final = 'has {name}, but a set of scope "server" belongs to no single service; leave it out'
 
 # The actions of each key: a unit is not stopped when its service becomes active here, nor started when it is removed.
@@ -87,6 +90,7 @@ class _Manifest:
     file: tuple[_File, ...] = ()
     unit: tuple[UnitSpec, ...] = ()
     command: tuple[Command, ...] = ()
+    health: tuple[HealthTable, ...] = ()
     parameters: Mapping[str, DeclaredTable] | None = None
     secrets: Mapping[str, DeclaredTable] | None = None
 
@@ -119,6 +123,7 @@ class _ManifestReader:
             files=tuple(self._file(file, ("file", number)) for number, file in enumerate(manifest.file)),
             units=self._units(),
             commands=tuple(self._command(item, ("command", number)) for number, item in enumerate(manifest.command)),
+            health=self._health(),
             check_timeout_s=manifest.check_timeout_s,
             parameters=_declared(self._toml, "parameters", manifest.parameters),
             secrets=_declared(self._toml, "secrets", manifest.secrets),
@@ -196,6 +201,13 @@ class _ManifestReader:
         self._check_arguments(command.run, (*at, "run"))
         self._check_seconds(command.timeout_s, (*at, "timeout_s"))
         return command
+
+    def _health(self) -> tuple[HealthSpec, ...]:
+        if self._manifest.scope is Scope.SERVER and self._manifest.health:
+            raise self._toml.error(("health",), _NO_SERVICE)
+        return tuple(
+            health_spec(self._toml, table, ("health", number)) for number, table in enumerate(self._manifest.health)
+        )
 
     def _check_arguments(self, arguments: tuple[str, ...], at: KeyPath) -> None:
         if not arguments or not arguments[0]:

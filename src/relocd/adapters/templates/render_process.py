@@ -11,19 +11,20 @@ import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Final
 
 import msgspec
 
 from relocd.errors import Failed
 from relocd.model.template_set import Declared
+from relocd.reconcile.health import PlannedText
 from relocd.reconcile.spec import PlannedFile
-from relocd.reconcile.template_context import TemplateContext
+from relocd.reconcile.template_context import TemplateAddress, TemplateContext
 
-__all__ = ["Gone", "RenderAnswer", "RenderProcess", "Request", "template_of"]
+__all__ = ["Gone", "RenderAnswer", "RenderProcess", "Request", "source_of", "template_of"]
 
 _COMMAND: Final = (sys.executable, "-I", "-m", "relocd.adapters.templates.render_worker")
 _START_S: Final = 10.0
@@ -32,9 +33,9 @@ _LENGTH: Final = struct.Struct(">I")
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A template: `source` below `folder`, whose content has the `digest`.
+    """A template: `source` below `folder`, whose content has the `digest`; or a `text` of its manifest.
 
-    `parameters` and `secrets` are the bounds of those that the set declares.
+    `parameters` and `secrets` are the bounds of those that the set declares. A text may see an `address`.
     """
 
     folder: str
@@ -42,6 +43,8 @@ class Template:
     source: str
     parameters: Sequence[Declared] = ()
     secrets: Sequence[Declared] = ()
+    text: str | None = None
+    address: Mapping[str, str | int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +151,25 @@ class RenderProcess:
         await asyncio.to_thread(self._process.wait)
 
 
-def template_of(file: PlannedFile) -> Template:
-    """The template of a file."""
-    found = file.template_set
-    return Template(str(found.folder), found.digest, file.spec.source, found.parameters, found.secrets)
+def template_of(planned: PlannedFile | PlannedText) -> Template:
+    """The template of a file, or of a text of a manifest."""
+    found = planned.template_set
+    template = Template(str(found.folder), found.digest, source_of(planned), found.parameters, found.secrets)
+    if isinstance(planned, PlannedFile):
+        return template
+    return replace(template, text=planned.text, address=_seen(planned.address))
+
+
+def source_of(planned: PlannedFile | PlannedText) -> str:
+    """What a template is called in messages: its file, or its place in the manifest."""
+    return planned.spec.source if isinstance(planned, PlannedFile) else planned.where
+
+
+def _seen(address: TemplateAddress | None) -> Mapping[str, str | int] | None:
+    if address is None:
+        return None
+    host = f"[{address.ip}]" if address.version == 6 else address.ip
+    return {"ip": address.ip, "prefix": address.prefix, "version": address.version, "host": host}
 
 
 def _process(end: socket.socket) -> subprocess.Popen[bytes]:

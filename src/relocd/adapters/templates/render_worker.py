@@ -24,7 +24,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NoReturn
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError, TemplateNotFound, TemplateSyntaxError
+from jinja2 import (
+    Environment,
+    FileSystemLoader,
+    StrictUndefined,
+    Template,
+    TemplateError,
+    TemplateNotFound,
+    TemplateSyntaxError,
+)
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from relocd.adapters.templates.render_values import (
@@ -69,7 +77,10 @@ class Templates(FileSystemLoader):
 
 
 class Sandbox(ImmutableSandboxedEnvironment):
-    """The environment of one state of one folder; rendering depends on nothing but templates and context."""
+    """The environment of one state of one folder; rendering depends on nothing but templates and context.
+
+    `texts` are the compiled texts of the manifest.
+    """
 
     def __init__(self, folder: str) -> None:
         super().__init__(
@@ -81,10 +92,17 @@ class Sandbox(ImmutableSandboxedEnvironment):
             lstrip_blocks=True,
             auto_reload=False,
         )
+        self.texts: dict[str, Template] = {}
         del self.globals["lipsum"], self.filters["random"]
         self.globals["fail"] = _fail
         self.filters["must_match"] = _must_match
         self.policies["json.dumps_kwargs"] = {"sort_keys": True, "default": dict}
+
+    def text(self, text: str) -> Template:
+        """A text of the manifest, compiled once."""
+        if text not in self.texts:
+            self.texts[text] = self.from_string(text)
+        return self.texts[text]
 
     def getattr(self, obj: object, attribute: str) -> object:
         """`parameters.items` is the parameter of that name where there is one, and else the method."""
@@ -117,14 +135,20 @@ class RenderWorker:
         reads = Reads()
         folder, source = template["folder"], template["source"]
         try:
-            compiled = self._environment(folder, template["digest"]).get_template(source)
+            environment = self._environment(folder, template["digest"])
+            text = template.get("text")
+            compiled = environment.get_template(source) if text is None else environment.text(text)
             declared = Declarations.of(template)
             refused = out_of_bounds(context, declared)
             if refused:
                 return _message({"error": "; ".join(refused)})
-            return _message({"text": compiled.render(context_of(context, declared, reads)), "secret": reads.secret})
+            values = context_of(context, declared, reads)
+            if template.get("address") is not None:
+                values["address"] = Values(template["address"], "address", {})
+            return _message({"text": compiled.render(values), "secret": reads.secret})
         except Exception as error:  # noqa: BLE001 - a template can raise anything; the answer names it
-            return _message({"error": _error_text(error, Path(folder), source, secret=reads.secret)})
+            error_text = _error_text(error, Path(folder), source, secret=reads.secret)
+            return _message({"error": error_text if template.get("text") is None else f"{source}: {error_text}"})
 
     def _environment(self, folder: str, digest: str) -> Sandbox:
         known, environment = self._environments.get(folder, ("", None))
@@ -134,10 +158,10 @@ class RenderWorker:
         return environment
 
 
-def syntax_error(folder: str, source: str) -> str | None:
-    """What is wrong with the syntax of a template, with its file and line; None when nothing is."""
+def syntax_error(folder: str, source: str, text: str | None = None) -> str | None:
+    """What is wrong with the syntax of a template, or of a text of the manifest; None when nothing is."""
     try:
-        Sandbox(folder).get_template(source)
+        Sandbox(folder).get_template(source) if text is None else Sandbox(folder).text(text)
     except Exception as error:  # noqa: BLE001 - a template can raise anything, the compiler's errors too
         return _error_text(error, Path(folder), source, secret=False)
     return None

@@ -13,9 +13,10 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Final, Self
 
-from relocd.adapters.templates.render_process import Gone, RenderAnswer, RenderProcess, Request, template_of
+from relocd.adapters.templates.render_process import Gone, RenderAnswer, RenderProcess, Request, source_of, template_of
 from relocd.errors import Invalid
 from relocd.ports import Rendered
+from relocd.reconcile.health import PlannedText
 from relocd.reconcile.spec import PlannedFile
 from relocd.reconcile.template_context import TemplateContext
 
@@ -56,8 +57,10 @@ class WorkerRenderer:
         self._alive.clear()
         self._idle.clear()
 
-    async def render(self, files: Sequence[PlannedFile], context: TemplateContext) -> Sequence[Rendered | Invalid]:
-        """The rendered text of each file, or an `Invalid` that names set, file and line, also for a time-out.
+    async def render(
+        self, files: Sequence[PlannedFile | PlannedText], context: TemplateContext
+    ) -> Sequence[Rendered | Invalid]:
+        """The rendered text of each file or text, or an `Invalid` that names set, place and line, also for a time-out.
 
         A worker that died while it was idle is none of the template's doing: a template is tried with a second one.
         """
@@ -72,7 +75,9 @@ class WorkerRenderer:
                 tried = 0
         return done
 
-    async def _some(self, files: Sequence[PlannedFile], context: TemplateContext) -> list[Rendered | Invalid]:
+    async def _some(
+        self, files: Sequence[PlannedFile | PlannedText], context: TemplateContext
+    ) -> list[Rendered | Invalid]:
         """What one worker makes of the files, as far as it gets: up to one that hangs, or before one that ends it."""
         request = Request(context, tuple(map(template_of, files)), self._timeout_s)
         done: list[Rendered | Invalid] = []
@@ -137,11 +142,11 @@ _MEMORY: Final = "see whether it needs much memory"
 _LOOP: Final = "was stopped; look for an endless loop, or raise [agent] render_timeout_s"
 
 
-def _subject(file: PlannedFile) -> str:
-    return f"template set {file.template_set.name}: {file.spec.source}"
+def _subject(file: PlannedFile | PlannedText) -> str:
+    return f"template set {file.template_set.name}: {source_of(file)}"
 
 
-def _outcome(file: PlannedFile, answer: RenderAnswer) -> Rendered | Invalid:
+def _outcome(file: PlannedFile | PlannedText, answer: RenderAnswer) -> Rendered | Invalid:
     if answer.error:
         return Invalid(f"template set {file.template_set.name}: {answer.error}")
     return Rendered(answer.text, answer.secret)

@@ -1,0 +1,1 @@
+"""Probes of health checks, against servers that the tests run on loopback."""
