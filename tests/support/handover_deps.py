@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from relocd.agent.convergence.host import Host
 from relocd.agent.handover.round import HandoverDeps
+from relocd.agent.health.failures import HealthFailures
 from relocd.agent.liveness.failure_detector import FailureDetector, PeerHeartbeats
 from relocd.agent.liveness.heartbeat import Heartbeat
 from relocd.agent.liveness.lease_guard import LeaseGuard
@@ -27,4 +28,5 @@ def handover_deps(host: Host, directory: FakeDirectory | None = None) -> Handove
         guard=LeaseGuard(ways.reader, heartbeat, settings),
         settings=settings,
         state=SharedState(),
+        failures=HealthFailures(settings.health_retry_s),
     )

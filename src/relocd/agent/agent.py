@@ -21,6 +21,7 @@ from relocd.agent.convergence.host import Host
 from relocd.agent.directory.absence_check import is_unlinked
 from relocd.agent.directory.backfill import Backfill, WatchedWriter
 from relocd.agent.handover.round import HandoverDeps
+from relocd.agent.health.failures import HealthFailures
 from relocd.agent.liveness.failure_detector import FailureDetector, PeerHeartbeats
 from relocd.agent.liveness.heartbeat import Heartbeat
 from relocd.agent.liveness.lease_guard import LeaseGuard
@@ -71,7 +72,10 @@ class Outlets:
 
 
 class Agent:
-    """One server's agent; `run` works until it is cancelled, and then leaves everything as it is."""
+    """One server's agent; `run` works until it is cancelled, and then leaves everything as it is.
+
+    `failures` are the services that count as failed here by their health; who checks them says so there.
+    """
 
     def __init__(
         self, settings: Settings, host: Host, directory: DirectoryPorts, outlets: Outlets, orders: Orders
@@ -92,6 +96,7 @@ class Agent:
         writer = WatchedWriter(directory.writer, self._backfill)
         self._heartbeat = Heartbeat(writer, settings.handover, host.heartbeats)
         deps = _handover_deps(settings, host, directory.reader, writer, self._heartbeat, self._state)
+        self.failures = deps.failures
         self._pool = WorkerPool(host, settings, deps, self._changed)
         self._failover = AutoFailover(deps, self._pool, Attempts(settings.agent))
         self._conflicts = AddressConflicts(host, deps, self._pool, self._changed)
@@ -378,6 +383,7 @@ def _handover_deps(
         guard=LeaseGuard(reader, heartbeat, settings.handover),
         settings=settings.handover,
         state=state,
+        failures=HealthFailures(settings.handover.health_retry_s),
     )
 
 

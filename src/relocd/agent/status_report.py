@@ -72,6 +72,7 @@ def health(
 def status_entry(workers: Iterable[Worker], problems: Iterable[Problem], mode: Mode) -> StatusReport:
     """What `cn=status` below the server publishes."""
     services: dict[str, str] = {}
+    failed: set[str] = set()
     acted_on: dict[str, int] = {}
     found = [str(problem) for problem in problems]
     for worker in workers:
@@ -81,9 +82,11 @@ def status_entry(workers: Iterable[Worker], problems: Iterable[Problem], mode: M
         if isinstance(wanted, Goal) and wanted.context.service is not None:
             if (now := _state(worker)) in PUBLISHED_STATES:
                 services[wanted.context.service.dn] = now
+            if worker.has_failed:
+                failed.add(wanted.context.service.dn)
             if wanted.ownership is not None and wanted.ownership.state is not None:
                 acted_on[wanted.id] = wanted.ownership.state.generation
-    return StatusReport(services, bounded(found), acted_on, mode)
+    return StatusReport(services, bounded(found), acted_on, mode, frozenset(failed))
 
 
 def _waits_for(worker: Worker) -> Iterator[str]:

@@ -27,7 +27,7 @@ from relocd.model.entries import Isolation, ServiceAddress
 from relocd.model.host import HeldAddress
 from relocd.model.masking import told
 from relocd.model.settings import AgentSettings, WireSettings
-from relocd.model.status import Mode
+from relocd.model.status import FAILED_HERE, Mode
 from relocd.model.template_set import Role
 from relocd.reconcile.addresses import copies
 from relocd.reconcile.desired import Footprint, Placed
@@ -143,6 +143,17 @@ class Worker:
         return self._controller.withdrawn
 
     @property
+    def unhealthy(self) -> str:
+        """Why the service itself has failed here by its health, empty where it has not."""
+        why = self._deps.failures.own(self.goal)
+        return f"{FAILED_HERE}: {why}" if why else ""
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the service counts as failed here by its health, or by that of the whole server."""
+        return self._deps.failures.failed(self.goal) is not None
+
+    @property
     def there(self) -> tuple[Placed, ...]:
         """The service's addresses that are on this server now, whoever has raised them."""
         return tuple(Placed(each.interface, each.address) for each in self._held())
@@ -178,6 +189,7 @@ class Worker:
         self._controller.recheck(at_all=at_all)
         if at_all:
             self._pauses.end()
+            self._deps.failures.retry(self.goal, "something has changed here")
         if self.wanted is not None:
             self._wake.set()
 

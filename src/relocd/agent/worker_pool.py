@@ -52,9 +52,10 @@ class WorkerPool:
         """What keeps a service here that does not seem to be linked any more, and why others were given back."""
         named = ((self._workers[goal].name, why) for goal, why in self._unconfirmed.items() if goal in self._workers)
         staying = (Problem(name, f"seems not to be linked any more, but stays: {why}") for name, why in named)
-        here = ((worker.name, (worker.failed_back, worker.withdrawn)) for worker in self.workers)
+        here = ((worker.name, (worker.failed_back, worker.withdrawn, worker.unhealthy)) for worker in self.workers)
         noted = (Problem(name, why) for name, reasons in here for why in reasons if why)
-        return *staying, *noted, *self._failed_back.values(), *self._net.problems
+        server = [Problem("server", why)] if (why := self._deps.failures.server) else []
+        return *staying, *noted, *server, *self._failed_back.values(), *self._net.problems
 
     @property
     def doubting(self) -> bool:
@@ -66,6 +67,7 @@ class WorkerPool:
         """Start the workers for what the ledger says was left here."""
         self._group = group
         self._host.claims.watch(self._nudge)
+        self._deps.failures.watch(self._on_health)
         for goal, footprint in self._host.claims.adopt(self._host.ledger.all()).items():
             self._spawn(goal, footprint)
 
@@ -140,6 +142,13 @@ class WorkerPool:
         if goal in self._workers:
             self._workers[goal].nudge(at_all=True)
 
+    def _on_health(self, goal: GoalId | None) -> None:
+        """Start a round of a goal, or of all: by its health it has failed here, or does not count as failed now."""
+        for worker in self.workers:
+            if goal in {None, worker.goal}:
+                worker.nudge()
+        self._changed()
+
     def _worker(self, goal: Goal, exists: Callable[[EntryUUID], bool]) -> Worker:
         if goal.id in self._workers:
             return self._workers[goal.id]
@@ -193,6 +202,7 @@ class WorkerPool:
             await self._transfer_ledger(worker, heir_of)
         await self._net.kept_running(worker.run, worker.name)
         del self._workers[worker.goal], self._tasks[worker.goal]
+        self._deps.failures.forget(worker.goal)
         if worker.failed_back:
             self._failed_back[worker.goal] = Problem(worker.name, worker.failed_back)
         for other in self._workers.values():

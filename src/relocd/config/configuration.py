@@ -30,6 +30,7 @@ _RANGES: Final[Mapping[str, tuple[float, float]]] = {
     "probe_interval_ms": (1, 10_000),
     "announce_burst": (0, 100),
     "realtime_priority": (0, 99),
+    "max_health_moves": (0, 100),
     "spare_mib": (0, 65_536),
     "lease_s": (2, LONGEST_S),  # kernels count lifetimes in whole seconds
     "_s": (0.001, LONGEST_S),

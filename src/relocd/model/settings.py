@@ -162,6 +162,14 @@ class HandoverSettings:
         "how long a server stays candidate before it takes a free service, if several directory servers take writes "
         "(server IDs in the change numbers show that)",
     ] = 100.0
+    max_health_moves: Annotated[
+        int, "how often a service moves for its health within ten minutes, at most; then it stays where it is. 0: never"
+    ] = 3
+    health_retry_s: Annotated[
+        float,
+        "after a service has failed on a server by its health, that server does not ask for it again for so long, "
+        "unless something changes or `relocd retry` is ordered",
+    ] = 600.0
 
     @property
     def beat_s(self) -> float:

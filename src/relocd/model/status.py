@@ -25,6 +25,7 @@ from relocd.printable import one_line
 
 __all__ = [
     "ATTRIBUTES",
+    "FAILED_HERE",
     "PUBLISHED_STATES",
     "Mode",
     "PublishedHeartbeat",
@@ -54,11 +55,14 @@ ATTRIBUTES: Final = (
 """What a status entry has to be read with."""
 
 _BY_STATE: Final = {
-    "active": names.ACTIVE_SERVICE,
-    "standby": names.STANDBY_SERVICE,
     "failed": names.FAILED_SERVICE,
+    "standby": names.STANDBY_SERVICE,
+    "active": names.ACTIVE_SERVICE,
 }
+"""The attribute of each state; of a service in several of them the last state counts."""
 PUBLISHED_STATES: Final = frozenset(_BY_STATE)
+FAILED_HERE: Final = "failed here by its health"
+"""How the problem of a service begins that counts as failed on a server."""
 _MOST_PROBLEMS: Final = 20
 _LONGEST_WRITTEN: Final = 500
 _LONGEST_READ: Final = 1000
@@ -79,26 +83,30 @@ class Mode(StrEnum):
 class StatusReport:
     """What an agent publishes with its heartbeat.
 
-    `services` is the state of each service, one of `PUBLISHED_STATES`, by its DN as written. `problems` are sorted and
-    `bounded`. `acted_on` is the generation acted on by the entryUUID of the service.
+    `services` is the state of each service, one of `PUBLISHED_STATES`, by its DN as written. `failed` are the DNs of
+    those that failed here by their health, whatever their state. `problems` are sorted and `bounded`. `acted_on` is the
+    generation acted on by the entryUUID of the service.
     """
 
     services: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
     acted_on: Mapping[str, int] = field(default_factory=dict)
     mode: Mode = Mode.NORMAL
+    failed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedHeartbeat:
     """The heartbeat in a status entry: empty, None and empty where there is none.
 
-    `lease_s` is the lease that the server declares, `mode` as it is written.
+    `lease_s` is the lease that the server declares, `mode` as it is written. `failed` are the services that have failed
+    there, by `DN.key`.
     """
 
     stamp: str = ""
     lease_s: float | None = None
     mode: str = ""
+    failed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +114,8 @@ class ServerStatus:
     """What the agent of a server published last, as text that is safe to print.
 
     `provider_s` is when the directory took it, in seconds since 1970, None where it sends no entryCSN. `services` is
-    the state of each service by `DN.key`, `acted_on` the generation acted on by the entryUUID of the service.
+    the state of each service by `DN.key`, `failed` are all that failed there: also one that is active or on standby,
+    and failed by its health. `acted_on` is the generation acted on by the entryUUID of the service.
     """
 
     provider_s: float | None
@@ -117,6 +126,7 @@ class ServerStatus:
     services: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
     acted_on: Mapping[str, int] = field(default_factory=dict)
+    failed: frozenset[str] = frozenset()
 
     def problems_of(self, service: str) -> tuple[str, ...]:
         """The problems of one service, by its cn, without that name; those of the whole server are left out."""
@@ -157,6 +167,7 @@ def published(stamp: str, lease_s: float, version: str, report: StatusReport) ->
     }
     for state, name in _BY_STATE.items():
         values[name] = sorted(service for service, now in report.services.items() if now == state)
+    values[names.FAILED_SERVICE] = sorted({*values[names.FAILED_SERVICE], *report.failed})
     return {name: tuple(value.encode(errors="replace") for value in each) for name, each in values.items()}
 
 
@@ -175,7 +186,10 @@ def is_status(entry: Entry) -> bool:
 def heartbeat_of(entry: Entry) -> PublishedHeartbeat:
     """The heartbeat in a status entry."""
     return PublishedHeartbeat(
-        _first(entry, names.HEARTBEAT), _lease(_first(entry, names.LEASE)), _first(entry, names.MODE)
+        _first(entry, names.HEARTBEAT),
+        _lease(_first(entry, names.LEASE)),
+        _first(entry, names.MODE),
+        frozenset(_keys(entry, names.FAILED_SERVICE)),
     )
 
 
@@ -189,6 +203,7 @@ def status_of(entry: Entry) -> ServerStatus:
         version=_shown(_first(entry, names.AGENT_VERSION)),
         mode=_shown(heartbeat.mode) or str(Mode.NORMAL),
         services={key: state for state, name in _BY_STATE.items() for key in _keys(entry, name)},
+        failed=heartbeat.failed,
         problems=tuple(sorted(map(_shown, _all(entry, names.PROBLEM)))),
         acted_on=dict(_acted_on(entry)),
     )

@@ -49,6 +49,7 @@ class Lab:
     @asynccontextmanager
     async def agent(self, settings=SETTINGS):
         agent = Agent(settings, self.server.host, self.directory.ways, self.said.outlets, self.orders)
+        self.failures = agent.failures
         task = asyncio.create_task(agent.run())
         try:
             yield task

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from relocd.model.dn import DN
 from relocd.model.template_set import Role
 from tests.support.entries import ME, server, service, state
 from tests.support.fakes import until
@@ -149,3 +150,31 @@ async def test_no_secret_is_in_it_or_in_the_log(lab, caplog):
         await lab.says("relocSecret a value cannot be used")
         fields = "".join(str(getattr(record, "fields", "")) for record in caplog.records)
         assert "s3cret" not in json.dumps(lab.said.status) + lab.said.line + caplog.text + fields
+
+
+class TestHealth:
+    """A service that failed by its health is published as such, whoever serves it."""
+
+    def published(self, lab):
+        entry = lab.directory.model.named(DN.parse(f"cn=status,{ME}"))
+        return () if entry is None else entry.attributes.get("relocfailedservice", ())
+
+    async def test_it_is_published_while_it_counts_as_failed(self, lab):
+        async with lab.agent():
+            lab.directory.refresh()
+            await lab.serving()
+            (web_id,) = (each["id"] for each in lab.said.status["services"])
+            lab.failures.fail(web_id, "HTTP 500")
+            await lab.says("HTTP 500")
+            await until(lambda: len(self.published(lab)) == 1)
+            assert lab.state_of("web") == "active"
+            lab.failures.recover(web_id)
+            await until(lambda: not self.published(lab) and not lab.problems())
+
+    async def test_a_failure_of_the_server_is_one_of_each_service(self, lab):
+        async with lab.agent():
+            lab.directory.refresh()
+            await lab.serving()
+            lab.failures.fail_server("eth0 has no carrier")
+            await until(lambda: len(self.published(lab)) == 1)
+            assert lab.problems() == ["eth0 has no carrier"]

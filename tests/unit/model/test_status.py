@@ -41,6 +41,7 @@ def reports(draw: st.DrawFn) -> StatusReport:
         bounded(draw(st.lists(LINES, max_size=25))),
         draw(st.dictionaries(UUIDS, st.integers(0, 10**18 - 1), max_size=4)),
         draw(st.sampled_from(Mode)),
+        frozenset(name for name in services if draw(st.booleans())),
     )
 
 
@@ -63,10 +64,12 @@ def test_what_is_published_is_read_again(report, lease_s):
     status = status_of(found)
     assert is_status(found)
     assert dict(status.services) == {DN.parse(dn).key: state for dn, state in report.services.items()}
+    failed = {*report.failed, *(dn for dn, state in report.services.items() if state == "failed")}
+    assert status.failed == {DN.parse(dn).key for dn in failed}
     assert status.problems == report.problems
     assert dict(status.acted_on) == dict(report.acted_on)
     assert (status.heartbeat, status.lease_s, status.version, status.mode) == (STAMP, lease_s, "1.2", report.mode)
-    assert heartbeat_of(found) == PublishedHeartbeat(STAMP, lease_s, report.mode)
+    assert heartbeat_of(found) == PublishedHeartbeat(STAMP, lease_s, report.mode, status.failed)
 
 
 @given(report=reports())

@@ -100,6 +100,7 @@ class HandoverController:
         round_ = round_ if footprint is round_.footprint else replace(round_, footprint=footprint)
         ownership = round_.ownership
         self._memory.note(round_.goal, ownership)
+        self._deps.failures.note(round_.goal)
         if self._memory.finds_newcomer(ownership) and ownership.holds:
             self._writes.reach_early()
         if ownership.state is not None and not ownership.holds and not self._stops:

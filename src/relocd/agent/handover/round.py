@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from relocd.agent.convergence.planning import Staged
+from relocd.agent.health.failures import HealthFailures
 from relocd.agent.liveness.failure_detector import FailureDetector
 from relocd.agent.liveness.heartbeat import Heartbeat
 from relocd.agent.liveness.lease_guard import LeaseGuard
@@ -41,6 +42,7 @@ class HandoverDeps:
     guard: LeaseGuard
     settings: HandoverSettings
     state: SharedState
+    failures: HealthFailures
 
 
 @dataclass(frozen=True, slots=True)

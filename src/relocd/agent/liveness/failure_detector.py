@@ -48,6 +48,7 @@ class HeartbeatSample:
     - `moved_at`: the last read that found an earlier value, so this one was written after it; None where no change was
       seen.
     - `lease_s`: the lease that the server itself declares; `takes`: whether it is neither paused nor drained.
+    - `failed`: the services that have failed there, by `DN.key`.
     """
 
     heartbeat: str
@@ -56,6 +57,7 @@ class HeartbeatSample:
     since: float
     lease_s: float
     takes: bool
+    failed: frozenset[str] = frozenset()
     moved_at: float | None = None
 
 
@@ -93,6 +95,7 @@ class PeerHeartbeats:
             known.since if known is not None and unbroken else time.monotonic(),
             max(self._lease_s, found.lease_s or 0.0),
             found.mode == Mode.NORMAL,
+            found.failed,
             None if known is None else known.moved_at if same else known.read_at,
         )
 
@@ -139,6 +142,18 @@ class FailureDetector:
         recently = time.monotonic() - self._settings.beat_s
         sample = await self._peers.sample(server, ownership.names[server], recently)
         return sample is not None and sample.takes and self._age_s(sample) < sample.lease_s
+
+    async def has_failed(self, goal: Goal, server: EntryUUID, not_before: float | None = None) -> bool:
+        """Whether a server publishes that a service has failed there; False while that cannot be read.
+
+        `not_before` is how old the read may be (monotonic clock), by default the time between two heartbeats.
+        """
+        ownership = goal.ownership
+        if ownership is None or server not in ownership.names:
+            return False
+        recently = time.monotonic() - self._settings.beat_s
+        sample = await self._peers.sample(server, ownership.names[server], not_before or recently)
+        return sample is not None and ownership.service.key in sample.failed
 
     async def _finding(self, goal: Goal, server: EntryUUID, seen_at: float, *, wire: bool) -> _Judgement:
         ownership = goal.ownership

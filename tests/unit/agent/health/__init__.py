@@ -1,0 +1,1 @@
+"""The health of services on a server, as the agent keeps it."""
