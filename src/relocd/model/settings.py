@@ -204,7 +204,9 @@ class AgentSettings:
     ] = 100.0
     retry_min_s: _Retry = 1.0
     retry_max_s: _Retry = 60.0
-    render_timeout_s: Annotated[float, "how long a template may take"] = 2.0
+    render_timeout_s: Annotated[
+        float, "processor time that a template may take; waiting for a busy machine does not count"
+    ] = 2.0
     spare_mib: Annotated[
         float,
         "memory for copies of entries that do not concern this server yet; when they do, they need not be read first",

@@ -21,6 +21,7 @@ from relocd.ports import Rendered
 from relocd.reconcile.health import PlannedText
 from relocd.reconcile.spec import PlannedFile
 from relocd.reconcile.template_context import TemplateAddress
+from tests.lab.deadline import eventually
 from tests.support.contexts import rendered, template_context
 
 PATIENCE_S = 10.0
@@ -308,14 +309,32 @@ class TestProcess:
             assert [type(outcome) for outcome in outcomes] == [Invalid] * 3
             assert len(pids(renderer)) <= 1
 
-    async def test_a_second_worker_ends_when_it_is_not_needed_any_more(self, renderer, tmp_path):
+    async def test_a_second_worker_is_kept_while_there_is_work_and_ends_after_that(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("relocd.adapters.templates.renderer._SPARE_S", 0.3)
         (tmp_path / "slow.j2").write_text(
             "{% for i in range(30000) %}{% for j in range(100) %}{% endfor %}{% endfor %}"
         )
         template_set = TemplateSet("web", tmp_path, "1")
-        found = await asyncio.gather(*(rendered(renderer, template_set, "slow.j2", CONTEXT) for _ in range(4)))
-        assert len(found) == 4
-        assert len(pids(renderer)) == 1
+        async with WorkerRenderer(PATIENCE_S) as renderer:
+            used = set[int]()
+            for _ in range(2):
+                await asyncio.gather(*(rendered(renderer, template_set, "slow.j2", CONTEXT) for _ in range(4)))
+                used |= set(pids(renderer))
+            assert len(used) == 2
+            await eventually(lambda: len(pids(renderer)) == 1)
+
+    async def test_waiting_for_the_processor_is_not_the_template_s_time(self, tmp_path):
+        (tmp_path / "a.j2").write_text("fine")
+        limit_s = 0.2
+        async with WorkerRenderer(limit_s) as renderer:
+            (pid,) = pids(renderer)
+            os.kill(pid, signal.SIGSTOP)
+            task = asyncio.create_task(rendered(renderer, TemplateSet("web", tmp_path, "1"), "a.j2", CONTEXT))
+            done, _ = await asyncio.wait([task], timeout=2 * limit_s)
+            os.kill(pid, signal.SIGCONT)
+            assert not done
+            assert (await task).text == "fine"
+            assert pids(renderer) == [pid]
 
     async def test_a_template_that_wants_all_memory_is_refused(self, problem, render):
         assert await problem(HUNGRY) == "template set web: a.j2 line 1: MemoryError"

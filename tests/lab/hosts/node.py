@@ -87,7 +87,7 @@ class Node:
     def launch(self) -> None:
         """Start the agent and wait for nothing."""
         argv = [str(Path(sys.executable).with_name("relocd")), "agent", "--config", str(self.config)]
-        with self._log.open("ab") as log:
+        with self.log.open("ab") as log:
             self._agent = self.host.start(
                 with_folders(argv, self._folders), stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
@@ -115,14 +115,14 @@ class Node:
 
     def lines(self) -> Iterator[Line]:
         """What the agent has logged so far."""
-        if self._log.exists():
-            whole = self._log.read_text(errors="replace")
+        if self.log.exists():
+            whole = self.log.read_text(errors="replace")
             parsed = (line(text, _OFFSET_NS) for text in whole[: whole.rfind("\n") + 1].splitlines())
             yield from (each for each in parsed if each is not None)
 
     def said(self) -> str:
         """The last lines of the agent's log as they are, for an error's message."""
-        return self._log.read_text(errors="replace")[-4000:] if self._log.exists() else ""
+        return self.log.read_text(errors="replace")[-4000:] if self.log.exists() else ""
 
     def wait_for(self, wanted: Callable[[Line], bool], *, skip: int = 0, timeout_s: float = _DEADLINE_S) -> Line:
         """The first logged line, after the first `skip` ones, that is wanted."""
@@ -138,7 +138,8 @@ class Node:
             time.sleep(0.01)
 
     @property
-    def _log(self) -> Path:
+    def log(self) -> Path:
+        """The file with all that the agent has said."""
         return self.folder / "agent.log"
 
     def prepare(self) -> None:

@@ -7,6 +7,7 @@ its input ends, and so does it.
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 import struct
 import subprocess
@@ -49,7 +50,7 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Templates to render one after the other with one context, each within `limit_s`."""
+    """Templates to render one after the other with one context, each within `limit_s` of processor time."""
 
     context: TemplateContext
     templates: Sequence[Template]
@@ -141,6 +142,11 @@ class RenderProcess:
             raise Gone from error
         self._unanswered -= 1
         return found
+
+    async def was_too_slow(self) -> bool:
+        """Whether the process, which is `Gone`, was ended by its limit of processor time."""
+        self._process.kill()  # nothing happens to one that has ended
+        return await asyncio.to_thread(self._process.wait) == -signal.SIGPROF
 
     async def end(self) -> None:
         """Kill the process, which has nothing to lose, and wait until it is gone."""

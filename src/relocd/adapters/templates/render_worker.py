@@ -226,19 +226,16 @@ def _send(stream: BinaryIO, message: bytes) -> None:
 
 
 def main() -> None:
-    """Serve until the input ends.
-
-    An alarm ends this process when a template takes much too long and the agent, which should kill it, has died.
-    """
+    """Serve until the input ends, or until a template takes more processor time than the request allows (SIGPROF)."""
     _limit_process()
     worker = RenderWorker()
     _send(sys.stdout.buffer, _message({}))
     while (body := _receive(sys.stdin.buffer)) is not None:
         request = json.loads(body)
         for template in request["templates"]:
-            signal.setitimer(signal.ITIMER_REAL, 2 * request["limit_s"] + 1)
+            signal.setitimer(signal.ITIMER_PROF, request["limit_s"])
             answer = worker.answer(template, request["context"])
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.setitimer(signal.ITIMER_PROF, 0)
             _send(sys.stdout.buffer, answer)
 
 

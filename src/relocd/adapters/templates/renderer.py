@@ -1,15 +1,19 @@
 """The port `Renderer`: templates rendered by a worker process (`render_worker`) with limits of time and memory.
 
 One worker lives as long as the agent and takes the requests in turn. A request has the context once, and all templates
-that are rendered with it; each of them takes well under a millisecond. Only while a worker is stuck in one request does
-a second one start, so that a hung template of one service delays the others by no more than the start of a process.
-Once both are free again, one of them ends.
+that are rendered with it; each of them takes well under a millisecond. Only while a worker is stuck in one template
+does a second one start, so that a hung template of one service delays the others by no more than the start of a
+process. A second one that had nothing to do for a while ends.
+
+A template is limited in the processor time that it takes itself. On a busy machine it may wait for long, which is not
+its fault.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+import time
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Final, Self
 
@@ -23,21 +27,26 @@ from relocd.reconcile.template_context import TemplateContext
 __all__ = ["WorkerRenderer"]
 
 _WORKERS: Final = 2
-_PATIENCE_S: Final = 0.05
+_STUCK_S: Final = 0.05
+_SPARE_S: Final = 10.0
+_LOST_S: Final = 60.0
+"""No answer within this time: a worker that is stopped, or a machine that hangs; the template is tried again."""
 
 
 class WorkerRenderer:
-    """Renders in worker processes, each template within `timeout_s`.
+    """Renders in worker processes; each template may take `limit_s` of processor time.
 
     A context manager that has a worker ready inside the block; without it the first request starts one.
     """
 
-    def __init__(self, timeout_s: float) -> None:
-        self._timeout_s = timeout_s
+    def __init__(self, limit_s: float) -> None:
+        self._limit_s = limit_s
         self._idle: list[RenderProcess] = []
         self._alive: set[RenderProcess] = set()
+        self._answered_at: dict[RenderProcess, float] = {}
         self._starting = 0
         self._freed = asyncio.Event()
+        self._retiring: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -53,6 +62,8 @@ class WorkerRenderer:
 
     async def close(self) -> None:
         """End the workers."""
+        if self._retiring is not None:
+            self._retiring.cancel()
         await asyncio.gather(*(worker.end() for worker in self._alive))
         self._alive.clear()
         self._idle.clear()
@@ -78,44 +89,50 @@ class WorkerRenderer:
     async def _some(
         self, files: Sequence[PlannedFile | PlannedText], context: TemplateContext
     ) -> list[Rendered | Invalid]:
-        """What one worker makes of the files, as far as it gets: up to one that hangs, or before one that ends it."""
-        request = Request(context, tuple(map(template_of, files)), self._timeout_s)
+        """What one worker makes of the files, as far as it gets: up to one that takes too long, or that ends it."""
+        request = Request(context, tuple(map(template_of, files)), self._limit_s)
         done: list[Rendered | Invalid] = []
         async with self._worker() as worker:
-            with suppress(Gone):
+            try:
                 await worker.begin(request)
                 for file in files:
-                    try:
-                        async with asyncio.timeout(self._timeout_s):
-                            done.append(_outcome(file, await worker.answer()))
-                    except TimeoutError:
-                        return [*done, Invalid(f"{_subject(file)} took longer than {self._timeout_s:g} s and {_LOOP}")]
+                    async with asyncio.timeout(self._limit_s + _LOST_S):
+                        done.append(_outcome(file, await worker.answer()))
+                    self._answered_at[worker] = time.monotonic()
+            except TimeoutError:
+                pass
+            except Gone:
+                if await worker.was_too_slow():
+                    subject = _subject(files[len(done)])
+                    done.append(Invalid(f"{subject} took longer than {self._limit_s:g} s and {_LOOP}"))
         return done
 
     @asynccontextmanager
     async def _worker(self) -> AsyncIterator[RenderProcess]:
         """A worker for one request; afterwards it is idle again, or ended if it did not answer."""
         worker = await self._taken()
+        self._answered_at[worker] = time.monotonic()
         try:
             yield worker
         finally:
-            await self._given_back(worker)
+            del self._answered_at[worker]
+            await self._give_back(worker)
 
     async def _taken(self) -> RenderProcess:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_PATIENCE_S):
-                await self._until(lambda: bool(self._idle) or not self._count)
-        await self._until(lambda: bool(self._idle) or (self._count < _WORKERS and not self._starting))
-        return self._idle.pop() if self._idle else await self._started()
-
-    async def _until(self, condition: Callable[[], bool]) -> None:
-        while not condition():
+        """An idle worker, or a new one where there is none, or where all are stuck."""
+        while not self._idle:
+            if not self._starting and len(self._alive) < _WORKERS and self._stuck_in_s() <= 0:
+                return await self._started()
             self._freed.clear()
-            await self._freed.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(self._stuck_in_s(), _STUCK_S / 10)):
+                    await self._freed.wait()
+        return self._idle.pop()
 
-    @property
-    def _count(self) -> int:
-        return len(self._alive) + self._starting
+    def _stuck_in_s(self) -> float:
+        """When every worker will have been stuck in one template for long enough; 0 where there is no worker."""
+        last = max((self._answered_at.get(worker, 0.0) for worker in self._alive), default=0.0)
+        return last + _STUCK_S - time.monotonic()
 
     async def _started(self) -> RenderProcess:
         self._starting += 1
@@ -127,15 +144,27 @@ class WorkerRenderer:
             self._freed.set()
         return worker
 
-    async def _given_back(self, worker: RenderProcess) -> None:
-        kept = worker.in_step and not self._idle
-        if kept:
+    async def _give_back(self, worker: RenderProcess) -> None:
+        if worker.in_step:
             self._idle.append(worker)
+            if len(self._alive) > 1 and self._retiring is None:
+                self._retiring = asyncio.create_task(self._retire())
         else:
             self._alive.discard(worker)
         self._freed.set()
-        if not kept:
+        if not worker.in_step:
             await worker.end()
+
+    async def _retire(self) -> None:
+        """End the second worker once it had nothing to do for a while: the one that was used last goes on."""
+        while len(self._alive) > 1:
+            spare = self._idle[0] if self._idle else None
+            await asyncio.sleep(_SPARE_S)
+            if spare is not None and self._idle[:1] == [spare] and len(self._alive) > 1:
+                self._idle.remove(spare)
+                await spare.end()
+                self._alive.discard(spare)
+        self._retiring = None
 
 
 _MEMORY: Final = "see whether it needs much memory"
