@@ -22,11 +22,13 @@ from relocd.openldap.changes import ldif
 from relocd.openldap.ldapi import SOCKET
 from relocd.openldap.pair import init_pair, planned
 from relocd.openldap.pair_plan import Pair
+from relocd.openldap.schema_upgrade import carry_out
+from relocd.openldap.schema_upgrade import planned as planned_upgrade
 from relocd.printable import say
 from relocd.schema import acl
 from relocd.schema.acl import EXAMPLE
 from relocd.schema.acl_rules import Roles
-from relocd.schema.definitions import FORMS, Form, text
+from relocd.schema.definitions import FORMS, VERSION, Form, text
 
 __all__ = ["COMPLETION_VARIABLE", "PROGRAM", "completion", "init_pair_command", "install", "schema", "version"]
 
@@ -65,8 +67,29 @@ def version() -> None:
 @option("--admins", default="", help="Let this group or entry change everything, with --acl.")
 @option("--triggers", default="", help="Let this group or entry move services, with --acl.")
 @option("--database", default=EXAMPLE.database, help="Name the database's entry in cn=config, with --acl.")
-def schema(*, form: Form, access: bool, suffix: str, admins: str, triggers: str, database: str) -> None:
-    """Print the directory schema, or access rules for OpenLDAP."""
+@flag("--upgrade", help="Bring the schema of the slapd on this machine up to this version. Can be repeated.")
+@option("--socket", default=SOCKET, help="Use this socket of the slapd on this machine, with --upgrade.")
+@dry_run("Only print the changes, as LDIF, with --upgrade.")
+def schema(
+    *,
+    form: Form,
+    access: bool,
+    suffix: str,
+    admins: str,
+    triggers: str,
+    database: str,
+    upgrade: bool,
+    socket: str,
+    dry_run: bool,
+) -> None:
+    """Print the directory schema, or access rules for OpenLDAP; or upgrade the schema of a running slapd."""
+    if upgrade and access:
+        raise Invalid("--upgrade changes the schema, and --acl prints access rules; give one of them")
+    if dry_run and not upgrade:
+        raise Invalid("--dry-run is for --upgrade; without that nothing is changed")
+    if upgrade:
+        _upgrade_schema(socket, dry_run=dry_run)
+        return
     if not access:
         print(text(form), end="")
         return
@@ -75,6 +98,20 @@ def schema(*, form: Form, access: bool, suffix: str, admins: str, triggers: str,
             "--acl needs --admins, the name of a group or an entry; without them no client could change anything"
         )
     print(acl.text(form, Roles(dn_given("--suffix", suffix), admins, triggers, database)), end="")
+
+
+def _upgrade_schema(socket: str, *, dry_run: bool) -> None:
+    """Make the changes, or print them; then say where else they are needed."""
+    wanted = planned_upgrade(socket)
+    if dry_run:
+        print(ldif(wanted.changes), end="")
+        return
+    for change in carry_out(socket, wanted):
+        say(f"done: {change.why}")
+    if not wanted.changes:
+        print(f"nothing to do: the schema is version {VERSION}")
+    for provider in wanted.providers:
+        say(f"next: the same on {provider}, before anyone sets a new attribute: it replicates from here and back")
 
 
 @click.command("init-pair")

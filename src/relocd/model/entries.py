@@ -119,7 +119,7 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """An entry of class `relocCluster`."""
+    """An entry of class `relocCluster`; `failback_s` is None where no member becomes active again by itself."""
 
     uuid: EntryUUID
     dn: DN
@@ -127,6 +127,8 @@ class Cluster:
     service_links: frozenset[DN]
     active: DN | None
     failover: Failover
+    preferred: frozenset[DN]
+    failback_s: int | None
     attributes: Attributes
 
 

@@ -16,6 +16,8 @@ FENCED: Final = "relocFenced"
 # Of a cluster, which has service links as well.
 ACTIVE: Final = "relocActive"
 FAILOVER: Final = "relocFailover"
+PREFERRED: Final = "relocPreferred"
+FAILBACK: Final = "relocFailback"
 
 # Of a service.
 ADDRESS: Final = "relocAddress"

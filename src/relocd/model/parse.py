@@ -46,6 +46,7 @@ _T = TypeVar("_T")
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _INTERFACE: Final = re.compile(r"[^\s/]{1,127}")  # altnames are longer than the 15 of a name (ALTIFNAMSIZ)
 _GENERATION: Final = re.compile(r"[0-9]{1,18}")
+_SECONDS: Final = re.compile(r"[0-9]{1,9}")
 _KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 # Attributes that templates must not see, or that are a field of their own.
 _OWN: Final = frozenset({names.SECRET.lower(), "entryuuid", "entrycsn"})
@@ -131,6 +132,8 @@ def _cluster(entry: Entry, read: _Attributes) -> Cluster:
         service_links=read.links(names.SERVICE_LINK),
         active=read.one(names.ACTIVE, DN.parse),
         failover=read.one(names.FAILOVER, lambda text: _word(Failover, text)) or Failover.MANUAL,
+        preferred=read.links(names.PREFERRED),
+        failback_s=read.one(names.FAILBACK, _seconds),
         attributes=read.foreign(),
     )
 
@@ -215,6 +218,12 @@ def generation_of(text: str) -> int:
     """The value of a written generation; raises `Invalid` for anything but up to 18 digits."""
     if not _GENERATION.fullmatch(text):
         raise Invalid("write a whole number, 0 or more, of at most 18 digits")
+    return int(text)
+
+
+def _seconds(text: str) -> int:
+    if not _SECONDS.fullmatch(text):
+        raise Invalid("write whole seconds, 0 or more, of at most 9 digits")
     return int(text)
 
 

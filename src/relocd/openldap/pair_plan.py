@@ -27,10 +27,10 @@ from relocd.errors import Invalid
 from relocd.model.dn import DN
 from relocd.openldap.changes import AddEntry, ConfigChange, ModifyEntry
 from relocd.openldap.config import Config, ConfigEntry, loaded
+from relocd.openldap.schema_upgrade import schema_changes
 from relocd.openldap.syncrepl import Consumer, follows
 from relocd.schema.acl import access, limits
 from relocd.schema.acl_rules import Roles
-from relocd.schema.definitions import definitions
 
 __all__ = ["LOG_SUFFIX", "Pair", "PairPlan", "first_entries", "hashed", "is_of", "pair_plan"]
 
@@ -93,7 +93,7 @@ def pair_plan(config: Config, pair: Pair) -> PairPlan:
     changes = (
         *_server_id(config, pair),
         *loaded(config, "back_mdb", "syncprov", "accesslog"),
-        *_schema(config),
+        *schema_changes(config),
         *_control_database(control, places.control, _roles(pair, above), pair, str(folder / "control")),
         *_log_database(log, places.log, pair, str(folder / "log")),
         *_overlays(config, control, log, places),
@@ -193,14 +193,6 @@ def _number(database: ConfigEntry) -> int:
 def _server_id(config: Config, pair: Pair) -> Iterator[ConfigChange]:
     if pair.server_id not in config.server_ids:
         yield ModifyEntry("cn=config", "the server ID of this provider", {"olcServerID": (str(pair.server_id),)}, {})
-
-
-def _schema(config: Config) -> Iterator[ConfigChange]:
-    if "relocd" not in config.schemas:
-        types, classes = definitions()
-        attributes = {"objectClass": ("olcSchemaConfig",), "cn": ("relocd",)}
-        definition = {"olcAttributeTypes": types, "olcObjectClasses": classes}
-        yield AddEntry("cn=relocd,cn=schema,cn=config", attributes | definition, "the schema of relocd")
 
 
 def _control_database(

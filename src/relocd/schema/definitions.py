@@ -6,6 +6,10 @@ in `relocd.model.names`.
 A number is never used for another definition, not even after its own is removed: directories have data under it. Append
 with the next free number; never renumber, never reuse. A definition whose meaning changes so that old data would be
 wrong gets a new name and a new number.
+
+A directory says which version of the schema it has: `MARKED`, a class, carries `VERSION` as an extension (RFC 4512
+section 4.1.1), which every client can read in the subschema. `VERSION` grows by one with the first change after a
+release; `relocd.schema.versions` compares, and `relocd schema --upgrade` brings a running directory up to it.
 """
 
 from __future__ import annotations
@@ -17,9 +21,12 @@ from typing import Final, Literal
 from relocd.model import names
 
 __all__ = [
+    "ARC",
     "ATTRIBUTES",
     "CLASSES",
     "FORMS",
+    "MARK",
+    "VERSION",
     "AttributeType",
     "Form",
     "ObjectClass",
@@ -31,6 +38,11 @@ __all__ = [
 
 ARC: Final = "2.25.220534000957413483118583749382205535156"
 """Derived from a UUID, so no registration is needed (ITU-T X.667, clause 7)."""
+
+VERSION: Final = 2
+"""The version of this schema. relocd 0.1 had version 1, which is not written in the directory."""
+MARKED: Final = names.SERVER_CLASS
+MARK: Final = "X-RELOCD-SCHEMA"
 
 Form = Literal["schema", "ldif"]
 FORMS: Final[tuple[Form, ...]] = ("schema", "ldif")
@@ -93,7 +105,8 @@ class ObjectClass:
         """The definition between its brackets, one clause a line, with two attributes a line."""
         head = [f"{self.oid} NAME '{self.name}'", f"DESC '{self.description}'", f"SUP top {self.kind}"]
         must = [f"MUST ( {' $ '.join(self.must)} )"] if self.must else []
-        return [*head, *must, *self._may()]
+        mark = [f"{MARK} '{VERSION}'"] if self.name == MARKED else []
+        return [*head, *must, *self._may(), *mark]
 
     def _may(self) -> list[str]:
         pairs = [" $ ".join(self.may[at : at + 2]) for at in range(0, len(self.may), 2)]
@@ -142,6 +155,8 @@ ATTRIBUTES: Final = (
     AttributeType(26, names.MODE, "The mode of the agent: normal, paused or drained", _WORD, single=True),
     AttributeType(27, names.HISTORY_RECORD, "What happened to the service: one event as JSON", _EXACT_TEXT),
     AttributeType(28, names.LAST_CHANGE, "The record of the last change of holder", _EXACT_TEXT, single=True),
+    AttributeType(29, names.PREFERRED, "A member that should be active before all others", _DN),
+    AttributeType(30, names.FAILBACK, "Seconds until a preferred member becomes active again", _NUMBER, single=True),
 )
 
 CLASSES: Final = (
@@ -159,7 +174,7 @@ CLASSES: Final = (
         "A named group of servers that share services",
         "STRUCTURAL",
         must=("cn",),
-        may=(names.SERVICE_LINK, names.ACTIVE, names.FAILOVER, "description"),
+        may=(names.SERVICE_LINK, names.ACTIVE, names.FAILOVER, names.PREFERRED, names.FAILBACK, "description"),
     ),
     ObjectClass(
         3,

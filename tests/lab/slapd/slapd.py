@@ -68,12 +68,13 @@ class Slapd:
     """One slapd; it starts and stops with the `with` block and in between as the test wishes.
 
     `schema` is how it gets relocd's schema: `include` in slapd.conf, or `config`: a slapd.d to which `ldapadd`
-    adds the LDIF form. `listen` defaults to a free port of the loopback, or to port 389 of all addresses of `host`.
-    `global_lines` and `database_lines` are slapd.conf lines (ACLs, limits, a second provider).
+    adds the LDIF form; both are in `schema_folder`. `listen` defaults to a free port of the loopback, or to port 389 of
+    all addresses of `host`. `global_lines` and `database_lines` are slapd.conf lines (ACLs, limits, a second provider).
     `suffix` is the database's, which may be above relocd's entries.
     """
 
     schema: Literal["include", "config"] = "include"
+    schema_folder: Path = SCHEMA
     host: Host | None = None
     listen: Sequence[str] = ()
     tls: bool = False
@@ -96,7 +97,7 @@ class Slapd:
             self._configure()
             self.start()
             if self.schema == "config":
-                self.add((SCHEMA / "relocd.ldif").read_text())
+                self.add((self.schema_folder / "relocd.ldif").read_text())
             if self.content:
                 self.add(self.content)
         except BaseException:
@@ -229,7 +230,7 @@ class Slapd:
         """The slapd.conf; see slapd.conf(5), slapd-mdb(5), slapo-syncprov(5)."""
         schemas = [_DEBIAN_SCHEMA / f"{name}.schema" for name in ("core", "cosine", "nis", "inetorgperson")]
         if self.schema == "include":
-            schemas.append(SCHEMA / "relocd.schema")
+            schemas.append(self.schema_folder / "relocd.schema")
         root = "gidNumber=0[+]uidNumber=0,cn=peercred,cn=external,cn=auth"
         return [
             *(f"include {path}" for path in schemas),

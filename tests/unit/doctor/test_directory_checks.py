@@ -13,6 +13,7 @@ from relocd.doctor.report import as_json, is_well
 from relocd.model.dn import DN
 from relocd.openldap.config import Config, ConfigEntry
 from relocd.schema.definitions import ARC, definitions
+from tests.support.schemas import first_definitions
 
 OURS = [each for some in definitions() for each in some]
 
@@ -20,15 +21,27 @@ OURS = [each for some in definitions() for each in some]
 @pytest.mark.parametrize(
     ("served", "level", "said"),
     [
-        (OURS, Level.OK, "of this version"),
-        ([" ".join(each.replace("MUST ( cn )", "MUST cn").split()) for each in OURS], Level.OK, "of this version"),
-        ([each.replace("DESC 'A", "DESC 'The") for each in OURS], Level.OK, "of this version"),
+        (OURS, Level.OK, "version 2"),
+        ([" ".join(each.replace("MUST ( cn )", "MUST cn").split()) for each in OURS], Level.OK, "version 2"),
+        ([each.replace("DESC 'A", "DESC 'The") for each in OURS], Level.OK, "version 2"),
         ([], Level.ERROR, "none of"),
         (OURS[1:], Level.ERROR, "lacks relocServiceLink"),
         ([OURS[0].replace("distinguishedNameMatch", "caseIgnoreMatch"), *OURS[1:]], Level.ERROR, "relocServiceLink"),
+        (first_definitions(), Level.WARNING, "relocPreferred"),
+        ([each.replace("X-RELOCD-SCHEMA '2'", "X-RELOCD-SCHEMA '3'") for each in OURS], Level.WARNING, "version 3"),
         ([*OURS, f"( {ARC}.1.99 NAME 'relocNew' SYNTAX 1.2 )"], Level.WARNING, "relocNew"),
     ],
-    ids=["ours", "spelled otherwise", "described otherwise", "none", "older", "another rule", "newer"],
+    ids=[
+        "ours",
+        "spelled otherwise",
+        "described otherwise",
+        "none",
+        "lacks one",
+        "another rule",
+        "version 1",
+        "version 3",
+        "newer",
+    ],
 )
 def test_definitions_are_compared_by_their_meaning(served, level, said):
     (found,) = schema_findings(served)

@@ -43,16 +43,31 @@ def test_a_bare_server_is_linked_to_nothing_and_not_fenced():
 
 
 def test_a_cluster():
-    found = understood(cluster("pair", services=["web"], active="me", relocFailover="External"))
+    found = understood(
+        cluster(
+            "pair",
+            services=["web"],
+            active="me",
+            relocFailover="External",
+            relocPreferred=[dn("me"), dn("twin")],
+            relocFailback="600",
+        )
+    )
     assert found.name == "pair"
     assert found.service_links == {DN.parse(dn("web"))}
     assert found.active == DN.parse(dn("me"))
     assert found.failover is Failover.EXTERNAL
+    assert (found.preferred, found.failback_s) == ({DN.parse(dn("me")), DN.parse(dn("twin"))}, 600)
 
 
-def test_a_bare_cluster_has_no_active_server_and_is_moved_by_hand():
+def test_a_bare_cluster_has_no_active_server_no_preference_and_is_moved_by_hand():
     found = understood(cluster("pair"))
     assert (found.active, found.failover, found.service_links) == (None, Failover.MANUAL, frozenset())
+    assert (found.preferred, found.failback_s) == (frozenset(), None)
+
+
+def test_a_failback_at_once_is_not_a_failback_never():
+    assert understood(cluster("pair", relocFailback="0")).failback_s == 0
 
 
 def test_a_service():
@@ -170,6 +185,10 @@ def test_a_bad_value_makes_the_service_a_problem_and_not_half_a_value(attribute,
             cluster("pair", relocFailover="auto"),
             "relocFailover 'auto' cannot be used: write one of manual, automatic, external",
             id="failover",
+        ),
+        pytest.param(cluster("pair", relocPreferred="me"), "relocPreferred 'me' cannot be used: ", id="preferred"),
+        pytest.param(
+            cluster("pair", relocFailback="-1"), "relocFailback '-1' cannot be used: write whole seconds", id="failback"
         ),
         pytest.param(
             cluster("pair", relocActive=[dn("a"), dn("b")]), "relocActive has 2 values; leave one", id="two active"

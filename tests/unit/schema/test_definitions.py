@@ -39,6 +39,8 @@ GIVEN_ATTRIBUTES = {
     26: "relocMode",
     27: "relocHistoryRecord",
     28: "relocLastChange",
+    29: "relocPreferred",
+    30: "relocFailback",
 }
 GIVEN_CLASSES = {
     1: "relocServer",

@@ -15,16 +15,16 @@ from relocd.doctor.directory.facts import DirectoryFacts, Peer
 from relocd.doctor.finding import Finding, error, not_checked, ok, warning
 from relocd.model.dn import DN
 from relocd.model.entries import csn_time_s
-from relocd.schema.definitions import ARC, definitions
+from relocd.schema.definitions import VERSION, definitions
+from relocd.schema.versions import difference
 
 __all__ = ["CHECKS", "between", "directory_findings", "schema_findings"]
 
 _SCHEMA: Final = "schema"
-_TOKEN: Final = re.compile(r"'[^']*'|[^\s()$']+")
 _LOAD: Final = "load it: relocd schema --format ldif | ldapadd -Y EXTERNAL -H ldapi:/// (in slapd.conf: relocd schema)"
-_RENEW: Final = (
-    "replace the definitions by those of `relocd schema --format ldif` on every provider (in cn=config by a modify of "
-    "cn=relocd,cn=schema,cn=config, in slapd.conf by the new file and a restart)"
+_UPGRADE: Final = (
+    "on the host of every provider and copy, before anyone sets a new attribute: relocd schema --upgrade (with "
+    "slapd.conf: the new file of relocd schema, and a restart)"
 )
 _ACCESS: Final = "access"
 _RULES: Final = "load the rules of `relocd schema --acl` before other rules of that database"
@@ -33,8 +33,6 @@ _PROVIDER: Final = re.compile(r"[^#]*#[^#]*#([0-9a-fA-F]{1,4})#[^#]*")
 _TOLERANCE_S: Final = 0.5
 _LATE_S: Final = 5.0
 _LIMITS: Final = 'olcLimits: dn.onelevel="ou=servers,..." size=unlimited time=unlimited (see relocd schema --acl)'
-
-Definition = tuple[str, ...]
 
 
 def directory_findings(facts: DirectoryFacts) -> Iterator[Finding]:
@@ -45,44 +43,25 @@ def directory_findings(facts: DirectoryFacts) -> Iterator[Finding]:
 
 def schema_findings(served: Iterable[str]) -> Iterator[Finding]:
     """The findings about the attribute types and object classes that a directory publishes."""
-    there = _by_oid(served)
-    types, classes = definitions()
-    ours = _by_oid((*types, *classes))
-    missing = [_name(ours[oid]) for oid in ours if oid not in there]
-    other = [_name(ours[oid]) for oid in ours if oid in there and there[oid] != ours[oid]]
-    newer = [_name(there[oid]) for oid in there if oid not in ours]
-    if len(missing) == len(ours):
+    found = difference(served)
+    differs = [("lacks", found.missing), ("defines otherwise", found.other)]
+    what = " and ".join(f"{word} {', '.join(names)}" for word, names in differs if names)
+    if found.version is None:
         yield error(_SCHEMA, "none of relocd's definitions is loaded", _LOAD)
-    elif missing or other:
-        parts = [
-            f"{word} {', '.join(names)}" for word, names in (("lacks", missing), ("defines otherwise", other)) if names
-        ]
-        yield error(_SCHEMA, f"the schema is of another version of relocd: it {' and '.join(parts)}", _RENEW)
-    elif newer:
+    elif found.is_older:
         yield warning(
-            _SCHEMA,
-            f"the schema is newer than this relocd, which does not know {', '.join(newer)}",
-            "update relocd here",
+            _SCHEMA, f"version {found.version} of the schema, an upgrade to {VERSION} is due: it {what}", _UPGRADE
         )
+    elif found.is_newer:
+        knows = f", which does not know {', '.join(found.unknown)}" if found.unknown else ""
+        yield warning(
+            _SCHEMA, f"version {found.version} of the schema is newer than this relocd{knows}", "update relocd here"
+        )
+    elif what:
+        yield error(_SCHEMA, f"the schema is not as this version of relocd ships it: it {what}", _UPGRADE)
     else:
-        yield ok(_SCHEMA, f"{len(types)} attribute types and {len(classes)} object classes, of this version")
-
-
-def _by_oid(served: Iterable[str]) -> dict[str, Definition]:
-    """The definitions of relocd among these."""
-    read = (_meaning(each) for each in served if f"{ARC}." in each)
-    return {definition[0]: definition for definition in read}
-
-
-def _meaning(text: str) -> Definition:
-    """The words of a definition without its description; brackets around a single name are optional (RFC 4512)."""
-    words = _TOKEN.findall(text)
-    described = words.index("DESC") if "DESC" in words else len(words)
-    return tuple(words[:described] + words[described + 2 :])
-
-
-def _name(definition: Definition) -> str:
-    return definition[2].strip("'")
+        types, classes = map(len, definitions())
+        yield ok(_SCHEMA, f"version {VERSION}: {types} attribute types and {classes} object classes")
 
 
 def access_findings(facts: DirectoryFacts) -> Iterator[Finding]:
