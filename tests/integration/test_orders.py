@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from relocd.model.dn import DN
 from relocd.model.writes import Add, Conflict, Lost, Modification
 from relocd.operator.access import Access
 from relocd.operator.change import orders
+from relocd.operator.change.obstacle import ObstacleKind
 from relocd.operator.change.orders import carried_out, planned
 from relocd.operator.directory import on_directory
 from relocd.operator.lookup import service_view_with_past
@@ -60,6 +62,11 @@ def relocd(reached: Access, *arguments: str) -> subprocess.CompletedProcess[str]
 
 def has(server: str, *services: str) -> Callable[[Slapd], bool]:
     return lambda slapd: links(slapd, server) == list(services)
+
+
+def kinds(done: subprocess.CompletedProcess[str], key: str) -> list[str]:
+    """The kinds of the problems or warnings that an order with --json prints."""
+    return [each["kind"] for each in json.loads(done.stdout)[key]]
 
 
 ORDERS = [
@@ -111,17 +118,17 @@ def test_an_order_is_done_once(slapd: Slapd, trigger: Access, arguments, holds) 
 
 def test_unfence_undoes_fence(slapd: Slapd, trigger: Access) -> None:
     carried_out(trigger, orders.fence("node1"))
-    assert carried_out(trigger, orders.unfence("node1")).done == ("node1 is no longer fenced",)
+    assert carried_out(trigger, orders.unfence("node1")).done
     assert fenced(slapd, "node1") == []
-    assert carried_out(trigger, orders.unfence("node1")).already == ("node1 is not fenced",)
+    assert carried_out(trigger, orders.unfence("node1")).already
 
 
 def test_a_fence_of_a_server_that_was_just_heard_is_warned_of(slapd: Slapd, trigger: Access) -> None:
     """It is done all the same: a power switch is sooner than the lease. What is silent or fenced already is no news."""
     assert carried_out(trigger, orders.fence("node2")).warnings == ()
     slapd.add(status_ldif("node1"))
-    told = carried_out(trigger, orders.fence("node1"))
-    assert "two servers will answer" in "".join(told.warnings)
+    order = carried_out(trigger, orders.fence("node1"))
+    assert [(each.kind, each.server) for each in order.warnings] == [(ObstacleKind.FENCED_ALIVE, "node1")]
     assert fenced(slapd, "node1") == ["TRUE"]
     assert carried_out(trigger, orders.fence("node1")).warnings == ()
 
@@ -193,6 +200,7 @@ class TestWhoIsMeant:
         assert relocd(access(tmp_path, *trigger.uris, who=READER), "link", "web", "node2").returncode == 1
         assert relocd(access(tmp_path, DEAD), "link", "web", "node2").returncode == 3
         assert relocd(access(tmp_path), "link", "web", "node2").returncode == 2
+        assert relocd(trigger, "link", "web", "node2", "--json", "--wait").returncode == 2
 
     def test_a_move_against_an_order_is_refused_and_changes_nothing(self, slapd: Slapd, trigger: Access) -> None:
         carried_out(trigger, orders.fence("node2"))
@@ -200,18 +208,21 @@ class TestWhoIsMeant:
         done = relocd(trigger, "move", "web", "node2")
         assert (done.returncode, done.stdout) == (1, "")
         assert "relocd unfence node2" in done.stderr
+        told = relocd(trigger, "move", "web", "node2", "--json")
+        assert (told.returncode, kinds(told, "problems")) == (1, ["target-fenced"])
         assert everything(slapd) == before
 
     def test_a_move_to_a_server_without_an_agent_is_done_and_says_so(self, slapd: Slapd, trigger: Access) -> None:
-        done = relocd(trigger, "move", "web", "node2")
-        assert done.returncode == 0
-        assert done.stdout.startswith("warning: node2 has never been heard")
+        dry = relocd(trigger, "move", "web", "node2", "--json", "--dry-run")
+        assert (dry.returncode, kinds(dry, "warnings")) == (0, ["target-silent"])
+        assert not has("node2", "fax", "web")(slapd)
+        done = relocd(trigger, "move", "web", "node2", "--json")
+        assert (done.returncode, kinds(done, "warnings")) == (0, ["target-silent"])
+        assert json.loads(done.stdout)["ldif"] == json.loads(dry.stdout)["ldif"]
         assert has("node2", "fax", "web")(slapd)
 
     def test_a_server_that_runs_nothing_needs_nobody_to_take_over(self, slapd: Slapd, trigger: Access) -> None:
-        assert carried_out(trigger, orders.failover("node3", fenced=True)).already == (
-            "node3 has no service to take over",
-        )
+        assert carried_out(trigger, orders.failover("node3", fenced=True)).already
         assert fenced(slapd, "node3") == ["TRUE"]
 
     def test_a_failover_that_is_possible_in_part_is_done_in_part(self, slapd: Slapd, trigger: Access) -> None:
@@ -249,14 +260,14 @@ class TestSeveralDirectories:
 
     def test_the_command_line_takes_several(self, slapd: Slapd, trigger: Access) -> None:
         done = relocd(trigger, "link", "web", "node2", "--uri", DEAD, "--uri", slapd.uri)
-        assert done.stdout == "node2 is linked to web\n"
+        assert (done.returncode, links(slapd, "node2")) == (0, ["fax", "web"])
 
 
 class TestUri:
     @pytest.mark.parametrize("spelled", ["{}/", "{}"])
     def test_a_slash_at_the_end_means_nothing(self, slapd: Slapd, tmp_path: Path, spelled: str) -> None:
         reached = access(tmp_path, spelled.format(slapd.uri.rstrip("/")))
-        assert planned(reached, orders.link("web", "node2")).done == ("node2 is linked to web",)
+        assert planned(reached, orders.link("web", "node2")).modifications
 
     @pytest.mark.parametrize("wrong", ["", "localhost", "http://localhost", "ldap://a:b", "ldap://a/b"])
     def test_what_is_none_is_a_wrong_option(self, tmp_path: Path, wrong: str) -> None:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -126,9 +127,11 @@ class TestExplain:
 
     def test_says_why_it_is_where_it_is_and_what_would_move_it(self, held: Slapd, tmp_path: Path) -> None:
         held.add(server_ldif("node2", services=["web"]) + status_ldif("node2", lease_s=0.5))
-        until(lambda: "node2 is heard again" in self.explain(tmp_path, held.uri, "web").stdout)
-        done = self.explain(tmp_path, held.uri, "web", "--json")
+        explain = partial(self.explain, tmp_path, held.uri, "web", "--json")
+        until(lambda: json.loads(explain().stdout)["servers"][1]["silent"])
+        done = explain()
         told = json.loads(done.stdout)
+        assert [each["kind"] for each in told["servers"][1]["needs"]] == ["agent-heard"]
         assert done.returncode == 0
         assert [(each["name"], each["part"], each["rule"]) for each in told["servers"]] == [
             ("node1", "holder", "R3"),

@@ -136,4 +136,4 @@ def test_what_is_refused_is_not_waited_for(slapd: Slapd, tmp_path: Path) -> None
     argv = [RELOCD, "move", "web", "node2", "--wait"]
     done = subprocess.run(argv, env=own, capture_output=True, text=True, timeout=20, check=False)
     assert (done.returncode, done.stdout) == (1, "")
-    assert "is fenced" in done.stderr
+    assert "relocd unfence node2" in done.stderr

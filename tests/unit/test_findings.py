@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 
 import pytest
 
+from relocd.operator.change.obstacle import ObstacleKind, Proof
+from relocd.operator.explain.explain import Idle
+from relocd.operator.explain.need import NeedKind
 from relocd.operator.status.health import HealthKind
 
 PAGE = Path(__file__).parents[2] / "docs" / "findings.md"
@@ -20,6 +24,9 @@ def listed(section: str) -> list[str]:
     return [kind for row in rows for kind in re.findall(r"`([^`]+)`", row)]
 
 
-@pytest.mark.parametrize(("section", "kinds"), [("Status", HealthKind)])
-def test_every_kind_is_in_the_page_once(section: str, kinds: type[StrEnum]) -> None:
+@pytest.mark.parametrize(
+    ("section", "kinds"),
+    [("Status", HealthKind), ("Orders", ObstacleKind), ("Proofs", Proof), ("Explain", [*NeedKind, *Idle])],
+)
+def test_every_kind_is_in_the_page_once(section: str, kinds: Iterable[StrEnum]) -> None:
     assert sorted(listed(section)) == sorted(kinds)

@@ -8,12 +8,14 @@ from typing import Final
 import click
 
 from relocd.cli.access import cluster, server, servers, service, with_access
-from relocd.cli.options import bundled, dry_run, flag, option, timeout
-from relocd.errors import Failed
+from relocd.cli.options import bundled, dry_run, flag, in_json, option, timeout
+from relocd.cli.output import print_json
+from relocd.errors import Failed, Invalid
 from relocd.model.ldif import ldif, remark
 from relocd.operator.access import Access
 from relocd.operator.change import orders
 from relocd.operator.change.changes import OrderPlan
+from relocd.operator.change.obstacle import as_json
 from relocd.operator.change.waiting import Follower
 from relocd.printable import say
 
@@ -27,24 +29,28 @@ class _Mode:
     """How to give an order: only print its LDIF, or write it and, with `wait_s`, follow it for at most that long."""
 
     dry_run: bool
+    in_json: bool
     wait_s: float | None = None
 
 
-def _once(dry_run: bool) -> _Mode:
-    return _Mode(dry_run)
+def _once(dry_run: bool, in_json: bool) -> _Mode:
+    return _Mode(dry_run, in_json)
 
 
-def _followed(dry_run: bool, wait: bool, timeout_s: float) -> _Mode:
-    return _Mode(dry_run, timeout_s if wait else None)
+def _followed(dry_run: bool, in_json: bool, wait: bool, timeout_s: float) -> _Mode:
+    if in_json and wait:
+        raise Invalid("--json and --wait exclude each other")
+    return _Mode(dry_run, in_json, timeout_s if wait else None)
 
 
 _DRY_RUN: Final = dry_run("Only print the change as LDIF for ldapmodify.")
 _FOLLOWING: Final = (
     _DRY_RUN,
+    in_json,
     flag("--wait", help="Show how the agents carry out the order, until it is done."),
     timeout(_TIMEOUT_S, "Give up after this long, with --wait."),
 )
-_with_dry_run: Final = bundled("mode", _once, (_DRY_RUN,))
+_with_dry_run: Final = bundled("mode", _once, (_DRY_RUN, in_json))
 _with_wait: Final = bundled("mode", _followed, _FOLLOWING)
 
 
@@ -133,32 +139,46 @@ def failover(*, server: str, access: Access, target: str, fenced: bool, mode: _M
 def _do(access: Access, order: orders.Order, mode: _Mode) -> None:
     """Carry out the order and print the result, with `wait_s` also the agents' progress; or print its LDIF."""
     if mode.dry_run:
-        _show(orders.planned(access, order))
-        return
-    if mode.wait_s is None:
-        move = orders.carried_out(access, order)
-        _report(move)
-    else:
+        move = orders.planned(access, order)
+        _show(move, in_json=mode.in_json)
+    elif mode.wait_s is not None:
         move = Follower(order, _report, say).run(access, mode.wait_s)
-    _raise(move)
+    else:
+        move = orders.carried_out(access, order)
+        _report(move, in_json=mode.in_json)
+    if move.problems:
+        raise Failed("; ".join(map(str, move.problems)))
 
 
-def _report(move: OrderPlan) -> None:
+def _report(move: OrderPlan, *, in_json: bool = False) -> None:
+    if in_json:
+        _show_json(move)
+        return
     for sentence in (*_remarks(move), *move.done):
         say(sentence)
 
 
-def _show(move: OrderPlan) -> None:
+def _show(move: OrderPlan, *, in_json: bool) -> None:
+    if in_json:
+        _show_json(move)
+        return
     for sentence in _remarks(move):
         print(remark(sentence))
     print(ldif(move.modifications), end="", flush=True)
-    _raise(move)
+
+
+def _show_json(move: OrderPlan) -> None:
+    """Print what is done, or would be, and the obstacles."""
+    print_json(
+        {
+            "done": list(move.done),
+            "already": list(move.already),
+            "problems": [as_json(each) for each in move.problems],
+            "warnings": [as_json(each) for each in move.warnings],
+            "ldif": ldif(move.modifications),
+        }
+    )
 
 
 def _remarks(move: OrderPlan) -> tuple[str, ...]:
     return (*(f"warning: {doubt}" for doubt in move.warnings), *move.already)
-
-
-def _raise(move: OrderPlan) -> None:
-    if move.problems:
-        raise Failed("; ".join(move.problems))

@@ -11,17 +11,29 @@ there is any, a link moves it.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from relocd.errors import Invalid
 from relocd.model import names
 from relocd.model.dn import DN
 from relocd.model.entries import Cluster, EntryUUID, Failover, Server
 from relocd.model.writes import Add, Delete, Modification, Replace
+from relocd.operator.change.obstacle import Obstacle, ObstacleKind
 from relocd.operator.change.preflight import Preflight, service_preflight, target_preflight
 from relocd.operator.service_view import ServiceView
 
-__all__ = ["OrderPlan", "Placement", "activate", "cluster_to_activate", "fence", "link", "move", "unfence", "unlink"]
+__all__ = [
+    "OrderPlan",
+    "Placement",
+    "activate",
+    "cluster_to_activate",
+    "fence",
+    "link",
+    "move",
+    "no_member",
+    "unfence",
+    "unlink",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +46,17 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class OrderPlan:
-    """The modifications in their order, and sentences: what they do, what is already so, what cannot be done.
+    """The modifications in their order, with sentences that say what they do and what is already so.
 
-    `warnings` name what may prevent or delay it, `placements` what will run where once the agents have done it.
+    `problems` are why something cannot be done, `warnings` what may prevent or delay it, `placements` what will run
+    where once the agents have done it.
     """
 
     modifications: tuple[Modification, ...] = ()
     done: tuple[str, ...] = ()
     already: tuple[str, ...] = ()
-    problems: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
+    problems: tuple[Obstacle, ...] = ()
+    warnings: tuple[Obstacle, ...] = ()
     placements: tuple[Placement, ...] = ()
 
     def __add__(self, other: OrderPlan) -> OrderPlan:
@@ -95,12 +108,17 @@ def unfence(server: Server) -> OrderPlan:
     return OrderPlan((Modification(server.dn, (Replace(names.FENCED),)),), (f"{server.name} is no longer fenced",))
 
 
+def no_member(cluster: Cluster, server: Server) -> Obstacle | None:
+    """Why the server cannot be active in the cluster, None where it is a member."""
+    if cluster.dn in server.cluster_links:
+        return None
+    return Obstacle(ObstacleKind.NOT_A_MEMBER, str(server.dn), cluster=str(cluster.dn))
+
+
 def activate(cluster: Cluster, server: Server) -> OrderPlan:
     """Make the server the active one of the cluster; raises `Invalid` where it is not a member."""
-    if cluster.dn not in server.cluster_links:
-        raise Invalid(
-            f"{server.dn} is not a member of {cluster.dn}; add {cluster.dn} as relocClusterLink of the server first"
-        )
+    if (problem := no_member(cluster, server)) is not None:
+        raise Invalid(str(problem))
     external = cluster.failover is Failover.EXTERNAL
     placements = () if external else tuple(Placement(dn, server.dn) for dn in sorted(cluster.service_links, key=_key))
     if cluster.active == server.dn:
@@ -122,7 +140,7 @@ def move(view: ServiceView, target: EntryUUID) -> OrderPlan:
     """The plan that moves the service to a server of the view; a refused move has problems and no modification."""
     server = view.servers[target].server
     problem = _misfit(view, server)
-    if problem:
+    if problem is not None:
         return OrderPlan(problems=(problem,))
     ownership = view.ownership(target)
     if ownership.holds and target in ownership.eligible.all:
@@ -139,24 +157,20 @@ def cluster_to_activate(view: ServiceView, server: Server) -> Cluster | None:
     return None if linked else next(iter(others), None)
 
 
-def _misfit(view: ServiceView, server: Server) -> str:
-    """Why the service cannot be moved to that server by this command, empty where it can."""
-    service = view.service
-    if not service.exclusive:
-        return (
-            f"{service.name} is shared and runs on every server that is linked to it; use relocd link and relocd unlink"
-        )
+def _misfit(view: ServiceView, server: Server) -> Obstacle | None:
+    """Why the service cannot be moved to that server by this command, None where it can."""
+    about = Obstacle(ObstacleKind.SERVICE_SHARED, server.name, view.service.name)
+    if not view.service.exclusive:
+        return about
     if view.is_external(server):
-        names = ", ".join(cluster.name for cluster in view.clusters_with(server))
-        return f"{service.name} belongs to the cluster manager of {names} (relocFailover: external); move it there"
+        named = ", ".join(cluster.name for cluster in view.clusters_with(server))
+        return replace(about, kind=ObstacleKind.SERVICE_EXTERNAL, cluster=named)
     cluster = cluster_to_activate(view, server)
-    others = sorted(dn.name for dn in cluster.service_links - {service.dn}) if cluster else []
+    others = sorted(dn.name for dn in cluster.service_links - {view.service.dn}) if cluster else []
     if cluster and others:
-        return (
-            f"{service.name} moves with its cluster, and {', '.join(others)} would move with it; "
-            f"to move all of them: relocd activate {cluster.name} {server.name}"
-        )
-    return ""
+        moved = ", ".join(others)
+        return replace(about, kind=ObstacleKind.MOVES_WITH_OTHERS, cluster=cluster.name, detail=moved)
+    return None
 
 
 def _modified(view: ServiceView, server: Server) -> OrderPlan:

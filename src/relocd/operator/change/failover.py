@@ -112,10 +112,8 @@ def _moved(taken: _Taken) -> OrderPlan:
     """One modify of the taker's links, and one of each cluster; a cluster that it is not a member of is a problem."""
     moved = changes.link(taken.taker.server, taken.services)
     for cluster in taken.clusters:
-        try:
-            moved += changes.activate(cluster, taken.taker.server)
-        except Invalid as error:
-            moved += OrderPlan(problems=(str(error),))
+        problem = changes.no_member(cluster, taken.taker.server)
+        moved += OrderPlan(problems=(problem,)) if problem else changes.activate(cluster, taken.taker.server)
     return moved
 
 

@@ -8,11 +8,12 @@ order that is still in force: a fence, a drain, a pause.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from relocd.election.observation import Life
 from relocd.model.entries import EntryUUID, Isolation
 from relocd.model.status import Mode
+from relocd.operator.change.obstacle import Obstacle, ObstacleKind, Proof
 from relocd.operator.service_view import ServiceView
 from relocd.operator.status.health import ServerRow
 
@@ -22,17 +23,17 @@ __all__ = [
     "lost_preflight",
     "service_preflight",
     "target_preflight",
-    "proof",
+    "proofs",
     "takes_over",
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Preflight:
-    """Sentences: why an order is refused, and what may prevent or delay it."""
+    """Why an order is refused, and what may prevent or delay it."""
 
-    refusals: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
+    refusals: tuple[Obstacle, ...] = ()
+    warnings: tuple[Obstacle, ...] = ()
 
     def __add__(self, other: Preflight) -> Preflight:
         return Preflight(self.refusals + other.refusals, self.warnings + other.warnings)
@@ -52,19 +53,14 @@ def lost_preflight(lost: ServerRow) -> Preflight:
     """The check of a server that others are to take over from, where it is not fenced."""
     if lost.server.fenced or not lost.is_silent:
         return Preflight()
-    name = lost.server.name
-    proved = (
-        f"other servers take over once its addresses stop answering, too; if it is powered off: relocd fence {name}"
-    )
-    return Preflight(warnings=(f"{lost.silence}: {proved}",))
+    return Preflight(warnings=(_heard(ObstacleKind.LOST_SILENT, lost),))
 
 
 def fence_preflight(lost: ServerRow) -> Preflight:
     """The check of a server that is to be fenced: a recent heartbeat contradicts it."""
     if lost.age_s is None or (lost.is_silent and not lost.is_of_the_future):
         return Preflight()
-    heard = lost.silence if lost.is_of_the_future else f"{lost.server.name} was heard {lost.age_s:.1f} s ago"
-    return Preflight(warnings=(f"{heard}: if it is not powered off, two servers will answer",))
+    return Preflight(warnings=(_heard(ObstacleKind.FENCED_ALIVE, lost),))
 
 
 def takes_over(target: ServerRow) -> bool:
@@ -72,55 +68,61 @@ def takes_over(target: ServerRow) -> bool:
     return not target.is_silent and not any(_refusals(target))
 
 
-def proof(view: ServiceView, server: EntryUUID) -> str:
-    """What proves to the agents, besides its silence, that a server is dead (`agent.liveness.failure_detector`)."""
-    name, ways = view.name(server), []
+def proofs(view: ServiceView, server: EntryUUID) -> tuple[Proof, ...]:
+    """What proves to the agents, besides its silence, that a server is dead."""
+    return tuple(_proofs(view, server)) or (Proof.NAMED_NO_MORE,)
+
+
+def _proofs(view: ServiceView, server: EntryUUID) -> Iterator[Proof]:
     if view.service.isolation is Isolation.RELEASE:
-        ways.append(f"{name} has been silent for its lease while they watched")
+        yield Proof.LEASE_WATCHED
     elif view.service.addresses:
-        ways.append(f"the addresses of {view.service.name} do not answer either")
+        yield Proof.ADDRESSES_SILENT
     if server in view.servers:
-        ways.append(f"relocd fence {name} confirms that it is powered off")
-    return ", or ".join(ways) or f"{name} has an entry again, or the state no longer names it"
+        yield Proof.FENCED
 
 
-def _refusals(target: ServerRow) -> Iterator[str]:
+def _heard(kind: ObstacleKind, row: ServerRow) -> Obstacle:
+    return Obstacle(kind, row.server.name, seconds=row.age_s, lease_s=row.lease_s)
+
+
+def _refusals(target: ServerRow) -> Iterator[Obstacle]:
     name = target.server.name
     if target.server.fenced:
-        yield f"{name} is fenced, so it counts as powered off; if it is not: relocd unfence {name}"
+        yield Obstacle(ObstacleKind.TARGET_FENCED, name)
     elif target.status is not None and target.status.mode != Mode.NORMAL and not target.is_silent:
-        yield f"{name} is {target.status.mode} and takes over nothing; run on that server: relocd resume"
+        yield Obstacle(ObstacleKind.TARGET_MODE, name, detail=target.status.mode)
 
 
-def _warnings(target: ServerRow, services: Iterable[str]) -> Iterator[str]:
+def _warnings(target: ServerRow, services: Iterable[str]) -> Iterator[Obstacle]:
     if target.is_silent:
-        yield f"{target.silence}: it takes over nothing until its agent runs, and the present holder keeps serving"
+        yield _heard(ObstacleKind.TARGET_SILENT, target)
         return
     for service in services:
         for problem in target.problems_of(service):
-            yield f"{target.server.name} reports of {service}: {problem}"
+            yield Obstacle(ObstacleKind.TARGET_PROBLEM, target.server.name, service, detail=problem)
 
 
-def _obstacles(view: ServiceView, target: EntryUUID) -> Iterator[str]:
+def _obstacles(view: ServiceView, target: EntryUUID) -> Iterator[Obstacle]:
     ownership, service = view.ownership(target), view.service.name
     if ownership.state is None:
-        yield f"the state of {service} cannot be understood, so no agent acts on it; see relocd show"
+        yield Obstacle(ObstacleKind.STATE_UNKNOWN, service=service)
         return
     if ownership.displaced_by is not None:
-        yield f"{service} stays stopped on {view.name(target)} while {ownership.displaced_by} displaces it there"
+        yield Obstacle(ObstacleKind.DISPLACED, view.name(target), service, detail=ownership.displaced_by)
     holder, candidate = ownership.state.holder, ownership.state.candidate
     if candidate not in {None, target, holder}:
-        yield f"{view.name(candidate or target)} is candidate for {service}, too; they take over one after the other"
+        yield Obstacle(ObstacleKind.OTHER_CANDIDATE, view.name(candidate or target), service)
     if holder in {None, target}:
         return
     yield from _about_holder(view, holder or target)
 
 
-def _about_holder(view: ServiceView, holder: EntryUUID) -> Iterator[str]:
-    seen, name = view.servers.get(holder), view.name(holder)
-    if seen is None:
-        yield f"the holder {name} has no entry: others take over when {proof(view, holder)}"
+def _about_holder(view: ServiceView, holder: EntryUUID) -> Iterator[Obstacle]:
+    row, name, service = view.servers.get(holder), view.name(holder), view.service.name
+    if row is None:
+        yield Obstacle(ObstacleKind.HOLDER_WITHOUT_ENTRY, name, service, proofs=proofs(view, holder))
     elif view.life(holder) is Life.SUSPECT:
-        yield f"the holder {seen.silence}: others take over when {proof(view, holder)}"
-    elif seen.status is not None and seen.status.mode == Mode.PAUSED and not seen.is_silent:
-        yield f"the holder {name} is paused and hands nothing over; run on that server: relocd resume"
+        yield replace(_heard(ObstacleKind.HOLDER_SILENT, row), service=service, proofs=proofs(view, holder))
+    elif row.status is not None and row.status.mode == Mode.PAUSED and not row.is_silent:
+        yield Obstacle(ObstacleKind.HOLDER_PAUSED, name, service)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
 
 from relocd.election.eligibility import decision
 from relocd.election.observation import Life, State
@@ -11,13 +13,41 @@ from relocd.election.rules import next_step
 from relocd.election.steps import Rule, Step
 from relocd.model.entries import EntryUUID
 from relocd.model.status import Mode
-from relocd.operator.change.preflight import proof
+from relocd.operator.change.preflight import proofs
 from relocd.operator.explain.forecast import PlannedStep, ServiceModel, forecast, service_model
+from relocd.operator.explain.need import Need, NeedKind
 from relocd.operator.explain.what_if import Requirements, requirements_for
 from relocd.operator.service_view import GIVEN_BACK, ServiceView
 from relocd.operator.status.health import ServerRow
 
-__all__ = ["Explanation", "ServerExplanation", "explanation"]
+__all__ = ["IDLE", "Explanation", "Idle", "Part", "ServerExplanation", "explanation"]
+
+
+class Part(StrEnum):
+    """The role of a server."""
+
+    HOLDER = "holder"
+    CANDIDATE = "candidate"
+    PREVIOUS = "previous"
+    CHOSEN = "chosen"
+    STANDBY = "standby"
+    GAVE_BACK = "gave it back"
+    FILES_ONLY = "files only"
+
+
+class Idle(StrEnum):
+    """Why the agent of a server does not act; `IDLE` says it in words."""
+
+    NEVER_HEARD = "never-heard"
+    SILENT = "silent"
+    PAUSED = "paused"
+
+
+IDLE: Final[Mapping[Idle, str]] = {
+    Idle.NEVER_HEARD: "its agent has never been heard",
+    Idle.SILENT: "it is silent, so what its agent does is unknown",
+    Idle.PAUSED: "paused: it changes nothing until relocd resume",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +56,17 @@ class ServerExplanation:
 
     `part` is its role by state and links, `link` why it has that role. `waits` is what a candidate waits for before it
     takes over. `step` is what it does now, None where no rule applies; `idle` is why its agent does not act at all.
-    `way` is how the service would come to it, None where it is or where nothing seen would do it.
+    `requirements` are how the service would come to it, None where it is or where nothing seen would do it.
     """
 
     row: ServerRow
-    part: str
+    part: Part
     link: str
     reports: str
     step: Step | None = None
-    idle: str = ""
+    idle: Idle | None = None
     requirements: Requirements | None = None
-    waits: tuple[str, ...] = ()
+    waits: tuple[Need, ...] = ()
 
     @property
     def rule(self) -> Rule | None:
@@ -93,59 +123,64 @@ def _gave_back(view: ServiceView, server: EntryUUID) -> bool:
     return any(each.startswith(GIVEN_BACK) for each in view.servers[server].problems_of(view.service.name))
 
 
-def _named(model: ServiceModel) -> dict[EntryUUID, str]:
+def _named(model: ServiceModel) -> dict[EntryUUID, Part]:
     """The servers that the state names, with their roles."""
     if model.state is None:
         return {}
-    named = {model.state.previous: "previous", model.state.candidate: "candidate", model.state.holder: "holder"}
+    named = {
+        model.state.previous: Part.PREVIOUS,
+        model.state.candidate: Part.CANDIDATE,
+        model.state.holder: Part.HOLDER,
+    }
     return {server: part for server, part in named.items() if server is not None}
 
 
 def _stand(view: ServiceView, model: ServiceModel, server: EntryUUID) -> ServerExplanation:
-    seen = view.servers[server]
-    wanted = decision(view.snapshot, seen.server, view.service)
+    row = view.servers[server]
+    wanted = decision(view.snapshot, row.server, view.service)
     link = "not linked" if wanted is None else wanted.reason
-    reports = "" if seen.status is None else seen.status.services.get(view.service.dn.key, "nothing")
+    reports = "" if row.status is None else row.status.services.get(view.service.dn.key, "nothing")
     if not view.service.exclusive:
-        return ServerExplanation(seen, "chosen", link, reports)
+        return ServerExplanation(row, Part.CHOSEN, link, reports)
     if wanted is not None and wanted.files_only:
-        return ServerExplanation(seen, "files only", link, reports)
+        return ServerExplanation(row, Part.FILES_ONLY, link, reports)
     part = _named(model).get(server, _part(view, model, server))
     here = model.local_states[server]
     return ServerExplanation(
-        seen,
+        row,
         part,
         link,
         reports,
         next_step(model.observation(server), here),
-        "; ".join(_idle(seen)),
-        None if part == "holder" and here.active else requirements_for(view, model, server),
+        _idle(row),
+        None if part is Part.HOLDER and here.active else requirements_for(view, model, server),
         tuple(_waits(view, model, server)),
     )
 
 
-def _part(view: ServiceView, model: ServiceModel, server: EntryUUID) -> str:
+def _part(view: ServiceView, model: ServiceModel, server: EntryUUID) -> Part:
     """The role of a server that the state does not name."""
     if server in model.eligible.all:
-        return "chosen"
-    return "gave it back" if _gave_back(view, server) else "standby"
+        return Part.CHOSEN
+    return Part.GAVE_BACK if _gave_back(view, server) else Part.STANDBY
 
 
-def _waits(view: ServiceView, model: ServiceModel, server: EntryUUID) -> Iterator[str]:
+def _waits(view: ServiceView, model: ServiceModel, server: EntryUUID) -> Iterator[Need]:
     """What a candidate waits for before it takes over from a silent holder: its report, and what ends the wait."""
     state, status = model.state, view.servers[server].status
     if state is None or state.holder is None or state.candidate != server:
         return
     if model.lives.get(state.holder) is Life.SUSPECT:
-        yield from () if status is None else status.waits_of(view.service.name)
-        yield f"takes over when {proof(view, state.holder)}"
+        name, service = view.name(server), view.service.name
+        for reason in () if status is None else status.waits_of(service):
+            yield Need(NeedKind.REPORTED, name, service, reason)
+        yield Need(NeedKind.HOLDER_DEAD, view.name(state.holder), service, proofs=proofs(view, state.holder))
 
 
-def _idle(seen: ServerRow) -> Iterator[str]:
-    """Why the agent of a server does not act."""
-    if seen.status is None or seen.age_s is None:
-        yield "its agent has never been heard"
-    elif seen.is_silent:
-        yield "it is silent, so what its agent does is unknown"
-    elif seen.status.mode == Mode.PAUSED:
-        yield "paused: it changes nothing until relocd resume"
+def _idle(row: ServerRow) -> Idle | None:
+    """Why the agent of a server does not act, None where it does."""
+    if row.status is None or row.age_s is None:
+        return Idle.NEVER_HEARD
+    if row.is_silent:
+        return Idle.SILENT
+    return Idle.PAUSED if row.status.mode == Mode.PAUSED else None

@@ -10,8 +10,10 @@ from rich.padding import Padding
 from rich.text import Text
 
 from relocd.election import steps
-from relocd.operator.explain.explain import Explanation, ServerExplanation
+from relocd.operator.explain.explain import IDLE, Explanation, Part, ServerExplanation
 from relocd.operator.explain.forecast import ASSUMED, PlannedStep
+from relocd.operator.explain.need import NeedKind
+from relocd.operator.explain.need import as_json as need_json
 from relocd.operator.service_view import ServiceView
 
 __all__ = ["as_json", "as_text"]
@@ -80,7 +82,7 @@ def _linking(told: Explanation) -> Iterator[str]:
     service = told.view.service
     if not told.servers:
         yield f"no server is linked to it; to run it on one: relocd link {service.name} SERVER"
-    elif len(told.servers) == 1 and told.servers[0].part != "files only":
+    elif len(told.servers) == 1 and told.servers[0].part is not Part.FILES_ONLY:
         word = "move" if service.exclusive else "link"
         yield f"no other server is linked to it; to run it on another: relocd {word} {service.name} SERVER"
 
@@ -103,13 +105,14 @@ def _reasons(view: ServiceView, about: ServerExplanation) -> Iterator[str]:
         does = "candidate" if about.waits and about.does == "Keep" else does
         would = " (if its agent acted)" if about.idle else ""
         yield f"{about.rule or 'no rule'}: {does}{would}"
-    yield from (f"waits: {each}" for each in about.waits)
-    if about.idle:
-        yield about.idle
+    for need in about.waits:
+        yield f"waits: takes over when {need}" if need.kind is NeedKind.HOLDER_DEAD else f"waits: {need}"
+    if about.idle is not None:
+        yield IDLE[about.idle]
     problems = about.row.problems_of(view.service.name)
     yield from (f"problem: {each}" for each in problems)
     if about.requirements is not None:
-        needs = "; and ".join(about.requirements.needs)
+        needs = "; and ".join(map(str, about.requirements.needs))
         yield f"comes here when: {needs}" if needs else "it is on its way here"
         if about.requirements.planned:
             yield f"then: {_planned(view, about.requirements.planned)}"
@@ -182,9 +185,9 @@ def _server_json(view: ServiceView, about: ServerExplanation) -> dict[str, Any]:
         "rule": about.rule,
         "step": about.does or None,
         "reason": None if about.step is None else about.step.reason,
-        "waits": list(about.waits),
-        "idle": about.idle or None,
-        "needs": None if about.requirements is None else list(about.requirements.needs),
+        "waits": [need_json(each) for each in about.waits],
+        "idle": about.idle,
+        "needs": None if about.requirements is None else [need_json(each) for each in about.requirements.needs],
         "then": [] if about.requirements is None else [_act_json(view, each) for each in about.requirements.planned],
     }
 

@@ -14,8 +14,9 @@ from relocd.election.observation import Life, YieldReason
 from relocd.model.entries import EntryUUID
 from relocd.model.status import Mode
 from relocd.operator.change.changes import cluster_to_activate
-from relocd.operator.change.preflight import proof
+from relocd.operator.change.preflight import proofs
 from relocd.operator.explain.forecast import PlannedStep, ServiceModel, forecast
+from relocd.operator.explain.need import Need, NeedKind
 from relocd.operator.service_view import ServiceView
 
 __all__ = ["Requirements", "requirements_for"]
@@ -23,15 +24,15 @@ __all__ = ["Requirements", "requirements_for"]
 
 @dataclass(frozen=True, slots=True)
 class Requirements:
-    """What has to happen, in words, for a service to come to a server, and what the agents do then."""
+    """What has to happen for a service to come to a server, and what the agents do then."""
 
-    needs: tuple[str, ...]
+    needs: tuple[Need, ...]
     planned: tuple[PlannedStep, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class _WhatIf:
-    words: str
+    need: Need
     change: Callable[[ServiceModel], ServiceModel]
 
 
@@ -44,26 +45,32 @@ def requirements_for(view: ServiceView, model: ServiceModel, server: EntryUUID) 
             other = what_if.change(other)
         planned, end = forecast(other)
         if end.state is not None and end.state.holder == server and end.local_states[server].active:
-            return Requirements(tuple(each.words for each in tried), planned)
+            return Requirements(tuple(each.need for each in tried), planned)
     return None
 
 
 def _of_server(view: ServiceView, model: ServiceModel, server: EntryUUID) -> Iterator[_WhatIf]:
     """What keeps the server itself from it."""
-    seen, yield_reason = view.servers[server], model.local_states[server].yield_reason
-    name, mode = seen.server.name, "" if seen.status is None else seen.status.mode
-    if seen.is_silent:
-        yield _WhatIf(f"the agent of {name} is heard again", lambda model: _alive(model, server))
+    row, yield_reason = view.servers[server], model.local_states[server].yield_reason
+    mode = "" if row.status is None else row.status.mode
+    if row.is_silent:
+        yield _WhatIf(_need(view, NeedKind.AGENT_HEARD, server), lambda model: _alive(model, server))
     if yield_reason is YieldReason.FENCED:
-        yield _WhatIf(f"relocd unfence {name}", lambda model: _stays(_alive(model, server), server))
+        need = _need(view, NeedKind.UNFENCE, server)
+        yield _WhatIf(need, lambda model: _stays(_alive(model, server), server))
     elif yield_reason is YieldReason.DISPLACED:
-        displacing = view.ownership(server).displaced_by
-        yield _WhatIf(f"{displacing}, which displaces it, leaves {name}", lambda model: _stays(model, server))
-    elif not seen.is_silent and mode != Mode.NORMAL:
-        yield _WhatIf(f"relocd resume on {name}", lambda model: _stays(_alive(model, server), server))
-    problems = seen.problems_of(view.service.name)
+        need = _need(view, NeedKind.DISPLACING_LEAVES, server, view.ownership(server).displaced_by or "")
+        yield _WhatIf(need, lambda model: _stays(model, server))
+    elif not row.is_silent and mode != Mode.NORMAL:
+        yield _WhatIf(_need(view, NeedKind.RESUME, server), lambda model: _stays(_alive(model, server), server))
+    problems = row.problems_of(view.service.name)
     if problems:
-        yield _WhatIf(f"solved: {'; '.join(problems)}", lambda model: _here(model, server, ready=True, failed=False))
+        need = _need(view, NeedKind.PROBLEMS_SOLVED, server, "; ".join(problems))
+        yield _WhatIf(need, lambda model: _here(model, server, ready=True, failed=False))
+
+
+def _need(view: ServiceView, kind: NeedKind, server: EntryUUID, detail: str = "") -> Need:
+    return Need(kind, view.name(server), view.service.name, detail)
 
 
 def _of_choice(view: ServiceView, model: ServiceModel, server: EntryUUID) -> Iterator[_WhatIf]:
@@ -72,10 +79,10 @@ def _of_choice(view: ServiceView, model: ServiceModel, server: EntryUUID) -> Ite
     if server not in model.eligible.all:
         cluster = cluster_to_activate(view, target)
         chosen = _made_active if cluster else _linked
-        yield _WhatIf(f"relocd move {view.service.name} {target.name}", lambda model: chosen(model, server))
+        yield _WhatIf(_need(view, NeedKind.MOVE, server), lambda model: chosen(model, server))
     elif holder in model.eligible.direct and holder != server and server not in model.eligible.direct:
-        link = f"the direct link of {view.name(holder or server)}, which outranks the cluster, goes"
-        yield _WhatIf(link, lambda model: _direct(model, model.eligible.direct - {holder}))
+        need = _need(view, NeedKind.DIRECT_LINK_GONE, holder or server)
+        yield _WhatIf(need, lambda model: _direct(model, model.eligible.direct - {holder}))
 
 
 def _of_holder(view: ServiceView, model: ServiceModel, server: EntryUUID) -> Iterator[_WhatIf]:
@@ -83,11 +90,12 @@ def _of_holder(view: ServiceView, model: ServiceModel, server: EntryUUID) -> Ite
     holder = None if model.state is None else model.state.holder
     if holder is None or holder == server:
         return
-    name, seen = view.name(holder), view.servers.get(holder)
+    row = view.servers.get(holder)
     if model.lives.get(holder) is Life.SUSPECT:
-        yield _WhatIf(proof(view, holder), lambda model: replace(model, lives={**model.lives, holder: Life.DEAD}))
-    elif seen is not None and not seen.is_silent and holder not in model.acting:
-        yield _WhatIf(f"relocd resume on {name}", lambda model: _alive(model, holder))
+        need = replace(_need(view, NeedKind.HOLDER_DEAD, holder), proofs=proofs(view, holder))
+        yield _WhatIf(need, lambda model: replace(model, lives={**model.lives, holder: Life.DEAD}))
+    elif row is not None and not row.is_silent and holder not in model.acting:
+        yield _WhatIf(_need(view, NeedKind.RESUME, holder), lambda model: _alive(model, holder))
 
 
 def _alive(model: ServiceModel, server: EntryUUID) -> ServiceModel:

@@ -23,6 +23,7 @@ __all__ = [
     "StatusView",
     "server_findings",
     "service_findings",
+    "silence",
 ]
 
 
@@ -141,12 +142,12 @@ class ServerRow:
     @property
     def silence(self) -> str:
         """How long it has been silent, as the beginning of a sentence."""
-        name = self.server.name
-        if self.status is None or self.age_s is None:
-            return f"{name} has never been heard"
-        if self.is_of_the_future:
-            return f"{name} was last heard {-self.age_s:.0f} s in the future: the clock of its provider is or was wrong"
-        return f"{name} has been silent for {self.age_s:.0f} s (lease {self.status.lease_s:g} s)"
+        return silence(self.server.name, self.age_s, self.lease_s)
+
+    @property
+    def lease_s(self) -> float | None:
+        """The lease that it declared last."""
+        return None if self.status is None else self.status.lease_s
 
     def problems_of(self, service: str) -> tuple[str, ...]:
         """The problems that its agent last reported of a service, by its cn."""
@@ -198,6 +199,15 @@ class StatusView:
             return HealthLevel.UNKNOWN
         entries = HealthLevel.WARNING if self.problems else HealthLevel.OK
         return max([entries, *(each.level for each in self.servers), *(each.level for each in self.services)])
+
+
+def silence(server: str, age_s: float | None, lease_s: float | None) -> str:
+    """How long a server has been silent, as the beginning of a sentence."""
+    if age_s is None or lease_s is None:
+        return f"{server} has never been heard"
+    if age_s < -lease_s:
+        return f"{server} was last heard {-age_s:.0f} s in the future: the clock of its provider is or was wrong"
+    return f"{server} has been silent for {age_s:.0f} s (lease {lease_s:g} s)"
 
 
 def service_findings(row: ServiceRow) -> Iterator[HealthFinding]:

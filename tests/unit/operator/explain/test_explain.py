@@ -11,26 +11,32 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from relocd.model.entries import Entry
-from relocd.operator.explain.explain import Explanation, ServerExplanation, explanation
+from relocd.operator.change.obstacle import Proof
+from relocd.operator.explain.explain import Explanation, Idle, Part, ServerExplanation, explanation
+from relocd.operator.explain.need import Need, NeedKind
 from relocd.operator.explain.text import as_json, as_text
 from tests.support import entries
-from tests.unit.operator.change.test_move import HELD, PAIR, B, heard, scene
+from tests.unit.operator.views import HELD, LINKED, PAIR, B, heard, web_view
 
-LINKED = entries.server("b", services=["web"])
 CLUSTER = entries.cluster("pair", services=["web"], active="a")
 A_SILENT = [HELD[0], heard("a", lease="0.5", active="web")]
 
 
 def explained(*found: Entry, age_s: float = 1.0, **more: Any) -> Explanation:
-    return explanation(scene(*found, age_s=age_s, **more))
+    return explanation(web_view(*found, age_s=age_s, **more))
 
 
 def stands(told: Explanation) -> dict[str, ServerExplanation]:
     return {each.row.server.name: each for each in told.servers}
 
 
-def needs(about: ServerExplanation) -> str | None:
-    return None if about.requirements is None else "; ".join(about.requirements.needs)
+def needs(about: ServerExplanation) -> list[tuple[object, ...]] | None:
+    """The kind and server of each need, with what its agent or the links name, and the proofs."""
+    if about.requirements is None:
+        return None
+    return [
+        tuple(filter(None, (each.kind, each.server, each.detail, each.proofs))) for each in about.requirements.needs
+    ]
 
 
 def text(told: Explanation, width: int = 200) -> str:
@@ -102,29 +108,35 @@ def test_a_stop_at_the_end_of_the_lease_follows_from_no_rule() -> None:
 @pytest.mark.parametrize(
     ("found", "expected"),
     [
-        pytest.param([*HELD, LINKED, heard("b")], "", id="under way"),
-        pytest.param([*HELD, LINKED], "the agent of b is heard again", id="no agent"),
-        pytest.param([CLUSTER, *PAIR, heard("a", active="web"), heard("b"), state()], "relocd move web b", id="member"),
-        pytest.param([*HELD, LINKED, heard("b", relocMode="paused")], "relocd resume on b", id="paused"),
-        pytest.param([*HELD, LINKED, heard("b", relocProblem="web: no unit")], "solved: no unit", id="not ready"),
+        pytest.param([*HELD, LINKED, heard("b")], [], id="under way"),
+        pytest.param([*HELD, LINKED], [(NeedKind.AGENT_HEARD, "b")], id="no agent"),
+        pytest.param(
+            [CLUSTER, *PAIR, heard("a", active="web"), heard("b"), state()], [(NeedKind.MOVE, "b")], id="member"
+        ),
+        pytest.param([*HELD, LINKED, heard("b", relocMode="paused")], [(NeedKind.RESUME, "b")], id="paused"),
+        pytest.param(
+            [*HELD, LINKED, heard("b", relocProblem="web: no unit")],
+            [(NeedKind.PROBLEMS_SOLVED, "b", "no unit")],
+            id="not ready",
+        ),
         pytest.param(
             [*HELD, LINKED, heard("b", relocMode="drained", relocProblem="web: no unit")],
-            "relocd resume on b; solved: no unit",
+            [(NeedKind.RESUME, "b"), (NeedKind.PROBLEMS_SOLVED, "b", "no unit")],
             id="two reasons",
         ),
         pytest.param(
             [*HELD, entries.server("b", services=["web"], relocFenced="TRUE"), heard("b")],
-            "relocd unfence b",
+            [(NeedKind.UNFENCE, "b")],
             id="fenced",
         ),
         pytest.param(
             [*A_SILENT, LINKED, heard("b"), state()],
-            "the addresses of web do not answer either, or relocd fence a confirms that it is powered off",
+            [(NeedKind.HOLDER_DEAD, "a", (Proof.ADDRESSES_SILENT, Proof.FENCED))],
             id="the holder is silent",
         ),
         pytest.param(
             [HELD[0], heard("a", relocMode="paused", active="web"), LINKED, heard("b"), state()],
-            "relocd resume on a",
+            [(NeedKind.RESUME, "a")],
             id="the holder is paused",
         ),
         pytest.param(
@@ -136,7 +148,7 @@ def test_a_stop_at_the_end_of_the_lease_follows_from_no_rule() -> None:
                 heard("b"),
                 state(),
             ],
-            "the direct link of a, which outranks the cluster, goes",
+            [(NeedKind.DIRECT_LINK_GONE, "a")],
             id="outranked",
         ),
         pytest.param(
@@ -147,12 +159,14 @@ def test_a_stop_at_the_end_of_the_lease_follows_from_no_rule() -> None:
                 entries.service("prime", relocAddress="192.0.2.11/24", relocDisplaces=entries.dn("web")),
                 entries.state("prime", holder="b"),
             ],
-            "prime, which displaces it, leaves b",
+            [(NeedKind.DISPLACING_LEAVES, "b", "prime")],
             id="displaced",
         ),
     ],
 )
-def test_what_would_bring_it_to_a_server_is_the_least_that_does(found: list[Entry], expected: str) -> None:
+def test_what_would_bring_it_to_a_server_is_the_least_that_does(
+    found: list[Entry], expected: list[tuple[object, ...]]
+) -> None:
     """Tried out with the rules: the acts that follow end with the service there."""
     about = stands(explained(*found))["b"]
     assert needs(about) == expected
@@ -183,7 +197,7 @@ def test_a_silent_agent_does_nothing_in_what_comes_next() -> None:
     told = explained(*A_SILENT, LINKED, heard("b"), state(candidate="b"))
     assert told.next == ()
     assert "R3: waits until its own heartbeat is steady again (if its agent acted)" in text(told)
-    assert "it is silent" in stands(told)["a"].idle
+    assert stands(told)["a"].idle is Idle.SILENT
 
 
 @pytest.mark.parametrize(
@@ -212,19 +226,31 @@ def test_a_state_that_cannot_be_understood_is_unknown_to_all() -> None:
 @pytest.mark.parametrize(
     ("found", "more", "expected"),
     [
-        ([*A_SILENT], {"relocAddress": (), "relocExclusive": "TRUE"}, "relocd fence a confirms that it is powered off"),
+        ([*A_SILENT], {"relocAddress": (), "relocExclusive": "TRUE"}, (Proof.FENCED,)),
         (
             [*A_SILENT],
             {"relocIsolation": "release"},
-            "a has been silent for its lease while they watched, or relocd fence a confirms that it is powered off",
+            (Proof.LEASE_WATCHED, Proof.FENCED),
         ),
-        ([], {}, "the addresses of web do not answer either"),
+        ([], {}, (Proof.ADDRESSES_SILENT,)),
+        ([], {"relocAddress": (), "relocExclusive": "TRUE"}, (Proof.NAMED_NO_MORE,)),
     ],
-    ids=["no address, no witness but the fence", "released", "no entry"],
+    ids=["no address, no witness but the fence", "released", "no entry", "no entry and no address"],
 )
-def test_what_proves_a_silent_holder_dead(found: list[Entry], more: dict[str, Any], expected: str) -> None:
+def test_what_proves_a_silent_holder_dead(
+    found: list[Entry], more: dict[str, Any], expected: tuple[Proof, ...]
+) -> None:
     told = explained(*found, LINKED, heard("b"), state(holder="a" if found else "ghost"), age_s=0.8, **more)
-    assert needs(stands(told)["b"]) == expected
+    requirements = stands(told)["b"].requirements
+    assert requirements is not None
+    assert [(each.kind, each.proofs) for each in requirements.needs] == [(NeedKind.HOLDER_DEAD, expected)]
+
+
+def test_each_need_makes_a_clause_that_names_its_server() -> None:
+    for kind in NeedKind:
+        clause = str(Need(kind, "serverA", "web", "detail of serverA", tuple(Proof)))
+        assert "serverA" in clause, kind
+    assert str(Need(NeedKind.MOVE, "b", "web")) == "relocd move web b"
 
 
 class TestShown:
@@ -327,21 +353,20 @@ WAITING = "node1 is silent in the directory but 192.0.2.10 is answered by 02:00:
 
 
 def test_a_candidate_behind_a_silent_holder_says_what_it_waits_for_and_what_ends_that() -> None:
-    says = heard("b", relocProblem=f"web waits: {WAITING}")
-    told = explained(*A_SILENT, LINKED, says, state(candidate="b"))
+    reports = heard("b", relocProblem=f"web waits: {WAITING}")
+    told = explained(*A_SILENT, LINKED, reports, state(candidate="b"))
     waits = stands(told)["b"].waits
-    assert waits[0] == WAITING
-    assert "relocd fence a" in waits[1]
+    assert [(each.kind, each.server) for each in waits] == [(NeedKind.REPORTED, "b"), (NeedKind.HOLDER_DEAD, "a")]
+    assert (waits[0].detail, waits[1].proofs) == (WAITING, (Proof.ADDRESSES_SILENT, Proof.FENCED))
     assert stands(told)["a"].waits == ()
-    assert as_json(told)["servers"][1]["waits"] == list(waits)
-    assert "the holder will let go" not in text(told)
+    assert [each["kind"] for each in as_json(told)["servers"][1]["waits"]] == ["reported", "holder-dead"]
     assert WAITING in text(told)
-    assert "all rest" not in text(told)
+    assert "relocd fence a" in text(told)
 
 
 def test_a_candidate_behind_a_living_holder_waits_for_nothing_else() -> None:
-    says = heard("b", relocProblem=f"web waits: {WAITING}")
-    assert stands(explained(*HELD, LINKED, says, state(candidate="b")))["b"].waits == ()
+    reports = heard("b", relocProblem=f"web waits: {WAITING}")
+    assert stands(explained(*HELD, LINKED, reports, state(candidate="b")))["b"].waits == ()
 
 
 def test_a_candidate_that_is_the_holder_is_none() -> None:
@@ -350,15 +375,15 @@ def test_a_candidate_that_is_the_holder_is_none() -> None:
 
 
 def test_what_a_candidate_waits_for_is_no_problem_of_the_service() -> None:
-    says = heard("b", relocProblem=f"web waits: {WAITING}")
-    told = explained(*A_SILENT, LINKED, says, state(candidate="b"))
+    reports = heard("b", relocProblem=f"web waits: {WAITING}")
+    told = explained(*A_SILENT, LINKED, reports, state(candidate="b"))
     assert stands(told)["b"].row.problems_of("web") == ()
 
 
 def test_a_server_that_gave_the_service_back_is_shown_with_the_reason() -> None:
     why = "given back at 2026-01-01 00:00:00+00:00, for it could not be activated here: unit web.service failed"
     told = explained(*HELD, B, heard("b", relocProblem=f"web: {why}"))
-    assert stands(told)["b"].part == "gave it back"
+    assert stands(told)["b"].part is Part.GAVE_BACK
     assert why in text(told)
 
 
