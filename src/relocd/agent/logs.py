@@ -58,7 +58,11 @@ def stream_handler(form: Literal["text", "json"]) -> logging.Handler:
 
 
 def begin_logging(level: str, handler: logging.Handler) -> None:
-    """Log from `level` on (debug, info, warning, error) by this handler only; libraries only from warnings on."""
+    """Log from `level` on (debug, info, warning, error) by this handler only; libraries only from warnings on.
+
+    No handler shows threads and processes, so no record looks them up.
+    """
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("relocd").setLevel(level.upper())
 

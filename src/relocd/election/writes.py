@@ -38,7 +38,8 @@ from relocd.model.writes import Delete, Modification, Replace, swap
 
 __all__ = ["Creation", "Write", "changes_holder", "renaming", "resend_of", "unlinking", "write_of"]
 
-_PLAIN: Final = frozenset(string.ascii_letters + string.digits + " =,.-_")
+_PLAIN: Final = (string.ascii_letters + string.digits + " =,.-_").encode()
+_IN_FILTER: Final = tuple(chr(each) if each in _PLAIN else f"\\{each:02x}" for each in range(256))
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +174,7 @@ def _compared(attribute: str, value: bytes | None) -> str:
 
 def _escaped(value: bytes) -> str:
     """A value in a filter (RFC 4515, section 3): all but plain letters and signs by their numbers."""
-    return "".join(chr(each) if chr(each) in _PLAIN else f"\\{each:02x}" for each in value)
+    return "".join(map(_IN_FILTER.__getitem__, value))
 
 
 def _state_dn(ownership: OwnershipView) -> DN:

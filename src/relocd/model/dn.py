@@ -72,6 +72,8 @@ class DN:
     @property
     def parent(self) -> DN:
         """The name of the entry above this one; the empty name above the top."""
+        if _PLAIN.fullmatch(self.text):
+            return DN.parse(self.text.partition(",")[2])
         reader = _Reader(self.text)
         if self.text.strip():
             reader.rdn()

@@ -45,6 +45,8 @@ PROTOCOL: Final = 0x72
 _CONFIRM_S: Final = 1.0
 _RETRY_S: Final = 1.0
 _REREAD_S: Final = 0.01
+_TELL_S: Final = 0.005
+"""How long the watchers wait for a change: so an address that moves does not wait for them, on its way to a server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class NetlinkAddresses:
         self._news = asyncio.Event()
         self._one_change = asyncio.Lock()
         self._watchers: list[Callable[[], None]] = []
+        self._telling: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -93,6 +96,8 @@ class NetlinkAddresses:
 
     async def close(self) -> None:
         """Stop following the events; interfaces stay as they are."""
+        if self._telling is not None:
+            self._telling.cancel()
         self._record.close()
         if self._reading is not None:
             self._reading.cancel()
@@ -108,7 +113,7 @@ class NetlinkAddresses:
         return self._known().held
 
     def watch(self, changed: Callable[[], None]) -> None:
-        """Call `changed` in the event loop after every change, including ours."""
+        """Call `changed` in the event loop soon after every change, including ours; once for those of a moment."""
         self._watchers.append(changed)
 
     async def add(self, interface: str, address: ServiceAddress, lifetime_s: int | None = None) -> None:
@@ -318,6 +323,11 @@ class NetlinkAddresses:
 
     def _notify(self) -> None:
         self._news.set()
+        if self._telling is None:
+            self._telling = asyncio.get_running_loop().call_later(_TELL_S, self._tell)
+
+    def _tell(self) -> None:
+        self._telling = None
         for changed in self._watchers:
             asyncio.get_running_loop().call_soon(changed)
 

@@ -283,8 +283,13 @@ class HandoverController:
         return report if again else replace(report, again_s=0.0)
 
     async def _relinquish(self, step: HandOver | FailBack | Release | StepDown, round_: Round, view: object) -> Report:
-        """Release the service here, and only then write that in the directory."""
-        goal = replace(in_role(round_.goal, Role.STANDBY), reason=step.reason)
+        """Release the service here, and only then write that in the directory.
+
+        The write is made before: from the drop of the address until the next server raises it, no server serves.
+        """
+        goal, ownership = replace(in_role(round_.goal, Role.STANDBY), reason=step.reason), round_.ownership
+        write = write_of(step, ownership)
+        again = write and resend_of(write, ownership)
         try:
             report = await release(self._host, goal, round_.footprint, self._writes.reach)
         except RelocdError as error:
@@ -297,11 +302,12 @@ class HandoverController:
         if isinstance(step, FailBack):
             if self._memory.failed_in == step.state.generation:
                 self.failed_back = _failed_back(self._memory.failure)
-            if own := unlinking(round_.ownership, round_.ownership.me):
+            if own := unlinking(ownership, ownership.me):
                 problem = await self._writes.send(own, view)
         if not self._is_steady(round_):
             return replace(report, reason="released; nothing is written until its own heartbeat is steady again")
-        problem = problem or await self._write(step, round_.ownership, view)
+        if write is not None and not problem:
+            problem = await self._writes.send(write, view, again)
         # Without the write this server is still the holder, and no server serves: act again at once.
         return replace(_with_problem(report, problem), again_s=_SOON_S if problem else self._writes.awaited_s(view))
 
