@@ -14,8 +14,9 @@ from relocd.errors import Invalid
 from relocd.model.dn import DN
 from relocd.model.entries import Attributes, Entry, EntryUUID, ServiceAddress
 from relocd.model.health import Check
+from relocd.model.history import HistoryRecord
 from relocd.model.host import FileState, HeldAddress, Interface, NewFile, Probe, SentHeartbeats, UnitState
-from relocd.model.status import Mode
+from relocd.model.status import Mode, ServerStatus
 from relocd.model.template_set import TemplateSet
 from relocd.model.writes import Modification, Outcome
 from relocd.reconcile.desired import Footprint
@@ -44,6 +45,7 @@ __all__ = [
     "Renderer",
     "ServiceHealth",
     "Health",
+    "HistoryStore",
     "StatusFile",
     "TemplateSets",
     "Units",
@@ -369,6 +371,22 @@ class Meter(Protocol):
 
     def stand(self, standing: Health) -> None:
         """The services stand like that from now on."""
+        ...
+
+    def sent(self, what: str, outcome: str) -> None:
+        """Something of a queue, such as `history` or `webhook`, was sent: done, failed, or dropped for newer ones."""
+        ...
+
+
+class HistoryStore(Protocol):
+    """The histories of services in the directory, on a connection of their own that nothing else waits for."""
+
+    async def add(self, service: DN, record: HistoryRecord) -> None:
+        """Add a record below a service, and drop the oldest beyond what is kept; nothing where it is there already."""
+        ...
+
+    async def status(self, server: DN) -> ServerStatus | None:
+        """What the agent of a server published last, None where there is nothing."""
         ...
 
 

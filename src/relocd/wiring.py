@@ -15,6 +15,7 @@ from relocd.adapters.files.files import DiskFiles
 from relocd.adapters.files.replacement import owner_ids
 from relocd.adapters.ldap.connection import check_files
 from relocd.adapters.ldap.feed import LdapFeed
+from relocd.adapters.ldap.history import LdapHistory
 from relocd.adapters.ldap.reader import LdapReader
 from relocd.adapters.ldap.writer import LdapWriter
 from relocd.adapters.local.cache import FileCache
@@ -204,7 +205,8 @@ async def _directory(settings: Settings, stack: AsyncExitStack, *, resuming: boo
     await stack.enter_async_context(feed)
     reader = await stack.enter_async_context(LdapReader(settings.directory, lambda: feed.current_uri, urgent))
     writer = await stack.enter_async_context(LdapWriter(_prompt(settings), lambda: feed.current_uri, urgent))
-    return DirectoryPorts(feed, reader, writer, cache, saved)
+    history = await stack.enter_async_context(LdapHistory(settings.directory, lambda: feed.current_uri))
+    return DirectoryPorts(feed, reader, writer, cache, saved, history)
 
 
 def _prompt(settings: Settings) -> DirectorySettings:

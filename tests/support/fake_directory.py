@@ -13,7 +13,8 @@ from relocd.errors import Invalid, RelocdError
 from relocd.model import names
 from relocd.model.dn import DN
 from relocd.model.entries import Attributes, Entry, EntryUUID
-from relocd.model.status import Mode
+from relocd.model.history import HistoryRecord
+from relocd.model.status import Mode, ServerStatus, status_of
 from relocd.model.writes import Add, Conflict, Delete, Done, Exists, Lost, Modification, Outcome, Replace, Unknown
 from relocd.schema.definitions import ATTRIBUTES
 from relocd.sync.events import SearchLost, SyncEvent, Upsert
@@ -112,12 +113,15 @@ class FakeWriter:
 
     `unreachable` makes the check before a write fail.
 
+    `by` is the identity that the directory keeps as the one that changed an entry (`modifiersName`).
+
     With `lost_answers` a write is carried out without an answer; with `lost_requests` it is not carried out.
     """
 
     def __init__(self, directory: FakeDirectory, world: World | None = None) -> None:
         self._directory = directory
         self._world = world or World()
+        self.by = ""
         self.refusal: RelocdError | None = None
         self.unreachable: RelocdError | None = None
         self.lost_answers = False
@@ -155,6 +159,8 @@ class FakeWriter:
     def _done(self, what: str, entry: Entry) -> Outcome:
         if self.lost_requests:
             return Unknown("no answer")
+        if self.by:
+            entry = replace(entry, attributes={**entry.attributes, "modifiersname": (self.by.encode(),)})
         if entry.dn.text.startswith(names.STATUS_RDN):
             self._directory.put(entry)
         else:
@@ -210,6 +216,30 @@ class FakeOrders:
         return self.word
 
 
+class FakeHistory:
+    """The histories of all services, by their names, in the order of writing; `refusal` is what every write meets."""
+
+    def __init__(self, directory: ModelDirectory) -> None:
+        self._directory = directory
+        self.records: dict[str, list[HistoryRecord]] = {}
+        self.refusal: RelocdError | None = None
+        self.open = asyncio.Event()
+        self.open.set()
+        self.tries = 0
+
+    async def add(self, service: DN, record: HistoryRecord) -> None:
+        self.tries += 1
+        await self.open.wait()
+        if self.refusal is not None:
+            raise self.refusal
+        self.records.setdefault(service.name, []).append(record)
+
+    async def status(self, server: DN) -> ServerStatus | None:
+        await self.open.wait()
+        entry = self._directory.named(server.below(names.STATUS_RDN))
+        return None if entry is None else status_of(entry)
+
+
 class FakeCache:
     """What survives a restart of the agent."""
 
@@ -233,6 +263,7 @@ class FakeDirectory:
         self.reader = FakeReader(self.model)
         self.writer = FakeWriter(self)
         self.cache = FakeCache()
+        self.history = FakeHistory(self.model)
 
     def search(self, filter_: str) -> FakeFeed:
         """A search that finds all entries, receives every change, and finds everything again when it restarts."""
@@ -244,7 +275,7 @@ class FakeDirectory:
     @property
     def ways(self) -> DirectoryPorts:
         """For an agent that starts now, with what an earlier one has stored."""
-        return DirectoryPorts(self.feed, self.reader, self.writer, self.cache, self.cache.saved)
+        return DirectoryPorts(self.feed, self.reader, self.writer, self.cache, self.cache.saved, self.history)
 
     def refresh(self, *, whole: bool = True) -> None:
         """A refresh of everything, or one that is cut off before its end."""

@@ -20,11 +20,10 @@ from relocd.agent.bulkhead import Bulkhead, Intake
 from relocd.agent.convergence.host import Host
 from relocd.agent.directory.absence_check import is_unlinked
 from relocd.agent.directory.backfill import Backfill, WatchedWriter
-from relocd.agent.handover.round import HandoverDeps
-from relocd.agent.health.failures import HealthFailures
-from relocd.agent.liveness.failure_detector import FailureDetector, PeerHeartbeats
+from relocd.agent.handover.round import handover_deps
+from relocd.agent.history.health_records import HealthRecords
+from relocd.agent.history.history import History
 from relocd.agent.liveness.heartbeat import Heartbeat
-from relocd.agent.liveness.lease_guard import LeaseGuard
 from relocd.agent.pauses import Attempts
 from relocd.agent.shared_state import SharedState
 from relocd.agent.status_report import ConnectionState, health, one_line, status, status_entry
@@ -33,11 +32,12 @@ from relocd.errors import RelocdError, Unavailable
 from relocd.model import names
 from relocd.model.dn import DN
 from relocd.model.entries import Entry, EntryUUID, Problem, Snapshot
+from relocd.model.history import HistoryRecord
 from relocd.model.parse import search_filter
 from relocd.model.settings import Settings
 from relocd.model.status import StatusReport
 from relocd.model.template_set import Scope
-from relocd.ports import Cache, DirectoryReader, DirectoryWriter, Feed, Notifier, Orders, StatusFile
+from relocd.ports import Cache, DirectoryReader, DirectoryWriter, Feed, HistoryStore, Notifier, Orders, StatusFile
 from relocd.reconcile.goals import GoalId, goals, service_of
 from relocd.sync.events import RefreshDone, SearchLost, Started, SyncEvent, Upsert
 from relocd.sync.mirror import Mirror, Saved
@@ -60,6 +60,7 @@ class DirectoryPorts:
     writer: DirectoryWriter
     cache: Cache
     saved: Saved | None
+    history: HistoryStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,7 @@ class Agent:
     ) -> None:
         self._settings = settings
         self._host = host
+        self._name = DN.parse(settings.server.dn)
         self._directory = directory
         self._outlets = outlets
         self._orders = orders
@@ -95,14 +97,17 @@ class Agent:
         self._intake = Intake(self._mirror, self._net, self._backfill.request_full_read)
         writer = WatchedWriter(directory.writer, self._backfill)
         self._heartbeat = Heartbeat(writer, settings.handover, host.heartbeats)
-        deps = _handover_deps(settings, host, directory.reader, writer, self._heartbeat, self._state)
+        self._history = History(directory.history, host.meter, self._my_dn, self._tell)
+        deps = handover_deps(
+            settings.handover, host, directory.reader, writer, self._heartbeat, self._state, self._history
+        )
         self.failures = deps.failures
+        self.failures.watch(HealthRecords(self._history, self.failures, self._service_dn).changed)
         self._pool = WorkerPool(host, settings, deps, self._changed)
         self._failover = AutoFailover(deps, self._pool, Attempts(settings.agent))
         self._conflicts = AddressConflicts(host, deps, self._pool, self._changed)
         self._connection = ConnectionState("connecting", time.time(), "")
         self._reconciled: Snapshot | None = None
-        self._name = DN.parse(settings.server.dn)
         self._problems: tuple[Problem, ...] = ()
         self._published: StatusReport | None = None
         self._dirty = asyncio.Event()
@@ -136,6 +141,7 @@ class Agent:
         yield self._apply_mode
         yield self._backfill.run
         yield self._publish
+        yield self._history.run
         yield self._store
         if self._outlets.alive_s:
             yield self._stay_alive
@@ -224,6 +230,8 @@ class Agent:
             return
         self._take_name(snapshot)
         self._backfill.take_links(snapshot)
+        with self._net.under("history"):
+            self._history.causes.note(snapshot)
         self._log_problems(snapshot.problems)
         found = goals(snapshot, scope_of(self._host), self._settings.server.template_sets)
         self._reconciled = snapshot
@@ -340,6 +348,13 @@ class Agent:
         problems = (*self._all_problems(), *self._heartbeat.clones)
         return status_entry(self._pool.workers, problems, self._state.mode)
 
+    def _service_dn(self, service: EntryUUID) -> DN | None:
+        found = None if self._reconciled is None else self._reconciled.services.get(service)
+        return None if found is None else found.dn
+
+    def _tell(self, service: DN, record: HistoryRecord) -> None:
+        """Tell what happened to a service."""
+
     def _all_problems(self) -> tuple[Problem, ...]:
         """The problems that no worker reports itself."""
         mode = (Problem("mode", self._mode_problem),) if self._mode_problem else ()
@@ -364,27 +379,6 @@ class Agent:
             await self._directory.cache.store(saved)
         except RelocdError as error:
             _log.warning("cannot store the cache", extra={"fields": {"problem": str(error)}})
-
-
-def _handover_deps(
-    settings: Settings,
-    host: Host,
-    reader: DirectoryReader,
-    writer: DirectoryWriter,
-    heartbeat: Heartbeat,
-    state: SharedState,
-) -> HandoverDeps:
-    peers = PeerHeartbeats(reader, settings.handover.lease_s)
-    return HandoverDeps(
-        reader=reader,
-        writer=writer,
-        heartbeat=heartbeat,
-        detector=FailureDetector(host, peers, heartbeat, settings.handover),
-        guard=LeaseGuard(reader, heartbeat, settings.handover),
-        settings=settings.handover,
-        state=state,
-        failures=HealthFailures(settings.handover.health_retry_s),
-    )
 
 
 def scope_of(host: Host) -> Callable[[str], Scope | None]:

@@ -23,7 +23,7 @@ from relocd.agent.liveness.lease_guard import lifetime_s
 from relocd.agent.pauses import Effort, Pauses, growing_s
 from relocd.election.eligibility import OwnershipView
 from relocd.errors import RelocdError
-from relocd.model.entries import Isolation, ServiceAddress
+from relocd.model.entries import EntryUUID, Isolation, ServiceAddress
 from relocd.model.host import HeldAddress
 from relocd.model.masking import told
 from relocd.model.settings import AgentSettings, WireSettings
@@ -92,7 +92,7 @@ class Worker:
         self._deps = deps
         self.footprint = footprint
         self._pauses = Pauses(pace.agent)
-        self._controller = HandoverController(host, deps, self._pauses)
+        self._controller = HandoverController(host, deps, self._pauses, EntryUUID(goal))
         self._seen: tuple[object, tuple[HeldAddress, ...]] = (None, ())
         self._reported = reported
         self._wake = asyncio.Event()

@@ -23,6 +23,7 @@ __all__ = [
     "EntryUUID",
     "Failover",
     "Isolation",
+    "LastChange",
     "Problem",
     "Secret",
     "Server",
@@ -105,6 +106,14 @@ class Isolation(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class LastChange:
+    """Who made the last change of an entry (`modifiersName`), and its CSN; empty where the directory shows neither."""
+
+    by: str = ""
+    csn: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Server:
     """An entry of class `relocServer`."""
 
@@ -115,6 +124,7 @@ class Server:
     cluster_links: frozenset[DN]
     fenced: bool
     attributes: Attributes
+    changed: LastChange = field(default=LastChange(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +140,7 @@ class Cluster:
     preferred: frozenset[DN]
     failback_s: int | None
     attributes: Attributes
+    changed: LastChange = field(default=LastChange(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from relocd.model.entries import (
     Entry,
     Failover,
     Isolation,
+    LastChange,
     Problem,
     Secret,
     Server,
@@ -49,7 +50,7 @@ _GENERATION: Final = re.compile(r"[0-9]{1,18}")
 _SECONDS: Final = re.compile(r"[0-9]{1,9}")
 _KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 # Attributes that templates must not see, or that are a field of their own.
-_OWN: Final = frozenset({names.SECRET.lower(), "entryuuid", "entrycsn"})
+_OWN: Final = frozenset({names.SECRET.lower(), "entryuuid", "entrycsn", "modifiersname"})
 
 
 def kinds(attributes: Attributes) -> frozenset[str]:
@@ -121,7 +122,13 @@ def _server(entry: Entry, read: _Attributes) -> Server:
         cluster_links=read.links(names.CLUSTER_LINK),
         fenced=read.one(names.FENCED, _boolean) or False,
         attributes=read.foreign(),
+        changed=_last_change(entry),
     )
+
+
+def _last_change(entry: Entry) -> LastChange:
+    by = next(iter(entry.attributes.get("modifiersname", ())), b"")
+    return LastChange(by.decode(errors="replace"), entry.csn)
 
 
 def _cluster(entry: Entry, read: _Attributes) -> Cluster:
@@ -135,6 +142,7 @@ def _cluster(entry: Entry, read: _Attributes) -> Cluster:
         preferred=read.links(names.PREFERRED),
         failback_s=read.one(names.FAILBACK, _seconds),
         attributes=read.foreign(),
+        changed=_last_change(entry),
     )
 
 

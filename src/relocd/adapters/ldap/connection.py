@@ -35,8 +35,8 @@ from relocd.model.uri import DirectoryUri
 
 __all__ = ["ATTRIBUTES", "Connection", "Found", "check_files", "connect", "entry_of", "password"]
 
-ATTRIBUTES: Final = ["*", "entryUUID", "entryCSN"]
-"""All user attributes, and the two operational ones with identity (RFC 4530) and last change."""
+ATTRIBUTES: Final = ["*", "entryUUID", "entryCSN", "modifiersName"]
+"""All user attributes, and the operational ones with identity (RFC 4530), last change, and who made that."""
 
 Found = tuple[str, dict[str, list[bytes]]]
 """One entry of a search: its DN and the values of its attributes."""

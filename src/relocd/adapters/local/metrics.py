@@ -133,6 +133,12 @@ class PrometheusMeter(Collector):
             buckets=_SECONDS,
             registry=self._registry,
         )
+        self._sent = Counter(
+            "relocd_sent",
+            "Records of the history and notifications: done, failed, or dropped from a full queue",
+            ("what", "outcome"),
+            registry=self._registry,
+        )
         lease = Gauge("relocd_lease_seconds", "How old a heartbeat may be: [handover] lease_s", registry=self._registry)
         lease.set(lease_s)
         Gauge("relocd_info", "The version", ("version",), registry=self._registry).labels(__version__).set(1)
@@ -168,6 +174,10 @@ class PrometheusMeter(Collector):
     def stand(self, standing: Health) -> None:
         """Replace all figures of services at once: a fetch gets either the old ones or the new ones."""
         self._standing = standing
+
+    def sent(self, what: str, outcome: str) -> None:
+        """Count what was sent, or not."""
+        self._sent.labels(what, outcome).inc()
 
     def collect(self) -> Iterator[Metric]:
         """The figures of services and of the agent as a whole; called by the server's thread."""

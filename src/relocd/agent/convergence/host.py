@@ -39,6 +39,9 @@ class _Unmeasured:
     def stand(self, reason: Health) -> None:
         """Nothing is kept."""
 
+    def sent(self, what: str, outcome: str) -> None:
+        """Nothing is kept."""
+
 
 UNMEASURED: Final[Meter] = _Unmeasured()
 

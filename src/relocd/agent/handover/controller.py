@@ -25,6 +25,7 @@ from relocd.agent.convergence.converge import (
     still_here,
 )
 from relocd.agent.convergence.host import Host
+from relocd.agent.handover.recording import Recording
 from relocd.agent.handover.round import FIRST_POLL_S, HandoverDeps, Memory, Round
 from relocd.agent.handover.writes import Writes
 from relocd.agent.liveness.failure_detector import Verdict
@@ -73,12 +74,13 @@ class HandoverController:
     server is the holder.
     """
 
-    def __init__(self, host: Host, deps: HandoverDeps, pauses: Pauses) -> None:
+    def __init__(self, host: Host, deps: HandoverDeps, pauses: Pauses, service: EntryUUID) -> None:
         self._host = host
         self._deps = deps
         self._pauses = pauses
         self._writes = Writes(deps.writer, deps.settings.prompt_s)
         self._memory = Memory()
+        self._recording = Recording(deps.history, service)
         self.failed_back = ""
         self.withdrawn = ""
         self._stops = False
@@ -101,6 +103,7 @@ class HandoverController:
         ownership = round_.ownership
         self._memory.note(round_.goal, ownership)
         self._deps.failures.note(round_.goal)
+        self._recording.note(ownership)
         if self._memory.finds_newcomer(ownership) and ownership.holds:
             self._writes.reach_early()
         if ownership.state is not None and not ownership.holds and not self._stops:
@@ -278,8 +281,11 @@ class HandoverController:
             memory.failed_in = step.generation
             memory.failed_cause = cause_of(round_.goal, round_.ownership)
             memory.failure = "; ".join(report.problems)
+            if not again:
+                self._recording.failed(round_.ownership, memory.failure)
         else:
             self.failed_back = self.withdrawn = ""
+            self._recording.served(round_.ownership)
         return report if again else replace(report, again_s=0.0)
 
     async def _relinquish(self, step: HandOver | FailBack | Release | StepDown, round_: Round, view: object) -> Report:
@@ -308,6 +314,8 @@ class HandoverController:
             return replace(report, reason="released; nothing is written until its own heartbeat is steady again")
         if write is not None and not problem:
             problem = await self._writes.send(write, view, again)
+        if not problem and isinstance(step, Release | StepDown):
+            self._recording.released(step, round_.ownership)
         # Without the write this server is still the holder, and no server serves: act again at once.
         return replace(_with_problem(report, problem), again_s=_SOON_S if problem else self._writes.awaited_s(view))
 
@@ -320,6 +328,7 @@ class HandoverController:
             memory.changed_at, memory.repeats = time.monotonic(), memory.repeats + 1
         if isinstance(step, SwapIn):
             memory.taken = step.state.generation + 1
+            self._recording.swapping_in(step)
             if step.state.holder in ownership.fenced:
                 memory.unprobed = memory.taken  # the former holder is off for certain
         if isinstance(step, DeleteLink) and ownership.holds and ownership.state:
@@ -338,6 +347,7 @@ class HandoverController:
         unready = self._memory.problems  # one sentence, which repeats what prevents the standby role
         kept = failure.problems if failure is not None and ownership.holds else ()
         found = dict.fromkeys((*report.problems, *kept))
+        self._recording.refused(ownership, "; ".join((*unready, *kept)))
         problems = (*(each for each in found if not any(each in whole for whole in unready)), *unready)
         times = [each for each in (report.again_s, verdict.again_s, *self._due_s(round_)) if each is not None]
         return replace(report, problems=problems, reason=reason, again_s=min(times, default=None))

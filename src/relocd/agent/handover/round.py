@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from relocd.agent.convergence.host import Host
 from relocd.agent.convergence.planning import Staged
 from relocd.agent.health.failures import HealthFailures
-from relocd.agent.liveness.failure_detector import FailureDetector
+from relocd.agent.history.history import History
+from relocd.agent.liveness.failure_detector import FailureDetector, PeerHeartbeats
 from relocd.agent.liveness.heartbeat import Heartbeat
 from relocd.agent.liveness.lease_guard import LeaseGuard
 from relocd.agent.pauses import cause_of
@@ -24,7 +26,7 @@ from relocd.ports import DirectoryReader, DirectoryWriter
 from relocd.reconcile.desired import Footprint
 from relocd.reconcile.goals import Goal
 
-__all__ = ["HandoverDeps", "Round", "FIRST_POLL_S", "Memory"]
+__all__ = ["HandoverDeps", "handover_deps", "Round", "FIRST_POLL_S", "Memory"]
 
 FIRST_POLL_S: Final = 0.005
 """The first pause before it is checked again whether what the service displaces here has stopped."""
@@ -43,6 +45,31 @@ class HandoverDeps:
     settings: HandoverSettings
     state: SharedState
     failures: HealthFailures
+    history: History
+
+
+def handover_deps(
+    settings: HandoverSettings,
+    host: Host,
+    reader: DirectoryReader,
+    writer: DirectoryWriter,
+    heartbeat: Heartbeat,
+    state: SharedState,
+    history: History,
+) -> HandoverDeps:
+    """All of it, for one agent."""
+    peers = PeerHeartbeats(reader, settings.lease_s)
+    return HandoverDeps(
+        reader=reader,
+        writer=writer,
+        heartbeat=heartbeat,
+        detector=FailureDetector(host, peers, heartbeat, settings),
+        guard=LeaseGuard(reader, heartbeat, settings),
+        settings=settings,
+        state=state,
+        failures=HealthFailures(settings.health_retry_s),
+        history=history,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ class MemoryNode(Lab):
         self.name = name
         self.reader = FakeReader(directory.model)
         self.writer = FakeWriter(directory, self.server.world)
+        self.writer.by = dn(name)
         self.feed = None
         self.task = None
 
@@ -50,7 +51,7 @@ class MemoryNode(Lab):
     def start(self):
         """Start the agent, on what the ledger has kept."""
         self.feed = self.directory.search(search_filter(DN.parse(dn(self.name))))
-        ways = DirectoryPorts(self.feed, self.reader, self.writer, self.directory.cache, None)
+        ways = DirectoryPorts(self.feed, self.reader, self.writer, self.directory.cache, None, self.directory.history)
         settings = replace(SETTINGS, server=ServerSettings(dn(self.name)), handover=HandoverSettings(lease_s=LEASE_S))
         agent = Agent(settings, self.server.host, ways, self.said.outlets, self.orders)
         self.task = asyncio.create_task(agent.run())
