@@ -9,7 +9,7 @@ from pathlib import Path
 
 from relocd.agent.once import Cycle, apply_once, plan_once
 from relocd.config.configuration import read_settings
-from relocd.doctor.finding import error, ok
+from relocd.doctor.finding import DoctorKind, error, ok
 from relocd.doctor.host.facts import Equipment
 from relocd.errors import Invalid, RelocdError
 from relocd.model.settings import Settings
@@ -74,13 +74,17 @@ def checked(config: Path) -> tuple[CheckResult, ...]:
 async def equipment(config: Path, settings: Settings) -> Equipment:
     """What the agent's libraries tell of this host; nothing on it is changed."""
     findings = [each for each in checked(config) if not each.warning]  # the directory's own check has those
-    wrong = [error("check", f"{each.subject}: {each.problem}", "correct it") for each in findings if each.problem]
+    wrong = [
+        error("check", DoctorKind.CHECK_FAILED, f"{each.subject}: {each.problem}", "correct it", names=(each.subject,))
+        for each in findings
+        if each.problem
+    ]
     well = [] if wrong else [ok("check", f"configuration and {len(findings) - 1} further things are valid")]
     try:
         there = await interfaces(settings)
     except RelocdError as problem:
         there = ()
-        wrong.append(error("interfaces", str(problem), "run this as root"))
+        wrong.append(error("interfaces", DoctorKind.INTERFACES_UNREADABLE, str(problem), "run this as root"))
     return Equipment((*wrong, *well), there, await service_manager_problem(settings))
 
 

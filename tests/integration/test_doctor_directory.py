@@ -13,8 +13,9 @@ from pathlib import Path
 import ldap
 import pytest
 
+from relocd.doctor.directory.acl_trials import Act
 from relocd.doctor.directory.run import agent_access, examine
-from relocd.doctor.finding import Level
+from relocd.doctor.finding import DoctorKind, Finding, Level
 from relocd.model.dn import DN
 from relocd.model.settings import DirectorySettings
 from relocd.operator.access import Access
@@ -28,6 +29,7 @@ RELOCD = str(Path(sys.executable).with_name("relocd"))
 NODE1 = server_dn("node1")
 BELOW = f'access to dn.subtree="{SUFFIX}"'
 TROUBLE = {Level.WARNING, Level.ERROR}
+DENIED, TOO_WIDE = DoctorKind.ACCESS_DENIED, DoctorKind.ACCESS_TOO_WIDE
 
 
 def status_ldif(server: str) -> str:
@@ -57,15 +59,15 @@ class Other(Slapd):
         return [line for line in lines if line is not None]
 
 
-def seen(slapd: Slapd, folder: Path, *, who: str = NODE1, uri: str = "") -> list[tuple[str, Level, str, str]]:
+def findings(slapd: Slapd, folder: Path, *, who: str = NODE1, uri: str = "") -> list[Finding]:
     """All findings; the heartbeats are written just before, so that their age is that of the test."""
     password_file(folder)
     result = examine(access(folder, uri or slapd.ldapi_uri, who=who), DN.parse(NODE1))
-    return [(each.check, each.level, each.what, each.advice) for some in result.findings.values() for each in some]
+    return [each for some in result.findings.values() for each in some]
 
 
-def trouble(slapd: Slapd, folder: Path, **how: str) -> list[tuple[str, Level, str, str]]:
-    return [each for each in seen(slapd, folder, **how) if each[1] in TROUBLE]
+def trouble(slapd: Slapd, folder: Path, **how: str) -> list[Finding]:
+    return [each for each in findings(slapd, folder, **how) if each.level in TROUBLE]
 
 
 def started(
@@ -83,16 +85,16 @@ def beating(slapd: Slapd) -> Slapd:
 
 def test_a_healthy_directory_is_all_ok(tmp_path):
     with started() as slapd:
-        found = seen(beating(slapd), tmp_path)
-        assert {level for _, level, _, _ in found} == {Level.OK}, found
-        assert [check for check, *_ in found] == ["schema", "limits", "syncprov", "access", "clocks", "indexes"]
+        found = findings(beating(slapd), tmp_path)
+        assert {each.level for each in found} == {Level.OK}, found
+        assert [each.check for each in found] == ["schema", "limits", "syncprov", "access", "clocks", "indexes"]
 
 
 def test_looking_changes_nothing_not_even_the_change_number(tmp_path):
     with started() as slapd, bound(beating(slapd), "root") as root:
         before = everything(root, "*", "+")
-        seen(slapd, tmp_path)
-        seen(slapd, tmp_path, who=f"cn=admin,{SUFFIX}")
+        findings(slapd, tmp_path)
+        findings(slapd, tmp_path, who=f"cn=admin,{SUFFIX}")
         assert everything(root, "*", "+") == before
 
 
@@ -100,8 +102,8 @@ def test_a_directory_without_the_schema_says_how_to_load_it(tmp_path):
     slapd = Other(content=base_ldif(), replaced={f"include {SCHEMA / 'relocd.schema'}": None}, durable=False)
     with slapd:
         found = trouble(slapd, tmp_path, who=f"cn=admin,{SUFFIX}")
-        assert found[0][:2] == ("schema", Level.ERROR)
-        assert "relocd schema --format ldif" in found[0][3]
+        assert (found[0].kind, found[0].level) == (DoctorKind.SCHEMA_MISSING, Level.ERROR)
+        assert "relocd schema --format ldif" in found[0].advice
 
 
 def test_a_schema_of_another_version_is_named(tmp_path):
@@ -111,65 +113,67 @@ def test_a_schema_of_another_version_is_named(tmp_path):
     old.write_text(f"{head}NAME 'relocLease'{tail.replace(' SINGLE-VALUE', '', 1)}")
     with started(replaced={f"include {SCHEMA / 'relocd.schema'}": f"include {old}"}) as slapd:
         (found,) = trouble(beating(slapd), tmp_path)
-        assert found[0] == "schema"
-        assert "defines otherwise relocLease" in found[2]
+        assert (found.kind, found.names) == (DoctorKind.SCHEMA_DIFFERS, ("relocLease",))
 
 
 def test_a_suffix_without_syncprov_is_found(tmp_path):
     with started(replaced={"overlay syncprov": None, "syncprov-": None}) as slapd:
         (found,) = trouble(beating(slapd), tmp_path)
-        assert found[:2] == ("syncprov", Level.ERROR)
-        assert "add the overlay syncprov" in found[3]
+        assert (found.kind, found.level) == (DoctorKind.NO_SYNCPROV, Level.ERROR)
 
 
 def test_a_base_below_the_suffix_is_judged_by_the_change_numbers_of_its_database(tmp_path):
     readable = [*RULES, "access to * by * read"]
     with Other(content=above_ldif() + content(), suffix=ABOVE, database_lines=readable, replaced={}) as slapd:
-        found = seen(beating(slapd), tmp_path)
-    assert [level for check, level, *_ in found if check == "syncprov"] == [Level.OK], found
+        found = findings(beating(slapd), tmp_path)
+    assert [each.level for each in found if each.check == "syncprov"] == [Level.OK], found
 
 
 def test_who_is_shown_nothing_is_not_told_to_repair_what_he_cannot_see(tmp_path):
     with started() as slapd:
         result = examine(Access((beating(slapd).uri,), SUFFIX), None)
         (found,) = (each for each in result.findings[slapd.uri] if each.level in TROUBLE)
-        assert found.check == "entries"
+        assert found.kind is DoctorKind.NO_ENTRIES
         assert "--bind-dn" in found.what
 
 
 def test_a_missing_session_log_is_found(tmp_path):
     with started(session_log=0) as slapd:
         (found,) = trouble(beating(slapd), tmp_path)
-        assert found[:2] == ("syncprov", Level.WARNING)
-        assert "olcSpSessionlog" in found[3]
+        assert (found.kind, found.level) == (DoctorKind.NO_SESSION_LOG, Level.WARNING)
+        assert "olcSpSessionlog" in found.advice
 
 
 @pytest.mark.parametrize(
-    ("rule", "said"),
+    ("rule", "kind", "act", "service"),
     [
-        (f'{BELOW} attrs=relocHeartbeat by dn.children="{SUFFIX}" read by * break', "may not write its status"),
-        (f"{BELOW} attrs=relocServiceLink by self write by * break", "may add a link to itself"),
-        (f"{BELOW} attrs=relocServiceLink by self read by * break", "may not delete a link and the fence"),
-        (f'{BELOW} attrs=relocParameter by dn.children="{SUFFIX}" write by * break', "may change the service"),
-        (f"{BELOW} attrs=relocSecret by users read by * none", "may read the secrets of mail"),
-        (f"{BELOW} attrs=relocSecret by * none", "may not read the secrets of web"),
-        (f"{BELOW} attrs=userPassword by self read by anonymous auth", "may read passwords"),
-        (f"{BELOW} attrs=relocCandidate by users read", "may not write the state of web"),
+        (f'{BELOW} attrs=relocHeartbeat by dn.children="{SUFFIX}" read by * break', DENIED, Act.WRITE_STATUS, ""),
+        (f"{BELOW} attrs=relocServiceLink by self write by * break", TOO_WIDE, Act.ADD_OWN_LINK, ""),
+        (f"{BELOW} attrs=relocServiceLink by self read by * break", DENIED, Act.DELETE_OWN_LINK, ""),
+        (
+            f'{BELOW} attrs=relocParameter by dn.children="{SUFFIX}" write by * break',
+            TOO_WIDE,
+            Act.CHANGE_SERVICE,
+            "mail",
+        ),
+        (f"{BELOW} attrs=relocSecret by users read by * none", TOO_WIDE, Act.READ_OTHER_SECRETS, "mail"),
+        (f"{BELOW} attrs=relocSecret by * none", DENIED, Act.READ_SECRETS, "web"),
+        (f"{BELOW} attrs=userPassword by self read by anonymous auth", TOO_WIDE, Act.READ_PASSWORDS, ""),
+        (f"{BELOW} attrs=relocCandidate by users read", DENIED, Act.WRITE_STATE, "web"),
     ],
     ids=["status", "add link", "keep link", "parameter", "secrets", "own secrets", "password", "state"],
 )
-def test_a_wrong_access_rule_is_exactly_one_finding(tmp_path, rule, said):
+def test_a_wrong_access_rule_is_exactly_one_finding(tmp_path, rule, kind, act, service):
     with started([rule, *RULES]) as slapd:
         (found,) = trouble(beating(slapd), tmp_path)
-        assert found[:2] == ("access", Level.ERROR)
-        assert said in found[2]
-        assert "relocd schema --acl" in found[3]
+        assert (found.kind, found.level) == (kind, Level.ERROR)
+        assert (found.names, found.service) == ((act,), service)
+        assert "relocd schema --acl" in found.advice
 
 
 def test_a_directory_that_is_open_to_all_says_so(tmp_path):
     with started(["add_content_acl on"]) as slapd:
-        said = "\n".join(what for _, _, what, _ in trouble(beating(slapd), tmp_path))
-        assert "2 services show their secrets to anonymous clients" in said
+        assert DoctorKind.SECRETS_OPEN in {each.kind for each in trouble(beating(slapd), tmp_path)}
 
 
 def test_a_size_limit_that_is_too_small_is_found(tmp_path):
@@ -178,16 +182,14 @@ def test_a_size_limit_that_is_too_small_is_found(tmp_path):
     rules.write_text("\n".join(line for line in lines if not line.startswith("limits ")) + "\n")
     with started(["sizelimit 3", f"include {rules}"]) as slapd:
         (found,) = trouble(beating(slapd), tmp_path)
-        assert found[:2] == ("limits", Level.ERROR)
-        assert "the size limit" in found[2]
-        assert "size=unlimited" in found[3]
+        assert (found.kind, found.level) == (DoctorKind.LIMIT_TOO_LOW, Level.ERROR)
+        assert "size=unlimited" in found.advice
 
 
 def test_a_missing_index_is_found(tmp_path):
     with started(replaced={"index ": "index objectClass eq"}) as slapd:
         (found,) = trouble(beating(slapd), tmp_path)
-        assert found[0] == "indexes"
-        assert "entryUUID,entryCSN eq" in found[3]
+        assert (found.kind, found.names) == (DoctorKind.NOT_INDEXED, ("entryUUID", "entryCSN"))
 
 
 def test_a_session_log_that_is_empty_after_a_start_is_known_by_the_configuration_only(tmp_path):
@@ -195,7 +197,7 @@ def test_a_session_log_that_is_empty_after_a_start_is_known_by_the_configuration
         beating(slapd).stop()
         slapd.start()
         assert trouble(slapd, tmp_path) == []
-        assert [each[0] for each in trouble(slapd, tmp_path, uri=slapd.uri)] == ["syncprov"]
+        assert [each.kind for each in trouble(slapd, tmp_path, uri=slapd.uri)] == [DoctorKind.NO_SESSION_LOG]
 
 
 def test_a_read_only_copy_is_found(tmp_path):
@@ -207,9 +209,12 @@ def test_a_read_only_copy_is_found(tmp_path):
         (tmp_path / "all.ldif").write_text(content() + status_ldif("node1"))
         slapd.slapadd(tmp_path / "all.ldif")
         slapd.start()
-        found = seen(slapd, tmp_path)
-        assert [each[0] for each in found if each[1] is Level.ERROR] == ["replication", "peer"]
-        assert "referral" in "".join(what for check, level, what, _ in found if level is Level.NOT_CHECKED)
+        found = findings(slapd, tmp_path)
+        errors = [each.kind for each in found if each.level is Level.ERROR]
+        assert errors == [DoctorKind.READ_ONLY_COPY, DoctorKind.PEER_FAILS]
+        unclear = [each for each in found if each.level is Level.NOT_CHECKED]
+        assert {each.kind for each in unclear} == {DoctorKind.ACCESS_UNCLEAR}
+        assert all("referral" in each.what for each in unclear)
 
 
 @pytest.mark.filterwarnings("ignore:ssl.match_hostname")  # what ldap3 2.9.1 calls
@@ -232,22 +237,23 @@ def test_a_clock_that_is_wrong_is_found(tmp_path):
         )
         beating(slapd).modify(change)
         (found,) = trouble(slapd, tmp_path)
-        assert found[:2] == ("clocks", Level.ERROR)
-        assert "node1" in found[2]
+        assert (found.kind, found.level, found.server) == (DoctorKind.CLOCKS_DIFFER, Level.ERROR, "node1")
+        assert found.seconds > 86400
 
 
 def test_an_administrator_is_not_what_an_agent_should_be(tmp_path):
     with started() as slapd:
         (found,) = trouble(beating(slapd), tmp_path, who=f"cn=admin,{SUFFIX}")
-        assert found[:2] == ("access", Level.WARNING)
+        assert (found.kind, found.level) == (DoctorKind.OTHER_IDENTITY, Level.WARNING)
 
 
 def test_a_trial_that_says_nothing_is_not_taken_for_a_refusal(tmp_path):
     """A heartbeat of an agent that has not run yet cannot be tried, and cn=config is read by its owner only."""
     with started() as slapd:
-        found = seen(slapd, tmp_path, uri=slapd.uri)
-        assert {check for check, level, *_ in found if level is Level.NOT_CHECKED} == {"access", "clocks", "cn=config"}
-        assert not any(level in TROUBLE for _, level, *_ in found)
+        found = findings(slapd, tmp_path, uri=slapd.uri)
+        unknown = {each.kind for each in found if each.level is Level.NOT_CHECKED}
+        assert unknown == {DoctorKind.NO_STATUS_YET, DoctorKind.NO_HEARTBEAT, DoctorKind.CONFIG_UNREADABLE}
+        assert not any(each.level in TROUBLE for each in found)
 
 
 def test_what_slapd_answers_before_it_looks_at_the_rules(tmp_path):
@@ -280,7 +286,7 @@ class TestCommand:
             assert "→ set olcSpSessionlog" in done.stdout
             told = json.loads(relocd("--directory", "--json", **own).stdout)
             assert not told["well"]
-            assert [each["check"] for each in told["findings"] if each["level"] == "warning"] == ["syncprov"]
+            assert [each["kind"] for each in told["findings"] if each["level"] == "warning"] == ["no-session-log"]
 
     def test_exits_with_0_when_all_is_well_and_with_3_when_nobody_answers(self, tmp_path):
         password_file(tmp_path)
@@ -290,15 +296,16 @@ class TestCommand:
             slapd.stop()
             done = relocd("--directory", **own)
             assert done.returncode == 3
-            assert "does not answer" in done.stdout
+            told = json.loads(relocd("--directory", "--json", **own).stdout)
+            assert [(each["kind"], each["names"]) for each in told["findings"]] == [("no-answer", [slapd.uri])]
 
     def test_a_password_in_plain_text_is_a_warning_whether_or_not_somebody_answers(self, tmp_path):
         password_file(tmp_path)
         own = environment(access(tmp_path, "ldap://nobody.invalid", who=NODE1))
         told = json.loads(relocd("--directory", "--json", **own).stdout)
-        assert [(each["check"], each["level"]) for each in told["findings"]] == [
-            ("connection", "warning"),
-            ("answer", "error"),
+        assert [(each["kind"], each["level"]) for each in told["findings"]] == [
+            ("plain-text-password", "warning"),
+            ("no-answer", "error"),
         ]
 
     def test_half_a_directory_asks_for_the_other_half(self, tmp_path):

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import pytest
 
 from relocd.doctor.directory.run import examine
-from relocd.doctor.finding import Level
+from relocd.doctor.finding import DoctorKind, Level
 from relocd.model.dn import DN
 from tests.integration.acl_lab import server_ldif
 from tests.integration.orders_lab import access, password_file
@@ -42,16 +42,14 @@ def test_both_nodes_are_ok_and_know_the_same(pair, tmp_path):
     found = findings(pair, tmp_path)
     assert {each.level for _, each in found} == {Level.OK}, found
     assert sum(each.check == "replication" for _, each in found) == 3
-    assert [each.what for _, each in found if each.check == "peer"] == [
-        f"{peer.uri} lets this slapd replicate" for peer in reversed(pair)
-    ]
+    assert [each.names for _, each in found if each.check == "peer"] == [(peer.uri,) for peer in reversed(pair)]
 
 
 def test_one_look_at_this_node_names_the_peer_that_knows_other_changes(pair, tmp_path):
     first, _ = pair
     result = examine(access(tmp_path, first.ldapi_uri, who=server_dn("node1")), DN.parse(server_dn("node1")))
     (among,) = result.findings["all directories"]
-    assert among.what == "2 directories have the same changes of 2 providers"
+    assert (among.check, among.level) == ("replication", Level.OK)
 
 
 def test_a_password_that_was_changed_on_one_node_only_is_an_error_on_the_other(pair, tmp_path):
@@ -59,17 +57,16 @@ def test_a_password_that_was_changed_on_one_node_only_is_an_error_on_the_other(p
     database = next(dn for dn, values in second.config().items() if values.get("olcSuffix") == [SUFFIX])
     second.modify(f"dn: {database}\nchangetype: modify\nreplace: olcRootPW\nolcRootPW: other\n")
     (wrong,) = [each for _, each in findings((first,), tmp_path) if each.check == "peer"]
-    assert wrong.level is Level.ERROR
-    assert wrong.what == f"{second.uri} refuses, binding (invalidCredentials)"
-    assert "create the same user" in wrong.advice
+    assert (wrong.kind, wrong.level, wrong.names) == (DoctorKind.PEER_FAILS, Level.ERROR, (second.uri,))
+    assert "invalidCredentials" in wrong.what
 
 
 def test_a_node_that_is_dead_is_an_error_of_it_and_of_its_peer(pair, tmp_path):
     second = pair[1]
     second.kill()
     wrong = [(subject, each) for subject, each in findings(pair, tmp_path) if each.level is not Level.OK]
-    assert [(subject, each.check) for subject, each in wrong] == [
-        (pair[0].ldapi_uri, "peer"),
-        (second.ldapi_uri, "answer"),
+    assert [(subject, each.kind) for subject, each in wrong] == [
+        (pair[0].ldapi_uri, DoctorKind.PEER_FAILS),
+        (second.ldapi_uri, DoctorKind.NO_ANSWER),
     ]
     second.start()

@@ -34,7 +34,7 @@ def test_a_server_that_serves_is_all_ok_and_says_where_its_addresses_are(pair: P
     until(lambda: has(node) and not status(node)["problems"])
     found = here(node)
     assert {each["level"] for some in found.values() for each in some} == {"ok"}, found
-    assert found["addresses"][0]["what"] == "1 addresses of 1 services on eth0"
+    assert found["addresses"][0]["names"] == ["eth0"]
     assert str(node.agent.pid) in found["capabilities"][0]["what"]
 
 
@@ -47,11 +47,15 @@ def test_what_the_agent_would_stumble_over_is_named_before_it_runs(pair: Pair) -
     with node:
         node.stop()
         found = here(node)
-    assert found["agent"][0]["level"] == "warning"
-    assert {each["what"].partition(":")[0] for each in found["addresses"]} == {"web", "mail"}
-    assert "correct relocInterface" in "".join(each["advice"] for each in found["addresses"])
-    assert "unknown key 'sorce'" in found["check"][0]["what"]
-    assert found["guards"][0]["advice"].startswith("mkdir -p /nonexistent/files")
+    assert (found["agent"][0]["kind"], found["agent"][0]["level"]) == ("no-agent", "warning")
+    assert {(each["kind"], each["service"]) for each in found["addresses"]} == {
+        ("address-misplaced", "web"),
+        ("address-misplaced", "mail"),
+    }
+    assert "relocInterface" in "".join(each["advice"] for each in found["addresses"])
+    assert (found["check"][0]["kind"], found["check"][0]["names"]) == ("check-failed", ["template set bad"])
+    assert "'sorce'" in found["check"][0]["what"]
+    assert (found["guards"][0]["kind"], found["guards"][0]["names"]) == ("folder-missing", ["/nonexistent/files"])
 
 
 def test_an_agent_that_is_paused_is_said_to_be(pair: Pair) -> None:
@@ -60,7 +64,8 @@ def test_an_agent_that_is_paused_is_said_to_be(pair: Pair) -> None:
     until(lambda: status(node)["directory"]["state"] == "current")
     argv = [RELOCD, "pause", "--status", str(node.folder / "run" / "status.json")]
     subprocess.run(argv, check=True, capture_output=True, timeout=30)
-    assert here(node, "--host")["agent"][0]["what"] == "is paused"
+    (found,) = here(node, "--host")["agent"]
+    assert (found["kind"], found["names"]) == ("agent-mode", ["paused"])
 
 
 def of_directory(pair: Pair, *options: str) -> list[dict[str, Any]]:
@@ -85,7 +90,7 @@ def test_the_rights_of_another_identity_are_not_judged_as_those_of_the_agent(pai
     found = of_directory(pair, "--base", pair.suffix, "--external")
     access = [each for each in found if each["check"] == "access"]
     assert "error" not in {each["level"] for each in access}
-    assert "is not a server's entry" in access[0]["what"]
+    assert access[0]["kind"] == "not-a-server"
 
 
 NETWORKD = """

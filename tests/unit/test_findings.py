@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from relocd.doctor.directory.acl_trials import Act
+from relocd.doctor.finding import DoctorKind
 from relocd.operator.change.obstacle import ObstacleKind, Proof
 from relocd.operator.explain.explain import Idle
 from relocd.operator.explain.need import NeedKind
@@ -26,7 +28,14 @@ def listed(section: str) -> list[str]:
 
 @pytest.mark.parametrize(
     ("section", "kinds"),
-    [("Status", HealthKind), ("Orders", ObstacleKind), ("Proofs", Proof), ("Explain", [*NeedKind, *Idle])],
+    [
+        ("Status", HealthKind),
+        ("Orders", ObstacleKind),
+        ("Proofs", Proof),
+        ("Explain", [*NeedKind, *Idle]),
+        ("Doctor", DoctorKind),
+        ("Acts", Act),
+    ],
 )
 def test_every_kind_is_in_the_page_once(section: str, kinds: Iterable[StrEnum]) -> None:
     assert sorted(listed(section)) == sorted(kinds)

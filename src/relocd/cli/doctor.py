@@ -14,7 +14,7 @@ from relocd.cli.access import with_given_access
 from relocd.cli.options import config_file, flag, in_json
 from relocd.cli.output import EXIT_PROBLEMS, EXIT_UNAVAILABLE, Screen, print_json
 from relocd.doctor.directory.run import agent_access, examine
-from relocd.doctor.finding import Finding, error, not_checked, ok
+from relocd.doctor.finding import DoctorKind, Finding, error, not_checked, ok
 from relocd.doctor.host.checks import host_findings
 from relocd.doctor.host.probe import host_facts
 from relocd.doctor.report import Findings, as_json, is_well, lines
@@ -52,7 +52,7 @@ def doctor(*, access: Access, config: Path, directory: bool, host: bool, in_json
     if not host:
         answered, services = _directory(found, access, settings, problem)
     if not directory:
-        found[_HERE] = [problem, *_host(config, settings, services)]
+        found[_HERE] = [problem, *_host(config, settings, services, problem)]
     _show(found, as_text=not in_json)
     if not answered:
         raise Exit(EXIT_UNAVAILABLE)
@@ -63,15 +63,16 @@ def doctor(*, access: Access, config: Path, directory: bool, host: bool, in_json
 def _settings(config: Path) -> tuple[Settings | None, Finding]:
     """The agent's configuration, or why there is none."""
     if missing_libraries():
-        return None, not_checked("configuration", NO_AGENT)
+        return None, not_checked("configuration", DoctorKind.AGENT_NOT_INSTALLED, NO_AGENT)
     if not config.exists():
-        return None, not_checked("configuration", f"{config} is not there", "name another by --config")
+        advice = "name another by --config"
+        return None, not_checked("configuration", DoctorKind.NO_CONFIGURATION, f"{config} is not there", advice)
     from relocd.config.configuration import read_settings
 
     try:
         return read_settings(config), ok("configuration", f"{config} is valid")
     except Fatal as problem:
-        return None, error("configuration", str(problem), "correct that line")
+        return None, error("configuration", DoctorKind.CONFIGURATION_INVALID, str(problem), "correct that line")
 
 
 def _directory(
@@ -86,7 +87,8 @@ def _directory(
     if not access.uris or not access.base:
         options = {"--uri": access.uris, "--base": access.base}
         advice = f"name it by {' and '.join(option for option, value in options.items() if not value)}"
-        found["directory"] = [not_checked("directory", f"no directory is named in full; {problem.what}", advice)]
+        why = f"no directory is named in full; {problem.what}"
+        found["directory"] = [not_checked("directory", DoctorKind.NO_DIRECTORY_NAMED, why, advice)]
         return False, None
     result = examine(access, agent)
     found.update({uri: list(some) for uri, some in result.findings.items()})
@@ -100,11 +102,14 @@ def _as_agent(access: Access, own: Access) -> Access:
     return access if access.base or access.bind_dn or access.external else replace(own, uris=access.uris)
 
 
-def _host(config: Path, settings: Settings | None, services: tuple[Service, ...] | None) -> Iterator[Finding]:
+def _host(
+    config: Path, settings: Settings | None, services: tuple[Service, ...] | None, problem: Finding
+) -> Iterator[Finding]:
     """The findings about this host; those that need the agent's libraries only where they and a configuration exist."""
     tools = None
     if settings is None:
-        yield not_checked("equipment", "template sets, interfaces and systemd: see the configuration")
+        why = "template sets, interfaces and systemd: see the configuration"
+        yield not_checked("equipment", problem.kind, why)
     else:
         from relocd.apply import equipment
 

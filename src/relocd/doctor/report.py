@@ -57,7 +57,18 @@ def as_json(found: Findings) -> dict[str, Any]:
     return {
         "well": is_well(found),
         "findings": [
-            {"subject": subject, "check": each.check, "level": each.level, "what": each.what, "advice": each.advice}
+            {
+                "subject": subject,
+                "check": each.check,
+                "kind": each.kind,
+                "level": each.level,
+                "server": each.server or None,
+                "service": each.service or None,
+                "seconds": each.seconds,
+                "names": list(each.names),
+                "what": each.what,
+                "advice": each.advice,
+            }
             for subject, findings in found.items()
             for each in findings
         ],

@@ -6,9 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from relocd.doctor.directory.acl_trials import Act, Compare, Trial
 from relocd.doctor.directory.checks import between, schema_findings
 from relocd.doctor.directory.config import config_findings
-from relocd.doctor.finding import Level
+from relocd.doctor.finding import DoctorKind, Level
 from relocd.doctor.report import as_json, is_well
 from relocd.model.dn import DN
 from relocd.openldap.config import Config, ConfigEntry
@@ -19,17 +20,32 @@ OURS = [each for some in definitions() for each in some]
 
 
 @pytest.mark.parametrize(
-    ("served", "level", "said"),
+    ("served", "level", "kind", "name"),
     [
-        (OURS, Level.OK, "version 2"),
-        ([" ".join(each.replace("MUST ( cn )", "MUST cn").split()) for each in OURS], Level.OK, "version 2"),
-        ([each.replace("DESC 'A", "DESC 'The") for each in OURS], Level.OK, "version 2"),
-        ([], Level.ERROR, "none of"),
-        (OURS[1:], Level.ERROR, "lacks relocServiceLink"),
-        ([OURS[0].replace("distinguishedNameMatch", "caseIgnoreMatch"), *OURS[1:]], Level.ERROR, "relocServiceLink"),
-        (first_definitions(), Level.WARNING, "relocPreferred"),
-        ([each.replace("X-RELOCD-SCHEMA '2'", "X-RELOCD-SCHEMA '3'") for each in OURS], Level.WARNING, "version 3"),
-        ([*OURS, f"( {ARC}.1.99 NAME 'relocNew' SYNTAX 1.2 )"], Level.WARNING, "relocNew"),
+        (OURS, Level.OK, DoctorKind.OK, None),
+        ([" ".join(each.replace("MUST ( cn )", "MUST cn").split()) for each in OURS], Level.OK, DoctorKind.OK, None),
+        ([each.replace("DESC 'A", "DESC 'The") for each in OURS], Level.OK, DoctorKind.OK, None),
+        ([], Level.ERROR, DoctorKind.SCHEMA_MISSING, None),
+        (OURS[1:], Level.ERROR, DoctorKind.SCHEMA_DIFFERS, "relocServiceLink"),
+        (
+            [OURS[0].replace("distinguishedNameMatch", "caseIgnoreMatch"), *OURS[1:]],
+            Level.ERROR,
+            DoctorKind.SCHEMA_DIFFERS,
+            "relocServiceLink",
+        ),
+        (first_definitions(), Level.WARNING, DoctorKind.SCHEMA_OLDER, "relocPreferred"),
+        (
+            [each.replace("X-RELOCD-SCHEMA '2'", "X-RELOCD-SCHEMA '3'") for each in OURS],
+            Level.WARNING,
+            DoctorKind.SCHEMA_NEWER,
+            None,
+        ),
+        (
+            [*OURS, f"( {ARC}.1.99 NAME 'relocNew' SYNTAX 1.2 )"],
+            Level.WARNING,
+            DoctorKind.SCHEMA_NEWER,
+            "relocNew",
+        ),
     ],
     ids=[
         "ours",
@@ -43,10 +59,18 @@ OURS = [each for some in definitions() for each in some]
         "newer",
     ],
 )
-def test_definitions_are_compared_by_their_meaning(served, level, said):
+def test_definitions_are_compared_by_their_meaning(served, level, kind, name):
     (found,) = schema_findings(served)
-    assert found.level is level
-    assert said in found.what
+    assert (found.level, found.kind) == (level, kind)
+    assert name in (found.names or (None,))
+
+
+def test_each_act_is_a_clause_that_names_the_server_or_the_service() -> None:
+    general = {Act.WRITE_STATUS, Act.DELETE_OWN_LINK, Act.ADD_OWN_LINK, Act.READ_PASSWORDS}
+    for act in Act:
+        clause = str(Trial(act, Compare(DN.parse("cn=x"), "cn"), "serverA", "serviceB"))
+        assert ("serverA" in clause or "serviceB" in clause) is (act not in general), act
+    assert str(Trial(Act.WRITE_STATUS, Compare(DN.parse("cn=x"), "cn"))) == "write its status"
 
 
 def provider(uri: str, *times: str, now_s: float = 0.0) -> SimpleNamespace:
@@ -55,17 +79,16 @@ def provider(uri: str, *times: str, now_s: float = 0.0) -> SimpleNamespace:
 
 
 @pytest.mark.parametrize(
-    ("second", "level", "said"),
+    ("second", "level", "kind", "names", "seconds"),
     [
-        (provider("b", "20260101000059", "20260101000100"), Level.OK, "2 providers"),
-        (provider("b", "20260101000000", "20260101000100"), Level.ERROR, "b is 60 s behind provider 1"),
-        (provider("b", "20260101000100"), Level.ERROR, "b has none of the changes of provider 2"),
+        (provider("b", "20260101000059", "20260101000100"), Level.OK, DoctorKind.OK, (), None),
+        (provider("b", "20260101000000", "20260101000100"), Level.ERROR, DoctorKind.PROVIDER_BEHIND, ("b", "1"), 60),
+        (provider("b", "20260101000100"), Level.ERROR, DoctorKind.PROVIDER_MISSING, ("b", "2"), None),
     ],
 )
-def test_a_provider_that_lags_is_named(second, level, said):
+def test_a_provider_that_lags_is_named(second, level, kind, names, seconds):
     (found,) = between([provider("a", "20260101000100", "20260101000100"), second])
-    assert found.level is level
-    assert said in found.what
+    assert (found.level, found.kind, found.names, found.seconds) == (level, kind, names, seconds)
 
 
 @pytest.mark.parametrize(
@@ -90,33 +113,34 @@ NAME = "olcDatabase={1}mdb,cn=config"
 LOG = ConfigEntry(f"olcOverlay={{1}}accesslog,{NAME}", {"olcoverlay": ("{1}accesslog",)})
 
 
-def said_of(number: tuple[str, ...] = ("1",), overlays: tuple[ConfigEntry, ...] = (LOG,), **database: tuple[str, ...]):
+def found_in(number: tuple[str, ...] = ("1",), overlays: tuple[ConfigEntry, ...] = (LOG,), **database: tuple[str, ...]):
     entries = (ConfigEntry("cn=config", {"olcserverid": number}), ConfigEntry(NAME, PAIR | database), *overlays)
     facts = SimpleNamespace(config=Config(entries), base=DN.parse("ou=relocd,dc=x"), identity="", peers=())
-    return [(each.check, each.level) for each in config_findings(facts)]
+    return [(each.kind, each.level) for each in config_findings(facts)]
 
 
 def test_one_of_a_pair_is_ok():
-    assert said_of() == [("indexes", Level.OK), ("replication", Level.OK)]
+    assert found_in() == [(DoctorKind.OK, Level.OK)] * 2
 
 
 @pytest.mark.parametrize(
     ("how", "trouble"),
     [
-        ({"olcmultiprovider": ()}, ("replication", Level.ERROR)),
-        ({"number": ()}, ("replication", Level.ERROR)),
-        ({"overlays": ()}, ("replication", Level.WARNING)),
-        ({"olcdbindex": ("objectClass eq",)}, ("indexes", Level.WARNING)),
-        ({"olcaddcontentacl": ("FALSE",)}, ("new entries", Level.WARNING)),
+        ({"olcmultiprovider": ()}, (DoctorKind.READ_ONLY_COPY, Level.ERROR)),
+        ({"number": ()}, (DoctorKind.NO_SERVER_ID, Level.ERROR)),
+        ({"overlays": ()}, (DoctorKind.WHOLE_ENTRIES, Level.WARNING)),
+        ({"olcdbindex": ("objectClass eq",)}, (DoctorKind.NOT_INDEXED, Level.WARNING)),
+        ({"olcaddcontentacl": ("FALSE",)}, (DoctorKind.ADD_UNCHECKED, Level.WARNING)),
     ],
     ids=["copy", "no number", "whole entries", "no index", "unchecked entries"],
 )
 def test_what_is_wrong_in_the_configuration_is_one_finding(how, trouble):
-    assert [each for each in said_of(**how) if each[1] is not Level.OK] == [trouble]
+    assert [each for each in found_in(**how) if each[1] is not Level.OK] == [trouble]
 
 
 def test_what_was_not_checked_is_no_trouble():
     facts = SimpleNamespace(config=None, base=DN.parse("dc=x"), identity="")
     found = {"a": list(config_findings(facts))}
     assert is_well(found)
-    assert as_json(found)["findings"][0]["level"] == "not checked"
+    (told,) = as_json(found)["findings"]
+    assert (told["kind"], told["level"]) == ("config-unreadable", "not checked")

@@ -15,8 +15,9 @@ Secrets and passwords are compared with a value that no entry has: `insufficient
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final, TypeVar
 
 from relocd.model import names
@@ -24,7 +25,7 @@ from relocd.model.dn import DN
 from relocd.model.entries import Server, Service, ServiceState
 from relocd.model.writes import Add, Delete, Modification, Replace
 
-__all__ = ["Compare", "Known", "Trial", "Tried", "trials"]
+__all__ = ["Act", "Compare", "Known", "Trial", "Tried", "trials"]
 
 _T = TypeVar("_T")
 
@@ -41,13 +42,54 @@ class Compare:
     value: bytes = _TEXT
 
 
+class Act(StrEnum):
+    """What a server does in the directory; from `ADD_OWN_LINK` on what it must not do."""
+
+    WRITE_STATUS = "write-status"
+    DELETE_OWN_LINK = "delete-own-link"
+    READ_SECRETS = "read-secrets"
+    WRITE_STATE = "write-state"
+    ADD_OWN_LINK = "add-own-link"
+    READ_PASSWORDS = "read-passwords"
+    ADD_OTHER_LINK = "add-other-link"
+    WRITE_OTHER_STATUS = "write-other-status"
+    CHANGE_SERVICE = "change-service"
+    READ_OTHER_SECRETS = "read-other-secrets"
+    WRITE_OTHER_STATE = "write-other-state"
+
+
+_NEEDED: Final = frozenset({Act.WRITE_STATUS, Act.DELETE_OWN_LINK, Act.READ_SECRETS, Act.WRITE_STATE})
+_CLAUSES: Final[Mapping[Act, str]] = {
+    Act.WRITE_STATUS: "write its status",
+    Act.DELETE_OWN_LINK: "delete a link and the fence of its own",
+    Act.READ_SECRETS: "read the secrets of {service}, which it is linked to",
+    Act.WRITE_STATE: "write the state of {service}, which it is linked to",
+    Act.ADD_OWN_LINK: "add a link to itself",
+    Act.READ_PASSWORDS: "read passwords",
+    Act.ADD_OTHER_LINK: "add a link to {server}",
+    Act.WRITE_OTHER_STATUS: "write the status of {server}",
+    Act.CHANGE_SERVICE: "change the service {service}",
+    Act.READ_OTHER_SECRETS: "read the secrets of {service}, which it is not linked to",
+    Act.WRITE_OTHER_STATE: "write the state of {service}, which it is not linked to",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """An act in words, whether it must be allowed, and the request that tries it."""
+    """An act, the request that tries it, and the other server or the service that it is about; as text a clause."""
 
-    act: str
-    allowed: bool
+    act: Act
     way: Modification | Compare
+    server: str = ""
+    service: str = ""
+
+    @property
+    def allowed(self) -> bool:
+        """Whether it must be allowed."""
+        return self.act in _NEEDED
+
+    def __str__(self) -> str:
+        return _CLAUSES[self.act].format(server=self.server, service=self.service)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,21 +124,19 @@ def trials(me: Server, known: Known, *, is_me: bool) -> Iterator[Trial]:
 def _own(me: Server, known: Known) -> Iterator[Trial]:
     if me.dn.key in known.statuses:
         changes = (Replace(names.HEARTBEAT, (_TIME,)), Delete(names.PROBLEM, (_TEXT,)))
-        yield Trial("write its status", True, Modification(me.dn.below(names.STATUS_RDN), changes))
+        yield Trial(Act.WRITE_STATUS, Modification(me.dn.below(names.STATUS_RDN), changes))
     missing = _missing(me)
     fence = (Delete(names.FENCED, (b"TRUE",)), Delete(names.SERVICE_LINK, (missing,)))
-    yield Trial("delete a link and the fence of its own", True, Modification(me.dn, fence))
+    yield Trial(Act.DELETE_OWN_LINK, Modification(me.dn, fence))
 
 
 def _of_linked(known: Known) -> Iterator[Trial]:
     for service in known.services:
         if service.dn.key in known.linked:
-            secret = Compare(service.dn, names.SECRET)
-            yield Trial(f"read the secrets of {service.name}, which it is linked to", True, secret)
+            yield Trial(Act.READ_SECRETS, Compare(service.dn, names.SECRET), service=service.name)
     for state in known.states:
         if state.service.key in known.linked:
-            act = f"write the state of {state.service.name}, which it is linked to"
-            yield Trial(act, True, Modification(state.dn, _claim(state)))
+            yield Trial(Act.WRITE_STATE, Modification(state.dn, _claim(state)), service=state.service.name)
 
 
 def _claim(state: ServiceState) -> tuple[Replace | Delete, ...]:
@@ -107,25 +147,23 @@ def _claim(state: ServiceState) -> tuple[Replace | Delete, ...]:
 def _of_others(me: Server, known: Known) -> Iterator[Trial]:
     missing, other = _missing(me), DN.parse(_missing(me).decode()).below("cn=other").text.encode()
     added = (Add(names.SERVICE_LINK, (missing,)), Delete(names.SERVICE_LINK, (other,)))
-    yield Trial("add a link to itself", False, Modification(me.dn, added))
-    yield Trial("read passwords", False, Compare(me.dn, "userPassword"))
+    yield Trial(Act.ADD_OWN_LINK, Modification(me.dn, added))
+    yield Trial(Act.READ_PASSWORDS, Compare(me.dn, "userPassword"))
     for server in _first(each for each in known.servers if each.dn != me.dn):
-        yield Trial(f"add a link to {server.name}", False, Modification(server.dn, added))
+        yield Trial(Act.ADD_OTHER_LINK, Modification(server.dn, added), server.name)
         if server.dn.key in known.statuses:
             lie = Modification(server.dn.below(names.STATUS_RDN), (Delete(names.PROBLEM, (_TEXT,)),))
-            yield Trial(f"write the status of {server.name}", False, lie)
+            yield Trial(Act.WRITE_OTHER_STATUS, lie, server.name)
 
 
 def _of_services(me: Server, known: Known) -> Iterator[Trial]:
     for service in _first(known.services):
         change = Modification(service.dn, (Delete(names.PARAMETER, (_TEXT,)),))
-        yield Trial(f"change the service {service.name}", False, change)
+        yield Trial(Act.CHANGE_SERVICE, change, service=service.name)
     for service in _first(each for each in known.services if each.dn.key not in known.linked):
-        secret = Compare(service.dn, names.SECRET)
-        yield Trial(f"read the secrets of {service.name}, which it is not linked to", False, secret)
+        yield Trial(Act.READ_OTHER_SECRETS, Compare(service.dn, names.SECRET), service=service.name)
     for state in _first(each for each in known.states if _is_foreign(each, me, known)):
-        act = f"write the state of {state.service.name}, which it is not linked to"
-        yield Trial(act, False, Modification(state.dn, _claim(state)))
+        yield Trial(Act.WRITE_OTHER_STATE, Modification(state.dn, _claim(state)), service=state.service.name)
 
 
 def _is_foreign(state: ServiceState, me: Server, known: Known) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from relocd.doctor.directory.facts import DirectoryFacts, Peer
-from relocd.doctor.finding import Finding, error, not_checked, ok, raised, warning
+from relocd.doctor.finding import DoctorKind, Finding, error, not_checked, ok, raised, warning
 from relocd.openldap.config import Config, ConfigEntry
 
 __all__ = ["config_findings", "has_session_log"]
@@ -19,11 +19,16 @@ def config_findings(facts: DirectoryFacts) -> Iterator[Finding]:
     if facts.config is None:
         who = facts.identity or "an anonymous client"
         why = f"{who} may not read cn=config, so indexes and replication were not checked"
-        yield not_checked("cn=config", why, "run this as root on the directory's own host, with --uri ldapi:///")
+        yield not_checked(
+            "cn=config",
+            DoctorKind.CONFIG_UNREADABLE,
+            why,
+            "run this as root on the directory's own host, with --uri ldapi:///",
+        )
         return
     database = facts.config.holding(facts.base)
     if database is None:
-        yield not_checked("cn=config", f"it has no database for {facts.base}")
+        yield not_checked("cn=config", DoctorKind.NO_DATABASE, f"it has no database for {facts.base}")
         return
     yield from _indexes(database)
     yield from _new_entries(database)
@@ -45,7 +50,8 @@ def _indexes(database: ConfigEntry) -> Iterator[Finding]:
     missing = [name for name in _INDEXED if name.lower() not in found]
     if missing:
         what = f"{', '.join(missing)} not indexed for equality: each search reads the whole database"
-        yield warning("indexes", what, f"add olcDbIndex: {','.join(missing)} eq to {database.dn}")
+        advice = f"add olcDbIndex: {','.join(missing)} eq to {database.dn}"
+        yield warning("indexes", DoctorKind.NOT_INDEXED, what, advice, names=tuple(missing))
     else:
         yield ok("indexes", f"{', '.join(_INDEXED)} for equality")
 
@@ -59,7 +65,7 @@ def _equality(value: str) -> list[str]:
 def _new_entries(database: ConfigEntry) -> Iterator[Finding]:
     if database.first("olcAddContentAcl") != "TRUE":
         what = "slapd does not check each attribute of a new entry: a server could give its status a password"
-        yield warning("new entries", what, f"set olcAddContentAcl: TRUE at {database.dn}")
+        yield warning("new entries", DoctorKind.ADD_UNCHECKED, what, f"set olcAddContentAcl: TRUE at {database.dn}")
 
 
 def _replication(config: Config, database: ConfigEntry) -> Iterator[Finding]:
@@ -67,16 +73,23 @@ def _replication(config: Config, database: ConfigEntry) -> Iterator[Finding]:
     multiple = "TRUE" in {database.first("olcMultiProvider"), database.first("olcMirrorMode")}
     if follows and not multiple:
         advice = "point the agents at the provider, or make a pair by relocd init-pair"
-        yield error("replication", f"{database.dn} is a read-only copy, which takes no heartbeat", advice)
+        what = f"{database.dn} is a read-only copy, which takes no heartbeat"
+        yield error("replication", DoctorKind.READ_ONLY_COPY, what, advice)
     elif follows and not config.server_ids - {0}:
         yield error(
             "replication",
+            DoctorKind.NO_SERVER_ID,
             "it is one of several providers, but has no server ID",
             "set olcServerID to a different number on each",
         )
     elif follows and config.overlay(database, "accesslog") is None:
         what = "providers replicate whole entries, so of two changes at the same time one is lost"
-        yield warning("replication", what, "use delta-syncrepl (slapo-accesslog), as relocd init-pair does")
+        yield warning(
+            "replication",
+            DoctorKind.WHOLE_ENTRIES,
+            what,
+            "use delta-syncrepl (slapo-accesslog), as relocd init-pair does",
+        )
     elif follows:
         yield ok("replication", f"provider {min(config.server_ids - {0})} of several, with delta-syncrepl")
 
@@ -84,7 +97,8 @@ def _replication(config: Config, database: ConfigEntry) -> Iterator[Finding]:
 def _copied(peer: Peer) -> Finding:
     """Whether this slapd may replicate from its peer, tried with its own replication identity."""
     if not peer.tried:
-        return not_checked("peer", f"{peer.uri}: this slapd does not bind there by name and password")
+        why = f"{peer.uri}: this slapd does not bind there by name and password"
+        return not_checked("peer", DoctorKind.PEER_NOT_TRIED, why, names=(peer.uri,))
     if peer.problem:
-        return raised("peer", peer.problem)
-    return ok("peer", f"{peer.uri} lets this slapd replicate")
+        return raised("peer", DoctorKind.PEER_FAILS, peer.problem, names=(peer.uri,))
+    return ok("peer", f"{peer.uri} lets this slapd replicate", names=(peer.uri,))

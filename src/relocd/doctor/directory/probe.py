@@ -46,14 +46,14 @@ def directory_facts(access: Access, server: DN | None) -> DirectoryFacts:
 
     Raises `Unavailable` when it does not answer, `Failed` when it refuses, `Invalid` for a wrong option.
     """
-    facts = on_directory(access, lambda directory: _seen(directory, access, server))
-    opened, secrets = _seen_anonymously(access)
+    facts = on_directory(access, lambda directory: _read(directory, access, server))
+    opened, secrets = _shown_anonymously(access)
     config = _config(access)
     asked = peers(config, facts.base)
     return replace(facts, open_entries=opened, open_secrets=secrets, config=config, peers=asked)
 
 
-def _seen(directory: Directory, access: Access, server: DN | None) -> DirectoryFacts:
+def _read(directory: Directory, access: Access, server: DN | None) -> DirectoryFacts:
     identity = directory.identity()
     content, limit = _content(directory)
     if server is None and identity and content.server(DN.parse(identity)) is not None:
@@ -193,7 +193,7 @@ def _compared(directory: Directory, compare: Compare) -> str:
     return ""
 
 
-def _seen_anonymously(access: Access) -> tuple[int, int]:
+def _shown_anonymously(access: Access) -> tuple[int, int]:
     """How many entries, and how many secrets, the directory shows without an identity."""
     anonymous = replace(access, bind_dn="", password_file=None, external=False)
 

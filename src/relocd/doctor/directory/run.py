@@ -9,7 +9,7 @@ from pathlib import Path
 from relocd.doctor.directory.checks import between, directory_findings
 from relocd.doctor.directory.facts import DirectoryFacts, Peer
 from relocd.doctor.directory.probe import directory_facts
-from relocd.doctor.finding import Finding, raised, warning
+from relocd.doctor.finding import DoctorKind, Finding, raised, warning
 from relocd.errors import RelocdError
 from relocd.model.dn import DN
 from relocd.model.entries import Service
@@ -41,30 +41,30 @@ class DirectoryResult:
 def examine(access: Access, server: DN | None) -> DirectoryResult:
     """The findings about each directory, and about all of them; one that does not answer is a finding."""
     findings: dict[str, Sequence[Finding]] = {}
-    seen: list[DirectoryFacts] = []
+    answered: list[DirectoryFacts] = []
     for uri in access.uris:
         try:
             facts = directory_facts(replace(access, uris=(uri,)), server)
         except RelocdError as problem:
-            findings[uri] = [raised("answer", str(problem))]
+            findings[uri] = [raised("answer", DoctorKind.NO_ANSWER, str(problem), names=(uri,))]
             continue
-        seen.append(facts)
+        answered.append(facts)
         findings[uri] = list(directory_findings(facts))
-    if among := list(between([*seen, *_other_peers(seen)])):
+    if among := list(between([*answered, *_other_peers(answered)])):
         findings[BETWEEN] = among
-    return DirectoryResult({uri: [*_connection(access, uri), *some] for uri, some in findings.items()}, tuple(seen))
+    return DirectoryResult({uri: [*_connection(access, uri), *some] for uri, some in findings.items()}, tuple(answered))
 
 
 def _connection(access: Access, uri: str) -> Iterator[Finding]:
     """A warning where a password is sent unprotected."""
     if in_plain_text([uri], password=bool(access.bind_dn), starttls=access.starttls):
-        yield warning("connection", PLAIN_TEXT, PROTECT)
+        yield warning("connection", DoctorKind.PLAIN_TEXT_PASSWORD, PLAIN_TEXT, PROTECT, names=(uri,))
 
 
-def _other_peers(seen: Sequence[DirectoryFacts]) -> list[Peer]:
+def _other_peers(checked: Sequence[DirectoryFacts]) -> list[Peer]:
     """The providers from which a directory replicates, without those that were checked under the same URI."""
-    looked_at = {each.uri for each in seen}
-    return [peer for each in seen for peer in each.peers if peer.context_csns and peer.uri not in looked_at]
+    uris = {each.uri for each in checked}
+    return [peer for each in checked for peer in each.peers if peer.context_csns and peer.uri not in uris]
 
 
 def agent_access(settings: DirectorySettings) -> Access:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from relocd.doctor.finding import Finding, error, not_checked, ok, warning
+from relocd.doctor.finding import DoctorKind, Finding, error, not_checked, ok, raised, warning
 from relocd.doctor.host.facts import CAPABILITIES, HostFacts, Manager
 from relocd.errors import Invalid
 from relocd.model.entries import Isolation, Service, ServiceAddress
@@ -47,23 +47,23 @@ def addresses(facts: HostFacts) -> Iterator[Finding]:
     if facts.settings is None or facts.equipment is None:
         return
     if facts.services is None:
-        yield not_checked("addresses", "the services that this server is linked to are not known from any directory")
+        why = "the services that this server is linked to are not known from any directory"
+        yield not_checked("addresses", DoctorKind.SERVICES_UNKNOWN, why)
         return
     found, allowed = facts.equipment.interfaces, guards(facts.settings.guards)
     wanted = [(service, address) for service in facts.services for address in service.addresses]
     wrong = [each for service, address in wanted for each in _placed(service, address, found, allowed)]
     for service, problem in wrong:
-        what, _, advice = problem.rpartition("; ")
-        yield error("addresses", f"{service}: {what}", advice)
+        yield raised("addresses", DoctorKind.ADDRESS_MISPLACED, f"{service}: {problem}", service=service)
     for name in sorted(_interfaces(facts) & facts.network.without_ipv6):
         if any(address.version == 6 for _, address in wanted):
+            what = f"IPv6 is off on {name}, and a service has an IPv6 address"
             advice = f"sysctl net.ipv6.conf.{name}.disable_ipv6=0"
-            yield error("addresses", f"IPv6 is off on {name}, and a service has an IPv6 address", advice)
+            yield error("addresses", DoctorKind.IPV6_OFF, what, advice, names=(name,))
     if not wrong:
-        where = ", ".join(sorted(_interfaces(facts)))
-        yield ok(
-            "addresses", f"{len(wanted)} addresses of {len(facts.services)} services" + (f" on {where}" * bool(where))
-        )
+        names = tuple(sorted(_interfaces(facts)))
+        where = f" on {', '.join(names)}" if names else ""
+        yield ok("addresses", f"{len(wanted)} addresses of {len(facts.services)} services{where}", names=names)
 
 
 def _placed(
@@ -98,9 +98,8 @@ def network(facts: HostFacts) -> Iterator[Finding]:
     yield from wrong
     if facts.network.dhcpcd:
         what = "dhcpcd runs here: it may remove addresses of other programs when its lease ends or is refused"
-        yield warning(
-            "network", what, "denyinterfaces in dhcpcd.conf, or static addresses, for the services' interfaces"
-        )
+        advice = "denyinterfaces in dhcpcd.conf, or static addresses, for the services' interfaces"
+        yield warning("network", DoctorKind.DHCPCD, what, advice)
     if not wrong and not facts.network.dhcpcd:
         how = ", ".join(f"{name}: {each.name}" for name, each in sorted(managed.items())) or "no manager of interfaces"
         yield ok("network", how)
@@ -109,14 +108,13 @@ def network(facts: HostFacts) -> Iterator[Finding]:
 def _manager(name: str, manager: Manager, *, released: bool) -> Iterator[Finding]:
     if manager.name == "NetworkManager":
         what = f"NetworkManager manages {name}: when it activates or reapplies that, it removes others' addresses"
-        yield warning(
-            "network", what, f"nmcli device set {name} managed no, and unmanaged-devices in its configuration"
-        )
+        advice = f"nmcli device set {name} managed no, and unmanaged-devices in its configuration"
+        yield warning("network", DoctorKind.NETWORK_MANAGER, what, advice, names=(name,))
     elif manager.keeps.lower() not in (_KEEPS_ALL if released else _KEEPS):
         word = "yes" if released else "static"
         what = f"systemd-networkd removes addresses of other programs from {name} when it starts or reconfigures it"
         advice = f"KeepConfiguration={word} in [Network] of {manager.file}, by a file in {manager.file}.d (/etc)"
-        yield warning("network", what, advice)
+        yield warning("network", DoctorKind.NETWORKD, what, advice, names=(name,))
 
 
 def agent(facts: HostFacts) -> Iterator[Finding]:
@@ -124,7 +122,7 @@ def agent(facts: HostFacts) -> Iterator[Finding]:
     if facts.status is None or not facts.runs:
         if facts.settings is not None:
             advice = "start it: systemctl start relocd, or relocd agent"
-            yield warning("agent", "no agent runs here", advice)
+            yield warning("agent", DoctorKind.NO_AGENT, "no agent runs here", advice)
         return
     findings = list(_agent(facts))
     yield from findings
@@ -136,12 +134,14 @@ def _agent(facts: HostFacts) -> Iterator[Finding]:
     status = facts.status or {}
     if status["version"] != facts.version:
         what = f"version {status['version']} runs, {facts.version} is installed"
-        yield warning("agent", what, "restart it; addresses and services stay as they are")
+        advice = "restart it; addresses and services stay as they are"
+        yield warning("agent", DoctorKind.OTHER_VERSION, what, advice, names=(status["version"], facts.version))
     if status["mode"] != Mode.NORMAL:
-        yield warning("agent", f"is {status['mode']}", "relocd resume ends that")
+        advice = "relocd resume ends that"
+        yield warning("agent", DoctorKind.AGENT_MODE, f"is {status['mode']}", advice, names=(status["mode"],))
     problems = len(status["problems"]) + sum(len(each["problems"]) for each in status["services"])
     if problems:
-        yield warning("agent", f"reports {problems} problems", "relocd show names them")
+        yield warning("agent", DoctorKind.AGENT_PROBLEMS, f"reports {problems} problems", "relocd show names them")
 
 
 def unit(facts: HostFacts) -> Iterator[Finding]:
@@ -151,29 +151,30 @@ def unit(facts: HostFacts) -> Iterator[Finding]:
         if there == wanted:
             yield ok("unit", "as this version installs it")
         else:
-            yield warning(
-                "unit", "is of another version, or was edited", "relocd install systemd, daemon-reload, restart"
-            )
+            advice = "relocd install systemd, daemon-reload, restart"
+            yield warning("unit", DoctorKind.UNIT_DIFFERS, "is of another version, or was edited", advice)
 
 
 def capabilities(facts: HostFacts) -> Iterator[Finding]:
     """The capabilities of the agent's process."""
     if not facts.process:
         why = "no agent runs here, and this process is not root"
-        yield not_checked("capabilities", why, "run this as root")
+        yield not_checked("capabilities", DoctorKind.NO_PROCESS, why, "run this as root")
         return
     missing = [name for name in CAPABILITIES if name not in facts.capabilities]
     for name in missing:
         if name in _NEEDED:
             what = f"{facts.process} lacks {name}: it cannot {_NEEDED[name]}"
-            yield error("capabilities", what, "run the agent by its unit (relocd install systemd) or as root")
+            advice = "run the agent by its unit (relocd install systemd) or as root"
+            yield error("capabilities", DoctorKind.CAPABILITY_MISSING, what, advice, names=(name,))
     lesser: dict[str, list[str]] = {}
     for name in missing:
         if name not in _NEEDED:
             lesser.setdefault(_LESSER.get(name, _FILES), []).append(name)
     for why, names in lesser.items():
         what = f"{facts.process} lacks {', '.join(names)}: {why}"
-        yield warning("capabilities", what, "compare the unit with that of relocd install systemd")
+        advice = "compare the unit with that of relocd install systemd"
+        yield warning("capabilities", DoctorKind.CAPABILITY_MISSING, what, advice, names=tuple(names))
     if not missing:
         yield ok("capabilities", f"{facts.process} has all {len(CAPABILITIES)}")
 
@@ -184,9 +185,9 @@ def systemd(facts: HostFacts) -> Iterator[Finding]:
         return
     advice = 'on a host without systemd set manager = "script" under [units]'
     if not facts.booted:
-        yield error("systemd", "systemd does not run this host", advice)
+        yield error("systemd", DoctorKind.NO_SYSTEMD, "systemd does not run this host", advice)
     elif facts.equipment.systemd:
-        yield error("systemd", facts.equipment.systemd, "start the system D-Bus")
+        yield error("systemd", DoctorKind.SYSTEMD_SILENT, facts.equipment.systemd, "start the system D-Bus")
     else:
         yield ok("systemd", "answers on D-Bus")
 
@@ -197,7 +198,9 @@ def equipment(facts: HostFacts) -> Iterator[Finding]:
         return
     yield from facts.equipment.findings
     for folder in facts.folders:
-        yield warning("guards", f"the folder {folder} is missing", f"mkdir -p {folder}, or correct [guards] folders")
+        advice = f"mkdir -p {folder}, or correct [guards] folders"
+        what, names = f"the folder {folder} is missing", (str(folder),)
+        yield warning("guards", DoctorKind.FOLDER_MISSING, what, advice, names=names)
 
 
 CHECKS: Final[Sequence[Callable[[HostFacts], Iterator[Finding]]]] = (
