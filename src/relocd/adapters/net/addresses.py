@@ -27,10 +27,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from relocd.adapters.net.address_messages import AddressTerms
 from relocd.adapters.net.address_record import AddressRecord
 from relocd.adapters.net.address_table import AddressTable, Assigned, InterfaceChange, Link
 from relocd.adapters.net.rtnetlink import RouteSocket, translated
-from relocd.adapters.net.rtnetlink_messages import AddressTerms
 from relocd.errors import Failed, Unavailable
 from relocd.model.entries import ServiceAddress
 from relocd.model.host import HeldAddress, Interface

@@ -25,6 +25,7 @@ from pyroute2.netlink.exceptions import NetlinkDecodeError, NetlinkDumpInterrupt
 from pyroute2.netlink.rtnl import RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR, RTMGRP_LINK
 
 from relocd.adapters.net import rtnetlink_messages as messages
+from relocd.adapters.net.address_messages import AddressTerms, assignment, extension, removal
 from relocd.adapters.net.address_table import InterfaceChange, Link
 from relocd.errors import Failed, Unavailable
 from relocd.model.entries import ServiceAddress
@@ -118,20 +119,20 @@ class RouteSocket:
         while self._take():
             pass
 
-    async def assign(self, link: Link, address: ServiceAddress, terms: messages.AddressTerms) -> None:
+    async def assign(self, link: Link, address: ServiceAddress, terms: AddressTerms) -> None:
         """Put an address on a link."""
         with translated(f"raise {address} on {link.name}"):
-            await self._ask(messages.assignment(link, address, terms))
+            await self._ask(assignment(link, address, terms))
 
-    async def extend(self, link: Link, address: ServiceAddress, terms: messages.AddressTerms) -> None:
+    async def extend(self, link: Link, address: ServiceAddress, terms: AddressTerms) -> None:
         """Give an address new terms. The request is sent at once, before any turn of the event loop."""
         with translated(f"extend {address} on {link.name}"):
-            await self._ask(messages.extension(link, address, terms))
+            await self._ask(extension(link, address, terms))
 
     async def remove(self, link: Link, address: ServiceAddress) -> None:
         """Remove an address from a link."""
         with translated(f"drop {address} on {link.name}"):
-            await self._ask(messages.removal(link, address))
+            await self._ask(removal(link, address))
 
     async def promote(self, link: Link, *, wanted: bool) -> None:
         """Set promote_secondaries of a link; by netlink, because /proc/sys is often read-only for a service."""
