@@ -88,7 +88,7 @@ def _set_aside(path: Path, error: Exception) -> None:
 
 
 def _content(goal: GoalId, footprint: Footprint) -> bytes:
-    return json.dumps({"id": goal} | footprint_json(footprint), indent=1).encode()
+    return json.dumps({"id": goal} | footprint_json(footprint)).encode()  # with an indent Python encodes it, not C
 
 
 def footprint_json(footprint: Footprint) -> dict[str, Any]:

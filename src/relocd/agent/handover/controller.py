@@ -36,9 +36,6 @@ from relocd.election.observation import LocalState, Observation, State
 from relocd.election.rules import next_step, watched
 from relocd.election.steps import (
     Activate,
-    BecomeCandidate,
-    ClearCandidate,
-    DeleteLink,
     FailBack,
     HandOver,
     Keep,
@@ -104,8 +101,7 @@ class HandoverController:
         self._memory.note(round_.goal, ownership)
         self._deps.failures.note(round_.goal)
         self._recording.note(ownership)
-        if self._memory.finds_newcomer(ownership) and ownership.holds:
-            self._writes.reach_early()
+        self._ask_early(ownership)
         if ownership.state is not None and not ownership.holds and not self._stops:
             self.withdrawn = ""
         if self._stops:
@@ -128,6 +124,15 @@ class HandoverController:
         return self._explained(report, step, verdict, round_)
 
     # What is known on this server.
+
+    def _ask_early(self, ownership: OwnershipView) -> None:
+        """Ask in the background what the next step may depend on, while this server or a newcomer gets ready."""
+        newcomers, memory, state = self._memory.newcomers(ownership), self._memory, ownership.state
+        if newcomers and ownership.holds:
+            self._writes.reach_early()
+            self._deps.detector.look_early(ownership, newcomers, memory.seen_at)
+        elif state is not None and state.holder is not None and not ownership.holds:
+            self._deps.detector.look_early(ownership, (state.holder,), memory.seen_at)
 
     async def _local_state(self, round_: Round) -> LocalState:
         now, ownership, memory = time.monotonic(), round_.ownership, self._memory
@@ -321,18 +326,12 @@ class HandoverController:
 
     async def _write(self, step: Step, ownership: OwnershipView, view: object) -> str:
         """Make the write of a step; why it failed, empty when it is done or lost."""
-        write, memory = write_of(step, ownership), self._memory
+        write = write_of(step, ownership)
         if write is None:
             return ""
-        if isinstance(step, BecomeCandidate | ClearCandidate):
-            memory.changed_at, memory.repeats = time.monotonic(), memory.repeats + 1
+        self._memory.note_write(step, write, ownership)
         if isinstance(step, SwapIn):
-            memory.taken = step.state.generation + 1
             self._recording.swapping_in(step)
-            if step.state.holder in ownership.fenced:
-                memory.unprobed = memory.taken  # the former holder is off for certain
-        if isinstance(step, DeleteLink) and ownership.holds and ownership.state:
-            memory.unlinking = ownership.state.generation, write
         return await self._writes.send(write, view, resend_of(write, ownership))
 
     # Reporting.

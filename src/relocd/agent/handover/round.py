@@ -19,6 +19,7 @@ from relocd.agent.pauses import cause_of
 from relocd.agent.shared_state import SharedState
 from relocd.election.eligibility import OwnershipView
 from relocd.election.observation import State
+from relocd.election.steps import BecomeCandidate, ClearCandidate, DeleteLink, Step, SwapIn
 from relocd.election.writes import Write
 from relocd.model.entries import EntryUUID
 from relocd.model.settings import HandoverSettings
@@ -145,10 +146,21 @@ class Memory:
             self.failed_cause = None
         self.state = state
 
-    def finds_newcomer(self, ownership: OwnershipView) -> bool:
-        """Whether another server is eligible that was not in the last round: it may soon ask for the service."""
+    def note_write(self, step: Step, write: Write, ownership: OwnershipView) -> None:
+        """Take in the write of a step, which is about to be made."""
+        if isinstance(step, BecomeCandidate | ClearCandidate):
+            self.changed_at, self.repeats = time.monotonic(), self.repeats + 1
+        if isinstance(step, SwapIn):
+            self.taken = step.state.generation + 1
+            if step.state.holder in ownership.fenced:
+                self.unprobed = self.taken  # the former holder is off for certain
+        if isinstance(step, DeleteLink) and ownership.holds and ownership.state:
+            self.unlinking = ownership.state.generation, write
+
+    def newcomers(self, ownership: OwnershipView) -> frozenset[EntryUUID]:
+        """The other servers that are eligible and were not in the last round: they may soon ask for the service."""
         before, self.eligible = self.eligible, ownership.eligible.all - {ownership.me}
-        return not self.eligible <= before
+        return self.eligible - before
 
     def settles_s(self, settings: HandoverSettings, providers: int, now: float) -> float:
         """How long the candidacy still has to stand before a takeover: several providers need time to meet."""

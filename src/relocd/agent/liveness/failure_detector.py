@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from relocd.agent.convergence.execution import probe
 from relocd.agent.convergence.host import Host
 from relocd.agent.liveness.heartbeat import Heartbeat
+from relocd.election.eligibility import OwnershipView
 from relocd.election.observation import Life
 from relocd.errors import Busy, RelocdError
 from relocd.model import names
@@ -124,6 +125,16 @@ class FailureDetector:
         self._peers = peers
         self._heartbeat = heartbeat
         self._settings = settings
+        self._looking: set[asyncio.Task[object]] = set()
+
+    def look_early(self, ownership: OwnershipView, servers: Iterable[EntryUUID], seen_at: float) -> None:
+        """Read heartbeats in the background, since a verdict about these servers is due once other work is done."""
+        not_before = max(seen_at, time.monotonic() - self._settings.beat_s)
+        for server in servers:
+            if server in ownership.names:
+                looking = asyncio.create_task(self._peers.sample(server, ownership.names[server], not_before))
+                self._looking.add(looking)
+                looking.add_done_callback(self._looking.discard)
 
     async def judge(self, goal: Goal, servers: Iterable[EntryUUID], seen_at: float, *, wire: bool) -> Verdict:
         """What is known of servers now, by nothing that was read before `seen_at`; `wire`: probe the addresses, too."""

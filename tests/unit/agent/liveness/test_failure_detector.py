@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -53,10 +54,20 @@ class Court:
         found = replace(status(name, heartbeat=stamped(self.now_s), **attributes), csn=stamped(self.now_s + ahead_s))
         self.heart.directory.model.entries[found.uuid] = found
 
+    @property
+    def goal(self):
+        found = goals(snapshot(*self.entries, *self.others.values()), scope_of(self.server.host))
+        return found.wanted[goal_id(uuid_of("web"))]
+
+    async def looked_early(self, name="twin"):
+        """The heartbeat of a server is read in the background."""
+        detector = self._detector()
+        detector.look_early(self.goal.ownership, [uuid_of(name)], 0.0)
+        await asyncio.gather(*detector._looking)
+
     async def asked(self, name="twin", *, seen_at=0.0, wire=True):
         """The testimony about one server."""
-        found = goals(snapshot(*self.entries, *self.others.values()), scope_of(self.server.host))
-        goal = found.wanted[goal_id(uuid_of("web"))]
+        goal = self.goal
         named = goal.ownership.names
         identity = next(uuid for uuid, dn in named.items() if dn.name == name)
         verdict = await self._detector().judge(goal, [identity], seen_at, wire=wire)
@@ -111,6 +122,22 @@ def cannot_be_read(court):
 
 def as_it_is(court):
     pass
+
+
+@pytest.mark.parametrize(
+    ("later_s", "seen_at_s", "life"),
+    [
+        pytest.param(0, 0, Life.ALIVE, id="at once"),
+        pytest.param(SETTINGS.beat_s + 0.1, 0, Life.SUSPECT, id="after the next heartbeat is due"),
+        pytest.param(0, 0.1, Life.SUSPECT, id="after the state has changed"),
+    ],
+)
+async def test_a_heartbeat_that_was_read_early_counts_while_no_newer_one_is_needed(court, later_s, seen_at_s, life):
+    await court.looked_early()
+    cannot_be_read(court)
+    seen_at = court.clock.now + seen_at_s
+    court.clock.now += later_s
+    assert await court.life(seen_at=seen_at) is life
 
 
 SAYS_NOTHING = "twin is silent in the directory and on the wire"
