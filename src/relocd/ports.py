@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address
 from typing import Protocol
 
 from relocd.errors import Invalid
@@ -222,6 +223,10 @@ class Wire(Protocol):
 
     async def contested(self, interface: Interface, addresses: Sequence[ServiceAddress]) -> Sequence[Probe]:
         """Ask likewise for addresses that this host has itself, and say which other host has one, too."""
+        ...
+
+    async def reach(self, ip: IPv4Address | IPv6Address) -> None:
+        """Return once a neighbour has answered for an address; raises `Failed` where that cannot be asked."""
         ...
 
     async def announce(self, interface: Interface, addresses: Sequence[ServiceAddress]) -> None:

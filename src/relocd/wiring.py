@@ -13,6 +13,7 @@ from pathlib import Path
 
 from relocd.adapters.files.files import DiskFiles
 from relocd.adapters.files.replacement import owner_ids
+from relocd.adapters.health.probes import NetworkProbes
 from relocd.adapters.ldap.connection import check_files
 from relocd.adapters.ldap.feed import LdapFeed
 from relocd.adapters.ldap.history import LdapHistory
@@ -155,6 +156,7 @@ async def connected(settings: Settings, meter: Meter = UNMEASURED, *, resuming: 
             wire=wire,
             units=units,
             commands=commands,
+            probes=NetworkProbes(),
             ledger=JsonLedger(Path(settings.paths.state) / "ledger"),
             heartbeats=JsonHeartbeatRecord(run / "heartbeats"),
             meter=meter,

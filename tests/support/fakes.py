@@ -7,21 +7,18 @@ the agent is killed: before or after any of its effects.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
-
-import msgspec
+from ipaddress import IPv4Address, IPv6Address
 
 from relocd.agent.convergence.host import Host
 from relocd.errors import Failed, Invalid, Unavailable
 from relocd.model.entries import ServiceAddress
 from relocd.model.host import FileState, HeldAddress, Interface, NewFile, Probe, UnitState, no_unit
 from relocd.model.template_set import TemplateSet
-from relocd.ports import Rendered
 from relocd.reconcile.desired import Placed
 from relocd.reconcile.guards import Guards
-from relocd.reconcile.spec import PlannedFile
-from relocd.reconcile.template_context import TemplateContext
+from tests.support.fake_programs import FakeCommands, FakeProbes, FakeRenderer
 from tests.support.fake_records import FakeHeartbeatRecord, FakeLedger, Killed, World
 from tests.support.plans import ETH0, GUARDS, template_set
 
@@ -212,6 +209,10 @@ class FakeWire:
         self.asked += 1
         return await self.probe(interface, addresses)
 
+    async def reach(self, ip: IPv4Address | IPv6Address) -> None:
+        while str(ip) not in self.answering:  # noqa: ASYNC110 - as long as nobody answers
+            await asyncio.sleep(0.1)
+
     async def announce(self, interface: Interface, addresses: Sequence[ServiceAddress]) -> None:
         listed = " ".join(str(address) for address in addresses)
         self._world.happen(f"announce {listed} on {interface.name}", lambda: None)
@@ -288,43 +289,6 @@ class FakeUnits(Watched):
             self.tell()
 
 
-class FakeCommands:
-    """Programs; those in `failing` come to no end, after they have said what is in `said`."""
-
-    def __init__(self, world: World) -> None:
-        self.failing: set[str] = set()
-        self.said: dict[str, str] = {}
-        self._world = world
-
-    def run(self, arguments: Sequence[str], timeout_s: float) -> Awaitable[None]:
-        return self._run(" ".join(arguments), timeout_s)
-
-    async def _run(self, line: str, timeout_s: float) -> None:
-        if line in self.failing:
-            raise Failed(f"{line}: no end within {timeout_s:g} s", self.said.get(line, ""))
-        self._world.happen(f"run {line}", lambda: None)
-
-
-class FakeRenderer:
-    """Templates by set and source: formats over the context. One that is not there, or lacks a name, is an error."""
-
-    def __init__(self) -> None:
-        self.templates: dict[tuple[str, str], str] = {}
-
-    async def render(self, files: Sequence[PlannedFile], context: TemplateContext) -> Sequence[Rendered | Invalid]:
-        await asyncio.sleep(0)
-        return [self._rendered(file, context) for file in files]
-
-    def _rendered(self, file: PlannedFile, context: TemplateContext) -> Rendered | Invalid:
-        name, source = file.template_set.name, file.spec.source
-        text = self.templates.get((name, source), "{nothing}")
-        seen = msgspec.to_builtins(context) | {"parameters": dict(context.parameters)}
-        try:
-            return Rendered(text.format_map(seen), "{secrets" in text)
-        except (KeyError, IndexError) as error:
-            return Invalid(f"template set {name}: {source}, line 1: {error} is undefined")
-
-
 class FakeTemplateSets(Watched):
     """Template sets by name."""
 
@@ -348,6 +312,7 @@ class FakeServer:
         self.wire = FakeWire(self.world)
         self.units = FakeUnits(self.world)
         self.commands = FakeCommands(self.world)
+        self.probes = FakeProbes()
         self.renderer = FakeRenderer()
         self.sets = FakeTemplateSets()
         self.ledger = FakeLedger(self.world)
@@ -363,6 +328,7 @@ class FakeServer:
             wire=self.wire,
             units=self.units,
             commands=self.commands,
+            probes=self.probes,
             ledger=self.ledger,
             heartbeats=self.heartbeats,
         )

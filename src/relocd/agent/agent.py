@@ -17,10 +17,11 @@ from relocd import __version__
 from relocd.agent.address_conflicts import AddressConflicts
 from relocd.agent.auto_failover import AutoFailover
 from relocd.agent.bulkhead import Bulkhead, Intake
-from relocd.agent.convergence.host import Host
+from relocd.agent.convergence.host import Host, scope_of
 from relocd.agent.directory.absence_check import is_unlinked
 from relocd.agent.directory.backfill import Backfill, WatchedWriter
 from relocd.agent.handover.round import handover_deps
+from relocd.agent.health.monitor import HealthMonitor
 from relocd.agent.history.health_records import HealthRecords
 from relocd.agent.history.history import History
 from relocd.agent.liveness.heartbeat import Heartbeat
@@ -36,13 +37,12 @@ from relocd.model.history import HistoryRecord
 from relocd.model.parse import search_filter
 from relocd.model.settings import Settings
 from relocd.model.status import StatusReport
-from relocd.model.template_set import Scope
 from relocd.ports import Cache, DirectoryReader, DirectoryWriter, Feed, HistoryStore, Notifier, Orders, StatusFile
 from relocd.reconcile.goals import GoalId, goals, service_of
 from relocd.sync.events import RefreshDone, SearchLost, Started, SyncEvent, Upsert
 from relocd.sync.mirror import Mirror, Saved
 
-__all__ = ["Agent", "DirectoryPorts", "Outlets", "scope_of"]
+__all__ = ["Agent", "DirectoryPorts", "Outlets"]
 
 _log = logging.getLogger(__name__)
 _STORE_EVERY_S = 300.0
@@ -104,6 +104,7 @@ class Agent:
         self.failures = deps.failures
         self.failures.watch(HealthRecords(self._history, self.failures, self._service_dn).changed)
         self._pool = WorkerPool(host, settings, deps, self._changed)
+        self._health = HealthMonitor(host, (), self._pool, deps.failures, self._state, self._changed)
         self._failover = AutoFailover(deps, self._pool, Attempts(settings.agent))
         self._conflicts = AddressConflicts(host, deps, self._pool, self._changed)
         self._connection = ConnectionState("connecting", time.time(), "")
@@ -138,6 +139,7 @@ class Agent:
         yield self._beat
         yield self._conflicts.run
         yield self._watch_clusters
+        yield self._health.run
         yield self._apply_mode
         yield self._backfill.run
         yield self._publish
@@ -244,6 +246,7 @@ class Agent:
         self._reconciled = None
         self._reconcile()
         self._pool.nudge_all()
+        self._health.restart_checks()
 
     async def _is_gone(self, me: EntryUUID, goal: GoalId) -> bool:
         """Whether a direct read confirms that this server has no link to a goal; raises `Unavailable` in doubt."""
@@ -325,6 +328,7 @@ class Agent:
 
     def _changed(self) -> None:
         self._dirty.set()
+        self._health.wake()
 
     async def _publish(self) -> None:
         """Write the status soon after it changed, once for many changes."""
@@ -358,7 +362,7 @@ class Agent:
     def _all_problems(self) -> tuple[Problem, ...]:
         """The problems that no worker reports itself."""
         mode = (Problem("mode", self._mode_problem),) if self._mode_problem else ()
-        here = (*self._pool.problems, *self._conflicts.problems, *self._net.problems, *mode)
+        here = (*self._pool.problems, *self._conflicts.problems, *self._net.problems, *self._health.problems, *mode)
         return *self._problems, *self._backfill.problems, *here
 
     async def _stay_alive(self) -> None:
@@ -379,15 +383,3 @@ class Agent:
             await self._directory.cache.store(saved)
         except RelocdError as error:
             _log.warning("cannot store the cache", extra={"fields": {"problem": str(error)}})
-
-
-def scope_of(host: Host) -> Callable[[str], Scope | None]:
-    """The scope of a template set of this host by its name, None while it cannot be read."""
-
-    def scope(name: str) -> Scope | None:
-        try:
-            return host.sets.get(name).scope
-        except Exception:  # noqa: BLE001 - also for a defect: the worker of the service meets it again and reports it
-            return None
-
-    return scope

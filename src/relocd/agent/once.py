@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from difflib import unified_diff
 
-from relocd.agent.agent import DirectoryPorts, scope_of
+from relocd.agent.agent import DirectoryPorts
 from relocd.agent.convergence.converge import Options, converge, leave, plan_leave
-from relocd.agent.convergence.host import Host
+from relocd.agent.convergence.host import Host, scope_of
 from relocd.agent.convergence.planning import make_plan
 from relocd.agent.directory.absence_check import absence_doubt, fill, is_unlinked
 from relocd.agent.liveness.lease_guard import HolderGuard

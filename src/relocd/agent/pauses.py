@@ -18,14 +18,17 @@ from relocd.agent.convergence.converge import Report
 from relocd.agent.convergence.planning import substance_of
 from relocd.election.eligibility import OwnershipView
 from relocd.election.steps import Activate, Keep, Relinquish, Step, Stop
-from relocd.model.settings import AgentSettings
+from relocd.model.settings import AgentSettings, WireSettings
 from relocd.model.template_set import UnitAction
 from relocd.reconcile.diff import Action, UseUnit
 from relocd.reconcile.goals import Goal
 
-__all__ = ["Attempts", "Effort", "Failure", "Pauses", "cause_of", "effort_of", "growing_s", "matter_of"]
+__all__ = ["Attempts", "Effort", "Failure", "Pace", "Pauses", "cause_of", "effort_of", "growing_s", "matter_of"]
 
 _MOST_DOUBLINGS: Final = 16
+_UNSTEADY_TRIES: Final = 3
+_BUSY_MIN_S, _BUSY_MAX_S = 0.01, 5.0
+_BUSY_ATTEMPTS = 16  # one probe interval apart: another host usually stops within moments
 
 
 class Effort(StrEnum):
@@ -101,6 +104,12 @@ class Pauses:
         """The last failure of an effort, None after a success."""
         return self._failures.get(effort)
 
+    def unsteady(self, effort: Effort) -> str:
+        """What was done again and again lately, and did not last; empty where there is nothing of that kind."""
+        failure = self._failures.get(effort)
+        lately = failure is not None and failure.tries >= _UNSTEADY_TRIES and time.monotonic() < failure.lasts_until
+        return "; ".join(failure.problems) if failure is not None and lately else ""
+
     def waiting(self, effort: Effort, about: object) -> Failure | None:
         """The failure after which this effort still has to wait; None when it may be tried."""
         failure = self._failures.get(effort)
@@ -138,6 +147,25 @@ class Pauses:
         """Try again at once whatever failed; without an effort named, of every kind."""
         for effort in efforts or tuple(Effort):
             self._failures.pop(effort, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often a worker acts: settling, retrying, asking again for a busy address, announcing."""
+
+    agent: AgentSettings
+    wire: WireSettings
+
+    def retry_s(self, report: Report, attempt: int) -> float | None:
+        """The time until the next round after `attempt` failed ones, None when nothing is due."""
+        if not report.problems:
+            return report.again_s
+        if report.busy:
+            first_s = max(self.wire.probe_interval_ms / 1000, _BUSY_MIN_S)
+            retry_s = growing_s(first_s, _BUSY_MAX_S, max(attempt - _BUSY_ATTEMPTS, 0) + 1)
+        else:
+            retry_s = growing_s(self.agent.retry_min_s, self.agent.retry_max_s, attempt)
+        return retry_s if report.again_s is None else min(retry_s, report.again_s)
 
 
 class Attempts:

@@ -20,26 +20,24 @@ from relocd.agent.convergence.host import Host
 from relocd.agent.handover.controller import HandoverController
 from relocd.agent.handover.round import HandoverDeps, Round
 from relocd.agent.liveness.lease_guard import lifetime_s
-from relocd.agent.pauses import Effort, Pauses, growing_s
+from relocd.agent.pauses import Effort, Pace, Pauses
+from relocd.agent.restarts import RestartOrders
 from relocd.election.eligibility import OwnershipView
 from relocd.errors import RelocdError
 from relocd.model.entries import EntryUUID, Isolation, ServiceAddress
 from relocd.model.host import HeldAddress
 from relocd.model.masking import told
-from relocd.model.settings import AgentSettings, WireSettings
 from relocd.model.status import FAILED_HERE, Mode
 from relocd.model.template_set import Role
 from relocd.reconcile.addresses import copies
 from relocd.reconcile.desired import Footprint, Placed
 from relocd.reconcile.goals import Goal, GoalId, in_role, service_of
 
-__all__ = ["Leave", "Pace", "Worker"]
+__all__ = ["Leave", "Worker"]
 
 _log = logging.getLogger(__name__)
-_BUSY_MIN_S, _BUSY_MAX_S = 0.01, 5.0
 _SECRETS_S = 0.05
 _KEPT_SECRETS = 100
-_BUSY_ATTEMPTS = 16  # one probe interval apart: another host usually stops within moments
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,25 +45,6 @@ class Leave:
     """What is wanted in place of a goal: that nothing of it is left here, and why."""
 
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How often a worker acts: settling, retrying, asking again for a busy address, announcing."""
-
-    agent: AgentSettings
-    wire: WireSettings
-
-    def retry_s(self, report: Report, attempt: int) -> float | None:
-        """The time until the next round after `attempt` failed ones, None when nothing is due."""
-        if not report.problems:
-            return report.again_s
-        if report.busy:
-            first_s = max(self.wire.probe_interval_ms / 1000, _BUSY_MIN_S)
-            retry_s = growing_s(first_s, _BUSY_MAX_S, max(attempt - _BUSY_ATTEMPTS, 0) + 1)
-        else:
-            retry_s = growing_s(self.agent.retry_min_s, self.agent.retry_max_s, attempt)
-        return retry_s if report.again_s is None else min(retry_s, report.again_s)
 
 
 class Worker:
@@ -86,6 +65,7 @@ class Worker:
         self.report = Report(footprint)
         self.since = time.time()
         self.acting = False
+        self._wake = asyncio.Event()
         self._acted_at = 0.0
         self._host = host
         self._pace = pace
@@ -93,9 +73,9 @@ class Worker:
         self.footprint = footprint
         self._pauses = Pauses(pace.agent)
         self._controller = HandoverController(host, deps, self._pauses, EntryUUID(goal))
+        self.restarts = RestartOrders(host, self._wake.set)
         self._seen: tuple[object, tuple[HeldAddress, ...]] = (None, ())
         self._reported = reported
-        self._wake = asyncio.Event()
         self._new_goal = False
         self._units_changed = False
         self._freed = False  # a foreign address has gone, and what failed was not tried again since
@@ -131,6 +111,11 @@ class Worker:
             self._wake.set()
             if not _serves(wanted):
                 self._revoked.set()
+
+    @property
+    def unsteady(self) -> str:
+        """Why the units of the service do not stay as they are kept, empty where they do."""
+        return self._pauses.unsteady(Effort.KEEP)
 
     @property
     def failed_back(self) -> str:
@@ -326,6 +311,8 @@ class Worker:
                 self._pauses.end_failed(Effort.ACTIVATE)  # somebody else has started what did not start
             self._units_changed = False
             report = await self._act(wanted)
+            paused = self._deps.state.mode is Mode.PAUSED
+            await self.restarts.carry_out(wanted, report, self._urgent, paused=paused)
         except RelocdError as error:
             report = Report(self.footprint, (told(error, self._secrets),))
         except Exception as error:  # noqa: BLE001 - a defect met by one service must not end the others

@@ -10,7 +10,8 @@ from relocd.agent.bulkhead import Bulkhead
 from relocd.agent.convergence.host import Host
 from relocd.agent.directory.absence_check import absence_doubt
 from relocd.agent.handover.round import HandoverDeps
-from relocd.agent.worker import Leave, Pace, Worker
+from relocd.agent.pauses import Pace
+from relocd.agent.worker import Leave, Worker
 from relocd.errors import RelocdError
 from relocd.model.entries import EntryUUID, Problem
 from relocd.model.settings import Settings

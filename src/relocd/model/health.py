@@ -87,7 +87,7 @@ class HttpRequest:
 class Check:
     """A check that can be made. `name` is what it is called in status and metrics.
 
-    Each kind has its own part: an endpoint and perhaps a request, or the arguments of a command.
+    Each kind has its own part: an endpoint and perhaps a request, the arguments of a command, or an interface.
     """
 
     kind: CheckKind
@@ -96,3 +96,4 @@ class Check:
     endpoint: Endpoint | None = None
     request: HttpRequest | None = None
     arguments: tuple[str, ...] = ()
+    interface: str = ""

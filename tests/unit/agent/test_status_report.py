@@ -177,4 +177,4 @@ class TestHealth:
             await lab.serving()
             lab.failures.fail_server("eth0 has no carrier")
             await until(lambda: len(self.published(lab)) == 1)
-            assert lab.problems() == ["eth0 has no carrier"]
+            await until(lambda: lab.problems() == ["eth0 has no carrier"])

@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 
 from relocd.agent.convergence.converge import Report
-from relocd.agent.worker import Leave, Pace, Worker
+from relocd.agent.pauses import Pace
+from relocd.agent.worker import Leave, Worker
 from relocd.model.host import UnitState
 from relocd.model.settings import AgentSettings, WireSettings
 from relocd.model.template_set import Role

@@ -19,7 +19,7 @@ import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from ipaddress import IPv6Address
+from ipaddress import IPv6Address, ip_interface
 from types import TracebackType
 from typing import Final, Self
 
@@ -28,10 +28,12 @@ from relocd.errors import Failed, Unavailable
 from relocd.model.entries import ServiceAddress
 from relocd.model.host import Interface, Probe
 from relocd.model.settings import WireSettings
+from relocd.reconcile.addresses import interface_for
 
 __all__ = ["PacketWire", "attach_filter", "translated"]
 
 _FRAME_BYTES: Final = 2048
+_ASK_AGAIN_S: Final = 0.2
 _SO_ATTACH_FILTER: Final = 26  # asm-generic/socket.h; Python has no name for it
 _FILTERS: Final = {frames.ARP: frames.EVERYTHING, frames.IPV6: frames.NEIGHBOUR_DISCOVERY}
 
@@ -142,6 +144,15 @@ class PacketWire:
         The frames of a probe claim nothing, so the other host keeps its traffic (RFC 5227, section 2.1.1).
         """
         return await self._asked(interface, addresses, held=True)
+
+    async def reach(self, ip: frames.Address) -> None:
+        """Ask for an address until a neighbour answers; raises `Failed` where no interface is in its network."""
+        interface = interface_for(ip_interface(ip), None, tuple(self._interfaces()))
+        asking = [frames.probe(interface.mac, ip)]
+        with self._answering(interface, frozenset((ip,)), held=False) as answer:
+            while not answer.done():
+                self._send(interface, asking)
+                await asyncio.wait((answer,), timeout=_ASK_AGAIN_S)
 
     async def announce(self, interface: Interface, addresses: Sequence[ServiceAddress]) -> None:
         """Announce addresses to all neighbours once, in every form that they may accept."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
 from relocd.agent.convergence.claims import Claims
+from relocd.model.template_set import Scope
 from relocd.ports import (
     Addresses,
     Commands,
@@ -14,6 +16,7 @@ from relocd.ports import (
     HeartbeatRecord,
     Ledger,
     Meter,
+    Probes,
     Renderer,
     TemplateSets,
     Units,
@@ -21,7 +24,7 @@ from relocd.ports import (
 )
 from relocd.reconcile.guards import Guards
 
-__all__ = ["UNMEASURED", "Host"]
+__all__ = ["UNMEASURED", "Host", "scope_of"]
 
 
 class _Unmeasured:
@@ -59,7 +62,20 @@ class Host:
     wire: Wire
     units: Units
     commands: Commands
+    probes: Probes
     ledger: Ledger
     heartbeats: HeartbeatRecord
     meter: Meter = UNMEASURED
     claims: Claims = field(default_factory=Claims)
+
+
+def scope_of(host: Host) -> Callable[[str], Scope | None]:
+    """The scope of a template set of this host by its name, None while it cannot be read."""
+
+    def scope(name: str) -> Scope | None:
+        try:
+            return host.sets.get(name).scope
+        except Exception:  # noqa: BLE001 - also for a defect: the worker of the service meets it again and reports it
+            return None
+
+    return scope

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from relocd.agent.agent import scope_of
+from relocd.agent.convergence.host import scope_of
 from relocd.agent.liveness import failure_detector as detector_module
 from relocd.agent.liveness import heartbeat as heartbeat_module
 from relocd.agent.liveness.failure_detector import FailureDetector, PeerHeartbeats

@@ -1,0 +1,59 @@
+"""The checks that the template sets of a goal declare, with their texts rendered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from relocd.agent.convergence.host import Host
+from relocd.errors import Invalid
+from relocd.model.health import Check, CheckKind, HealthLimits
+from relocd.ports import Rendered
+from relocd.reconcile.goals import Goal
+from relocd.reconcile.health import PlannedCheck, check_of, planned_checks
+
+__all__ = ["DeclaredChecks", "declared_checks"]
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredChecks:
+    """The checks; the limits for the units, if a set gives some; and why other checks cannot be made."""
+
+    checks: tuple[Check, ...]
+    units: HealthLimits | None
+    problems: tuple[str, ...]
+
+
+async def declared_checks(host: Host, goal: Goal) -> DeclaredChecks:
+    """The declared checks of a goal; raises an error when they cannot be known now."""
+    sets = [host.sets.get(name) for name in goal.sets]
+    units = [spec.limits for each in sets for spec in each.health if spec.kind is CheckKind.UNITS]
+    service = goal.context.service
+    planned = list(planned_checks(sets, service.addresses if service else ()))
+    texts = [text for each in planned for text in each.texts]
+    rendered = iter(await host.renderer.render(texts, goal.context) if texts else ())
+    found = [_checked(each, [next(rendered) for _ in each.texts]) for each in planned]
+    return DeclaredChecks(
+        checks=tuple(dict.fromkeys(each for each in found if isinstance(each, Check))),
+        units=units[0] if units else None,
+        problems=tuple(dict.fromkeys(_problems(found))),
+    )
+
+
+def _problems(found: Sequence[Check | Invalid | None]) -> Iterator[str]:
+    return (f"a health check is not made: {each}" for each in found if isinstance(each, Invalid))
+
+
+def _checked(planned: PlannedCheck, rendered: Sequence[Rendered | Invalid]) -> Check | Invalid | None:
+    """The check, None where the texts ask for none, or what is wrong with them."""
+    texts = []
+    for each in rendered:
+        if isinstance(each, Invalid):
+            return each
+        if each.secret:
+            return Invalid(f"{planned.where} uses a secret, which others on this server could read; remove it")
+        texts.append(each.text)
+    try:
+        return check_of(planned, texts)
+    except Invalid as error:
+        return error

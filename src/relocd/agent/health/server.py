@@ -1,0 +1,49 @@
+"""The health of the server, by the checks of relocd.toml: while one fails, every service counts as failed here."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+from relocd.agent.convergence.host import Host
+from relocd.agent.health.asking import repeat
+from relocd.agent.health.failures import HealthFailures
+from relocd.agent.health.judge import CheckState, Judgement, judged
+from relocd.model.health import Check
+
+__all__ = ["ServerChecks"]
+
+_log = logging.getLogger(__name__)
+
+
+class ServerChecks:
+    """The server's own checks, which are made all the time, whatever is served here."""
+
+    def __init__(
+        self, host: Host, checks: Sequence[Check], failures: HealthFailures, changed: Callable[[], None]
+    ) -> None:
+        now = time.monotonic()
+        self.judgements = {check: Judgement.starting(now, check.limits.start_s) for check in checks}
+        self._host = host
+        self._failures = failures
+        self._changed = changed
+
+    async def run(self) -> None:
+        """Make the checks for ever."""
+        async with asyncio.TaskGroup() as group:
+            for check in self.judgements:
+                group.create_task(repeat(self._host, check, (), lambda: True, self._take))
+
+    def _take(self, check: Check, failure: str) -> None:
+        before = self.judgements[check]
+        after = self.judgements[check] = judged(before, failure, check.limits, time.monotonic())
+        if after.state is before.state:
+            return
+        failing = [each.failure for each in self.judgements.values() if each.state is CheckState.FAILING]
+        if failing:
+            self._failures.fail_server("; ".join(failing))
+        else:
+            self._failures.recover_server()
+        self._changed()
