@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from types import TracebackType
+from typing import Self, TypeVar
 
 from relocd.adapters.ldap.connection import Connection, connect
 from relocd.errors import RelocdError, Unavailable
 from relocd.model.settings import DirectorySettings
 
-__all__ = ["KeptConnection"]
+__all__ = ["KeptConnection", "OnKeptConnection"]
 
 _Answer = TypeVar("_Answer")
 
@@ -75,3 +76,22 @@ class KeptConnection:
             except RelocdError as error:
                 reasons.append(str(error))
         raise Unavailable("; ".join(reasons))
+
+
+class OnKeptConnection:
+    """An adapter that works on a kept connection, and closes it when its context ends."""
+
+    def __init__(self, kept: KeptConnection) -> None:
+        self._kept = kept
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connection once the present operation has ended; do not wait for that."""
+        await self._kept.aclose()

@@ -12,8 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Final, TypeVar
 from uuid import UUID
 
 import ldap
@@ -21,7 +20,7 @@ from ldap.filter import escape_filter_chars
 
 from relocd.adapters.ldap.connection import ATTRIBUTES, Connection, Found, entry_of
 from relocd.adapters.ldap.errors import NoSuchObject
-from relocd.adapters.ldap.kept_connection import KeptConnection
+from relocd.adapters.ldap.kept_connection import KeptConnection, OnKeptConnection
 from relocd.errors import RelocdError, Unavailable
 from relocd.model import names
 from relocd.model.dn import DN
@@ -45,7 +44,7 @@ class _ReadRequest:
     proof: str
 
 
-class LdapReader:
+class LdapReader(OnKeptConnection):
     """Reads from the server that `current_uri` names, or else from the first one that answers.
 
     `begin` is called first in its thread.
@@ -55,19 +54,7 @@ class LdapReader:
         self, settings: DirectorySettings, current_uri: Callable[[], str | None], begin: Callable[[], object] = bool
     ) -> None:
         self._base = settings.base
-        self._kept = KeptConnection(settings, current_uri, "ldap-reader", begin)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """Close the connection once the present read has ended; do not wait for that."""
-        await self._kept.aclose()
+        super().__init__(KeptConnection(settings, current_uri, "ldap-reader", begin))
 
     async def by_dn(self, dn: DN) -> Entry | None:
         """The entry of that DN, or None when the directory reports that there is none."""

@@ -13,8 +13,7 @@ from __future__ import annotations
 import select
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import ldap
 from ldap.controls import RequestControl
@@ -22,7 +21,7 @@ from ldap.controls.libldap import AssertionControl
 
 from relocd.adapters.ldap.connection import Connection
 from relocd.adapters.ldap.errors import UNREADABLE, outcome_of, translated
-from relocd.adapters.ldap.kept_connection import KeptConnection
+from relocd.adapters.ldap.kept_connection import KeptConnection, OnKeptConnection
 from relocd.errors import Invalid
 from relocd.model.dn import DN
 from relocd.model.entries import Attributes
@@ -42,7 +41,7 @@ class _Request:
     send: Callable[[Any], int]
 
 
-class LdapWriter:
+class LdapWriter(OnKeptConnection):
     """Writes to the server that `current_uri` names, or else to the first one that answers.
 
     `begin` is called first in its thread.
@@ -53,19 +52,7 @@ class LdapWriter:
     ) -> None:
         self._timeout_s = settings.operation_timeout_s
         self._base = settings.base
-        self._kept = KeptConnection(settings, current_uri, "ldap-writer", begin)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """Close the connection once the present write has ended; do not wait for that."""
-        await self._kept.aclose()
+        super().__init__(KeptConnection(settings, current_uri, "ldap-writer", begin))
 
     async def apply(self, write: Modification) -> Outcome:
         """Make all changes, or none; raises `Invalid` for an assertion that is not a filter."""
