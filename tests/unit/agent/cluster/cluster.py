@@ -19,12 +19,14 @@ from relocd.model.settings import HandoverSettings, ServerSettings
 from tests.support.entries import dn, server
 from tests.support.fake_directory import FakeDirectory, FakeReader, FakeWriter
 from tests.support.fakes import until
-from tests.unit.agent.lab import SETTINGS, Lab
+from tests.unit.agent.lab import SETTINGS, Lab, web
 
-__all__ = ["LEASE_S", "SOON_S", "MemoryNode", "MemoryCluster", "a_while", "remains", "running_cluster"]
+__all__ = ["BOTH", "LEASE_S", "PAIR", "SOON_S", "MemoryNode", "MemoryCluster", "a_while", "remains", "running_cluster"]
 
 LEASE_S = 0.8
 SOON_S = 10.0
+BOTH = (server("me", services=["web"]), server("twin"), web())
+PAIR = (server("me", clusters=["pair"]), server("twin", clusters=["pair"]), web())
 
 
 class MemoryNode(Lab):

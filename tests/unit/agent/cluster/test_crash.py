@@ -9,12 +9,8 @@ import asyncio
 
 import pytest
 
-from tests.support.entries import server
 from tests.support.fakes import until
-from tests.unit.agent.cluster.cluster import SOON_S, running_cluster
-from tests.unit.agent.lab import web
-
-BOTH = (server("me", services=["web"]), server("twin"), web())
+from tests.unit.agent.cluster.cluster import BOTH, SOON_S, running_cluster
 
 
 def has_moved(lab):

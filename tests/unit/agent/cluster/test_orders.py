@@ -8,10 +8,8 @@ from relocd.model.status import Mode
 from tests.support.entries import cluster, server, service, state
 from tests.support.fakes import until
 from tests.support.plans import placed
-from tests.unit.agent.cluster.cluster import SOON_S, remains, running_cluster
+from tests.unit.agent.cluster.cluster import BOTH, SOON_S, remains, running_cluster
 from tests.unit.agent.lab import web
-
-BOTH = (server("me", services=["web"]), server("twin"), web())
 
 
 async def obeys(node, mode):
