@@ -14,10 +14,10 @@ from tests.lab.timeline import Timeline
     ids=["nothing was claimed", "all claims hold", "one does not"],
 )
 def test_a_story_holds_when_there_are_claims_and_all_of_them_hold(claims, verdict):
-    said = io.StringIO()
-    timeline = Timeline(Console(file=said))
+    output = io.StringIO()
+    timeline = Timeline(Console(file=output))
     for holds in claims:
         timeline.claim("it is so", holds)
     timeline.close()
     assert timeline.holds is verdict
-    assert ("did NOT hold" in said.getvalue()) is not verdict
+    assert ("did NOT hold" in output.getvalue()) is not verdict

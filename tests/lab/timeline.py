@@ -25,7 +25,7 @@ class Claim:
 
     text: str
     holds: bool
-    seen: str = ""
+    found: str = ""
 
 
 class Timeline:
@@ -62,10 +62,10 @@ class Timeline:
         self._figures[name].append(round(value_ms, 2))
         self.mark(f"{name}: {value_ms:.0f} ms")
 
-    def claim(self, text: str, holds: bool, seen: str = "") -> None:
+    def claim(self, text: str, holds: bool, found: str = "") -> None:
         """Judge something that the story is to show."""
-        self.claims.append(Claim(text, holds, seen))
-        self.mark(f"{'yes' if holds else 'NO'}: {text}" + f" ({seen})" * bool(seen))
+        self.claims.append(Claim(text, holds, found))
+        self.mark(f"{'yes' if holds else 'NO'}: {text}" + f" ({found})" * bool(found))
 
     def close(self) -> None:
         """The figures and the verdict."""
@@ -84,7 +84,7 @@ class Timeline:
         """All of it for a file."""
         return {
             "verdict": self.holds,
-            "claims": [{"claim": each.text, "holds": each.holds, "seen": each.seen} for each in self.claims],
+            "claims": [{"claim": each.text, "holds": each.holds, "found": each.found} for each in self.claims],
             "milliseconds": dict(self._figures),
             "load": os.getloadavg(),
         }

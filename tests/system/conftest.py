@@ -92,7 +92,7 @@ class Pair:
         command = self.slapd.command("ldapsearch", "-LLL", "-o", "ldif-wrap=no", "-s", "base", "-b", dn)
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout
 
-    def said(self, name: str) -> str | None:
+    def word_of(self, name: str) -> str | None:
         """What the file of a service says now."""
         path = self.files / f"{name}.conf"
         return path.read_text().strip() if path.exists() else None

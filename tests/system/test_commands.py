@@ -50,11 +50,11 @@ def test_apply_shows_first_and_then_does(pair: Pair, quiet: Node) -> None:
     assert shown.returncode == 0, shown.stderr
     assert "-word=hello\n+word=new\n" in shown.stdout
     assert "would install" in shown.stdout
-    assert pair.said("web") == "word=hello"
+    assert pair.word_of("web") == "word=hello"
     done = relocd("apply", node=quiet)
     assert done.returncode == 0, done.stderr
     assert "  install " in done.stdout
-    assert pair.said("web") == "word=new"
+    assert pair.word_of("web") == "word=new"
     again = relocd("apply", "--dry-run", node=quiet)
     assert "nothing to do" in again.stdout
 
@@ -65,7 +65,7 @@ def test_apply_never_shows_a_secret(pair: Pair, quiet: Node) -> None:
     assert "hunter2" not in shown.stdout + shown.stderr
     assert "not shown" in shown.stdout
     relocd("apply", node=quiet)
-    assert "key=hunter2" in (pair.said("web") or "")
+    assert "key=hunter2" in (pair.word_of("web") or "")
 
 
 def test_apply_leaves_what_is_no_longer_linked(pair: Pair, quiet: Node) -> None:
@@ -79,7 +79,7 @@ def test_apply_leaves_what_is_no_longer_linked(pair: Pair, quiet: Node) -> None:
     assert has(quiet)
     assert relocd("apply", node=quiet).returncode == 0
     assert not has(quiet)
-    assert pair.said("web") is None
+    assert pair.word_of("web") is None
     assert "linked to no service" in relocd("apply", node=quiet).stdout
 
 

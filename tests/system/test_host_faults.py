@@ -42,9 +42,9 @@ def test_broken_template_raises_nothing_and_harms_no_other(pair: Pair, template:
     one = pair.node("node1", {"agent": {"render_timeout_s": 0.5}})
     until(lambda: has(one, OTHER) and said in problems(one, "web"))
     assert not has(one)
-    assert pair.said("web") is None
+    assert pair.word_of("web") is None
     (pair.sets / "broken" / "plain.j2").write_text("mended\n")
-    until(lambda: has(one) and pair.said("web") == "mended" and not problems(one, "web"))
+    until(lambda: has(one) and pair.word_of("web") == "mended" and not problems(one, "web"))
 
 
 def test_template_that_breaks_later_keeps_the_last_good_file(pair: Pair) -> None:
@@ -55,7 +55,7 @@ def test_template_that_breaks_later_keeps_the_last_good_file(pair: Pair) -> None
     (pair.sets / "plain" / "plain.j2").write_text("{{ nonsense }}")
     until(lambda: "nonsense" in problems(one, "web"))
     assert has(one)
-    assert pair.said("web") == "hello"
+    assert pair.word_of("web") == "hello"
     one.host.run(["ip", "address", "delete", f"{ADDRESS}/24", "dev", "eth0"])
     until(lambda: has(one))
 
@@ -124,7 +124,7 @@ def test_full_target_folder_is_reported_and_tried_again(pair: Pair) -> None:
         until(lambda: "file system is full" in problems(one, "web"))
         assert not has(one)
         filler.unlink()
-        until(lambda: has(one) and pair.said("web") == "x" * 4000)
+        until(lambda: has(one) and pair.word_of("web") == "x" * 4000)
 
 
 def test_read_only_target_folder_keeps_what_serves(pair: Pair) -> None:
@@ -137,9 +137,9 @@ def test_read_only_target_folder_keeps_what_serves(pair: Pair) -> None:
         pair.slapd.modify(word("web", "changed"))
         until(lambda: "read-only" in problems(one, "web"))
         assert has(one)
-        assert pair.said("web") == "hello"
+        assert pair.word_of("web") == "hello"
         subprocess.run(["mount", "-o", "remount,rw", str(pair.files)], check=True)
-        until(lambda: pair.said("web") == "changed" and not problems(one, "web"))
+        until(lambda: pair.word_of("web") == "changed" and not problems(one, "web"))
 
 
 @pytest.mark.parametrize(("unit", "said"), [("u-hangs", "u-hangs"), ("u-fails", "u-fails")])
@@ -171,7 +171,7 @@ def test_unit_that_hangs_on_its_start_keeps_no_service_from_leaving(pair: Pair) 
     one = pair.node("node1", {"units": {"timeout_s": 60.0}})
     until(lambda: has(one))
     pair.slapd.modify(f"dn: {server_dn('node1')}\nchangetype: modify\ndelete: relocServiceLink\n")
-    until(lambda: not has(one) and pair.said("web") is None)
+    until(lambda: not has(one) and pair.word_of("web") is None)
 
 
 def test_address_that_another_host_has_is_waited_for(pair: Pair) -> None:
@@ -228,7 +228,7 @@ def test_link_that_went_while_the_agent_was_away_is_followed(pair: Pair) -> None
         "dn: cn=node1,ou=servers,ou=relocd,dc=example,dc=org\nchangetype: modify\ndelete: relocServiceLink\n"
     )
     one.start()
-    until(lambda: not has(one) and pair.said("web") is None)
+    until(lambda: not has(one) and pair.word_of("web") is None)
 
 
 def test_address_that_somebody_removed_is_raised_again(pair: Pair) -> None:

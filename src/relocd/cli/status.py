@@ -102,12 +102,12 @@ def status(*, access: Access, in_json: bool, check: bool, every_s: float | None)
         with suppress(KeyboardInterrupt):
             _watch(Screen(), access, every_s)
     else:
-        seen = read_view(access)
+        view = read_view(access)
         if in_json:
-            print_json(as_json(seen))
+            print_json(as_json(view))
         else:
-            Screen().print(tables(seen))
-        raise Exit(min(seen.level, HealthLevel.WARNING))
+            Screen().print(tables(view))
+        raise Exit(min(view.level, HealthLevel.WARNING))
 
 
 def _watch(console: Screen, access: Access, every_s: float) -> None:
@@ -123,12 +123,12 @@ def _watch(console: Screen, access: Access, every_s: float) -> None:
 
 def _check(access: Access) -> None:
     try:
-        seen = read_view(access)
+        view = read_view(access)
     except RelocdError as error:
         say(f"RELOCD UNKNOWN: {error}".replace("|", "/"))
         raise Exit(HealthLevel.UNKNOWN) from error
-    say(check_line(seen))
-    raise Exit(seen.level)
+    say(check_line(view))
+    raise Exit(view.level)
 
 
 @click.command

@@ -61,17 +61,17 @@ class ServiceView:
 
     def life(self, server: EntryUUID) -> Life:
         """What is known of a server without an ARP or ND probe; one without an entry is silent."""
-        seen = self.servers.get(server)
-        if seen is None:
+        row = self.servers.get(server)
+        if row is None:
             return Life.SUSPECT
-        if seen.server.fenced:
+        if row.server.fenced:
             return Life.DEAD
-        return Life.ALIVE if not seen.is_silent else Life.DEAD if self._has_let_go(seen) else Life.SUSPECT
+        return Life.ALIVE if not row.is_silent else Life.DEAD if self._has_let_go(row) else Life.SUSPECT
 
-    def _has_let_go(self, seen: ServerRow) -> bool:
-        if self.service.isolation is not Isolation.RELEASE or seen.status is None or seen.age_s is None:
+    def _has_let_go(self, row: ServerRow) -> bool:
+        if self.service.isolation is not Isolation.RELEASE or row.status is None or row.age_s is None:
             return False
-        return seen.age_s > _LET_GO * seen.status.lease_s
+        return row.age_s > _LET_GO * row.status.lease_s
 
     def name(self, server: EntryUUID) -> str:
         """The name of a server."""
@@ -91,8 +91,8 @@ def service_view(service: DN, entries: Iterable[Entry], now_s: float) -> Service
     if about is None:
         wrong = "; ".join(str(each) for each in snapshot.problems if each.subject == str(service))
         raise Invalid(wrong or f"{service} cannot be read")
-    seen = {
+    rows = {
         uuid: server_view(server, statuses.get(server.dn.key), now_s)
         for uuid, server in sorted(snapshot.servers.items(), key=lambda each: each[1].dn.key)
     }
-    return ServiceView(about, snapshot, seen)
+    return ServiceView(about, snapshot, rows)

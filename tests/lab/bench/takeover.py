@@ -222,7 +222,7 @@ def _return(stage: Stage, old: str, new: str, *, hung: bool) -> None:
     else:
         stage.lan[old].heal()
     returned_ns = time.monotonic_ns()
-    until(lambda: stage.holders() == [new] and not stage.told(old, _SERVICE), _SLACK_S)
+    until(lambda: stage.holders() == [new] and not stage.service_status(old, _SERVICE), _SLACK_S)
     until(lambda: not links(stage.slapd, old) and not state(stage.slapd, _SERVICE).previous, _SLACK_S)
     until(lambda: "relocFenced" not in attributes(stage.slapd, server_dn(old)), _SLACK_S)
     until(lambda: heartbeat_ns(stage.slapd, old) > returned_ns, _SLACK_S)

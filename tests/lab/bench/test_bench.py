@@ -18,8 +18,8 @@ def test_every_figure_is_measured(tmp_path):
         stderr=subprocess.STDOUT,
         text=True,
     )
-    said, _ = bench.communicate(timeout=60)
-    assert bench.returncode in {0, 1}, said
+    output, _ = bench.communicate(timeout=60)
+    assert bench.returncode in {0, 1}, output
     measured = {figure["name"]: figure["value"] for figure in json.loads(figures.read_text())}
     assert measured["entries of the refresh"] in {64, 65}  # four folders; perhaps its own status
     assert measured["CPU of a change, foreign link"] > 0

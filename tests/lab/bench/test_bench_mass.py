@@ -26,11 +26,11 @@ def series(tmp_path_factory):
         stderr=subprocess.STDOUT,
         text=True,
     )
-    said, _ = bench.communicate(timeout=120)
-    assert bench.returncode == 0, said
+    output, _ = bench.communicate(timeout=120)
+    assert bench.returncode == 0, output
     assert not list(Path("/run/netns").glob(f"relocd-{bench.pid}-*"))
     found = json.loads(figures.read_text())["series"]["3"]
-    assert all(each["title"] in said for each in found.values())
+    assert all(each["title"] in output for each in found.values())
     return found
 
 

@@ -53,15 +53,15 @@ def documents(tmp_path_factory):
         for number, names in enumerate(GROUPS)
     ]
     try:
-        said = [bench.communicate(timeout=60)[0] for bench in benches]
+        outputs = [bench.communicate(timeout=60)[0] for bench in benches]
     finally:
         for bench in benches:
             bench.terminate()  # nothing happens to one that has ended
             bench.wait(20)
-    assert not any(bench.returncode for bench in benches), "\n".join(said)
+    assert not any(bench.returncode for bench in benches), "\n".join(outputs)
     assert not [left for bench in benches for left in remains(folder, bench.pid)]
     written = [json.loads((figures / f"{number}.json").read_text()) for number in range(len(GROUPS))]
-    return {"said": "\n".join(said), "written": written}
+    return {"output": "\n".join(outputs), "written": written}
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def series(documents):
 def test_every_series_is_there(series, documents):
     assert set(series) == set(SERIES)
     for each in series.values():
-        assert each["title"] in documents["said"]
+        assert each["title"] in documents["output"]
     assert all(len(document["machine"]["load after"]) == 3 for document in documents["written"])
 
 
@@ -118,7 +118,7 @@ def test_interrupted_it_leaves_nothing_behind(temporary, name, word):
         if word in line:
             break
     bench.send_signal(signal.SIGINT)
-    said, _ = bench.communicate(timeout=60)
-    assert bench.returncode == 130, said
-    assert "interrupted" in said
+    outputs, _ = bench.communicate(timeout=60)
+    assert bench.returncode == 130, outputs
+    assert "interrupted" in outputs
     assert not remains(temporary, bench.pid)

@@ -31,15 +31,15 @@ def series(tmp_path_factory):
         for number, names in enumerate(GROUPS)
     ]
     try:
-        said = [bench.communicate(timeout=60)[0] for bench in benches]
+        outputs = [bench.communicate(timeout=60)[0] for bench in benches]
     finally:
         for bench in benches:
             bench.terminate()  # nothing happens to one that has ended
             bench.wait(20)
-    assert all(bench.returncode in {0, 1} for bench in benches), "\n".join(said)  # 1: slower than on a quiet machine
+    assert all(bench.returncode in {0, 1} for bench in benches), "\n".join(outputs)  # 1: slower than on a quiet machine
     assert not [left for bench in benches for left in Path("/run/netns").glob(f"relocd-{bench.pid}-*")]
     written = [json.loads((folder / f"{number}.json").read_text()) for number in range(len(GROUPS))]
-    assert all(each["title"] in "".join(said) for document in written for each in document["series"].values())
+    assert all(each["title"] in "".join(outputs) for document in written for each in document["series"].values())
     return {name: each for document in written for name, each in document["series"].items()}
 
 

@@ -89,8 +89,8 @@ class ContainersStory:
         answer = self._answer("node1", 1)
         timeline.figure("from `up` to the first answer", (time.monotonic() - began) * 1000)
         timeline.claim("node1 answers at the service's address", bool(answer), answer)
-        said = self._until(lambda: self._tried(self._commands.well), "RELOCD OK")
-        timeline.claim("the directory of node2 has copied the entries", "OK" in said, said)
+        output = self._until(lambda: self._tried(self._commands.well), "RELOCD OK")
+        timeline.claim("the directory of node2 has copied the entries", "OK" in output, output)
 
     def _move(self, timeline: Timeline) -> None:
         self._do(self._commands.move)
@@ -107,8 +107,10 @@ class ContainersStory:
     def _return(self, timeline: Timeline) -> None:
         self._do(self._commands.back)
         timeline.mark("node2 is started again")
-        said = self._until(lambda: self._tried(self._commands.well), "RELOCD OK")
-        timeline.claim("node2 has caught up, is no longer fenced and leaves the service at node1", "OK" in said, said)
+        output = self._until(lambda: self._tried(self._commands.well), "RELOCD OK")
+        timeline.claim(
+            "node2 has caught up, is no longer fenced and leaves the service at node1", "OK" in output, output
+        )
         last = self._answers()[-1]
         timeline.claim("nobody but node1 has answered since", "node1" in last, last)
 
@@ -132,10 +134,10 @@ class ContainersStory:
         """What the client has said so far."""
         return re.findall(r"[\d:.]+ web on .*", self._do(self._commands.answers))
 
-    def _until(self, said: Callable[[], str], word: str) -> str:
+    def _until(self, output: Callable[[], str], word: str) -> str:
         """What is said once it has the word in it, or at the deadline."""
         deadline = time.monotonic() + _PATIENCE_S
-        while word not in (text := said()) and time.monotonic() < deadline:
+        while word not in (text := output()) and time.monotonic() < deadline:
             time.sleep(0.1)
         return text if word in text else ""
 

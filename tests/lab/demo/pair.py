@@ -103,9 +103,9 @@ class Pair:
         accepted_ns = time.monotonic_ns()
         changes = {client: watch.until(new, _ANSWER_S) for client, watch in watches.items()}
         time.sleep(_QUIET_S)  # not a synchronisation: the pause that a move is followed by
-        seen = steps(self.nodes[old].lines(), self.nodes[new].lines(), sent_ns, server_dn(new))
+        found = steps(self.nodes[old].lines(), self.nodes[new].lines(), sent_ns, server_dn(new))
         answers = {client: change.answered_ns if change else None for client, change in changes.items()}
-        return measured(number, (old, new), sent_ns, accepted_ns, seen, answers)
+        return measured(number, (old, new), sent_ns, accepted_ns, found, answers)
 
     def said(self) -> str:
         """The last words of every agent, for an error's message."""

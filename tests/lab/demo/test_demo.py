@@ -37,9 +37,9 @@ def interrupted(program, word, number=signal.SIGINT):
         if word in line:
             break
     program.send_signal(number)
-    said, _ = program.communicate(timeout=60)
-    assert program.returncode == 130, said
-    return said
+    output, _ = program.communicate(timeout=60)
+    assert program.returncode == 130, output
+    return output
 
 
 def remains(temporary, pid):
@@ -50,10 +50,10 @@ def remains(temporary, pid):
 def test_services_move_and_the_figures_are_written(temporary, tmp_path):
     figures = tmp_path / "figures.json"
     demo = launched(temporary, "--moves", "2", "--json", str(figures))
-    said, _ = demo.communicate(timeout=60)
-    assert demo.returncode == 0, said
-    assert "median" in said
-    assert "Not measured by this run" in said
+    output, _ = demo.communicate(timeout=60)
+    assert demo.returncode == 0, output
+    assert "median" in output
+    assert "Not measured by this run" in output
     series = json.loads(figures.read_text())["series"]
     assert set(series) == {"echo", "web"}
     for each in series.values():
@@ -74,9 +74,9 @@ def test_interrupted_it_leaves_nothing_behind(temporary, number, word):
 def test_a_scenario_has_a_verdict_and_leaves_nothing_behind(temporary, tmp_path):
     document = tmp_path / "verdict.json"
     scenario = launched(temporary, "ntp-pair", "--json", str(document), program="scenarios")
-    said, _ = scenario.communicate(timeout=60)
-    assert scenario.returncode == 0, said
-    assert "verdict: it held" in said
+    output, _ = scenario.communicate(timeout=60)
+    assert scenario.returncode == 0, output
+    assert "verdict: it held" in output
     assert json.loads(document.read_text())["verdict"] is True
     assert not remains(temporary, scenario.pid)
 

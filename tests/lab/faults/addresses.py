@@ -55,9 +55,9 @@ class AddressTwice(Kind):
     def disturb(self) -> None:
         self.began_ns = time.monotonic_ns()
         self.rig.serve_also("mail", self.old, addresses=[f"{ADDRESS}/24"], template_sets=["plain"])
-        self.rig.watch_for(_LOOK_S, lambda: self.rig.stage.told(self.old, "mail").get("problems"))
+        self.rig.watch_for(_LOOK_S, lambda: self.rig.stage.service_status(self.old, "mail").get("problems"))
         self.rig.watch_for(1.0)
-        self.told = self.rig.stage.told(self.old, "mail")
+        self.status = self.rig.stage.service_status(self.old, "mail")
 
     def heal(self) -> None:
         self.rig.forget("mail", self.old)
@@ -66,9 +66,11 @@ class AddressTwice(Kind):
         return [self.old]
 
     def claims(self) -> Iterable[Claim]:
-        said = f"{self.told.get('state')}: {self.told.get('problems')}"
-        yield Claim("the second is not active", self.told.get("state") != "active", said)
-        yield Claim("the second has a problem that names the address", ADDRESS in str(self.told.get("problems")), said)
+        shown = f"{self.status.get('state')}: {self.status.get('problems')}"
+        yield Claim("the second is not active", self.status.get("state") != "active", shown)
+        yield Claim(
+            "the second has a problem that names the address", ADDRESS in str(self.status.get("problems")), shown
+        )
         yield self.rig.stays(self.old, self.began_ns)
 
 

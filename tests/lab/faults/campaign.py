@@ -117,7 +117,7 @@ class _Notes:
 
     def failed(self, what: str, rig: Rig) -> None:
         self.healed_ns = self.healed_ns or time.monotonic_ns()
-        self.claims = (*self.claims, Claim(what, holds=False, seen=rig.described()))
+        self.claims = (*self.claims, Claim(what, holds=False, found=rig.described()))
         self.logs = rig.stage.said()
 
 

@@ -162,5 +162,5 @@ class BadProvider(Kind):
 
     def claims(self) -> Iterable[Claim]:
         yield from self.found
-        told = [line for line in self.rig.lines(self.old, self.began_ns) if "malformed" in str(line.fields)]
-        yield Claim("what is wrong is said", bool(told))
+        found = [line for line in self.rig.lines(self.old, self.began_ns) if "malformed" in str(line.fields)]
+        yield Claim("what is wrong is said", bool(found))

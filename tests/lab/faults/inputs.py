@@ -132,7 +132,7 @@ class ModeUnreadable(Kind):
         (self._nonsense, self._circle, self._squeeze)[(self.number - 1) % 3](node)
         rig.order(self.new)
         rig.watch_for(_LOOK_S)
-        self.seen = f"{rig.stage.holders()}, {rig.state(self.old)}"
+        self.observed = f"{rig.stage.holders()}, {rig.state(self.old)}"
         self.stayed = self.new not in rig.stage.holders() and rig.state(self.old).holder == self.old
 
     def _nonsense(self, node: Node) -> None:
@@ -157,7 +157,7 @@ class ModeUnreadable(Kind):
         _command("resume", node)
 
     def claims(self) -> Iterable[Claim]:
-        yield Claim("the paused agent takes nothing", self.stayed, self.seen)
+        yield Claim("the paused agent takes nothing", self.stayed, self.observed)
 
 
 class DescriptorsShort(Kind):

@@ -95,7 +95,7 @@ class Rig:
     def forget(self, service: str, server: str) -> None:
         """Unlink a service and delete it once nothing of it is left on the server."""
         self.unlink(server, service)
-        until(lambda: not self.stage.told(server, service), self.lease_s + 5)
+        until(lambda: not self.stage.service_status(server, service), self.lease_s + 5)
         for dn in (state_dn(service), service_dn(service)):
             if attributes(self.slapd, dn):
                 self.slapd.modify(f"dn: {dn}\nchangetype: delete\n")
@@ -135,14 +135,14 @@ class Rig:
         if len(holders) != 1 or holders[0] not in wanted or self.cut:
             return ""
         server = holders[0]
-        told = self.stage.told(server, SERVICE)
+        status = self.stage.service_status(server, SERVICE)
         agrees = all(self._names_only(server, name) for name in self.names)
-        return server if agrees and told.get("state") == "active" and not told.get("problems") else ""
+        return server if agrees and status.get("state") == "active" and not status.get("problems") else ""
 
     def _names_only(self, server: str, seen_from: str) -> bool:
-        seen, slapd = self.state(seen_from), self.stage.slapds[seen_from]
+        found, slapd = self.state(seen_from), self.stage.slapds[seen_from]
         linked = [name for name in self.names if SERVICE in links(slapd, name)]
-        return (seen.holder, seen.candidate, seen.previous, linked) == (server, "", "", [server])
+        return (found.holder, found.candidate, found.previous, linked) == (server, "", "", [server])
 
     def described(self) -> str:
         """How things stand, for the evidence of a round that did not come to rest."""
@@ -155,10 +155,10 @@ class Rig:
         return "\n".join(parts)
 
     def _described(self, name: str) -> str:
-        seen, linked = self.state(name), SERVICE in links(self.stage.slapds[name], name)
-        place = f"holder={seen.holder} candidate={seen.candidate} previous={seen.previous} #{seen.generation}"
-        told = f"{self.stage.stands(name, SERVICE)!r}: {self.stage.words(name, SERVICE)}"
-        return f"its provider says {place}; linked={linked}; it is {told}"
+        found, linked = self.state(name), SERVICE in links(self.stage.slapds[name], name)
+        place = f"holder={found.holder} candidate={found.candidate} previous={found.previous} #{found.generation}"
+        status = f"{self.stage.stands(name, SERVICE)!r}: {self.stage.words(name, SERVICE)}"
+        return f"its provider says {place}; linked={linked}; it is {status}"
 
     def lines(self, server: str, since_ns: int) -> list[Line]:
         """What an agent has logged since a moment."""

@@ -36,7 +36,7 @@ def one_after_the_other(gap_ms=10, overlap_ms=0):
     ]
 
 
-def seen(probes=None, **more):
+def observation(probes=None, **more):
     """What was seen of a round in which node1 was healed after a second, and all was at rest after nine."""
     facts = {"samples": [], "began_ns": 0, "healed_ns": 1000 * MS, "settled_ns": 9000 * MS, "ended_ns": 9990 * MS}
     return Observation(probes=one_after_the_other() if probes is None else probes, **(facts | more))
@@ -48,7 +48,7 @@ def looks(*sets):
 
 
 def test_a_quiet_move_is_good():
-    outcome = judged(seen())
+    outcome = judged(observation())
     assert outcome.faults(TERMS) == []
     assert (outcome.double_ms, outcome.recovery_ms) == (0, 0)
     assert 10 < outcome.outage_ms < 15
@@ -56,7 +56,7 @@ def test_a_quiet_move_is_good():
 
 @pytest.mark.parametrize("overlap_ms", [2, 40])
 def test_two_that_answer_at_once_are_not_good(overlap_ms):
-    outcome = judged(seen(one_after_the_other(overlap_ms=overlap_ms)))
+    outcome = judged(observation(one_after_the_other(overlap_ms=overlap_ms)))
     assert outcome.double_ms == pytest.approx(overlap_ms, abs=4)
     assert outcome.faults(TERMS)
     assert not outcome.faults(Terms(4.0, double_ms=100))
@@ -64,44 +64,44 @@ def test_two_that_answer_at_once_are_not_good(overlap_ms):
 
 
 def test_a_double_answer_longer_than_is_allowed_is_not_good():
-    outcome = judged(seen(one_after_the_other(overlap_ms=120)))
+    outcome = judged(observation(one_after_the_other(overlap_ms=120)))
     assert outcome.faults(Terms(4.0, double_ms=100))
 
 
 def test_what_the_disturbance_itself_makes_answer_does_not_count():
     probes = one_after_the_other(overlap_ms=40)
-    assert not judged(seen(probes, excuses=[(0, 1500 * MS)])).faults(TERMS)
-    assert judged(seen(probes, excuses=[(0, 900 * MS)])).faults(TERMS)
+    assert not judged(observation(probes, excuses=[(0, 1500 * MS)])).faults(TERMS)
+    assert judged(observation(probes, excuses=[(0, 900 * MS)])).faults(TERMS)
 
 
 def test_two_kernels_with_the_address_are_not_good():
     both, one = ("node1", "node2"), ("node1",)
-    outcome = judged(seen(samples=looks(one, both, both, both, one)))
+    outcome = judged(observation(samples=looks(one, both, both, both, one)))
     assert outcome.double_ms == 20
     assert outcome.faults(TERMS)
 
 
 def test_one_look_alone_is_no_proof_for_it_takes_one_kernel_after_the_other():
-    assert not judged(seen(samples=looks(("node1",), ("node1", "node2"), ("node2",)))).faults(TERMS)
+    assert not judged(observation(samples=looks(("node1",), ("node1", "node2"), ("node2",)))).faults(TERMS)
 
 
 def test_a_unit_that_runs_twice_is_not_good():
     running = {"web": frozenset(("node1", "node2"))}
     samples = [Sample(number * 10 * MS, frozenset(["node1"]), running) for number in range(3)]
-    assert judged(seen(samples=samples)).double_ms == 20
+    assert judged(observation(samples=samples)).double_ms == 20
 
 
 @pytest.mark.parametrize(
     ("gap_ms", "good"), [pytest.param(3900, True, id="within the lease"), pytest.param(4100, False, id="after it")]
 )
 def test_recovery_is_counted_from_the_healing_and_lasts_a_lease_at_most(gap_ms, good):
-    outcome = judged(seen(one_after_the_other(gap_ms=gap_ms)))
+    outcome = judged(observation(one_after_the_other(gap_ms=gap_ms)))
     assert outcome.recovery_ms == pytest.approx(gap_ms, abs=5)
     assert (outcome.faults(TERMS) == []) is good
 
 
 def test_an_outage_before_the_healing_is_shown_and_no_late_recovery():
-    outcome = judged(seen(one_after_the_other(gap_ms=5000), healed_ns=6500 * MS))
+    outcome = judged(observation(one_after_the_other(gap_ms=5000), healed_ns=6500 * MS))
     assert outcome.outage_ms == pytest.approx(5000, abs=5)
     assert outcome.recovery_ms == 0
 
@@ -116,7 +116,7 @@ def test_an_outage_before_the_healing_is_shown_and_no_late_recovery():
     ],
 )
 def test_a_round_that_lost_something_is_not_good(more):
-    assert judged(seen(**more)).faults(TERMS)
+    assert judged(observation(**more)).faults(TERMS)
 
 
 def result(*rounds):

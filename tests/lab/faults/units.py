@@ -73,8 +73,8 @@ class StopFails(Kind):
         lines = [each for each in self.rig.lines(self.old, self.began_ns) if each.at_ns <= self.ended_ns]
         drops = sum(each.action.startswith("drop") for each in lines)
         yield Claim("the address stays while the unit does not stop", drops == 0, f"dropped {drops} times")
-        said = any("u-web" in " ".join(each.fields.values()) for each in lines if each.level in COMPLAINTS)
-        yield Claim("the unit is named", said, "no warning names u-web")
+        named = any("u-web" in " ".join(each.fields.values()) for each in lines if each.level in COMPLAINTS)
+        yield Claim("the unit is named", named, "no warning names u-web")
 
 
 class StopHangs(StopFails):

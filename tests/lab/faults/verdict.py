@@ -75,7 +75,7 @@ class Outcome:
             found.append("did not recover")
         elif self.recovery_ms > terms.lease_s * 1000:
             found.append(f"recovered after {self.recovery_ms / 1000:.1f} s, the lease is {terms.lease_s:g} s")
-        return found + [f"{each.text}: {each.seen}" for each in self.claims if not each.holds]
+        return found + [f"{each.text}: {each.found}" for each in self.claims if not each.holds]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,27 +115,27 @@ class Result:
         return sum(len(each.lost) for each in self.rounds)
 
 
-def judged(seen: Observation) -> Outcome:
+def judged(observation: Observation) -> Outcome:
     """The figures of a round from what was seen of it."""
-    longest = max(_doubles(seen), key=lambda each: each.end_ns - each.begin_ns, default=_Double(0, 0, ""))
+    longest = max(_doubles(observation), key=lambda each: each.end_ns - each.begin_ns, default=_Double(0, 0, ""))
     return Outcome(
-        outage_ms=outage_ns(seen.probes, seen.began_ns, seen.ended_ns) * _MS,
+        outage_ms=outage_ns(observation.probes, observation.began_ns, observation.ended_ns) * _MS,
         double_ms=(longest.end_ns - longest.begin_ns) * _MS,
         double_by=longest.seen_by,
-        recovery_ms=_recovery_ms(seen),
-        lost=tuple(seen.lost),
-        claims=tuple(seen.claims),
-        logs=seen.logs,
+        recovery_ms=_recovery_ms(observation),
+        lost=tuple(observation.lost),
+        claims=tuple(observation.claims),
+        logs=observation.logs,
     )
 
 
-def _recovery_ms(seen: Observation) -> float | None:
+def _recovery_ms(observation: Observation) -> float | None:
     """From the healing until the client is answered without a gap, and by one server only."""
-    if seen.settled_ns is None:
+    if observation.settled_ns is None:
         return None
-    gaps = gaps_ns(seen.probes, seen.healed_ns, seen.settled_ns, _NOTICEABLE_NS)
-    ends = [*(end for _, end in gaps), *(each.end_ns for each in _doubles(seen))]
-    return max((end - seen.healed_ns for end in ends if end > seen.healed_ns), default=0) * _MS
+    gaps = gaps_ns(observation.probes, observation.healed_ns, observation.settled_ns, _NOTICEABLE_NS)
+    ends = [*(end for _, end in gaps), *(each.end_ns for each in _doubles(observation))]
+    return max((end - observation.healed_ns for end in ends if end > observation.healed_ns), default=0) * _MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,15 +147,15 @@ class _Double:
     seen_by: str
 
 
-def _doubles(seen: Observation) -> Sequence[_Double]:
+def _doubles(observation: Observation) -> Sequence[_Double]:
     def counts(at: int) -> bool:
-        return not any(begin <= at <= end for begin, end in seen.excuses)
+        return not any(begin <= at <= end for begin, end in observation.excuses)
 
-    answered = runs_ns([at for at in doubles(seen.probes) if counts(at)], _JOINED_NS)
+    answered = runs_ns([at for at in doubles(observation.probes) if counts(at)], _JOINED_NS)
     return [
         *(_Double(begin, end + int(INTERVAL_MS * 1e6), "frames to both") for begin, end in answered),
-        *(_Double(*span, "addresses in both kernels") for span in _shared(seen.samples, _holders, counts)),
-        *(_Double(*span, "units that run on both") for span in _shared(seen.samples, _running, counts)),
+        *(_Double(*span, "addresses in both kernels") for span in _shared(observation.samples, _holders, counts)),
+        *(_Double(*span, "units that run on both") for span in _shared(observation.samples, _running, counts)),
     ]
 
 

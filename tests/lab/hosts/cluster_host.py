@@ -66,17 +66,17 @@ class ClusterHost:
         self.host = host
         self.name = host.name
         self._folder = folder
-        self._disk = {seen: folder / "disk" / seen.strip("/").replace("/", "-") for seen in DISK}
+        self._disk = {inside: folder / "disk" / inside.strip("/").replace("/", "-") for inside in DISK}
         self._logs = folder / "logs"
         self._machine: subprocess.Popen[str] | None = None
         self._started: list[subprocess.Popen[Any]] = []
 
     def __enter__(self) -> Self:
         self._logs.mkdir(parents=True)
-        for seen, place in self._disk.items():
+        for inside, place in self._disk.items():
             place.mkdir(parents=True)
-            if Path(seen).is_dir() and seen not in _EMPTY:
-                subprocess.run(["cp", "-a", f"{seen}/.", str(place)], check=True, timeout=_DEADLINE_S)
+            if Path(inside).is_dir() and inside not in _EMPTY:
+                subprocess.run(["cp", "-a", f"{inside}/.", str(place)], check=True, timeout=_DEADLINE_S)
         self._boot()
         return self
 
@@ -84,16 +84,16 @@ class ClusterHost:
         if self._machine is not None:
             self._kill()
 
-    def place(self, seen: str) -> Path:
+    def place(self, inside: str) -> Path:
         """Where a path below one of `DISK` really is."""
         for start, own in self._disk.items():
-            if seen == start or seen.startswith(start + "/"):
-                return own / seen[len(start) :].lstrip("/")
-        raise KeyError(f"{seen} is on none of the folders of this machine: {', '.join(DISK)}")
+            if inside == start or inside.startswith(start + "/"):
+                return own / inside[len(start) :].lstrip("/")
+        raise KeyError(f"{inside} is on none of the folders of this machine: {', '.join(DISK)}")
 
-    def write(self, seen: str, text: str, *, mode: int = 0o644) -> None:
+    def write(self, inside: str, text: str, *, mode: int = 0o644) -> None:
         """Write a file of the machine's disk."""
-        path = self.place(seen)
+        path = self.place(inside)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         path.chmod(mode)

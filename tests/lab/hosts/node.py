@@ -48,7 +48,7 @@ class Node:
         self.folder = folder
         self.config = folder / "relocd.toml"
         self._tables = merged(_settings(host.name, folder, uris), tables or {})
-        self._folders = {seen: folder / "seen" / seen.strip("/").replace("/", "-") for seen in folders}
+        self._folders = {inside: folder / "seen" / inside.strip("/").replace("/", "-") for inside in folders}
         self._agent: subprocess.Popen[Any] | None = None
 
     def __enter__(self) -> Self:
@@ -71,12 +71,12 @@ class Node:
             raise RuntimeError(f"the agent of {self.host.name} does not run; start() it first")
         return self._agent
 
-    def place(self, seen: str) -> Path:
+    def place(self, inside: str) -> Path:
         """Where a path below one of `folders` really is."""
         for start, own in self._folders.items():
-            if seen == start or seen.startswith(start + "/"):
-                return own / seen[len(start) :].lstrip("/")
-        raise KeyError(f"{seen} is below none of this node's folders: {', '.join(self._folders)}")
+            if inside == start or inside.startswith(start + "/"):
+                return own / inside[len(start) :].lstrip("/")
+        raise KeyError(f"{inside} is below none of this node's folders: {', '.join(self._folders)}")
 
     def start(self) -> None:
         """Start the agent and wait until its first refresh is complete."""

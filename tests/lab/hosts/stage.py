@@ -190,7 +190,7 @@ class Stage:
         """The servers that have an address now, by their kernels."""
         return [name for name in self.names if ip_address(address) in self.lan[name].addresses()]
 
-    def told(self, server: str, service: str) -> Mapping[str, Any]:
+    def service_status(self, server: str, service: str) -> Mapping[str, Any]:
         """What the status of a server says about a service; empty where it says nothing."""
         services = self.status(server).get("services", [])
         return next((each for each in services if each["name"] == service), {})
@@ -202,12 +202,12 @@ class Stage:
 
     def stands(self, server: str, service: str) -> str:
         """The state of a service on a server by the server's status, empty where that says nothing."""
-        return str(self.told(server, service).get("state", ""))
+        return str(self.service_status(server, service).get("state", ""))
 
     def words(self, server: str, service: str) -> str:
         """How a server stands to a service and what is wrong with that, in one text."""
-        told = self.told(server, service)
-        return "; ".join([told.get("reason", ""), *told.get("problems", ())])
+        status = self.service_status(server, service)
+        return "; ".join([status.get("reason", ""), *status.get("problems", ())])
 
     def said(self) -> str:
         """The last words of every agent, for an error's message."""

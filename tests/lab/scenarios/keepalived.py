@@ -79,7 +79,7 @@ class Keepalived:
         self._process: subprocess.Popen[Any] | None = None
 
     def __enter__(self) -> Self:
-        own = {seen: self._folder / seen.strip("/").replace("/", "-") for seen in _FOLDERS}
+        own = {path: self._folder / path.strip("/").replace("/", "-") for path in _FOLDERS}
         for place in own.values():
             place.mkdir(parents=True)
         self._etc = own["/etc/keepalived"]

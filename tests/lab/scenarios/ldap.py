@@ -153,8 +153,8 @@ class LdapPairStory:
     def _claim_whole(self, timeline: Timeline, text: str) -> None:
         lost = {server.uri: self._acknowledged - _people(server) for server in self.pair.servers}
         missing = sorted(set().union(*lost.values()))
-        seen = f"{len(missing)} of {len(self._acknowledged)} acknowledged writes missing {' '.join(missing[:3])}"
-        timeline.claim(text, not missing, seen.strip())
+        shown = f"{len(missing)} of {len(self._acknowledged)} acknowledged writes missing {' '.join(missing[:3])}"
+        timeline.claim(text, not missing, shown.strip())
 
     def _settle(self) -> None:
         """Wait until both services are up, both servers have the same data, and no agent has anything to do."""
@@ -212,8 +212,8 @@ class LdapPairStory:
         deadline = time.monotonic() + _PATIENCE_S
         while not (found := holds()):
             if time.monotonic() > deadline:
-                said = "\n".join(f"--- {name}\n{node.said()}" for name, node in self.agents.items())
-                raise TimeoutError(f"not within {_PATIENCE_S:g} s: {what}\n{said}")
+                logs = "\n".join(f"--- {name}\n{node.said()}" for name, node in self.agents.items())
+                raise TimeoutError(f"not within {_PATIENCE_S:g} s: {what}\n{logs}")
             time.sleep(0.02)
         return found
 

@@ -85,10 +85,10 @@ class NtpPairStory:
         before = self._answers()
         expected = {_ADDRESSES["ntpPrimary"]: _STRATUM, _ADDRESSES["ntpSecondary"]: _STRATUM + 1}
         deadline = time.monotonic() + _PATIENCE_S
-        while (seen := self._strata(before)) != expected and time.monotonic() < deadline:
+        while (strata := self._strata(before)) != expected and time.monotonic() < deadline:
             time.sleep(0.1)
-        told = ", ".join(f"{address}: stratum {stratum}" for address, stratum in seen.items())
-        timeline.claim(f"{primary} answers as the primary, {secondary} as the secondary", seen == expected, told)
+        shown = ", ".join(f"{address}: stratum {stratum}" for address, stratum in strata.items())
+        timeline.claim(f"{primary} answers as the primary, {secondary} as the secondary", strata == expected, shown)
 
     def _strata(self, before: Mapping[str, tuple[int, int]]) -> dict[str, int]:
         """The stratum in the last answer of each address that has answered some more times since `before`."""

@@ -128,10 +128,10 @@ class Pacemaker:
 
     def _located(self) -> str:
         try:
-            said = self._machine.run(["crm_resource", "--resource", "web", "--locate"])
+            output = self._machine.run(["crm_resource", "--resource", "web", "--locate"])
         except RuntimeError:  # the cluster is not there yet
             return ""
-        return said.rpartition("is running on: ")[2].strip()
+        return output.rpartition("is running on: ")[2].strip()
 
 
 def _pairs(kind: str, values: Mapping[str, str]) -> str:

@@ -56,11 +56,11 @@ def test_clock_that_was_two_hours_ahead_hides_no_change(pair: Pair, tmp_path: Pa
     pair.slapd.slapadd(tmp_path / "content.ldif")
     pair.slapd.start()
     one = pair.node("node1")
-    until(lambda: pair.said("web") == "before" and state(one, "web") == "active")
+    until(lambda: pair.word_of("web") == "before" and state(one, "web") == "active")
     until(lambda: any(problem["subject"] == "directory" for problem in status(one)["problems"]))
     pair.slapd.stop()
     until(lambda: directory(one) == "lost")
     pair.slapd.start()
     word = f"dn: {service_dn('web')}\nchangetype: modify\nreplace: relocParameter\nrelocParameter: word=after\n"
     pair.slapd.modify(word)
-    until(lambda: pair.said("web") == "after")
+    until(lambda: pair.word_of("web") == "after")

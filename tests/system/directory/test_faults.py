@@ -16,7 +16,7 @@ def test_service_follows_its_link(pair: Pair) -> None:
     pair.add(linked("node1", "web"), linked("node2"))
     one, two = pair.node("node1"), pair.node("node2")
     until(lambda: has(one) and has(one, "2001:db8::50"))
-    assert pair.said("web") == "hello"
+    assert pair.word_of("web") == "hello"
     pair.slapd.modify(link_ldif("web", "node2"))
     until(lambda: has(two) and has(two, "2001:db8::50") and not has(one) and not has(one, "2001:db8::50"))
 
@@ -81,7 +81,7 @@ def test_stale_cache_and_cookie_are_not_trusted(pair: Pair) -> None:
     pair.service("mail", addresses=["192.0.2.51/24"])
     one.start()
     until(lambda: has(one, "192.0.2.51") and not has(one))
-    assert pair.said("web") is None
+    assert pair.word_of("web") is None
 
 
 @pytest.mark.parametrize("away", [False, True], ids=["agents-there", "agents-restarted"])
@@ -127,7 +127,7 @@ def test_deleted_service_stays_until_its_link_is_removed(pair: Pair) -> None:
     until(lambda: any("remove the link" in problem["message"] for problem in status(one)["problems"]))
     assert has(one)
     pair.slapd.modify(f"dn: {server_dn('node1')}\nchangetype: modify\ndelete: relocServiceLink\n")
-    until(lambda: not has(one) and pair.said("web") is None)
+    until(lambda: not has(one) and pair.word_of("web") is None)
 
 
 def test_renamed_service_and_server_do_not_restart(pair: Pair) -> None:
@@ -140,7 +140,7 @@ def test_renamed_service_and_server_do_not_restart(pair: Pair) -> None:
     until(lambda: any("renamed" in problem["message"] for problem in status(one)["problems"]))
     until(lambda: state(one, "shop") == "active")
     assert has(one)
-    assert pair.said("web") == "hello"  # what is here keeps the name that it came with
+    assert pair.word_of("web") == "hello"  # what is here keeps the name that it came with
     assert not any(action.startswith(("drop", "remove", "install")) for action in actions(one)[3:])
     one.stop()
     one.start()
@@ -169,14 +169,14 @@ def test_two_hundred_modifies_in_a_second_converge_on_the_last(pair: Pair) -> No
     pair.service("web", word="0")
     pair.add(linked("node1", "web"))
     one = pair.node("node1")
-    until(lambda: pair.said("web") == "0")
+    until(lambda: pair.word_of("web") == "0")
     pair.slapd.modify(
         "".join(
             f"dn: {service_dn('web')}\nchangetype: modify\nreplace: relocParameter\nrelocParameter: word={count}\n-\n\n"
             for count in range(1, 201)
         )
     )
-    until(lambda: pair.said("web") == "200")
+    until(lambda: pair.word_of("web") == "200")
     seen = [line.fields["dn"] for line in one.lines() if line.message == "change seen"]
     assert seen.count(service_dn("web")) == 200
     assert sum(action.startswith("install") for action in actions(one)) < 50
@@ -195,7 +195,7 @@ def test_bad_entry_is_a_problem_and_what_runs_stays(pair: Pair) -> None:
     pair.slapd.modify(
         f"dn: {service_dn('mail')}\nchangetype: modify\nreplace: relocParameter\nrelocParameter: word=on\n"
     )
-    until(lambda: pair.said("mail") == "on")
+    until(lambda: pair.word_of("mail") == "on")
     pair.slapd.modify(replace.format("192.0.2.52/24"))
     until(lambda: has(one, "192.0.2.52") and not has(one) and not status(one)["problems"])
     assert problems(one, "web") == ""

@@ -50,8 +50,8 @@ class Declarations:
         defaults = {name: each.default for name, each in self.parameters.items() if each.default is not None}
         parameters = defaults | own["parameters"]
         service = {key: value for key, value in own.items() if key not in _ONLY_IN_LIST} | {"parameters": parameters}
-        seen = {key: value for key, value in context.items() if key != "clusters"}
-        return seen | {"service": service, "parameters": parameters}
+        values = {key: value for key, value in context.items() if key != "clusters"}
+        return values | {"service": service, "parameters": parameters}
 
 
 class Values(Mapping[str, object]):

@@ -114,10 +114,10 @@ def _arguments(command: click.Command) -> Iterator[str]:
 
 
 def _shared(commands: Collection[click.Command], shared: Collection[str]) -> Iterator[click.Option]:
-    seen = {
+    first = {
         option.name: option for command in commands for option in command.params if isinstance(option, click.Option)
     }
-    return (seen[name] for name in shared)
+    return (first[name] for name in shared)
 
 
 def _option_names(option: click.Option) -> str:

@@ -153,7 +153,7 @@ def move(view: ServiceView, target: EntryUUID) -> OrderPlan:
 def cluster_to_activate(view: ServiceView, server: Server) -> Cluster | None:
     """The cluster whose active server must change to move the service there, None where a link moves it."""
     others = [each for each in view.clusters_with(server) if each.failover is not Failover.EXTERNAL]
-    linked = any(view.service.dn in seen.server.service_links for seen in view.servers.values())
+    linked = any(view.service.dn in row.server.service_links for row in view.servers.values())
     return None if linked else next(iter(others), None)
 
 

@@ -61,7 +61,7 @@ class Reading:
     """
 
     state: ServiceState | None
-    seen: ServerRow | None
+    row: ServerRow | None
     resting: str = ""
 
 
@@ -79,13 +79,13 @@ def reading(watched: Watched, displacing: Iterable[DN], entries: Mapping[str, En
     server = entries.get(watched.server.key)
     status = entries.get(watched.server.below(names.STATUS_RDN).key)
     value = parsed(server)[0] if server else None
-    seen = None
+    row = None
     if isinstance(value, Server):
-        seen = server_view(value, status_of(status) if status else None, now_of([status] if status else [], now_s))
+        row = server_view(value, status_of(status) if status else None, now_of([status] if status else [], now_s))
     held = (
         dn.name for dn in displacing if (other := _state(entries, dn)) is not None and other.holder == watched.server
     )
-    return Reading(state, seen, next(held, ""))
+    return Reading(state, row, next(held, ""))
 
 
 def _state(entries: Mapping[str, Entry], service: DN) -> ServiceState | None:
@@ -135,15 +135,15 @@ def _as_other(watched: Watched, reading: Reading, state: ServiceState | None) ->
 
 def _why(watched: Watched, reading: Reading) -> Progress:
     """Why the new server does not run the service yet, by its own status."""
-    seen, name = reading.seen, watched.name
-    if seen is None:
+    row, name = reading.row, watched.name
+    if row is None:
         return Progress(Stage.NO_ENTRY, f"{name} has no entry that can be read")
-    if seen.server.fenced:
+    if row.server.fenced:
         return Progress(Stage.FENCED, f"{name} is fenced")
-    if seen.status is None or seen.is_silent:
-        return Progress(Stage.NO_AGENT, f"{seen.silence}: its agent does not run")
-    if seen.status.mode != Mode.NORMAL:
-        return Progress(Stage.HELD_BACK, f"{name} is {seen.status.mode}")
+    if row.status is None or row.is_silent:
+        return Progress(Stage.NO_AGENT, f"{row.silence}: its agent does not run")
+    if row.status.mode != Mode.NORMAL:
+        return Progress(Stage.HELD_BACK, f"{name} is {row.status.mode}")
     problems = reported_problems(watched, reading)
     text = f"{name} is not ready: {problems}" if problems else f"{name} has not reported yet that it is ready"
     return Progress(Stage.NOT_READY, text)
@@ -151,17 +151,17 @@ def _why(watched: Watched, reading: Reading) -> Progress:
 
 def reported_problems(watched: Watched, reading: Reading) -> str:
     """The problems that the new server reports of the service, empty where there are none."""
-    return "" if reading.seen is None else "; ".join(reading.seen.problems_of(watched.service.name))
+    return "" if reading.row is None else "; ".join(reading.row.problems_of(watched.service.name))
 
 
 def _says_active(watched: Watched, reading: Reading, generation: int) -> bool:
     """Whether the new server reports that it runs the service, in this generation or a later one."""
-    seen, service = reading.seen, watched.service
-    if seen is None or seen.status is None or seen.is_silent:
+    row, service = reading.row, watched.service
+    if row is None or row.status is None or row.is_silent:
         return False
-    acted_on = seen.status.acted_on.get(service.uuid, 0)
-    return seen.status.services.get(service.dn.key) == "active" and acted_on >= generation
+    acted_on = row.status.acted_on.get(service.uuid, 0)
+    return row.status.services.get(service.dn.key) == "active" and acted_on >= generation
 
 
 def _is_linked(watched: Watched, reading: Reading) -> bool:
-    return reading.seen is not None and watched.service.dn in reading.seen.server.service_links
+    return reading.row is not None and watched.service.dn in reading.row.server.service_links

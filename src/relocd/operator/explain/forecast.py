@@ -58,26 +58,26 @@ def service_model(view: ServiceView) -> ServiceModel:
         eligible=first.eligible,
         local_states={server: _here(view, ownership) for server, ownership in ownerships.items()},
         lives={server: view.life(server) for server in concerned},
-        acting=frozenset(server for server, seen in view.servers.items() if _acts(seen)),
+        acting=frozenset(server for server, row in view.servers.items() if _acts(row)),
     )
 
 
-def _acts(seen: ServerRow) -> bool:
-    return seen.status is not None and not seen.is_silent and seen.status.mode != Mode.PAUSED
+def _acts(row: ServerRow) -> bool:
+    return row.status is not None and not row.is_silent and row.status.mode != Mode.PAUSED
 
 
 def _here(view: ServiceView, ownership: OwnershipView) -> LocalState:
-    seen, service = view.servers[ownership.me], view.service
-    reports = "" if seen.status is None else seen.status.services.get(service.dn.key, "")
+    row, service = view.servers[ownership.me], view.service
+    reports = "" if row.status is None else row.status.services.get(service.dn.key, "")
     return LocalState(
         active=reports == "active",
         up=reports == "active",
-        ready=not seen.problems_of(service.name) and reports != "failed" and not seen.is_silent,
-        steady=not seen.is_silent,
+        ready=not row.problems_of(service.name) and reports != "failed" and not row.is_silent,
+        steady=not row.is_silent,
         failed=reports == "failed" and ownership.holds,
         settled=True,
-        expired=seen.is_silent and service.isolation is Isolation.RELEASE,
-        yield_reason=ownership.yield_reason(drained=seen.status is not None and seen.status.mode == Mode.DRAINED),
+        expired=row.is_silent and service.isolation is Isolation.RELEASE,
+        yield_reason=ownership.yield_reason(drained=row.status is not None and row.status.mode == Mode.DRAINED),
     )
 
 
