@@ -12,6 +12,7 @@ from ipaddress import ip_interface
 
 import pytest
 
+from relocd.adapters.net.address_table import InterfaceChange, Link
 from relocd.adapters.net.addresses import PROTOCOL, NetlinkAddresses
 from relocd.errors import Failed, Unavailable
 from relocd.model.host import HeldAddress
@@ -171,6 +172,21 @@ async def test_somebody_else_removes_our_address(addresses, host, address):
     start = time.monotonic()
     await asyncio.wait_for(removed.wait(), 5)
     assert time.monotonic() - start < 0.1
+
+
+async def test_watchers_are_told_once_for_all_changes_of_a_moment(tmp_path):
+    """So an address that moves does not wait for what they do: they are told when the move has gone on."""
+    quiet, told = NetlinkAddresses(tmp_path), asyncio.Event()
+    times = []
+    quiet.watch(lambda: (times.append(asyncio.get_running_loop().time()), told.set()))
+    begun = asyncio.get_running_loop().time()
+    for number in range(20):
+        link = Link(number, f"eth{number}", b"", up=True, promotes=False)
+        quiet._hear([InterfaceChange(link, gone=False)])
+    await asyncio.wait_for(told.wait(), 5)
+    assert len(times) == 1
+    assert times[0] - begun >= 0.004
+    assert len(quiet.interfaces()) == 20
 
 
 async def test_watch_tells_of_interfaces_too(addresses, host):

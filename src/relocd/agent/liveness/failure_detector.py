@@ -74,16 +74,20 @@ class PeerHeartbeats:
     async def sample(self, server: EntryUUID, dn: DN, not_before: float) -> HeartbeatSample | None:
         """The heartbeat of a server from a read not older than `not_before`; None when it cannot be read now."""
         async with self._locks.setdefault(server, asyncio.Lock()):
-            known = self._samples.get(server)
-            if known is not None and known.read_at >= not_before:
-                return known
-            asked_at = time.monotonic()
+            if self.knows(server, not_before):
+                return self._samples[server]
+            known, asked_at = self._samples.get(server), time.monotonic()
             try:
                 entry = await self._reader.by_dn(dn.below(names.STATUS_RDN))
             except RelocdError:
                 return None
             self._samples[server] = self._found(entry, known, asked_at)
             return self._samples[server]
+
+    def knows(self, server: EntryUUID, not_before: float) -> bool:
+        """Whether the heartbeat was read since then, so that `sample` does not read it again."""
+        known = self._samples.get(server)
+        return known is not None and known.read_at >= not_before
 
     def _found(self, entry: Entry | None, known: HeartbeatSample | None, asked_at: float) -> HeartbeatSample:
         found = PublishedHeartbeat() if entry is None else heartbeat_of(entry)
@@ -131,7 +135,7 @@ class FailureDetector:
         """Read heartbeats in the background, since a verdict about these servers is due once other work is done."""
         not_before = max(seen_at, time.monotonic() - self._settings.beat_s)
         for server in servers:
-            if server in ownership.names:
+            if server in ownership.names and not self._peers.knows(server, not_before):
                 looking = asyncio.create_task(self._peers.sample(server, ownership.names[server], not_before))
                 self._looking.add(looking)
                 looking.add_done_callback(self._looking.discard)
