@@ -36,6 +36,7 @@ __all__ = [
     "server",
     "servers",
     "service",
+    "services_and_servers",
     "with_access",
     "with_given_access",
 ]
@@ -152,6 +153,11 @@ def servers(context: click.Context, _parameter: click.Parameter, incomplete: str
 
 def _services(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
     return _names(context, names.SERVICE_CLASS, incomplete)
+
+
+def services_and_servers(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """The names of services and servers that begin with `incomplete`."""
+    return sorted({*_services(context, parameter, incomplete), *servers(context, parameter, incomplete)})
 
 
 def _clusters(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:

@@ -15,6 +15,7 @@ from click.shell_completion import shell_complete
 from relocd import __version__
 from relocd.cli.agent import agent, apply, check, drain, pause, resume
 from relocd.cli.doctor import doctor
+from relocd.cli.history import history
 from relocd.cli.orders import activate, failover, fence, link, move, unfence, unlink
 from relocd.cli.output import EXIT_PROBLEMS, EXIT_UNAVAILABLE, EXIT_USAGE
 from relocd.cli.setup import COMPLETION_VARIABLE, PROGRAM, completion, init_pair_command, install, schema, version
@@ -139,7 +140,7 @@ class Grouped(click.Group):
 @click.group(
     cls=Grouped,
     sections={
-        "See": (show, doctor, status, explain),
+        "See": (show, doctor, status, explain, history),
         "Act": (link, move, unlink, fence, unfence, activate, failover),
         "This server": (agent, apply, check, drain, pause, resume),
         "Set up": (version, schema, init_pair_command, install, completion),

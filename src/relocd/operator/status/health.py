@@ -12,6 +12,7 @@ from enum import IntEnum, StrEnum
 from typing import Final
 
 from relocd.model.entries import Problem, Server, Service
+from relocd.model.history import HistoryRecord
 from relocd.model.status import Mode, ServerStatus
 
 __all__ = [
@@ -164,7 +165,8 @@ class ServiceRow:
     """One service, with servers by name: chosen by the links, named by its state, and what each agent reports.
 
     A value of `reports` is `active`, `standby`, `failed`, `nothing`, or why a server reports nothing. Servers in
-    `external` only get files and are not judged.
+    `external` only get files and are not judged. `since` is the record of the last change of holder, None where the
+    history has none of this generation; `by` is a short name of whoever began it.
     """
 
     service: Service
@@ -177,6 +179,8 @@ class ServiceRow:
     generation: int | None
     reports: Mapping[str, str]
     findings: tuple[HealthFinding, ...] = ()
+    since: HistoryRecord | None = None
+    by: str = ""
 
     @property
     def level(self) -> HealthLevel:

@@ -67,7 +67,12 @@ def _findings(found: Iterable[HealthFinding]) -> Text:
 def _holders(row: ServiceRow) -> Iterator[str]:
     if not row.service.exclusive:
         yield "(shared)"
-    named = ((row.holder, ""), (row.candidate, " (candidate)"), (row.previous, " (previous)"))
+    if row.holder:
+        yield row.holder
+    if row.since is not None:
+        yield f"since {row.since.at:%Y-%m-%d}"
+        yield f"{row.since.at:%H:%M}Z by {row.by}"
+    named = ((row.candidate, " (candidate)"), (row.previous, " (previous)"))
     yield from (f"{name}{role}" for name, role in named if name)
 
 
@@ -146,6 +151,8 @@ def _service_json(row: ServiceRow) -> dict[str, Any]:
         "candidate": row.candidate or None,
         "previous": row.previous or None,
         "generation": row.generation,
+        "since": None if row.since is None else row.since.at.isoformat(timespec="milliseconds"),
+        "by": row.since.by if row.since is not None and row.since.by else None,
         "reports": dict(row.reports),
         "findings": [_finding_json(each) for each in row.findings],
     }

@@ -17,16 +17,20 @@ from typing import Final
 from relocd.model import names
 from relocd.model.dn import DN
 from relocd.model.entries import Cluster, Entry, Failover, Problem, Server, Service, ServiceState
+from relocd.model.history import HistoryRecord, last_change
 from relocd.model.names import STATE_RDN
 from relocd.model.parse import CLASSES, Model, parsed
 from relocd.model.status import ATTRIBUTES, ServerStatus, is_status, status_of
 from relocd.operator.access import Access
 from relocd.operator.directory import on_directory
 from relocd.operator.status.health import ServerRow, ServiceRow, StatusView, server_findings, service_findings
+from relocd.operator.who import short_names
 
 __all__ = ["now_of", "read_view", "server_view", "view"]
 
-_FILTER: Final = "(|" + "".join(f"(objectClass={name})" for name in (*CLASSES, names.STATUS_CLASS)) + ")"
+_FILTER: Final = (
+    "(|" + "".join(f"(objectClass={name})" for name in (*CLASSES, names.STATUS_CLASS, names.HISTORY_CLASS)) + ")"
+)
 # Parameters may be most of a directory, and decide nothing here.
 _ATTRIBUTES: Final = (
     "objectClass",
@@ -42,6 +46,7 @@ _ATTRIBUTES: Final = (
     names.CANDIDATE,
     names.PREVIOUS,
     names.GENERATION,
+    names.LAST_CHANGE,
     *ATTRIBUTES,
 )
 
@@ -54,6 +59,8 @@ class _Facts:
     servers: Mapping[str, ServerRow]
     links: Links
     names: Mapping[str, str]
+    changes: Mapping[str, HistoryRecord]
+    people: Mapping[str, str]
 
 
 def read_view(access: Access) -> StatusView:
@@ -66,16 +73,29 @@ def read_view(access: Access) -> StatusView:
 
 def view(entries: Iterable[Entry], now_s: float) -> StatusView:
     """The status at `now_s`, seconds since 1970, or at the time of the providers' clocks: see `now_of`."""
-    found = tuple(entries)
+    read = tuple(entries)
+    changes = _last_changes(read)
+    found = tuple(entry for entry in read if not _is_history(entry))
     values, statuses, problems = _understood(found)
     known = {value.dn.key: value for value in values}
     now_s = now_of(found, now_s)
     servers = {
         key: server_view(each, statuses.get(key), now_s) for key, each in known.items() if isinstance(each, Server)
     }
-    facts = _Facts(known, servers, links(known), _shown(each.server.dn for each in servers.values()))
+    people = short_names(each.by for each in changes.values())
+    facts = _Facts(known, servers, links(known), _shown(each.server.dn for each in servers.values()), changes, people)
     services = [_service(each, facts) for each in known.values() if isinstance(each, Service)]
     return StatusView(tuple(servers.values()), tuple(services), (*problems, *facts.links.problems))
+
+
+def _is_history(entry: Entry) -> bool:
+    return names.HISTORY_CLASS.lower().encode() in {each.lower() for each in entry.attributes.get("objectclass", ())}
+
+
+def _last_changes(entries: Iterable[Entry]) -> dict[str, HistoryRecord]:
+    """The last change of holder by service, as far as there is a history."""
+    found = {entry.dn.parent.key: last_change(entry) for entry in entries if _is_history(entry)}
+    return {key: record for key, record in found.items() if record is not None}
 
 
 def now_of(entries: Iterable[Entry], now_s: float) -> float:
@@ -142,7 +162,11 @@ def _service(service: Service, facts: _Facts) -> ServiceRow:
         generation=None if state is None else state.generation,
         reports={names[each]: _report(facts.servers.get(each), key) for each in sorted(names)},
     )
-    return replace(row, findings=tuple(service_findings(row)))
+    since = facts.changes.get(key)
+    if since is not None and (since.generation != row.generation or not holder):
+        since = None  # the holder has changed since; its record is still being written
+    by = "" if since is None else facts.people[since.by]
+    return replace(row, findings=tuple(service_findings(row)), since=since, by=by)
 
 
 def _report(server: ServerRow | None, service: str) -> str:

@@ -67,6 +67,8 @@ class TestShown:
             "candidate": None,
             "previous": None,
             "generation": 1,
+            "since": None,
+            "by": None,
             "reports": {"a": "active"},
             "findings": [],
         }
