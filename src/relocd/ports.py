@@ -40,6 +40,7 @@ __all__ = [
     "Ledger",
     "Meter",
     "Notifier",
+    "NotifyTarget",
     "Orders",
     "Probes",
     "Rendered",
@@ -392,6 +393,17 @@ class HistoryStore(Protocol):
 
     async def status(self, server: DN) -> ServerStatus | None:
         """What the agent of a server published last, None where there is nothing."""
+        ...
+
+
+class NotifyTarget(Protocol):
+    """Whoever is told what happens on this server: `name` is its kind, `shown` what may be shown of its place."""
+
+    name: str
+    shown: str
+
+    async def send(self, body: bytes) -> str:
+        """Send once; the answer in words. Raises `Unavailable` where another attempt may work, else `Failed`."""
         ...
 
 

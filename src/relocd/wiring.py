@@ -27,6 +27,7 @@ from relocd.adapters.local.run_folder import JsonHeartbeatRecord, JsonStatusFile
 from relocd.adapters.local.scheduling import make_loop_urgent, make_thread_urgent
 from relocd.adapters.net.addresses import NetlinkAddresses
 from relocd.adapters.net.arp_nd import PacketWire
+from relocd.adapters.notifications.command import CommandTarget
 from relocd.adapters.templates.render_worker import syntax_error
 from relocd.adapters.templates.renderer import WorkerRenderer
 from relocd.adapters.templates.template_sets import FolderTemplateSets
@@ -41,9 +42,9 @@ from relocd.errors import Invalid, RelocdError
 from relocd.model.dn import DN
 from relocd.model.host import Interface
 from relocd.model.parse import search_filter
-from relocd.model.settings import MODE_NAME, STATUS_NAME, DirectorySettings, LogFormat, Settings
+from relocd.model.settings import MODE_NAME, STATUS_NAME, DirectorySettings, LogFormat, NotifySettings, Settings
 from relocd.model.template_set import TemplateSet
-from relocd.ports import Meter, Units
+from relocd.ports import Meter, NotifyTarget, Units
 from relocd.reconcile.guards import guards
 from relocd.shipped import shipped_template_sets
 
@@ -54,6 +55,7 @@ __all__ = [
     "connected",
     "interfaces",
     "log_handler",
+    "notify_targets",
     "owner_ids",
     "running_agent",
     "service_manager",
@@ -168,7 +170,8 @@ async def connected(settings: Settings, meter: Meter = UNMEASURED, *, resuming: 
 async def running_agent(settings: Settings, notifier: SystemdNotifier) -> AsyncIterator[asyncio.Task[None]]:
     """An agent at work, as a task; it is ended on the way out and everything stays as it is."""
     make_loop_urgent(settings.agent.realtime_priority)
-    outlets = Outlets(JsonStatusFile(Path(settings.paths.run) / STATUS_NAME), notifier, notifier.alive_s)
+    status = JsonStatusFile(Path(settings.paths.run) / STATUS_NAME)
+    outlets = Outlets(status, notifier, notifier.alive_s, notify_targets(settings.notify))
     orders = ModeFile(Path(settings.paths.run) / MODE_NAME)
     async with _meter(settings) as meter, connected(settings, meter, resuming=True) as parts:
         task = asyncio.create_task(Agent(settings, parts.host, parts.directory, outlets, orders).run())
@@ -177,6 +180,18 @@ async def running_agent(settings: Settings, notifier: SystemdNotifier) -> AsyncI
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+
+def notify_targets(settings: NotifySettings) -> tuple[NotifyTarget, ...]:
+    """Whoever is told what happens; without a webhook the HTTP client is not even loaded."""
+    targets: list[NotifyTarget] = []
+    if settings.command:
+        targets.append(CommandTarget(settings.command, settings.timeout_s))
+    if settings.webhook:
+        from relocd.adapters.notifications.webhook import WebhookTarget
+
+        targets.append(WebhookTarget(settings.webhook, settings.ca_file, settings.timeout_s))
+    return tuple(targets)
 
 
 @asynccontextmanager

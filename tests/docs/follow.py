@@ -26,7 +26,8 @@ from tests.docs.world import World
 __all__ = ["bare", "follow"]
 
 _READS: Final = re.compile(
-    r"relocd (status|show|explain|doctor|check|apply --dry-run)|ldapsearch|ip |curl|journalctl|systemctl (is-|status)"
+    r"relocd (status|show|explain|history|doctor|check|apply --dry-run)"
+    r"|ldapsearch|ip |curl|journalctl|systemctl (is-|status)"
 )
 _DEADLINE_S: Final = 15.0
 _IMPATIENCE: Final = "\n[handover]\nlease_s = 4.0\n"

@@ -24,6 +24,7 @@ from relocd.agent.handover.round import handover_deps
 from relocd.agent.health.monitor import HealthMonitor
 from relocd.agent.history.health_records import HealthRecords
 from relocd.agent.history.history import History
+from relocd.agent.history.notifications import Notifications
 from relocd.agent.liveness.heartbeat import Heartbeat
 from relocd.agent.pauses import Attempts
 from relocd.agent.shared_state import SharedState
@@ -33,11 +34,20 @@ from relocd.errors import RelocdError, Unavailable
 from relocd.model import names
 from relocd.model.dn import DN
 from relocd.model.entries import Entry, EntryUUID, Problem, Snapshot
-from relocd.model.history import HistoryRecord
 from relocd.model.parse import search_filter
 from relocd.model.settings import Settings
 from relocd.model.status import StatusReport
-from relocd.ports import Cache, DirectoryReader, DirectoryWriter, Feed, HistoryStore, Notifier, Orders, StatusFile
+from relocd.ports import (
+    Cache,
+    DirectoryReader,
+    DirectoryWriter,
+    Feed,
+    HistoryStore,
+    Notifier,
+    NotifyTarget,
+    Orders,
+    StatusFile,
+)
 from relocd.reconcile.goals import GoalId, goals, service_of
 from relocd.sync.events import RefreshDone, SearchLost, Started, SyncEvent, Upsert
 from relocd.sync.mirror import Mirror, Saved
@@ -65,11 +75,15 @@ class DirectoryPorts:
 
 @dataclass(frozen=True, slots=True)
 class Outlets:
-    """Where the agent reports its status; `alive_s` is how often the service manager wants to hear, 0 for never."""
+    """Where the agent reports its status; `alive_s` is how often the service manager wants to hear, 0 for never.
+
+    `targets` are told what happens.
+    """
 
     file: StatusFile
     notifier: Notifier
     alive_s: float
+    targets: tuple[NotifyTarget, ...] = ()
 
 
 class Agent:
@@ -97,7 +111,8 @@ class Agent:
         self._intake = Intake(self._mirror, self._net, self._backfill.request_full_read)
         writer = WatchedWriter(directory.writer, self._backfill)
         self._heartbeat = Heartbeat(writer, settings.handover, host.heartbeats)
-        self._history = History(directory.history, host.meter, self._my_dn, self._tell)
+        self._notifications = Notifications(outlets.targets, settings.notify.events, host.meter, self._my_dn)
+        self._history = History(directory.history, host.meter, self._my_dn, self._notifications.tell_record)
         deps = handover_deps(
             settings.handover, host, directory.reader, writer, self._heartbeat, self._state, self._history
         )
@@ -144,6 +159,8 @@ class Agent:
         yield self._backfill.run
         yield self._publish
         yield self._history.run
+        if self._outlets.targets:
+            yield self._notifications.run
         yield self._store
         if self._outlets.alive_s:
             yield self._stay_alive
@@ -342,6 +359,7 @@ class Agent:
             whole = status(self._settings.server.dn, __version__, self._connection, workers, problems, mode)
             if not await self._outlets.file.write(whole):
                 asyncio.get_running_loop().call_later(self._settings.agent.retry_min_s, self._changed)
+            self._notifications.take_problems(status_entry(workers, problems, mode).problems)
             self._host.meter.stand(health(self._connection, workers, problems, mode))
             entry = self._my_status()
             if entry != self._published:
@@ -355,9 +373,6 @@ class Agent:
     def _service_dn(self, service: EntryUUID) -> DN | None:
         found = None if self._reconciled is None else self._reconciled.services.get(service)
         return None if found is None else found.dn
-
-    def _tell(self, service: DN, record: HistoryRecord) -> None:
-        """Tell what happened to a service."""
 
     def _all_problems(self) -> tuple[Problem, ...]:
         """The problems that no worker reports itself."""

@@ -22,7 +22,7 @@ from relocd.operator.change.agent_mode import drain_agent, set_mode
 from relocd.printable import say
 from relocd.shipped import missing_libraries
 
-__all__ = ["agent", "apply", "check", "drain", "pause", "resume"]
+__all__ = ["agent", "apply", "check", "drain", "need_agent", "pause", "resume"]
 
 _MODE_TIMEOUT_S: Final = 10.0
 
@@ -32,7 +32,7 @@ _MODE_TIMEOUT_S: Final = 10.0
 @option("--log-format", default="", help="Log as auto, text, json or journal; the default is [agent] log_format.")
 def agent(*, config: Path, log_format: str) -> None:
     """Run the agent in the foreground: it keeps this server as its links in the directory say."""
-    _need_agent()
+    need_agent()
     more = ["--log-format", log_format] if log_format else []
     # The agent's own process has no use for the command line's libraries.
     os.execv(sys.executable, [sys.executable, "-m", "relocd.daemon", "--config", str(config), *more])  # noqa: S606
@@ -44,7 +44,7 @@ def agent(*, config: Path, log_format: str) -> None:
 @timeout(30, "Wait at most this long for the directory.")
 def apply(*, config: Path, dry_run: bool, timeout_s: float) -> None:
     """Do one cycle and exit: bring this server to the state that the directory wants now."""
-    _need_agent()
+    need_agent()
     from relocd.agent.logs import begin_logging, stream_handler
     from relocd.apply import apply_now, plan_now
 
@@ -72,7 +72,7 @@ def apply(*, config: Path, dry_run: bool, timeout_s: float) -> None:
 @config_file
 def check(*, config: Path) -> None:
     """Check the configuration and every template set, without the directory."""
-    _need_agent()
+    need_agent()
     from relocd.apply import checked
 
     findings = checked(config)
@@ -113,7 +113,8 @@ def resume(*, status: Path) -> None:
     print("resumed")
 
 
-def _need_agent() -> None:
+def need_agent() -> None:
+    """Raise `Fatal` where the libraries of the agent are missing."""
     missing = missing_libraries()
     if missing:
         raise Fatal(

@@ -16,6 +16,7 @@ from relocd import __version__
 from relocd.cli.agent import agent, apply, check, drain, pause, resume
 from relocd.cli.doctor import doctor
 from relocd.cli.history import history
+from relocd.cli.notify import notify
 from relocd.cli.orders import activate, failover, fence, link, move, unfence, unlink
 from relocd.cli.output import EXIT_PROBLEMS, EXIT_UNAVAILABLE, EXIT_USAGE
 from relocd.cli.setup import COMPLETION_VARIABLE, PROGRAM, completion, init_pair_command, install, schema, version
@@ -142,7 +143,7 @@ class Grouped(click.Group):
     sections={
         "See": (show, doctor, status, explain, history),
         "Act": (link, move, unlink, fence, unfence, activate, failover),
-        "This server": (agent, apply, check, drain, pause, resume),
+        "This server": (agent, apply, check, drain, pause, resume, notify),
         "Set up": (version, schema, init_pair_command, install, completion),
     },
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -10,12 +10,13 @@ from dataclasses import fields, is_dataclass, replace
 from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Final
+from urllib.parse import urlsplit
 
 from relocd.config.toml_lines import KeyPath
 from relocd.config.toml_values import TomlText
 from relocd.errors import Fatal, Invalid
 from relocd.model.dn import DN
-from relocd.model.settings import LONGEST_S, DirectorySettings, GuardSettings, Settings
+from relocd.model.settings import LONGEST_S, DirectorySettings, GuardSettings, NotifySettings, Settings
 from relocd.model.uri import DirectoryUri
 from relocd.reconcile.guards import guards
 
@@ -80,6 +81,28 @@ def _problems(settings: Settings) -> Iterator[tuple[KeyPath, str]]:
         yield ("directory", key), problem
     if settings.metrics.listen and not _is_endpoint(settings.metrics.listen):
         yield ("metrics", "listen"), 'must be HOST:PORT, as in "127.0.0.1:9815" or "[::1]:9815"'
+    for key, problem in _notify_problems(settings.notify):
+        yield ("notify", key), problem
+
+
+def _notify_problems(notify: NotifySettings) -> Iterator[tuple[str, str]]:
+    if notify.command and not PurePosixPath(notify.command[0]).is_absolute():
+        yield "command", f"begins with {notify.command[0][:40]!r}; write the program with its absolute path"
+    if notify.webhook and not _is_web_address(notify.webhook):
+        yield "webhook", 'must be a URL, as in "https://alerts.example.org/relocd"'
+
+
+def _is_web_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and _is_one_word(text)
+    except ValueError:
+        return False
+
+
+def _is_one_word(text: str) -> bool:
+    """Whether it can stand in the first line of a request: printable ASCII without spaces."""
+    return text.isascii() and text.isprintable() and " " not in text
 
 
 def _unparsed(settings: Settings) -> Iterator[tuple[KeyPath, str]]:
@@ -152,7 +175,7 @@ def _values(value: object, place: KeyPath) -> Iterator[tuple[KeyPath, object]]:
 def _wrong_text(place: KeyPath, text: str) -> Iterator[str]:
     if "\0" in text:
         yield f"has {text[:40]!r}, and no name may have a NUL; remove it"
-    is_path = place[0] in {"directory", "paths"} and place[-1] in _PATHS | {"template_sets"}
+    is_path = place[0] in {"directory", "notify", "paths"} and place[-1] in _PATHS | {"template_sets"}
     if is_path and text and not PurePosixPath(text).is_absolute():
         yield f"has {text[:40]!r}; write an absolute path: the agent runs in another folder"
 

@@ -24,6 +24,7 @@ __all__ = [
     "HandoverSettings",
     "LogFormat",
     "MetricsSettings",
+    "NotifySettings",
     "PathSettings",
     "ScriptUnit",
     "ServerSettings",
@@ -231,6 +232,22 @@ class MetricsSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class NotifySettings:
+    """`[notify]`: who is told what happens on this server."""
+
+    command: Annotated[
+        tuple[str, ...], "a program with its arguments, by its absolute path; each event is JSON on its standard input"
+    ] = ()
+    webhook: Annotated[str, "a URL, `https://` or `http://`; each event is posted there as JSON"] = ""
+    events: Annotated[
+        tuple[Literal["holder", "unhealthy", "recovered", "waiting", "problem"], ...],
+        "which events are told; all by default",
+    ] = ("holder", "unhealthy", "recovered", "waiting", "problem")
+    timeout_s: Annotated[float, "for each attempt"] = 10.0
+    ca_file: Annotated[str, "the authorities for the webhook's certificate; empty: the system's"] = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The whole configuration file."""
 
@@ -243,3 +260,4 @@ class Settings:
     handover: HandoverSettings = HandoverSettings()
     agent: AgentSettings = AgentSettings()
     metrics: MetricsSettings = MetricsSettings()
+    notify: NotifySettings = NotifySettings()

@@ -1,8 +1,8 @@
 """The port `Commands`: programs by argument list, each in a session and process group of its own, with a time limit.
 
-A program gets a small fixed environment, `/` as its folder and an empty stdin, never a shell. It has ended
-when its first process has: background processes may go on and keep its output open. At the time limit the whole group
-is killed.
+A program gets a small fixed environment, `/` as its folder, and what it is given as stdin, else an empty one; never a
+shell. It has ended when its first process has: background processes may go on and keep its output open. At the time
+limit the whole group is killed.
 
 Starting costs the agent 0.2 ms of CPU where asyncio's own subprocesses cost 0.5: `Popen` starts by vfork whatever the
 agent's size (a plain fork of 120 MB: 2 ms), and a pidfd wakes the event loop at the end without a thread.
@@ -16,8 +16,8 @@ import shlex
 import signal
 import subprocess
 import sysconfig
-from collections.abc import AsyncIterator, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -59,13 +59,13 @@ class ProcessCommands:
             raise Failed(f"{shlex.join(arguments)} {result.reason}", result.output)
 
 
-async def ended(arguments: Sequence[str], timeout_s: float) -> Ended:
-    """Run a program to its end and return how it ended.
+async def ended(arguments: Sequence[str], timeout_s: float, given: bytes = b"") -> Ended:
+    """Run a program to its end and return how it ended; `given` is what it may read from its standard input.
 
     Raises `Failed` when the program cannot be started or takes longer than `timeout_s`, `Invalid` for arguments that
     no program can get. Whoever cancels this kills the program.
     """
-    async with _running(arguments) as program:
+    async with _running(arguments, given) as program:
         # Unlike awaiting it, this leaves the future alone when the time is up or the caller is cancelled.
         await asyncio.wait((program.status,), timeout=timeout_s)
         output = program.output()
@@ -75,15 +75,15 @@ async def ended(arguments: Sequence[str], timeout_s: float) -> Ended:
 
 
 @asynccontextmanager
-async def _running(arguments: Sequence[str]) -> AsyncIterator[_Program]:
-    program = _started(arguments)
+async def _running(arguments: Sequence[str], given: bytes) -> AsyncIterator[_Program]:
+    program = _started(arguments, given)
     try:
         yield program
     finally:
         await program.end()
 
 
-def _started(arguments: Sequence[str]) -> _Program:
+def _started(arguments: Sequence[str], given: bytes) -> _Program:
     if not arguments:
         raise Invalid("an empty argument list names no program")
     with ExitStack() as undo:
@@ -91,7 +91,7 @@ def _started(arguments: Sequence[str]) -> _Program:
             reading, writing = os.pipe()
             undo.callback(os.close, reading)
             try:
-                process = _process(arguments, writing)
+                process = _process(arguments, writing, given)
             finally:
                 os.close(writing)
             undo.callback(process.wait)
@@ -105,12 +105,32 @@ def _started(arguments: Sequence[str]) -> _Program:
     return _Program(process, handle, reading)
 
 
-def _process(arguments: Sequence[str], output: int) -> subprocess.Popen[bytes]:
+def _process(arguments: Sequence[str], output: int, given: bytes) -> subprocess.Popen[bytes]:
+    with _input(given) as standard_input:
+        return _popen(arguments, output, standard_input)
+
+
+@contextmanager
+def _input(given: bytes) -> Iterator[int]:
+    """A file in memory with what a program may read: nobody has to write while it reads, or does not."""
+    if not given:
+        yield subprocess.DEVNULL
+        return
+    file = os.memfd_create("input")
+    try:
+        os.write(file, given)
+        os.lseek(file, 0, os.SEEK_SET)
+        yield file
+    finally:
+        os.close(file)
+
+
+def _popen(arguments: Sequence[str], output: int, standard_input: int) -> subprocess.Popen[bytes]:
     # SIGPIPE stays ignored, as in systemd's services (IgnoreSIGPIPE=): a daemon that keeps the output open must not die
     # at its first line after the agent has stopped reading.
     return subprocess.Popen(
         arguments,
-        stdin=subprocess.DEVNULL,
+        stdin=standard_input,
         stdout=output,
         stderr=output,
         cwd="/",
