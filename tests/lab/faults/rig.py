@@ -18,7 +18,7 @@ from tests.lab.deadline import until
 from tests.lab.hosts.node import Node
 from tests.lab.hosts.stage import FILE, UNIT, Stage, Unit
 from tests.lab.probers.trace import Line
-from tests.lab.slapd.ldif import link_ldif, service_dn, service_ldif, state_dn
+from tests.lab.slapd.ldif import history_dn, link_ldif, service_dn, service_ldif, state_dn
 from tests.lab.slapd.reading import State, attributes, links, state
 from tests.lab.slapd.slapd import Slapd
 from tests.lab.timeline import Claim
@@ -96,7 +96,7 @@ class Rig:
         """Unlink a service and delete it once nothing of it is left on the server."""
         self.unlink(server, service)
         until(lambda: not self.stage.service_status(server, service), self.lease_s + 5)
-        for dn in (state_dn(service), service_dn(service)):
+        for dn in (history_dn(service), state_dn(service), service_dn(service)):
             if attributes(self.slapd, dn):
                 self.slapd.modify(f"dn: {dn}\nchangetype: delete\n")
 

@@ -15,6 +15,7 @@ __all__ = [
     "cluster_dn",
     "cluster_ldif",
     "fence_ldif",
+    "history_dn",
     "link_ldif",
     "record",
     "server_dn",
@@ -129,6 +130,11 @@ def fence_ldif(server: str) -> str:
 def state_dn(service: str) -> str:
     """The name of a service's state."""
     return f"cn=state,{service_dn(service)}"
+
+
+def history_dn(service: str) -> str:
+    """The name of a service's history."""
+    return f"cn=history,{service_dn(service)}"
 
 
 def status_ldif(server: str, *, lease_s: float = 600, **services: list[str]) -> str:

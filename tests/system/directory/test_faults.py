@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.lab.deadline import until
-from tests.lab.slapd.ldif import SUFFIX, base_ldif, link_ldif, server_dn, service_dn, service_ldif, state_dn
+from tests.lab.slapd.ldif import SUFFIX, base_ldif, history_dn, link_ldif, server_dn, service_dn, service_ldif, state_dn
+from tests.lab.slapd.reading import attributes
 from tests.system.conftest import ADDRESS, Pair, actions, directory, has, linked, problems, state, status
 
 
@@ -122,8 +123,9 @@ def test_deleted_service_stays_until_its_link_is_removed(pair: Pair) -> None:
     pair.service("web")
     pair.add(linked("node1", "web"))
     one = pair.node("node1")
-    until(lambda: has(one))
-    pair.slapd.modify("".join(f"dn: {dn}\nchangetype: delete\n\n" for dn in (state_dn("web"), service_dn("web"))))
+    until(lambda: has(one) and attributes(pair.slapd, history_dn("web")))
+    gone = (history_dn("web"), state_dn("web"), service_dn("web"))
+    pair.slapd.modify("".join(f"dn: {dn}\nchangetype: delete\n\n" for dn in gone))
     until(lambda: any("remove the link" in problem["message"] for problem in status(one)["problems"]))
     assert has(one)
     pair.slapd.modify(f"dn: {server_dn('node1')}\nchangetype: modify\ndelete: relocServiceLink\n")
