@@ -115,9 +115,9 @@ def test_a_directory_that_is_away_for_a_while_only_delays_the_news(slapd: Slapd,
     with following(slapd, tmp_path, "link", "web", "node2") as command:
         assert command.stdout is not None
         lines = iter(command.stdout.readline, "")
-        assert next(line for line in lines if "no server holds it; node2 has never been heard" in line)
+        assert next(line for line in lines if "web: " in line)
         slapd.stop()
-        assert next(line for line in lines if "does not answer" in line)
+        assert next(line for line in lines if slapd.uri in line)
         slapd.start()
         slapd.add(runs_there(slapd))
         assert next(line for line in lines if line.startswith("done in "))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -30,11 +31,11 @@ def test_base_pulls_no_compiled_package(wheel: zipfile.ZipFile, tmp_path: Path) 
     subprocess.run(command, check=True, capture_output=True, timeout=100)
     assert (tmp_path / "relocd").is_dir()
     assert list(tmp_path.rglob("*.so")) == []
-    doctor = [sys.executable, "-S", "-W", "ignore", "-m", "relocd.cli.main", "doctor", "--host"]
+    doctor = [sys.executable, "-S", "-W", "ignore", "-m", "relocd.cli.main", "doctor", "--host", "--json"]
     done = subprocess.run(doctor, env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, timeout=30)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "not checked" in done.stdout
-    assert "relocd[agent] is not installed here" in done.stdout
+    unknown = [each["kind"] for each in json.loads(done.stdout)["findings"] if each["level"] == "not checked"]
+    assert unknown[:2] == ["agent-not-installed"] * 2
 
 
 @pytest.mark.parametrize(
