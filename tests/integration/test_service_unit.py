@@ -104,7 +104,7 @@ class Machine:
     def has_address(self) -> bool:
         return f"inet {ADDRESS} " in self.inside("ip", "address", "show", "dev", "eth0")
 
-    def said(self) -> str:
+    def log_text(self) -> str:
         """What the agent logged."""
         return (self._folder / "log").read_text()
 
@@ -144,7 +144,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
         folder.mkdir()
         made = Machine(stack.enter_context(Systemd()), slapd, folder)
         yield made
-        print(made.said())
+        print(made.log_text())
 
 
 def test_the_agent_works_under_it_and_a_restart_keeps_what_it_serves(unit: Path, machine: Machine) -> None:
@@ -164,7 +164,7 @@ def test_the_agent_works_under_it_and_a_restart_keeps_what_it_serves(unit: Path,
         machine.systemd.systemctl("restart", UNIT)
         until(lambda: "1 active" in machine.systemd.property(UNIT, "StatusText"))
         machine.systemd.systemctl("reload", UNIT)
-        until(lambda: machine.said().count("agent starts") == 3)
+        until(lambda: machine.log_text().count("agent starts") == 3)
         until(lambda: "1 active" in machine.systemd.property(UNIT, "StatusText"))
         watcher.terminate()
     assert machine.systemd.property(UNIT, "MainPID") != pid
@@ -172,4 +172,4 @@ def test_the_agent_works_under_it_and_a_restart_keeps_what_it_serves(unit: Path,
     assert machine.has_address()
     assert machine.inside("cat", "/run/relocd/mode") == "normal\n"
     assert "Deleted" not in changes.read_text()
-    assert "does not allow real-time" not in machine.said()
+    assert "does not allow real-time" not in machine.log_text()

@@ -115,7 +115,7 @@ def pair(lan: Lan, tmp_path: Path) -> Iterator[Pair]:
         pair = Pair(lan, slapd, tmp_path, stack)
         yield pair
         for node in pair.nodes.values():  # shown by pytest when the test failed
-            print("---", node.host.name, node.said(), sep="\n")
+            print("---", node.host.name, node.log_text(), sep="\n")
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def staged() -> Iterator[Callable[..., Stage]]:
 
         yield make
         for stage in stages:  # shown by pytest when the test failed
-            print(stage.said())
+            print(stage.log_text())
 
 
 def has(node: Node, address: str = ADDRESS) -> bool:

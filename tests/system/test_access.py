@@ -33,7 +33,7 @@ def guarded(lan: Lan, tmp_path: Path) -> Iterator[Pair]:
         pair = Pair(lan, slapd, tmp_path, stack)
         yield pair
         for node in pair.nodes.values():
-            print("---", node.host.name, node.said(), sep="\n")
+            print("---", node.host.name, node.log_text(), sep="\n")
 
 
 def server(name: str, **links: list[str]) -> str:
@@ -69,7 +69,7 @@ def test_a_service_with_a_secret_moves_is_taken_over_and_comes_back(guarded: Pai
     for node in (one, two):
         assert status(node)["problems"] == []
         assert problems(node, "web") == ""
-        assert "undefined" not in node.said()
+        assert "undefined" not in node.log_text()
 
 
 def test_a_cluster_fails_over_by_itself(guarded: Pair) -> None:

@@ -41,7 +41,7 @@ def guarded(lan: Lan, tmp_path: Path) -> Iterator[Pair]:
         pair.add(account(ANNA), account(ROBOT), group(ADMINS, ANNA), group(TRIGGERS, ROBOT))
         yield pair
         for node in pair.nodes.values():
-            print("---", node.host.name, node.said(), sep="\n")
+            print("---", node.host.name, node.log_text(), sep="\n")
 
 
 def account(dn: str) -> str:
@@ -132,6 +132,6 @@ def test_a_record_wakes_no_agent(guarded: Pair) -> None:
     modify_as(guarded, ANNA, link_ldif("web", "node2"))
     until(lambda: len(history(guarded)) == 2)
     for node in guarded.nodes.values():
-        seen = [line for line in node.said().splitlines() if "change seen" in line]
+        seen = [line for line in node.log_text().splitlines() if "change seen" in line]
         assert seen
         assert [line for line in seen if "cn=history" in line] == []

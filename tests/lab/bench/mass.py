@@ -129,7 +129,7 @@ def _measure(rig: MassRig, pair: MassPair, moves: int, result: Result) -> None:
         pair.stand_by()
         result.changes.append(_changed(rig, TAKEOVER, there, partial(pair.die, there)))
     except (TimeoutError, AssertionError) as error:
-        raise TimeoutError(f"{result.title}: {error}\n{pair.said()}") from error
+        raise TimeoutError(f"{result.title}: {error}\n{pair.log_text()}") from error
 
 
 def _now(act: Callable[[], None]) -> int:

@@ -114,7 +114,7 @@ class MassPair(Protocol):
         """One server is dead, and the other is to take over; returns when it can know that (CLOCK_MONOTONIC)."""
         ...
 
-    def said(self) -> str:
+    def log_text(self) -> str:
         """The last words of the daemons, for an error's message."""
         ...
 
@@ -168,8 +168,8 @@ class RelocdPair:
         self._slapd.modify(self._order(route.new))
         return heartbeat_ns(self._slapd, route.old) + int(LEASE_S * 1e9)
 
-    def said(self) -> str:
-        return "\n".join(f"--- {name}\n{node.said()}" for name, node in self._nodes.items())
+    def log_text(self) -> str:
+        return "\n".join(f"--- {name}\n{node.log_text()}" for name, node in self._nodes.items())
 
     def _order(self, new: str) -> str:
         if not self._by_links:

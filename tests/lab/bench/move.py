@@ -153,7 +153,7 @@ def _block(rig: Rig, mover: Mover, result: Result, count: int) -> None:
     with ExitStack() as stack:
         watch = stack.enter_context(rig.watch())
         if watch.until(NODES[0], _READY_S) is None:
-            raise TimeoutError(f"{result.series.title}: the address never answered\n{mover.said()}")
+            raise TimeoutError(f"{result.series.title}: the address never answered\n{mover.log_text()}")
         time.sleep(_QUIET_S)  # not a synchronisation: also the first move is judged by the time before it
         for number in range(count):
             route = Route(*NODES[:: -1 if number % 2 else 1])
@@ -169,7 +169,7 @@ def _move(mover: Mover, watch: Watch, route: Route, number: int) -> Figures:
     mover.move(route)
     change = watch.until(route.new, _ANSWER_S)
     if change is None:
-        raise TimeoutError(f"{route.new} did not answer after move {number}\n{mover.said()}")
+        raise TimeoutError(f"{route.new} did not answer after move {number}\n{mover.log_text()}")
     time.sleep(_QUIET_S)  # not a synchronisation: the pause that a move is followed by
     answers = {_CLIENT: (change.answered_ns - sent_ns) / 1e6}
     return Figures(number, *route, sent_ns, steps={}, answers=answers, share=None)
@@ -179,7 +179,7 @@ def _held(rig: Rig, mover: Mover, route: Route) -> list[str]:
     """The servers that have the address after a move: only the new one, or the bench ends here."""
     holders = rig.holders()
     if holders != [route.new]:
-        raise RuntimeError(f"the address went to {route.new} but these have it: {holders}\n{mover.said()}")
+        raise RuntimeError(f"the address went to {route.new} but these have it: {holders}\n{mover.log_text()}")
     return holders
 
 

@@ -101,7 +101,7 @@ class Mover(Protocol):
         """The pid of what runs on each server all the time, by the server's name."""
         ...
 
-    def said(self) -> str:
+    def log_text(self) -> str:
         """The last words of the daemons, for an error's message."""
         ...
 
@@ -140,7 +140,7 @@ class ByHand:
     def daemons(self) -> Mapping[str, int]:
         return {}
 
-    def said(self) -> str:
+    def log_text(self) -> str:
         return ""
 
     def _expect(self, word: str) -> None:
@@ -177,8 +177,8 @@ class RelocdPair:
     def daemons(self) -> Mapping[str, int]:
         return {name: node.agent.pid for name, node in self._nodes.items()}
 
-    def said(self) -> str:
-        return "\n".join(f"--- {name}\n{node.said()}" for name, node in self._nodes.items())
+    def log_text(self) -> str:
+        return "\n".join(f"--- {name}\n{node.log_text()}" for name, node in self._nodes.items())
 
     def _node(self, name: str, folder: Path) -> Node:
         node = Node(
@@ -226,8 +226,8 @@ class KeepalivedPair:
     def daemons(self) -> Mapping[str, int]:
         return {name: daemon.process.pid for name, daemon in self._daemons.items()}
 
-    def said(self) -> str:
-        return "\n".join(f"--- {name}\n{daemon.said()}" for name, daemon in self._daemons.items())
+    def log_text(self) -> str:
+        return "\n".join(f"--- {name}\n{daemon.log_text()}" for name, daemon in self._daemons.items())
 
 
 def _content() -> str:

@@ -199,7 +199,7 @@ def _await(stage: Stage, watch: Watch, server: str, timeout_s: float) -> int:
     """When a server answered the client first."""
     change = watch.until(server, timeout_s)
     if change is None:
-        raise TimeoutError(f"{server} did not answer within {timeout_s:g} s\n{stage.said()}")
+        raise TimeoutError(f"{server} did not answer within {timeout_s:g} s\n{stage.log_text()}")
     return change.answered_ns
 
 

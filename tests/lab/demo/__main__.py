@@ -80,7 +80,7 @@ def _moved(pair: Pair, service: ServicePlan, count: int, screen: Screen) -> list
         for client, watch in watches.items():
             stack.enter_context(watch)
             if watch.until("node1", _READY_S) is None:
-                raise TimeoutError(f"{service.name} never answered over {client}:\n{pair.said()}")
+                raise TimeoutError(f"{service.name} never answered over {client}:\n{pair.log_text()}")
         for number in range(1, count + 1):
             moves.append(pair.move(service, number, watches))
             screen.move(moves[-1], _SCALE_MS[service.watcher])

@@ -107,9 +107,9 @@ class Pair:
         answers = {client: change.answered_ns if change else None for client, change in changes.items()}
         return measured(number, (old, new), sent_ns, accepted_ns, found, answers)
 
-    def said(self) -> str:
+    def log_text(self) -> str:
         """The last words of every agent, for an error's message."""
-        return "\n".join(f"--- {name}\n{node.said()}" for name, node in self.nodes.items())
+        return "\n".join(f"--- {name}\n{node.log_text()}" for name, node in self.nodes.items())
 
     def _content(self) -> str:
         services = [

@@ -118,7 +118,7 @@ class _Notes:
     def failed(self, what: str, rig: Rig) -> None:
         self.healed_ns = self.healed_ns or time.monotonic_ns()
         self.claims = (*self.claims, Claim(what, holds=False, found=rig.described()))
-        self.logs = rig.stage.said()
+        self.logs = rig.stage.log_text()
 
 
 def _round(kind: type[Kind], rig: Rig, number: int) -> Outcome:

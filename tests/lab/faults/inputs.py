@@ -103,7 +103,7 @@ class BadConfiguration(Kind):
             node.agent.send_signal(signal.SIGHUP)
             self.rig.watch_for(0.7, lambda: node.agent.poll() is not None)
             lives = node.agent.poll() is None
-            self.found.append(Claim(f"the agent outlives a configuration: {title}", lives, node.said()[-800:]))
+            self.found.append(Claim(f"the agent outlives a configuration: {title}", lives, node.log_text()[-800:]))
 
     def heal(self) -> None:
         self.rig.revive()

@@ -175,7 +175,7 @@ class Rig:
         return Claim("every agent runs", not ended, f"ended: {', '.join(ended)}\n" + self._last_words(ended))
 
     def _last_words(self, names: Sequence[str]) -> str:
-        return "\n".join(self.node(name).said()[-1500:] for name in names)
+        return "\n".join(self.node(name).log_text()[-1500:] for name in names)
 
     def revive(self) -> None:
         """Start the agents that have ended, so that the campaign goes on."""

@@ -103,7 +103,7 @@ class ClusterHost:
         return ["nsenter", f"--target={self._first}", *_NAMESPACES, "--", *argv]
 
     def start(self, argv: Sequence[str], **environment: str) -> subprocess.Popen[Any]:
-        """Start a daemon in the foreground; its output is in `said`. It ends with the machine at the latest."""
+        """Start a daemon in the foreground; its output is in `log_text`. It ends with the machine at the latest."""
         with (self._logs / Path(argv[0]).name).open("ab") as log:
             process = subprocess.Popen(
                 self.command(argv),
@@ -138,7 +138,7 @@ class ClusterHost:
         self.host.heal()
         self._boot()
 
-    def said(self) -> str:
+    def log_text(self) -> str:
         """The last words of the daemons, for an error's message."""
         logs = [*self._logs.iterdir(), *(path for path in self.place("/var/log").rglob("*") if path.is_file())]
         return "\n".join(f"--- {self.name} {log.name}\n{log.read_text(errors='replace')[-4000:]}" for log in logs)
@@ -148,7 +148,7 @@ class ClusterHost:
         deadline = time.monotonic() + timeout_s
         while not holds():
             if time.monotonic() > deadline:
-                raise TimeoutError(f"not within {timeout_s:g} s on {self.name}: {what}\n{self.said()}")
+                raise TimeoutError(f"not within {timeout_s:g} s on {self.name}: {what}\n{self.log_text()}")
             time.sleep(0.05)
 
     def _ended(self, argv: Sequence[str], timeout: float) -> subprocess.CompletedProcess[str]:
@@ -171,7 +171,7 @@ class ClusterHost:
             self._machine = self.host.start(argv, text=True, **pipes)
         assert self._machine.stdout is not None
         if self._machine.stdout.readline() != "up\n":
-            raise RuntimeError(f"{self.name} did not come up:\n{self.said()}")
+            raise RuntimeError(f"{self.name} did not come up:\n{self.log_text()}")
 
     def _kill(self) -> None:
         """Kill the first process: the kernel kills the others."""

@@ -120,7 +120,7 @@ class Node:
             parsed = (line(text, _OFFSET_NS) for text in whole[: whole.rfind("\n") + 1].splitlines())
             yield from (each for each in parsed if each is not None)
 
-    def said(self) -> str:
+    def log_text(self) -> str:
         """The last lines of the agent's log as they are, for an error's message."""
         return self.log.read_text(errors="replace")[-4000:] if self.log.exists() else ""
 
@@ -134,7 +134,7 @@ class Node:
             ended = self.agent.poll() is not None
             if ended or time.monotonic() > deadline:
                 what = f"ended with {self.agent.returncode}" if ended else f"did not say it in {timeout_s:g} s"
-                raise TimeoutError(f"the agent of {self.host.name} {what}:\n{self.said()}")
+                raise TimeoutError(f"the agent of {self.host.name} {what}:\n{self.log_text()}")
             time.sleep(0.01)
 
     @property

@@ -209,9 +209,9 @@ class Stage:
         status = self.service_status(server, service)
         return "; ".join([status.get("reason", ""), *status.get("problems", ())])
 
-    def said(self) -> str:
+    def log_text(self) -> str:
         """The last words of every agent, for an error's message."""
-        return "\n".join(f"--- {name}\n{node.said()}" for name, node in self.nodes.items())
+        return "\n".join(f"--- {name}\n{node.log_text()}" for name, node in self.nodes.items())
 
     def _directory(self, stack: ExitStack) -> dict[str, Slapd]:
         if self.providers == 1:

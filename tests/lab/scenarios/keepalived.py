@@ -108,12 +108,12 @@ class Keepalived:
     def wait_until(self, state: str) -> None:
         """Return once the state that it entered last, by its log, is this one."""
         deadline = time.monotonic() + _DEADLINE_S
-        while _STATE.findall(self.said())[-1:] != [state]:
+        while _STATE.findall(self.log_text())[-1:] != [state]:
             if self.process.poll() is not None or time.monotonic() > deadline:
-                raise TimeoutError(f"keepalived of {self._host.name} did not become {state}:\n{self.said()}")
+                raise TimeoutError(f"keepalived of {self._host.name} did not become {state}:\n{self.log_text()}")
             time.sleep(0.005)
 
-    def said(self) -> str:
+    def log_text(self) -> str:
         """Its log so far."""
         return self._log.read_text(errors="replace")
 

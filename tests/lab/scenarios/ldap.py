@@ -212,7 +212,7 @@ class LdapPairStory:
         deadline = time.monotonic() + _PATIENCE_S
         while not (found := holds()):
             if time.monotonic() > deadline:
-                logs = "\n".join(f"--- {name}\n{node.said()}" for name, node in self.agents.items())
+                logs = "\n".join(f"--- {name}\n{node.log_text()}" for name, node in self.agents.items())
                 raise TimeoutError(f"not within {_PATIENCE_S:g} s: {what}\n{logs}")
             time.sleep(0.02)
         return found

@@ -66,7 +66,7 @@ class TriggerStory:
         change = self._watch.until("node2", _PATIENCE_S)
         if change is not None:
             timeline.figure(f"{self._trigger}: death to first answer", (change.answered_ns - died_ns) / 1e6)
-        timeline.claim("node2 answers at the service's address", change is not None, two.said() * (change is None))
+        timeline.claim("node2 answers at the service's address", change is not None, two.log_text() * (change is None))
         if self._trigger == "pacemaker":
             timeline.claim("its alert has said that node1 is fenced", self.pair.fenced() == ["node1"])
         two.wait_until(lambda: self.pair.linked() == ["node2"], "the link of the dead is gone", _PATIENCE_S)
@@ -76,9 +76,9 @@ class TriggerStory:
 def _keepalived(pair: TriggerPair) -> None:
     one, two = pair["node1"], pair["node2"]
     start_keepalived(one, 150)
-    one.wait_until(lambda: "Entering MASTER STATE" in one.said(), "node1 is master")
+    one.wait_until(lambda: "Entering MASTER STATE" in one.log_text(), "node1 is master")
     start_keepalived(two, 100)
-    two.wait_until(lambda: "Entering BACKUP STATE" in two.said(), "node2 is backup")
+    two.wait_until(lambda: "Entering BACKUP STATE" in two.log_text(), "node2 is backup")
 
 
 def _heartbeat(pair: TriggerPair) -> None:

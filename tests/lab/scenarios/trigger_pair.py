@@ -66,7 +66,7 @@ class TriggerPair:
         machine.write("/etc/relocd/password", f"{PASSWORD}\n", mode=0o600)
         machine.run(["mkdir", "-p", "/etc/relocd/echo"])
         machine.start([_RELOCD, "agent"])
-        machine.wait_until(lambda: "refresh complete" in machine.said(), "the agent has read the directory")
+        machine.wait_until(lambda: "refresh complete" in machine.log_text(), "the agent has read the directory")
 
     def linked(self) -> list[str]:
         """The servers that are linked to the service now."""

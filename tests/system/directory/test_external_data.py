@@ -108,7 +108,7 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
         rig = Rig(tmp_path, stack)
         yield rig
         for name, node in rig.nodes.items():  # shown by pytest when the test failed
-            print("---", name, node.said(), sep="\n")
+            print("---", name, node.log_text(), sep="\n")
 
 
 def test_data_moves_with_the_service_and_is_let_go_before_another_server_has_it(rig: Rig) -> None:

@@ -94,7 +94,7 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
         rig = Rig(pair, tmp_path, stack)
         yield rig
         for name, node in rig.agents.items():  # shown by pytest when the test failed
-            print("---", name, node.said(), sep="\n")
+            print("---", name, node.log_text(), sep="\n")
 
 
 @pytest.mark.timeout(150)
