@@ -53,9 +53,16 @@ def _beat(server: str) -> str:
     return f"beat {server}"
 
 
+def _failed(server: str) -> str:
+    return f"failed {server}"
+
+
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a provider says about the service; `created`: its state has an entry, last written at `written_at`."""
+    """What a provider says about the service; `created`: its state has an entry, last written at `written_at`.
+
+    Beside it, when it became so, and where the service had failed `at` that time.
+    """
 
     state: State = field(default_factory=State)
     direct: frozenset[EntryUUID] = frozenset()
@@ -63,6 +70,8 @@ class Content:
     fenced: frozenset[EntryUUID] = frozenset()
     written_at: int = 0
     created: bool = False
+    at: int = field(default=0, compare=False)
+    failed: frozenset[EntryUUID] = field(default=frozenset(), compare=False)
 
     @property
     def chosen(self) -> frozenset[EntryUUID]:
@@ -122,7 +131,7 @@ class Provider:
     @property
     def has_news(self) -> bool:
         """Whether the other provider has to be told more than heartbeats."""
-        return any(not change.values[0][0].startswith("beat") for change in self.unsent)
+        return any(not change.values[-1][0].startswith("beat") for change in self.unsent)
 
     @property
     def now(self) -> Content:
@@ -139,12 +148,16 @@ class Provider:
         self._take(change.values, change.csn)
         return True
 
-    def beat(self, server: str, tick: int, agent: int = 0) -> None:
-        """An agent leaves its heartbeat, stamped by the clock of this provider."""
+    def beat(self, server: str, tick: int, agent: int = 0, *, failed: bool = False) -> None:
+        """An agent leaves its heartbeat, stamped by the clock of this provider, and whether the service has failed."""
         self._written += 1
-        beat = (tick + self.ahead, agent, tick)
-        self.unsent.append(Change(((_beat(server), beat),), (tick, self.number, self._written), tick))
-        self._values[_beat(server)] = beat
+        values: Values = ((_failed(server), failed), (_beat(server), (tick + self.ahead, agent, tick)))
+        self.unsent.append(Change(values, (tick, self.number, self._written), tick))
+        self._values.update(values)
+
+    def publishes_failed(self, server: str) -> bool:
+        """Whether the service has failed on a server by what that published last."""
+        return bool(self._values.get(_failed(server)))
 
     def beat_of(self, server: str) -> int:
         """By its stamp, when a server's newest heartbeat here was left; long ago where there is none."""
@@ -200,11 +213,11 @@ class Provider:
             self._stamps[name] = csn
             if name.startswith("beat"):
                 return
-        content = self._content()
+        content = self._content(csn[0])
         if content != self.now:
             self.versions.append(content)
 
-    def _content(self) -> Content:
+    def _content(self, tick: int) -> Content:
         known = self._values.get
         names = (known("holder"), known("candidate"), known("previous"))
         return Content(
@@ -214,6 +227,8 @@ class Provider:
             frozenset(name for name in NAMES if known(fence(name))),
             max(self._stamps.get(name, (0,))[0] for name in _STATE),
             bool(known("created")),
+            tick,
+            frozenset(filter(self.publishes_failed, NAMES)),
         )
 
 

@@ -269,6 +269,30 @@ def _set_clock(world: World, server: Server) -> bool:
     return shifted
 
 
+def _sicken(*, sick: bool) -> Callable[[World, Server], bool]:
+    """What makes the service work, or not, is the same everywhere: its data, or a bad release."""
+
+    def happens(world: World, _server: Server) -> bool:
+        changes = any(each.sick is not sick for each in world.servers.values())
+        for each in world.servers.values():
+            each.sick = sick
+        return changes
+
+    return happens
+
+
+def _retry(_world: World, server: Server) -> bool:
+    can = server.memory.failed_by_health
+    server.memory.failed_by_health = False
+    return can
+
+
+def _expire(_world: World, server: Server) -> bool:
+    """A failure is old, and another server has been the holder since."""
+    held = server.memory.believes or server.memory.view.content.state.holder == server.name
+    return not held and _retry(_world, server)
+
+
 def _clone(world: World, server: Server) -> bool:
     can = server.acts and world.reaches(server) and world.kind.providers == 1 and not world.clones
     if can:
@@ -302,6 +326,14 @@ _FAULTS: Final = (
     ("units do not stop", "units stop again"),
     ("a provider's clock is wrong", "a provider's clock is right"),
     ("is cloned", "clone ends"),
+    (
+        *("its service is sick", "its service is well", "its service flaps", "its service flaps no more"),
+        *("relocd retry", "health_retry_s passes"),
+    ),
+    (
+        *("the services are sick", "the services are well", "its check hangs", "its check answers"),
+        *("the server is sick", "the server is well"),
+    ),
 )
 _FAULTS_OF_TWO: Final = (("slapd dies", "slapd starts"), ("providers part", "providers meet"))
 
@@ -342,6 +374,18 @@ _EVENTS: Final[dict[str, Callable[[World, Server], bool]]] = {
     "units stop again": _stop_again,
     "a provider's clock is wrong": _shift_clock,
     "a provider's clock is right": _set_clock,
+    "its service is sick": _set("sick", True),
+    "its service is well": _set("sick", False),
+    "the services are sick": _sicken(sick=True),
+    "the services are well": _sicken(sick=False),
+    "its service flaps": _set("flaps", True),
+    "its service flaps no more": _set("flaps", False),
+    "its check hangs": _set("hangs", True),
+    "its check answers": _set("hangs", False),
+    "the server is sick": _set("ill", True),
+    "the server is well": _set("ill", False),
+    "relocd retry": _retry,
+    "health_retry_s passes": _expire,
     "is cloned": _clone,
     "clone ends": _end_clones,
     "providers part": _part,

@@ -10,7 +10,7 @@ from relocd.election.steps import Step
 from relocd.model.entries import Isolation
 from tests.simulation.view import Direct, Seeing
 
-__all__ = ["LEASE", "SETTLING", "SLOWEST", "Care", "Kind", "Rules"]
+__all__ = ["FALL", "LEASE", "MOST", "RISE", "SETTLING", "SLOWEST", "WINDOW", "Care", "Kind", "Rules"]
 
 LEASE = 10
 """Ticks without a heartbeat after which a server counts as silent."""
@@ -20,6 +20,12 @@ SETTLING = 5
 
 SLOWEST = 4
 """The most ticks that a heartbeat takes to come back while the directory answers."""
+
+FALL, RISE = 3, 2
+"""After how many checks in a row, one a tick, a service counts as failed where it is, and as healthy again."""
+
+WINDOW, MOST = 6 * LEASE, 3
+"""In so many ticks a service moves for its health so many times at most."""
 
 Rules = Callable[[Observation, LocalState], Step]
 
@@ -47,12 +53,14 @@ class Care:
     has_own_clock: bool = True
     notices_others: bool = True
     former_counts_for_a_lease: bool = True
+    counts_moves: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What sort of world it is."""
+    """What sort of world it is; `automatic`: the cluster's members take each other's place."""
 
     isolation: Isolation = Isolation.KEEP
     providers: int = 1
     seeing: Seeing = Direct
+    automatic: bool = False

@@ -108,6 +108,28 @@ def _counts_the_holder(observation: Observation, local: LocalState) -> Step:
     return Keep("another candidate waits") if doubled and isinstance(step, BecomeCandidate) else step
 
 
+def _unhealthy_as(reason: YieldReason | None, *, active: tuple[bool, ...] = (True, False)) -> Make:
+    """The world in which an unhealthy holder has this reason to yield instead, while it is active or is not."""
+
+    def decide(observation: Observation, local: LocalState) -> Step:
+        other = local.yield_reason is YieldReason.UNHEALTHY and local.active in active
+        return next_step(observation, replace(local, yield_reason=reason) if other else local)
+
+    return _deciding(decide)
+
+
+def _keeps_what_is_sick(observation: Observation, local: LocalState) -> Step:
+    """An unhealthy holder serves on also where no server is chosen."""
+    step = next_step(observation, local)
+    unhealthy = local.yield_reason is YieldReason.UNHEALTHY
+    return Keep("a sick service beats none") if unhealthy and isinstance(step, Release) else step
+
+
+def _believes_candidates(observation: Observation, local: LocalState) -> Step:
+    """A candidate counts as one, whatever it publishes."""
+    return next_step(replace(observation, failed=frozenset()), local)
+
+
 CAUGHT: dict[str, Make | tuple[Make, int]] = {
     "R1 nobody takes a service without holder": _left_out(SwapIn, Rule.R1),
     "R2 nobody becomes candidate": _left_out(BecomeCandidate),
@@ -125,6 +147,12 @@ CAUGHT: dict[str, Make | tuple[Make, int]] = {
     "R8 nobody deletes the dead holder's link": _left_out(DeleteLink, Rule.R8),
     "R8 one fact is enough": _deciding(_one_fact),
     "R9 a holder stays its own candidate": _left_out(ClearCandidate),
+    "R2 a server asks for what has failed there": _with(failed_here=False),
+    "R6 an unhealthy holder outranks the others": _unhealthy_as(None, active=(True,)),
+    "R6 an unhealthy holder activates before it hands over": _unhealthy_as(None, active=(False,)),
+    "R6 an unhealthy holder steps down": _unhealthy_as(YieldReason.DRAINED),
+    "R6 an unhealthy holder stays when no server is chosen": _deciding(_keeps_what_is_sick),
+    "moves for the health are not counted": _careless(Care(counts_moves=False)),
     "nobody steps down": _left_out(StepDown),
     "no server yields": _deciding(_rests_beside),
     "a fence is not seen": _deciding(_fence_is_nothing),
@@ -166,6 +194,10 @@ UNSEEN: dict[str, tuple[Make, str]] = {
     "what gives the service away is sent again as it was": (
         _careless(Care(rules_out=False)),
         "the candidate has to withdraw and ask again while a copy is on its way: unit/election/test_writes.py",
+    ),
+    "a candidate at another provider, where it has failed since, counts as one": (
+        _deciding(_believes_candidates),
+        "it has to withdraw at one provider while a change of the other crosses that: 1 in 17,000 schedules",
     ),
     "a holder that was silent for a lease gives the service away at once": (
         _giving_at_once,

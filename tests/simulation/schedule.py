@@ -6,12 +6,18 @@
   server whose cable was out.
 - *Never unserved*: once nothing fails or changes any more, the service is active on some server, if a chosen server is
   up, ready and can activate it. If servers are chosen but none is ready, it is active on the holder, if the holder can
-  serve. If no server is chosen, it is active on none.
+  serve. If no server is chosen, it is active on none. A server on which the service failed by its health is ready only
+  while no other server is the holder.
 - *Only ready servers become candidates*: a server that asks for the service is ready for it.
-- *No needless drop*: a holder that cannot release everything keeps serving, with its address.
+- *No needless drop*: a holder that cannot release everything keeps serving, with its address. No holder stops a service
+  for its health alone: it hands the service over, or serves on.
+- *Unhealthy services move*: a chosen server that can activate the service, and on which nothing of it has failed, gets
+  it from a chosen holder on which it failed by its health, unless it has moved too often just now. No server asks
+  another for a service that has failed on itself.
 - *Displaced and fenced servers release*: they serve nothing. A drained server serves only until another server can.
 - *No bouncing*: the service comes to rest and no server is left waiting. No ready candidate is left that the holder
-  should have handed over to, and no previous holder is left behind a holder that serves.
+  should have handed over to, and no previous holder is left behind a holder that serves. A holder that has watched the
+  service for long enough does not let it move for its health more often than it may.
 - *The generation only grows*: each change of the holder raises it.
 
 The conditions:
@@ -45,6 +51,7 @@ from random import Random
 from relocd.model.entries import Isolation
 from tests.simulation.directory import Content
 from tests.simulation.events import Event, happen, planned
+from tests.simulation.health import is_spent
 from tests.simulation.kind import LEASE, Kind
 from tests.simulation.server import Server
 from tests.simulation.view import Direct, Seeing
@@ -77,7 +84,8 @@ def schedule(seed: int, providers: int = 1, seeing: Seeing = Direct) -> Schedule
     """The schedule of a seed."""
     random = Random(f"{providers}/{seed}")  # noqa: S311 - a simulation must be repeatable
     isolation = random.choice([Isolation.KEEP, Isolation.RELEASE])
-    return Schedule(seed, Kind(isolation, providers, seeing), TICKS, planned(random, TICKS, providers))
+    automatic = random.random() < 0.5
+    return Schedule(seed, Kind(isolation, providers, seeing, automatic), TICKS, planned(random, TICKS, providers))
 
 
 def run(planned: Schedule, make: Make) -> World:
@@ -152,7 +160,7 @@ def _rest(world: World) -> None:
     world.apart = False
     world.clones.clear()
     for server in world.servers.values():
-        server.hung = server.cut = False
+        server.hung = server.cut = server.flaps = False
         server.remove_copy()
         if not server.plugged:
             world.plug(server)
@@ -208,6 +216,8 @@ def _check(world: World) -> None:
         raise _violation(world, f"{world.unready_asked} asked for the service and was not ready")
     if world.bared:
         raise _violation(world, f"{world.bared} dropped the address of a service that it could not give away")
+    if world.wrong:
+        raise _violation(world, world.wrong)
     for provider in world.providers:
         if len(provider.versions) > 1 and not world.doubted:
             _check_growth(world, *provider.versions[-2:])
@@ -227,7 +237,7 @@ def _check_served(world: World, content: Content) -> None:
     others = [servers[name] for name in content.chosen if not _yield_reason(servers[name], content)]
     if not others and any((server is not holder or not content.chosen) and not server.sticks for server in serving):
         raise _violation(world, "it runs, and nobody is chosen")
-    if not serving and any(server.able for server in others):
+    if not serving and any(server.able and _may_ask(server, content) for server in others):
         raise _violation(world, "nobody serves")
     if not serving and others and holder and holder.able and holder.name not in content.fenced:
         raise _violation(world, "the holder could serve")
@@ -243,8 +253,20 @@ def _yield_reason(server: Server, content: Content) -> bool:
 def _check_way_given(world: World, server: Server, content: Content, others: list[Server]) -> None:
     if server.displaced or server.name in content.fenced:
         raise _violation(world, f"{server.name} serves, and should have yielded")
-    if server.drained and any(other.able for other in others):
+    if server.drained and any(other.able and not other.has_failed for other in others):
         raise _violation(world, f"{server.name} is drained and serves, and another could")
+    if server.has_failed and not is_spent(world, server) and any(_is_healthy(other) for other in others):
+        raise _violation(world, f"{server.name} is unhealthy and serves, and another could")
+
+
+def _may_ask(server: Server, content: Content) -> bool:
+    """Whether a server asks for a service that another one holds or has it; not where it has failed by its health."""
+    return content.state.holder in {None, server.name} or not server.has_failed
+
+
+def _is_healthy(server: Server) -> bool:
+    """Whether the service could be activated on a server, where nothing of it has failed."""
+    return server.able and not (server.has_failed or server.memory.failed_here)
 
 
 def _check_nobody_waits(world: World, content: Content) -> None:

@@ -39,7 +39,9 @@ class Memory:
     when the last one that did was sent, `back_at` when one came back after a lease without. `said` is the state as it
     stands since `changed_at`; `repeats` is how often this server has asked again since then. `resumed_at` is when it
     went on from the heartbeats of an agent before it, `other_at` when it last heard of another agent of its name.
-    Until `kept_until` nothing is released that could not be, and then again after a longer `pause`.
+    `failing` and `passing` are the checks of the service in a row, `failed_by_health` is what follows. `links` is how
+    it was chosen, `moves` when the service moved for its health, as far as it has seen. Until `kept_until` nothing is
+    released that could not be, and then again after a longer `pause`.
     """
 
     view: Direct
@@ -62,6 +64,11 @@ class Memory:
     resumed_at: int | None = None
     other_at: int | None = None
     signs: dict[EntryUUID, Sign] = field(default_factory=dict)
+    failing: int = 0
+    passing: int = 0
+    failed_by_health: bool = False
+    links: frozenset[str] = frozenset()
+    moves: list[int] = field(default_factory=list)
     pause: int = 0
     kept_until: int = 0
     watch: dict[EntryUUID, tuple[tuple[int, int, int], int]] = field(default_factory=dict)
@@ -72,9 +79,11 @@ class Memory:
 class Server:
     """The machine; `address` is what it has, whatever its agent believes; the wire hears it while it is `plugged`.
 
-    `copy`: somebody has put the address there, or it does not look any more as the agent has made it. `sticks`: its
-    units do not stop. `was_cut`: its cable was out since it raised the address; `heals`: it asks the wire about that.
-    `former` is what an agent before this one knew of its heartbeats, `agents` are all that have run here.
+    `sick`: the service does not work here, `hangs`: its check gets no answer, `flaps`: it works now and then, `ill`:
+    the whole server does not work. `copy`: somebody has put the address there, or it does not look any more as the
+    agent has made it. `sticks`: its units do not stop. `was_cut`: its cable was out since it raised the address;
+    `heals`: it asks the wire about that. `former` is what an agent before this one knew of its heartbeats, `agents` are
+    all that have run here.
 
     `expires` is when the kernel drops the address of a service that is released.
     """
@@ -89,6 +98,10 @@ class Server:
     failing: bool = False
     drained: bool = False
     displaced: bool = False
+    sick: bool = False
+    hangs: bool = False
+    flaps: bool = False
+    ill: bool = False
     copy: bool = False
     sticks: bool = False
     plugged: bool = True
@@ -121,25 +134,32 @@ class Server:
         return self.address and self.units
 
     @property
+    def has_failed(self) -> bool:
+        """Whether its agent takes the service as failed here by its health."""
+        return self.ill or self.memory.failed_by_health
+
+    @property
     def able(self) -> bool:
         """Whether the service could be activated here."""
         remains = self.sticks and self.units and not self.address
         return self.up and self.fit and not self.failing and not self.displaced and not remains
 
-    def yield_reason(self, *, fenced: bool) -> YieldReason | None:
-        """Why it lets the service go although it is linked."""
+    def yield_reason(self, *, fenced: bool, moves: bool = False) -> YieldReason | None:
+        """Why it lets the service go although it is linked; `moves`: for its health, too."""
         if fenced:
             return YieldReason.FENCED
         if self.displaced:
             return YieldReason.DISPLACED
-        return YieldReason.DRAINED if self.drained else None
+        if self.drained:
+            return YieldReason.DRAINED
+        return YieldReason.UNHEALTHY if self.has_failed and moves else None
 
     def remove_copy(self) -> None:
         """Somebody removes an address that the agent has not raised, or that has no mark of it any more."""
         if self.copy:
             self.copy = self.address = self.was_cut = False
             self.memory.kept_until = self.memory.pause = 0  # a change here is a reason to try again
-            self.memory.failed_here = False
+            self.memory.failed_here = self.memory.failed_by_health = False
 
     def power_off(self) -> None:
         """The address is gone with the machine, and all that the agent knew."""

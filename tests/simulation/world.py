@@ -15,6 +15,7 @@ from relocd.election.observation import LocalState, Observation, State, YieldRea
 from relocd.election.rules import watched
 from relocd.election.steps import Activate, BecomeCandidate, ClearCandidate, Keep, Relinquish, Step, Stop, SwapIn
 from relocd.model.entries import EntryUUID, Isolation
+from tests.simulation import health
 from tests.simulation.directory import NAMES, Content, Provider, Write, fence, replicate
 from tests.simulation.failure_detector import lives_of
 from tests.simulation.kind import LEASE, SETTLING, SLOWEST, Care, Kind, Rules
@@ -50,6 +51,7 @@ class World:
         self.steps = 0
         self.amid_step: Callable[[World, Server], None] = lambda _world, _server: None
         self.unready_asked: EntryUUID | None = None
+        self.wrong = ""
         self.bared: EntryUUID | None = None
         self.doubtful = self.doubted = False
         self._met_since = 0
@@ -86,6 +88,9 @@ class World:
         for server in self.machines:
             if server.heals:
                 self._heal(server)
+            health.check(self, server)
+            if self.kind.automatic and server.acts and self.reaches(server):
+                health.fail_over(self, server)
             if server.acts and self.reaches(server):
                 self._beat(server)
             elif server.acts and not server.cut and self.random.random() < 0.2:
@@ -99,6 +104,7 @@ class World:
         memory, versions = server.memory, self.provider(server).versions
         if server.acts and memory.seen < len(versions) - 1 and self.reaches(server):
             memory.seen += 1
+            health.note_change(self, server, memory.view.content, versions[memory.seen])
             memory.view.take(versions[memory.seen])
 
     def run(self, server: Server) -> None:
@@ -277,7 +283,7 @@ class World:
             elif memory.believes and not self.care.extends_only:
                 self.raise_address(server)
         if memory.sent_at is None:
-            self.provider(server).beat(server.name, self.now, memory.agent)
+            self.provider(server).beat(server.name, self.now, memory.agent, failed=server.has_failed)
             memory.sent_at = self.now
 
     def _back_at(self, server: Server) -> int:
@@ -311,16 +317,19 @@ class World:
         if seen is None:
             raise AssertionError("the state is always readable here")
         memory.failed_here = memory.failed_here and server.name in ownership.eligible.all
+        health.note_links(server)
         local = self._here(server, seen, fenced=server.name in ownership.fenced)
         observation = Observation(server.name, seen, ownership.eligible)
-        lives = lives_of(self, server, watched(observation, local))
-        step = self._unless_kept(
-            server, self.decide(Observation(server.name, seen, ownership.eligible, lives), local), local
-        )
+        those = watched(observation, local)
+        lives, failed = lives_of(self, server, those), health.failed_of(self, server, those)
+        observation = Observation(server.name, seen, ownership.eligible, lives, failed)
+        step = self._unless_kept(server, self.decide(observation, local), local)
         if isinstance(step, Keep):
             if local.yield_reason is YieldReason.FENCED and seen.holder != server.name and not local.up:
                 yield from self._clear_fence(server)
             return
+        if problem := health.wrong(self, server, step, observation, local):
+            self.wrong = f"{server.name} {problem}"
         write = written(step, memory.view)
         self._begin(server, step)
         yield
@@ -365,13 +374,13 @@ class World:
             up=server.address or server.units,
             ready=self._is_ready(server),
             failed=memory.failed_in == state.generation,
-            failed_here=memory.failed_here,
+            failed_here=memory.failed_here or server.has_failed,
             unlinked=memory.unlinked_in == state.generation,
             settled=memory.settled_at is not None and self.now >= memory.settled_at,
             waited=self._waited(server, state),
             steady=self.is_steady(server),
             expired=self.kind.isolation is Isolation.RELEASE and self._missing(memory),
-            yield_reason=server.yield_reason(fenced=fenced),
+            yield_reason=server.yield_reason(fenced=fenced, moves=not health.is_spent(self, server)),
         )
 
     def _is_ready(self, server: Server) -> bool:

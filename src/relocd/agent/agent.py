@@ -118,6 +118,7 @@ class Agent:
         )
         self.failures = deps.failures
         self.failures.watch(HealthRecords(self._history, self.failures, self._service_dn).changed)
+        self._moves = deps.moves
         self._pool = WorkerPool(host, settings, deps, self._changed)
         self._health = HealthMonitor(host, (), self._pool, deps.failures, self._state, self._changed)
         self._failover = AutoFailover(deps, self._pool, Attempts(settings.agent))
@@ -155,6 +156,7 @@ class Agent:
         yield self._conflicts.run
         yield self._watch_clusters
         yield self._health.run
+        yield self._moves.run
         yield self._apply_mode
         yield self._backfill.run
         yield self._publish
@@ -359,7 +361,8 @@ class Agent:
             whole = status(self._settings.server.dn, __version__, self._connection, workers, problems, mode)
             if not await self._outlets.file.write(whole):
                 asyncio.get_running_loop().call_later(self._settings.agent.retry_min_s, self._changed)
-            self._notifications.take_problems(status_entry(workers, problems, mode).problems)
+            said = status_entry(workers, problems, mode, self.failures.failed)
+            self._notifications.take_problems(said.problems)
             self._host.meter.stand(health(self._connection, workers, problems, mode))
             entry = self._my_status()
             if entry != self._published:
@@ -368,7 +371,7 @@ class Agent:
 
     def _my_status(self) -> StatusReport:
         problems = (*self._all_problems(), *self._heartbeat.clones)
-        return status_entry(self._pool.workers, problems, self._state.mode)
+        return status_entry(self._pool.workers, problems, self._state.mode, self.failures.failed)
 
     def _service_dn(self, service: EntryUUID) -> DN | None:
         found = None if self._reconciled is None else self._reconciled.services.get(service)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +13,7 @@ from relocd.model.entries import Isolation, Problem, ServiceAddress
 from relocd.model.status import PUBLISHED_STATES, Mode, StatusReport, bounded, service_problem, service_wait
 from relocd.model.template_set import Role
 from relocd.ports import Health, ServiceHealth
-from relocd.reconcile.goals import Goal
+from relocd.reconcile.goals import Goal, GoalId
 
 __all__ = ["ConnectionState", "health", "one_line", "status", "status_entry"]
 
@@ -69,8 +69,10 @@ def health(
     )
 
 
-def status_entry(workers: Iterable[Worker], problems: Iterable[Problem], mode: Mode) -> StatusReport:
-    """What `cn=status` below the server publishes."""
+def status_entry(
+    workers: Iterable[Worker], problems: Iterable[Problem], mode: Mode, failed_here: Callable[[GoalId], str | None]
+) -> StatusReport:
+    """What `cn=status` below the server publishes; `failed_here` is why a service has failed here by its health."""
     services: dict[str, str] = {}
     failed: set[str] = set()
     acted_on: dict[str, int] = {}
@@ -82,7 +84,7 @@ def status_entry(workers: Iterable[Worker], problems: Iterable[Problem], mode: M
         if isinstance(wanted, Goal) and wanted.context.service is not None:
             if (now := _state(worker)) in PUBLISHED_STATES:
                 services[wanted.context.service.dn] = now
-            if worker.has_failed:
+            if failed_here(worker.goal) is not None:
                 failed.add(wanted.context.service.dn)
             if wanted.ownership is not None and wanted.ownership.state is not None:
                 acted_on[wanted.id] = wanted.ownership.state.generation

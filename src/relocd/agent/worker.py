@@ -27,7 +27,7 @@ from relocd.errors import RelocdError
 from relocd.model.entries import EntryUUID, Isolation, ServiceAddress
 from relocd.model.host import HeldAddress
 from relocd.model.masking import told
-from relocd.model.status import FAILED_HERE, Mode
+from relocd.model.status import Mode
 from relocd.model.template_set import Role
 from relocd.reconcile.addresses import copies
 from relocd.reconcile.desired import Footprint, Placed
@@ -104,6 +104,7 @@ class Worker:
                 self._urgent.set()
             if isinstance(wanted, Goal):
                 self.name = wanted.name
+                self._deps.moves.note(wanted)
                 self._secrets = tuple(dict.fromkeys((*wanted.secrets, *(self._secrets or ()))))[:_KEPT_SECRETS]
                 wanted = replace(wanted, earlier_secrets=self._secrets)
             self.wanted = wanted
@@ -126,17 +127,6 @@ class Worker:
     def withdrawn(self) -> str:
         """Why the service's addresses were dropped, while this server is still called the holder; else empty."""
         return self._controller.withdrawn
-
-    @property
-    def unhealthy(self) -> str:
-        """Why the service itself has failed here by its health, empty where it has not."""
-        why = self._deps.failures.own(self.goal)
-        return f"{FAILED_HERE}: {why}" if why else ""
-
-    @property
-    def has_failed(self) -> bool:
-        """Whether the service counts as failed here by its health, or by that of the whole server."""
-        return self._deps.failures.failed(self.goal) is not None
 
     @property
     def there(self) -> tuple[Placed, ...]:

@@ -53,7 +53,8 @@ class WorkerPool:
         """What keeps a service here that does not seem to be linked any more, and why others were given back."""
         named = ((self._workers[goal].name, why) for goal, why in self._unconfirmed.items() if goal in self._workers)
         staying = (Problem(name, f"seems not to be linked any more, but stays: {why}") for name, why in named)
-        here = ((worker.name, (worker.failed_back, worker.withdrawn, worker.unhealthy)) for worker in self.workers)
+        failed = self._deps.moves.problem
+        here = ((each.name, (each.failed_back, each.withdrawn, failed(each.goal))) for each in self.workers)
         noted = (Problem(name, why) for name, reasons in here for why in reasons if why)
         server = [Problem("server", why)] if (why := self._deps.failures.server) else []
         return *staying, *noted, *server, *self._failed_back.values(), *self._net.problems
@@ -204,6 +205,7 @@ class WorkerPool:
         await self._net.kept_running(worker.run, worker.name)
         del self._workers[worker.goal], self._tasks[worker.goal]
         self._deps.failures.forget(worker.goal)
+        self._deps.moves.forget(worker.goal)
         if worker.failed_back:
             self._failed_back[worker.goal] = Problem(worker.name, worker.failed_back)
         for other in self._workers.values():

@@ -98,13 +98,18 @@ class OwnershipView:
         """Whether the state calls the holder, which is `me`, by a name that it does not have any more."""
         return self.holds and self.entry is not None and self.entry.holder != self.names[self.me]
 
-    def yield_reason(self, *, drained: bool) -> YieldReason | None:
-        """Why `me` has to release the service although it is chosen; `drained` is what its own agent was told."""
+    def yield_reason(self, *, drained: bool, unhealthy: bool = False) -> YieldReason | None:
+        """Why `me` has to release the service although it is chosen.
+
+        `drained` is what its own agent was told; `unhealthy`: the service has failed here by its health.
+        """
         if self.me in self.fenced:
             return YieldReason.FENCED
         if self.displaced_by is not None:
             return YieldReason.DISPLACED
-        return YieldReason.DRAINED if drained else None
+        if drained:
+            return YieldReason.DRAINED
+        return YieldReason.UNHEALTHY if unhealthy else None
 
 
 def ownership(snapshot: Snapshot, me: Server, service: Service, displaced: Mapping[EntryUUID, str]) -> OwnershipView:

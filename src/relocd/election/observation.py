@@ -20,11 +20,15 @@ class Life(StrEnum):
 
 
 class YieldReason(StrEnum):
-    """Why a server that is chosen for a service releases it all the same."""
+    """Why a server that is chosen for a service releases it all the same.
+
+    `UNHEALTHY` is one of the holder alone: another server may take it, and it serves on where none does.
+    """
 
     DRAINED = "drained"
     DISPLACED = "displaced"
     FENCED = "fenced"
+    UNHEALTHY = "unhealthy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +69,16 @@ class Eligible:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What a server sees of a service: `state` is None while it is unknown; a server not in `lives` is suspect."""
+    """What a server sees of a service: `state` is None while it is unknown; a server not in `lives` is suspect.
+
+    `failed` are the servers that publish that the service has failed there, as far as they were looked at.
+    """
 
     me: EntryUUID
     state: State | None
     eligible: Eligible
     lives: Mapping[EntryUUID, Life] = field(default_factory=dict)
+    failed: frozenset[EntryUUID] = frozenset()
 
     def life(self, server: EntryUUID) -> Life:
         """What is known of a server; of this one itself, that it is alive."""
@@ -89,7 +97,7 @@ class LocalState:
       since before it became the holder. Without this, a server that hung could read that it is the holder, and activate
       at the moment at which another one swaps itself in.
     - `failed`: an activation in this generation has failed.
-    - `failed_here`: an activation has failed, and nothing has changed since.
+    - `failed_here`: an activation has failed, or the service by its health, and nothing has changed since.
     - `unlinked`: the previous holder's link was deleted in this generation; a link that is there is a new order.
     - `settled`: the candidacy has stood for as long as two providers may disagree.
     - `waited`: the state has been unchanged for a lease, so another provider may have missed a write; never with one.

@@ -21,6 +21,7 @@ another one. Three things make that safe:
 | R4 | holder, not serving | anything | confirm by a direct read, activate |
 | R4 | holder, serving | a previous holder | delete its direct link, then clear it as previous holder |
 | R5 | holder, activation has failed | anything | fail back to the previous holder; else hand over; else try again |
+| R6 | holder, chosen, the service is unhealthy here | a ready candidate | hand over, also one that it outranks |
 | R6 | holder, not chosen | anything | fail back; else hand over; else release, or serve on (see below) |
 | R7 | not holder, something is up here | another holder | stop it at once |
 | R7 | not holder, not chosen, something is up here | no holder | stop it at once |
@@ -52,6 +53,7 @@ the service only when no server is chosen. It fails back only to a server that i
 
 - Drained: it hands over, and serves until it can, as long as another server may run the service; else it steps down.
 - Displaced: it steps down at once.
+- Unhealthy: see below. It counts as chosen, but outranks no server.
 - Fenced: it stops the service at once. The others take it for dead, so a ready one becomes candidate and takes over
   (R8), even where the holder is candidate already. Where no server does, the holder becomes candidate itself and steps
   down once that has settled: it gives the service away in the way in which others take it.
@@ -59,6 +61,14 @@ the service only when no server is chosen. It fails back only to a server that i
 **After a failed activation (R5)** the service goes back to the previous holder, if that is alive and still linked or a
 member of the cluster. The server that failed asks for the service again only once something has changed
 (`failed_here`).
+
+**An unhealthy service** (its checks fail, and restarting it did not help) is handed over by its holder to any ready
+candidate, also to one that the holder outranks, and is not even activated while one waits. So a holder to which it was
+failed back (R5) passes it on. It is never released for its health alone: without a candidate the holder serves on, or
+goes on trying. A server on which it failed (`failed_here`) asks for it only while it is free: a sick service beats
+none. So the service does not return to where it failed before something has changed there. Which member of a cluster is
+the active one is decided by `relocd.agent.auto_failover`. `relocd.agent.health.moves` counts how often the service
+moves for its health; a holder that may not move it goes by the other rules alone.
 
 **Several providers.** Two servers may find a service free at the same moment, each at its own provider. So by R1 and R8
 a server is a candidate first, and the candidacy settles until the providers have met. A holder that was silent for a
@@ -69,7 +79,8 @@ Two providers that take writes within the same milliseconds may end with differe
 copies may have the same entryCSN, so replication finds no difference and never repairs it (seen with OpenLDAP 2.5). Two
 rules make up for that. A candidate that is also the holder counts as no candidate, for every server but a fenced
 holder. And a server that has waited a lease for another one (`waited`) writes its candidacy again. By then the other
-writes are long over, so replication brings this one to every provider, where it replaces what is there.
+writes are long over, so replication brings this one to every provider, where it replaces what is there. It does so also
+in place of a candidate that publishes that the service has failed there: that has withdrawn, at another provider.
 
 Whether a server is dead is judged by `relocd.agent.liveness.failure_detector`, only for the servers that `watched`
 names. `relocd.agent.handover.controller` carries the steps out; `tests/simulation` runs the rules in random schedules.
@@ -110,9 +121,11 @@ def next_step(seen: Observation, local: LocalState) -> Step:
         return Stop("its own lease has run out")
     if state is None:
         return Keep("the state is unknown")
+    if local.yield_reason is YieldReason.UNHEALTHY and not _may_move(seen, state):
+        local = replace(local, yield_reason=None)
     if state.holder != seen.me:
         return _as_other(seen, state, local)
-    if local.yield_reason is not None:
+    if local.yield_reason not in {None, YieldReason.UNHEALTHY}:
         seen = replace(seen, eligible=_without(seen.eligible, seen.me))
     step = _as_holder(seen, state, local)
     return step if local.steady else _kept_until_steady(step, local)
@@ -137,14 +150,24 @@ def _as_holder(seen: Observation, state: State, local: LocalState) -> Step:
         return ClearCandidate("the candidate is not chosen, and has not withdrawn", rule=Rule.R3)
     if seen.me not in seen.eligible.all:
         return _unchosen_holder(seen, state, local)
+    to = _successor(seen, state)
+    unhealthy = local.yield_reason is YieldReason.UNHEALTHY
+    if unhealthy and to is not None and (state.previous is None or not local.active):
+        return HandOver(state, to, "unhealthy, and a candidate is ready", rule=Rule.R6)
     if not local.active:
         return _inactive_holder(seen, state, local)
     if state.previous is not None:
         return _clean_up(seen, state.previous, local)
-    to = _successor(seen, state)
     if to is not None and not _outranks(seen, seen.me, to):
         return HandOver(state, to, "a candidate is ready", rule=Rule.R3)
+    if unhealthy:
+        return Keep("unhealthy, but keeps serving until another is ready", rule=Rule.R6)
     return Keep("holds and serves", rule=Rule.R3)
+
+
+def _may_move(seen: Observation, state: State) -> bool:
+    """Whether this server may hand an unhealthy service over: it is the holder, and chosen; else other rules apply."""
+    return state.holder == seen.me and seen.me in seen.eligible.all
 
 
 def _kept_until_steady(step: Step, local: LocalState) -> Step:
@@ -231,8 +254,8 @@ def _as_other(seen: Observation, state: State, local: LocalState) -> Step:
         return _as_candidate(seen, state, local, rule)
     if not _is_ready(seen, state.asking) or _outranks(seen, seen.me, state.asking):
         return BecomeCandidate(state, seen.me, _vacancy(state) if free else "ready to take over", rule=rule)
-    if free and local.waited:
-        why = f"{_vacancy(state)}, and the candidate does not take it"
+    if local.waited and (free or state.asking in seen.failed):
+        why = f"{_vacancy(state)}, and the candidate does not take it" if free else "it has failed on the candidate"
         return BecomeCandidate(state, seen.me, why, rule=rule)
     return Keep("another candidate waits", rule=rule)
 

@@ -28,7 +28,9 @@ SHAKY = replace(IDLE, steady=False)
 FAILED = replace(IDLE, failed=True, failed_here=True)
 SULKING = replace(READY, failed_here=True)
 WAITED = replace(SETTLED, waited=True)
-DRAINED, DISPLACED, FENCED = (replace(SERVING, yield_reason=way) for way in YieldReason)
+DRAINED, DISPLACED, FENCED, UNHEALTHY = (replace(SERVING, yield_reason=way) for way in YieldReason)
+UNHEALTHY_IDLE = replace(IDLE, yield_reason=YieldReason.UNHEALTHY)
+UNHEALTHY_FAILED = replace(FAILED, yield_reason=YieldReason.UNHEALTHY)
 GONE = replace(FENCED, active=False, up=False)
 
 
@@ -38,7 +40,10 @@ def state(holder=None, candidate=None, previous=None):
 
 @dataclass(frozen=True)
 class Case:
-    """What a server sees; the other servers are alive unless they are `silent` or `dead`. All by their names."""
+    """What a server sees; the other servers are alive unless they are `silent` or `dead`. All by their names.
+
+    Those in `failed` publish that the service has failed there.
+    """
 
     state: State | None
     here: LocalState
@@ -47,12 +52,13 @@ class Case:
     standby: str = ""
     silent: str = ""
     dead: str = ""
+    failed: str = ""
 
     @property
     def sight(self):
         links = (frozenset(map(EntryUUID, names.split())) for names in (self.direct, self.by_cluster, self.standby))
         lives = {name: self._life(name) for name in NAMES[1:]}
-        return Observation(ME, self.state, Eligible(*links), lives)
+        return Observation(ME, self.state, Eligible(*links), lives, frozenset(map(EntryUUID, self.failed.split())))
 
     def _life(self, name):
         return Life.DEAD if name in self.dead else Life.SUSPECT if name in self.silent else Life.ALIVE
@@ -118,6 +124,14 @@ TABLE = {
         "R2 BecomeCandidate",
     ),
     "R2 another candidate waits for a lease": (Case(state(TWIN, THIRD), WAITED, "me twin third"), "R2 Keep"),
+    "R2 another candidate, where it has failed, waits": (
+        Case(state(TWIN, THIRD), READY, "me twin third", failed="third"),
+        "R2 Keep",
+    ),
+    "R2 the same for a lease: it has withdrawn at another provider": (
+        Case(state(TWIN, THIRD), WAITED, "me twin third", failed="third"),
+        "R2 BecomeCandidate",
+    ),
     "R3 hand over": (Case(ASKED, SERVING, "me twin"), "R3 HandOver twin"),
     "R3 a candidate that is not chosen and has not withdrawn for a lease": (
         Case(ASKED, replace(SERVING, waited=True), "me"),
@@ -186,6 +200,33 @@ TABLE = {
     "R6 drained, nobody else": (Case(MINE, DRAINED, "me"), "R6 StepDown"),
     "R6 displaced": (Case(ASKED, DISPLACED, "me twin"), "R6 StepDown"),
     "R6 fenced": (Case(MINE, FENCED, "me twin"), "R6 Stop"),
+    "R6 unhealthy, a candidate waits": (Case(ASKED, UNHEALTHY, "me twin"), "R6 HandOver twin"),
+    "R6 unhealthy: it outranks nobody": (Case(ASKED, UNHEALTHY, "me", by_cluster="twin"), "R6 HandOver twin"),
+    "R6 unhealthy, the candidate is silent": (Case(ASKED, UNHEALTHY, "me twin", silent="twin"), "R6 Keep"),
+    "R6 unhealthy, the other is not ready": (Case(MINE, UNHEALTHY, "me twin"), "R6 Keep"),
+    "R6 unhealthy, the others stand by": (Case(MINE, UNHEALTHY, by_cluster="me", standby="twin"), "R6 Keep"),
+    "R6 unhealthy, nobody else": (Case(MINE, UNHEALTHY, "me"), "R6 Keep"),
+    "R6 unhealthy and unsteady": (Case(ASKED, replace(UNHEALTHY, steady=False), "me twin"), "R6 Keep"),
+    "R6 unhealthy before it runs, a candidate waits": (Case(ASKED, UNHEALTHY_IDLE, "me twin"), "R6 HandOver twin"),
+    "R4 unhealthy before it runs, and the previous one waits": (
+        Case(state(ME, THIRD, TWIN), UNHEALTHY_IDLE, "me twin third"),
+        "R4 Activate 7",
+    ),
+    "R4 unhealthy before it runs, nobody else": (Case(MINE, UNHEALTHY_IDLE, "me"), "R4 Activate 7"),
+    "R5 unhealthy, and could not be activated either": (
+        Case(state(ME, None, TWIN), UNHEALTHY_FAILED, "me twin"),
+        "R5 FailBack twin",
+    ),
+    "R4 unhealthy: finishes its move first": (
+        Case(state(ME, THIRD, TWIN), UNHEALTHY, "me twin third"),
+        "R4 DeleteLink twin",
+    ),
+    "R6 unhealthy and not chosen: as any other": (Case(ASKED, UNHEALTHY, "twin"), "R6 HandOver twin"),
+    "R6 unhealthy, and nobody is chosen": (Case(MINE, UNHEALTHY, standby="me twin"), "R6 Release"),
+    "R2 not the holder: its own health is no reason to yield": (
+        Case(THEIRS, replace(READY, yield_reason=YieldReason.UNHEALTHY), "me twin"),
+        "R2 BecomeCandidate",
+    ),
     "R7 another is the holder": (Case(THEIRS, LEFT_UP, "me twin"), "R7 Stop"),
     "R7 a dead one, too": (Case(THEIRS, LEFT_UP, "me", dead="twin"), "R7 Stop"),
     "R7 nobody is, and I am not chosen": (Case(VACANT, LEFT_UP, "twin"), "R7 Stop"),
@@ -257,6 +298,7 @@ _sights = st.builds(
     st.none() | st.builds(State, _named, _named, _named, st.just(7)),
     st.builds(Eligible, _several, _several, _several),
     st.fixed_dictionaries({TWIN: st.sampled_from(Life), THIRD: st.sampled_from(Life)}),
+    st.frozensets(st.sampled_from((TWIN, THIRD))),
 )
 _flag = st.booleans()
 _heres = st.builds(
@@ -269,8 +311,9 @@ _heres = st.builds(
 @given(_sights, _heres)
 def test_a_step_depends_on_the_life_of_nobody_but_the_watched(sight, here):
     """So that nobody else is asked about."""
-    asked = {server: sight.lives[server] for server in watched(sight, here)}
-    assert next_step(sight, here) == next_step(replace(sight, lives=asked), here)
+    those = watched(sight, here)
+    asked = replace(sight, lives={server: sight.lives[server] for server in those}, failed=sight.failed & those)
+    assert next_step(sight, here) == next_step(asked, here)
 
 
 @given(_sights, _heres)
@@ -294,7 +337,7 @@ def test_every_step_has_a_reason_and_fits_who_the_server_is(sight, here):
             assert not holds
             assert here.ready
             assert ME in sight.eligible.all
-            assert here.yield_reason is None
+            assert here.yield_reason in {None, YieldReason.UNHEALTHY}
         case "Stop":
             assert here.up
 
@@ -326,6 +369,14 @@ def test_the_rule_fits_who_the_server_is(sight, here):
 def test_what_is_unknown_changes_nothing_but_a_lease_that_is_over(sight, here):
     step = next_step(replace(sight, state=None), here)
     assert type(step).__name__ == ("Stop" if here.up and here.expired else "Keep")
+
+
+@given(_sights, _heres)
+def test_no_service_is_dropped_for_its_health_alone(sight, here):
+    """What an unhealthy holder releases, it hands over, or it would release it healthy, too."""
+    step = next_step(sight, replace(here, yield_reason=YieldReason.UNHEALTHY))
+    if type(step).__name__ in {"Release", "StepDown", "Stop"}:
+        assert step == next_step(sight, replace(here, yield_reason=None))
 
 
 @given(_sights, _heres)

@@ -119,7 +119,8 @@ class HandoverController:
         asked_at = time.monotonic()
         servers = watched(observation, local)
         verdict = await self._deps.detector.judge(round_.goal, servers, self._memory.seen_at, wire=local.ready)
-        step = self._unless_paused(next_step(replace(observation, lives=verdict.lives), local), local)
+        seen = replace(observation, lives=verdict.lives, failed=verdict.failed)
+        step = self._unless_paused(next_step(seen, local), local)
         report = await self._carry_out(step, round_, asked_at)
         return self._explained(report, step, verdict, round_)
 
@@ -140,18 +141,20 @@ class HandoverController:
         wanted = ownership.me in ownership.eligible.all and not ownership.holds and state is not None
         memory.problems = await self._unready(round_.goal, round_.footprint) if wanted else ()
         releases = ownership.isolation is Isolation.RELEASE
+        unhealthy = self._deps.failures.failed(round_.goal.id) is not None
+        moves = unhealthy and not self._deps.moves.is_spent(round_.goal.id)
         return LocalState(
             active=round_.footprint.role is Role.ACTIVE,
             up=await is_up(self._host, round_.footprint),
             ready=wanted and not memory.problems and heartbeat.may_take(now),
             steady=self._is_steady(round_),
             failed=state is not None and memory.failed_in == state.generation,
-            failed_here=memory.failed_cause is not None,
+            failed_here=unhealthy or memory.failed_cause is not None,
             unlinked=state is not None and memory.has_unlinked(state.generation, self._writes.done),
             settled=self._settles_s(now) <= 0,
             waited=self._waits_s(now) <= 0,
             expired=releases and heartbeat.has_begun and self._lease_left_s(now) <= 0,
-            yield_reason=ownership.yield_reason(drained=self._deps.state.mode is Mode.DRAINED),
+            yield_reason=ownership.yield_reason(drained=self._deps.state.mode is Mode.DRAINED, unhealthy=moves),
         )
 
     async def _unready(self, goal: Goal, footprint: Footprint) -> tuple[str, ...]:
@@ -360,8 +363,9 @@ class HandoverController:
             "inf"
         ):
             times.append(self._waits_s(now))
-        if failure is not None:
-            times.append(failure.left_s)
+        times += [failure.left_s] if failure is not None else []
+        health = self._deps.failures.left_s(round_.goal.id), self._deps.moves.left_s(round_.goal.id)
+        times += [left_s + _SOON_S for left_s in health if left_s]
         if ownership.holds and not self._is_steady(round_):
             times.append(self._deps.settings.hesitation_s / 4)
         if ownership.isolation is Isolation.RELEASE and self._lease_left_s(now) > 0:

@@ -11,6 +11,7 @@ from typing import Final
 from relocd.agent.convergence.host import Host
 from relocd.agent.convergence.planning import Staged
 from relocd.agent.health.failures import HealthFailures
+from relocd.agent.health.moves import HealthMoves
 from relocd.agent.history.history import History
 from relocd.agent.liveness.failure_detector import FailureDetector, PeerHeartbeats
 from relocd.agent.liveness.heartbeat import Heartbeat
@@ -46,6 +47,7 @@ class HandoverDeps:
     settings: HandoverSettings
     state: SharedState
     failures: HealthFailures
+    moves: HealthMoves
     history: History
 
 
@@ -59,16 +61,18 @@ def handover_deps(
     history: History,
 ) -> HandoverDeps:
     """All of it, for one agent."""
-    peers = PeerHeartbeats(reader, settings.lease_s)
+    detector = FailureDetector(host, PeerHeartbeats(reader, settings.lease_s), heartbeat, settings)
+    failures = HealthFailures(settings.health_retry_s)
     return HandoverDeps(
         reader=reader,
         writer=writer,
         heartbeat=heartbeat,
-        detector=FailureDetector(host, peers, heartbeat, settings),
+        detector=detector,
         guard=LeaseGuard(reader, heartbeat, settings),
         settings=settings,
         state=state,
-        failures=HealthFailures(settings.health_retry_s),
+        failures=failures,
+        moves=HealthMoves(failures, detector.has_failed, settings.max_health_moves),
         history=history,
     )
 

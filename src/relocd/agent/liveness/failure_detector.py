@@ -107,11 +107,15 @@ class PeerHeartbeats:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is known of some servers, the reasons for those that are not alive, and when to ask again."""
+    """What is known of some servers, the reasons for those that are not alive, and when to ask again.
+
+    `failed` are those alive that publish that the service has failed there.
+    """
 
     lives: Mapping[EntryUUID, Life] = field(default_factory=dict)
     words: tuple[str, ...] = ()
     again_s: float | None = None
+    failed: frozenset[EntryUUID] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +123,7 @@ class _Judgement:
     life: Life
     words: str = ""
     again_s: float | None = None
+    failed: bool = False
 
 
 class FailureDetector:
@@ -147,6 +152,7 @@ class FailureDetector:
             {server: found.life for server, found in findings.items()},
             tuple(found.words for found in findings.values() if found.words),
             min((found.again_s for found in findings.values() if found.again_s is not None), default=None),
+            frozenset(server for server, found in findings.items() if found.failed),
         )
 
     async def takes_over(self, goal: Goal, server: EntryUUID) -> bool:
@@ -187,7 +193,8 @@ class FailureDetector:
             return _Judgement(Life.SUSPECT, f"{dn.name}: its status cannot be read now", _SILENT_AGAIN_S)
         left_s = sample.lease_s - self._age_s(sample)
         if left_s > 0:
-            return _Judgement(Life.ALIVE, "", min(left_s + 0.01, self._settings.beat_s))
+            failed = ownership.service.key in sample.failed
+            return _Judgement(Life.ALIVE, "", min(left_s + 0.01, self._settings.beat_s), failed)
         if ownership.isolation is Isolation.RELEASE:
             return _stood_still(sample, dn.name)
         holds = ownership.state is not None and server == ownership.state.holder

@@ -56,6 +56,7 @@ class MemoryNode(Lab):
         ways = DirectoryPorts(self.feed, self.reader, self.writer, self.directory.cache, None, self.directory.history)
         settings = replace(SETTINGS, server=ServerSettings(dn(self.name)), handover=HandoverSettings(lease_s=LEASE_S))
         agent = Agent(settings, self.server.host, ways, self.said.outlets, self.orders)
+        self.failures = agent.failures
         self.task = asyncio.create_task(agent.run())
 
     def reason_of(self, name):

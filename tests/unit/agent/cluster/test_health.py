@@ -1,0 +1,120 @@
+"""A service that is unhealthy on its holder: it moves where another server can run it, and stays where none can."""
+
+from __future__ import annotations
+
+import logging
+
+from relocd.reconcile.goals import goal_id
+from tests.support.entries import cluster, server
+from tests.support.fakes import until
+from tests.unit.agent.cluster.cluster import SOON_S, remains, running_cluster
+from tests.unit.agent.lab import web
+
+MEMBERS = (server("me", services=["web"], clusters=["pair"]), server("twin", clusters=["pair"]), web())
+PAIR = (*MEMBERS, cluster("pair", services=["web"], active="twin"))
+"""me is linked directly; twin is the active member of the cluster, and candidate from then on."""
+
+
+def web_id(lab):
+    return goal_id(lab.directory.model.named("web").uuid)
+
+
+def fail(lab, name, why="HTTP 500"):
+    lab.nodes[name].failures.fail(web_id(lab), why)
+
+
+def published(lab, name):
+    """Whether a server publishes that the service has failed there."""
+    entry = lab.directory.model.named(lab.directory.model.named(name).dn.below("cn=status"))
+    return bool(entry.attributes.get("relocfailedservice"))
+
+
+async def test_it_moves_to_a_server_that_is_ready_also_where_a_direct_link_outranks_that():
+    async with running_cluster(*PAIR) as lab:
+        await lab.serves("me", candidate="twin")
+        fail(lab, "me")
+        await lab.serves("twin")
+        assert "me" not in lab.links()
+        await until(lambda: published(lab, "me"))
+        assert not published(lab, "twin")
+
+
+async def test_it_stays_where_no_other_server_may_run_it():
+    async with running_cluster(server("me", services=["web"]), web(), names=("me",)) as lab:
+        await lab.serves("me")
+        fail(lab, "me")
+        await until(lambda: published(lab, "me"))
+        await remains(lab, "me")
+        assert lab.me.state_of("web") == "active"
+
+
+async def test_it_stays_where_the_other_server_has_failed_as_well_until_that_may_try_again():
+    async with running_cluster(*PAIR) as lab:
+        await lab.serves("me", candidate="twin")
+        lab.twin.failures.fail_server("eth0 has no carrier")
+        await lab.serves("me")
+        fail(lab, "me")
+        await remains(lab, "me")
+        lab.twin.failures.recover_server()
+        await lab.serves("twin")
+
+
+async def test_where_it_has_failed_it_is_tried_again_when_somebody_orders_that():
+    async with running_cluster(*PAIR) as lab:
+        await lab.serves("me", candidate="twin")
+        fail(lab, "twin")
+        await lab.serves("me")
+        await until(lambda: published(lab, "twin"))
+        await remains(lab, "me")
+        lab.twin.failures.retry(web_id(lab))
+        await lab.serves("me", candidate="twin")
+        await until(lambda: not published(lab, "twin"))
+
+
+async def test_what_recovers_before_another_server_is_ready_stays():
+    async with running_cluster(*PAIR) as lab:
+        await lab.serves("me", candidate="twin")
+        lab.twin.failures.fail_server("eth0 has no carrier")
+        await lab.serves("me")
+        fail(lab, "me")
+        await until(lambda: published(lab, "me"))
+        lab.me.failures.recover(web_id(lab))
+        lab.twin.failures.recover_server()
+        await lab.serves("me", candidate="twin")
+
+
+async def test_a_cluster_whose_active_member_somebody_changes_moves_by_hand():
+    """Its members do not take each other's place by themselves."""
+    members = (server("me", clusters=["pair"]), server("twin", clusters=["pair"]), web())
+    async with running_cluster(*members, cluster("pair", services=["web"], active="me")) as lab:
+        await lab.serves("me")
+        fail(lab, "me")
+        await until(lambda: published(lab, "me"))
+        await remains(lab, "me")
+        lab.directory.put(cluster("pair", services=["web"], active="twin"))
+        await lab.serves("twin")
+        assert published(lab, "me")
+
+
+async def test_after_too_many_moves_for_its_health_it_stays_and_says_so(caplog):
+    """Both servers count each of them, whichever was the holder."""
+    caplog.set_level(logging.INFO, "relocd.agent.health.moves")
+
+    def counted():
+        return len([record for record in caplog.records if record.name == "relocd.agent.health.moves"])
+
+    async with running_cluster(*PAIR) as lab:
+        await lab.serves("me", candidate="twin")
+        fail(lab, "me")
+        await lab.serves("twin")
+        for number, (holder, other) in enumerate((("twin", "me"), ("me", "twin")), 1):
+            await until(lambda: counted() == 2 * number, SOON_S)  # noqa: B023
+            fail(lab, holder)
+            lab.directory.put(cluster("pair", services=["web"], active=other))
+            await lab.serves(other)
+        await until(lambda: counted() == 6, SOON_S)
+        lab.link("me", "web", clusters=["pair"])
+        await lab.serves("me", candidate="twin")
+        fail(lab, "me")
+        await lab.me.says("3 times")
+        await remains(lab, "me")
