@@ -58,9 +58,9 @@ def server(name: str, **links: list[str]) -> str:
     return record(server_dn(name), {"objectClass": classes, "userPassword": PASSWORD, **links})
 
 
-def started(pair: Pair) -> None:
+def started(pair: Pair, **more: dict[str, Any]) -> None:
     for name in ("node1", "node2"):
-        pair.node(name, {"directory": {"bind_dn": server_dn(name)}, "handover": {"lease_s": 2.0}})
+        pair.node(name, {"directory": {"bind_dn": server_dn(name)}, "handover": {"lease_s": 2.0}, **more})
 
 
 def modify_as(pair: Pair, who: str, ldif: str) -> None:
@@ -135,3 +135,26 @@ def test_a_record_wakes_no_agent(guarded: Pair) -> None:
         seen = [line for line in node.log_text().splitlines() if "change seen" in line]
         assert seen
         assert [line for line in seen if "cn=history" in line] == []
+
+
+def test_a_move_waits_for_nobody_who_is_told(guarded: Pair) -> None:
+    """The program hangs, and the web server's host does not exist; both moves are over long before either is given up.
+
+    Once the program is killed at its time limit it is run again with the same event.
+    """
+    told = guarded.folder / "told"
+    script = f"cat >>{told}; exec sleep 600"
+    guarded.service("web")
+    guarded.add(server("node1", relocServiceLink=[service_dn("web")]), server("node2"))
+    targets = {"command": ["/bin/sh", "-c", script], "webhook": "http://192.0.2.250:9/hook", "timeout_s": 3.0}
+    started(guarded, notify=targets)
+    one, two = guarded.nodes["node1"], guarded.nodes["node2"]
+    until(lambda: has(one) and told.exists())
+    modify_as(guarded, ANNA, link_ldif("web", "node2"))
+    until(lambda: has(two) and len(history(guarded)) == 2, 2.0)
+    modify_as(guarded, ANNA, link_ldif("web", "node1"))
+    until(lambda: has(one) and len(history(guarded)) == 3, 2.0)
+    assert all(each["took_ms"] < 1000 for each in history(guarded))
+    until(lambda: told.read_text().count('"generation": 1') > 1, 15.0)
+    for node in (one, two):
+        until(lambda node=node: "command cannot be sent" in node.said() and "webhook cannot be sent" in node.said())

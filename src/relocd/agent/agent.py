@@ -251,8 +251,7 @@ class Agent:
             return
         self._take_name(snapshot)
         self._backfill.take_links(snapshot)
-        with self._net.under("history"):
-            self._history.causes.note(snapshot)
+        asyncio.get_running_loop().call_soon(self._note_causes, snapshot)  # the workers come first
         self._log_problems(snapshot.problems)
         found = goals(snapshot, scope_of(self._host), self._settings.server.template_sets)
         self._reconciled = snapshot
@@ -372,6 +371,10 @@ class Agent:
     def _my_status(self) -> StatusReport:
         problems = (*self._all_problems(), *self._heartbeat.clones)
         return status_entry(self._pool.workers, problems, self._state.mode, self.failures.failed)
+
+    def _note_causes(self, snapshot: Snapshot) -> None:
+        with self._net.under("history"):
+            self._history.causes.note(snapshot)
 
     def _service_dn(self, service: EntryUUID) -> DN | None:
         found = None if self._reconciled is None else self._reconciled.services.get(service)

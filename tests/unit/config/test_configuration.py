@@ -178,6 +178,33 @@ def test_every_table(read):
         pytest.param(SMALLEST + '[paths]\nrun = "run"\n', 7, "[paths] run has 'run'; write an absolute", id="relative"),
         pytest.param(SMALLEST + '[paths]\nstate = "/a\\u0000b"\n', 7, "[paths] state has '/a\\x00b'", id="NUL"),
         pytest.param(
+            f'{SMALLEST}[notify]\nwebhook = "ftp://alerts.example.org/"\n',
+            7,
+            "[notify] webhook must be a URL",
+            id="no web",
+        ),
+        pytest.param(
+            f'{SMALLEST}[notify]\nwebhook = "https:///hook"\n', 7, "[notify] webhook must be a URL", id="no web server"
+        ),
+        pytest.param(
+            f'{SMALLEST}[notify]\nwebhook = "https://a/b c"\n',
+            7,
+            "[notify] webhook must be a URL",
+            id="a space in a URL",
+        ),
+        pytest.param(
+            f'{SMALLEST}[notify]\nwebhook = "https://a:99999/"\n', 7, "[notify] webhook must be a URL", id="no port"
+        ),
+        pytest.param(
+            f'{SMALLEST}[notify]\ncommand = ["mail"]\n', 7, "[notify] command begins with 'mail'", id="a bare name"
+        ),
+        pytest.param(
+            f'{SMALLEST}[notify]\nevents = ["dance"]\n', 7, 'write a list, each item one of "holder"', id="no event"
+        ),
+        pytest.param(
+            f'{SMALLEST}[notify]\nca_file = "ca.crt"\n', 7, "write an absolute path", id="a relative authority"
+        ),
+        pytest.param(
             f'{SMALLEST}[metrics]\nlisten = "localhost:{"9" * 5000}"\n',
             7,
             "must be HOST:PORT",

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relocd.model.dn import DN
-from relocd.model.entries import Failover, Isolation, Secret
+from relocd.model.entries import Failover, Isolation, LastChange, Secret
 from relocd.model.parse import kinds, parsed
-from tests.support.entries import cluster, dn, entry, server, service, understood, uuid_of
+from tests.support.entries import cluster, csn, dn, entry, server, service, understood, uuid_of
 
 
 def problem_of(found):
@@ -269,3 +269,13 @@ _ATTRIBUTES = [
 def test_any_service_is_either_a_value_or_has_problems(attributes):
     value, problems = parsed(service("web", **attributes))
     assert (value is None) is bool(problems)
+
+
+def test_whoever_changed_an_entry_last_is_known_and_makes_no_other_value():
+    """It is no fact about a service: templates do not see it, and a server with it is the same server as without."""
+    entry = server("a", services=["web"], modifiersName="cn=anna,dc=example,dc=org", at=7)
+    value, problems = parsed(entry)
+    assert problems == ()
+    assert value.changed == LastChange("cn=anna,dc=example,dc=org", csn(7))
+    assert "modifiersname" not in value.attributes
+    assert value == parsed(server("a", services=["web"]))[0]
