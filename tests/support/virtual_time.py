@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import wraps
 from typing import Any
 from unittest import mock
 
-__all__ = ["run", "stamped"]
+__all__ = ["in_virtual_time", "run", "stamped"]
 
 _EPOCH_S = 1_780_000_000.0
 
@@ -45,6 +46,16 @@ def run(play: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Run a play to its end in virtual time; `time.monotonic` and `time.time` go by it, too."""
     with asyncio.Runner(loop_factory=_Loop) as runner, _clocks_by(runner.get_loop()):
         runner.run(play())
+
+
+def in_virtual_time(play: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """A test that runs a play to its end in virtual time."""
+
+    @wraps(play)
+    def played(*arguments: Any, **more: Any) -> None:
+        run(lambda: play(*arguments, **more))
+
+    return played
 
 
 def stamped(number: int) -> str:

@@ -322,11 +322,7 @@ class Agent:
 
     async def _watch_clusters(self) -> None:
         """Fail clusters over, and clear this server's own fence once it holds nothing."""
-        while True:
-            snapshot = self._reconciled
-            if snapshot is not None and self._connection.state == "current":
-                await self._failover.check(snapshot)
-            await asyncio.sleep(min(self._settings.handover.beat_s, 0.5))
+        await self._failover.run(lambda: self._reconciled if self._connection.state == "current" else None)
 
     async def _apply_mode(self) -> None:
         """Follow `relocd pause`, `relocd drain` and `relocd resume`."""

@@ -119,6 +119,11 @@ class WorkerPool:
         worker = self._workers.get(goal)
         return worker is not None and await worker.could_serve()
 
+    def has_problems(self, goal: GoalId) -> bool:
+        """Whether a goal is not as it should be here, or not known to be."""
+        worker = self._workers.get(goal)
+        return worker is None or bool(worker.report.problems)
+
     async def renew(self, left_s: float) -> None:
         """Extend what the kernel would drop: the lease has been renewed and lasts that long."""
         await asyncio.gather(*(worker.renew(left_s) for worker in self.workers))

@@ -9,7 +9,6 @@ import asyncio
 from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from relocd.agent.agent import Agent, DirectoryPorts
 from relocd.model.dn import DN
@@ -19,6 +18,7 @@ from relocd.model.settings import HandoverSettings, ServerSettings
 from tests.support.entries import dn, server
 from tests.support.fake_directory import FakeDirectory, FakeReader, FakeWriter
 from tests.support.fakes import until
+from tests.support.virtual_time import stamped
 from tests.unit.agent.lab import SETTINGS, Lab, web
 
 __all__ = ["BOTH", "LEASE_S", "PAIR", "SOON_S", "MemoryNode", "MemoryCluster", "a_while", "remains", "running_cluster"]
@@ -85,7 +85,7 @@ class MemoryCluster:
     """Servers by name; `state` is that of the service `web`: holder, candidate, previous, generation."""
 
     def __init__(self, names, entries):
-        self.directory = FakeDirectory(*entries, stamp=_stamped)
+        self.directory = FakeDirectory(*entries, stamp=stamped)
         self.nodes = {name: MemoryNode(name, self.directory) for name in names}
         self.doubles = []
         for node in self.nodes.values():
@@ -138,11 +138,6 @@ class MemoryCluster:
         """Something changed on the wire, or a unit did."""
         there = Counter(what for each in self.nodes.values() for what in (*each.held, *each.running))
         self.doubles += [what for what, servers in there.items() if servers > 1]
-
-
-def _stamped(number):
-    """The provider's clock is the real one."""
-    return datetime.now(UTC).strftime(f"%Y%m%d%H%M%S.%fZ#{number:06x}#000#000000")
 
 
 @asynccontextmanager

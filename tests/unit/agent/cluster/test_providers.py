@@ -36,7 +36,7 @@ async def asked_at(lab, times, *, within_s):
 
 async def test_who_waits_for_a_lease_asks_again_and_then_waits_longer(monkeypatch):
     """The holder's provider may have kept another candidate, or none."""
-    monkeypatch.setattr(towns, "_stamped", _one_of_several)
+    monkeypatch.setattr(towns, "stamped", _one_of_several)
     async with running_cluster(*WAITING, names=("me",)) as lab:
         first, second, third = await asked_at(lab, 3, within_s=5 * LEASE_S)
         assert second - first == pytest.approx(LEASE_S, rel=0.4)
