@@ -22,7 +22,7 @@ from tests.lab.hosts.node import Node, Tables, merged
 from tests.lab.probers.watch import Watch, program
 from tests.lab.slapd.ldif import base_ldif, server_dn, server_ldif, service_ldif
 from tests.lab.slapd.provider_pair import provider_pair
-from tests.lab.slapd.slapd import PASSWORD, Slapd
+from tests.lab.slapd.slapd import PASSWORD, SCHEMA, Slapd
 
 __all__ = ["ADDRESS", "FILE", "IDENTITY", "UNIT", "Stage", "Unit"]
 
@@ -109,8 +109,8 @@ class Stage:
 
     `lease_s` is the lease of every agent; `tables` are added to every configuration from now on. Each server has
     the template sets `plain`, one file, and `unit`, a file and the unit `u-NAME` of the service NAME. A single provider
-    has a host of its own; two are on the first two servers, and further servers follow the second. `slapds` is the one
-    that a server follows.
+    has a host of its own, and the schema of `schema_folder` in its cn=config; two are on the first two servers, and
+    further servers follow the second. `slapds` is the one that a server follows.
     """
 
     def __init__(
@@ -119,6 +119,7 @@ class Stage:
         *,
         lease_s: float = 2.0,
         providers: Literal[1, 2] = 1,
+        schema_folder: Path = SCHEMA,
     ) -> None:
         self.names = tuple(names)
         self.providers = providers
@@ -126,6 +127,7 @@ class Stage:
         self.slapds: dict[str, Slapd] = {}
         self.tables: Tables = {}
         self.lease_s = lease_s
+        self._schema_folder = schema_folder
         self._numbers = count()
         self._stack = ExitStack()
 
@@ -215,7 +217,13 @@ class Stage:
 
     def _directory(self, stack: ExitStack) -> dict[str, Slapd]:
         if self.providers == 1:
-            alone = Slapd(host=self.lan["directory"], content=base_ldif(), durable=False)
+            alone = Slapd(
+                host=self.lan["directory"],
+                content=base_ldif(),
+                durable=False,
+                schema="config",
+                schema_folder=self._schema_folder,
+            )
             return dict.fromkeys(self.names, stack.enter_context(alone))
         first, second = provider_pair(stack, [self.lan[name] for name in self.names[:2]])
         return {name: first if name == self.names[0] else second for name in self.names}

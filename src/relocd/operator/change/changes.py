@@ -10,7 +10,7 @@ there is any, a link moves it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from relocd.errors import Invalid
@@ -125,7 +125,17 @@ def activate(cluster: Cluster, server: Server) -> OrderPlan:
         return OrderPlan(already=(f"{server.name} is already active in {cluster.name}",), placements=placements)
     change = Replace(names.ACTIVE, _values([server.dn]))
     done = (f"{server.name} is active in {cluster.name}",)
-    return OrderPlan((Modification(cluster.dn, (change,)),), done, placements=placements)
+    warnings = tuple(_falls_back(cluster, server))
+    return OrderPlan((Modification(cluster.dn, (change,)),), done, placements=placements, warnings=warnings)
+
+
+def _falls_back(cluster: Cluster, server: Server) -> Iterator[Obstacle]:
+    """A warning where a preferred member will take the place of that server again."""
+    automatic = cluster.failover is Failover.AUTOMATIC
+    if automatic and cluster.failback_s is not None and cluster.preferred and server.dn not in cluster.preferred:
+        preferred = ", ".join(sorted(dn.name for dn in cluster.preferred))
+        about = Obstacle(ObstacleKind.FALLS_BACK, server.name, cluster=cluster.name, detail=preferred)
+        yield replace(about, seconds=float(cluster.failback_s))
 
 
 def _key(dn: DN) -> str:

@@ -1,13 +1,14 @@
 """`relocd failover`: which servers take over from a lost server, and one modify for each of them. Pure.
 
 Moved is what the server holds, and what it is linked to or active for unless another server holds it. Without `--to`
-each service goes where an automatic cluster would put it: to the first server, in order of names, that shares the
-service and is alive. A service that no server shares goes to the only other server that shares anything.
+each service goes to the first server, in order of names, that shares it and is alive. A cluster goes where it would go
+by itself: to a preferred member before others, and to one without a failed service before all. A service that no server
+shares goes to the only other server that shares anything.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from relocd.errors import Invalid
@@ -16,6 +17,7 @@ from relocd.model.entries import Cluster
 from relocd.operator.change import changes
 from relocd.operator.change.changes import OrderPlan
 from relocd.operator.change.preflight import Preflight, fence_preflight, lost_preflight, takes_over, target_preflight
+from relocd.operator.cluster_view import in_precedence, is_healthy
 from relocd.operator.status.health import ServerRow
 
 __all__ = ["LostServer", "failover"]
@@ -85,13 +87,22 @@ def _taken(loss: LostServer, target: ServerRow | None) -> tuple[_Taken, ...]:
         part(target or _first(sharing) or _only(loss)).services.append(service)
     for cluster in sorted(loss.clusters, key=lambda cluster: cluster.dn.key):
         members = [each for each in loss.peers if cluster.dn in each.server.cluster_links]
-        part(target or _first(members) or _only(loss)).clusters.append(cluster)
+        part(target or _first_member(cluster, members) or _only(loss)).clusters.append(cluster)
     return tuple(taken for _, taken in sorted(by_name.items()))
 
 
 def _first(servers: Iterable[ServerRow]) -> ServerRow | None:
     """The first by name that is ready to take over; a single one need not be alive."""
-    found = sorted(servers, key=lambda each: each.server.dn.key)
+    return _first_ready(sorted(servers, key=lambda each: each.server.dn.key))
+
+
+def _first_member(cluster: Cluster, members: Iterable[ServerRow]) -> ServerRow | None:
+    """The first in precedence that is ready to take over, one without a failed service before the others."""
+    found = in_precedence(cluster, members)
+    return _first_ready(sorted(found, key=lambda each: not is_healthy(cluster, each)))
+
+
+def _first_ready(found: Sequence[ServerRow]) -> ServerRow | None:
     return next(filter(takes_over, found), found[0] if len(found) == 1 and not found[0].server.fenced else None)
 
 

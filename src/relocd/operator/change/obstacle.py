@@ -49,6 +49,7 @@ class ObstacleKind(StrEnum):
     HOLDER_SILENT = "holder-silent"
     HOLDER_PAUSED = "holder-paused"
     HOLDER_WITHOUT_ENTRY = "holder-without-entry"
+    FALLS_BACK = "falls-back"
     LOST_SILENT = "lost-silent"
     FENCED_ALIVE = "fenced-alive"
 
@@ -85,6 +86,10 @@ _SENTENCES: Final[Mapping[ObstacleKind, str]] = {
         "the holder {server} is paused and hands nothing over; run on that server: relocd resume"
     ),
     ObstacleKind.HOLDER_WITHOUT_ENTRY: "the holder {server} has no entry: others take over when {proof}",
+    ObstacleKind.FALLS_BACK: (
+        "{server} stays active in {cluster} only until {detail}, which is preferred, has been ready for {seconds:g} s "
+        "(relocFailback); to keep it here for longer, drain the other server"
+    ),
     ObstacleKind.LOST_SILENT: (
         "{silence}: other servers take over once its addresses stop answering, too; "
         "if it is powered off: relocd fence {server}"

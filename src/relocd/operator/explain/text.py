@@ -10,6 +10,9 @@ from rich.padding import Padding
 from rich.text import Text
 
 from relocd.election import steps
+from relocd.election.clusters import ClusterView, Succession, succession
+from relocd.model.entries import Cluster, Failover
+from relocd.operator.cluster_view import after_loss, cluster_view
 from relocd.operator.explain.explain import IDLE, Explanation, Part, ServerExplanation
 from relocd.operator.explain.forecast import ASSUMED, PlannedStep
 from relocd.operator.explain.need import NeedKind
@@ -69,12 +72,31 @@ def _facts(told: Explanation) -> Iterator[str]:
             f"previous {told.previous or 'none'}, generation {generation}"
         )
     for cluster in view.clusters:
-        active = cluster.active.name if cluster.active else "none"
-        yield f"cluster {cluster.name}: active {active}, failover {cluster.failover}"
+        yield from _cluster(cluster, cluster_view(cluster, view.servers.values()))
     if service.displaces:
         yield f"displaces {', '.join(sorted(dn.name for dn in service.displaces))}"
     displacing = (each for each in view.snapshot.services.values() if service.dn in each.displaces)
     yield from (f"displaced by {each.name} where that runs" for each in displacing)
+
+
+def _cluster(cluster: Cluster, seen: ClusterView) -> Iterator[str]:
+    """A cluster, which member would be active next, and why."""
+    active = cluster.active.name if cluster.active else "none"
+    preferred = sorted(dn.name for dn in cluster.preferred)
+    parts = [f"active {active}", f"failover {cluster.failover}"]
+    parts += [f"preferred {', '.join(preferred)}"] if preferred else []
+    parts += [] if cluster.failback_s is None else [f"failback after {cluster.failback_s} s"]
+    yield f"cluster {cluster.name}: {', '.join(parts)}"
+    if (due := succession(seen)) is not None:
+        yield f"{_named(seen, due)} should be active in {cluster.name}: {due.reason}"
+    elif cluster.failover is Failover.AUTOMATIC and seen.active is not None:
+        after = after_loss(seen)
+        takes = "no member could take over" if after is None else f"{_named(seen, after)} would become active"
+        yield f"if {active} died: {takes}"
+
+
+def _named(seen: ClusterView, due: Succession) -> str:
+    return next(each.name for each in seen.members if each.server == due.takers[0])
 
 
 def _linking(told: Explanation) -> Iterator[str]:
@@ -159,6 +181,9 @@ def as_json(told: Explanation) -> dict[str, Any]:
                 "name": each.name,
                 "active": None if each.active is None else str(each.active),
                 "failover": str(each.failover),
+                "preferred": sorted(map(str, each.preferred)),
+                "failback_s": each.failback_s,
+                "next_active": _next_active(cluster_view(each, view.servers.values())),
             }
             for each in view.clusters
         ],
@@ -167,6 +192,12 @@ def as_json(told: Explanation) -> dict[str, Any]:
         "assumed": ASSUMED,
         "rules": RULES,
     }
+
+
+def _next_active(seen: ClusterView) -> str | None:
+    """The member that should be active now, or would be if the active one died."""
+    due = succession(seen) or after_loss(seen)
+    return None if due is None else _named(seen, due)
 
 
 def _server_json(view: ServiceView, about: ServerExplanation) -> dict[str, Any]:

@@ -93,6 +93,8 @@ def overview_json(view: Overview) -> dict[str, Any]:
                 "dn": str(cluster.dn),
                 "active": None if cluster.active is None else str(cluster.active),
                 "failover": str(cluster.failover),
+                "preferred": sorted(map(str, cluster.preferred)),
+                "failback_s": cluster.failback_s,
             }
             for cluster in view.clusters
         ],

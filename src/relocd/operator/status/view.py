@@ -206,6 +206,7 @@ def links(known: Mapping[str, Model]) -> Links:
                 members[link.key].add(key)
     for key, each in known.items():
         if isinstance(each, Cluster):
+            found.problems += _strangers(each, known)
             for link in each.service_links:
                 _through(found, each, known.get(link.key), members[key])
     for key in found.chosen:
@@ -258,4 +259,13 @@ def _dangling(known: Mapping[str, Model]) -> Iterator[Problem]:
 def _all(value: Server | Cluster) -> Iterable[DN]:
     if isinstance(value, Server):
         return value.service_links | value.cluster_links
-    return value.service_links | ({value.active} if value.active is not None else frozenset())
+    active = frozenset() if value.active is None else frozenset({value.active})
+    return value.service_links | value.preferred | active
+
+
+def _strangers(cluster: Cluster, known: Mapping[str, Model]) -> Iterator[Problem]:
+    """The servers that a cluster prefers and that are no members of it."""
+    for dn in sorted(cluster.preferred, key=lambda dn: dn.key):
+        server = known.get(dn.key)
+        if isinstance(server, Server) and cluster.dn not in server.cluster_links:
+            yield Problem(str(cluster.dn), f"prefers {dn}, which is not a member of it")

@@ -75,6 +75,27 @@ class TestOneOrder:
         assert changes(order) == [("b", Add(LINK, values("mail", "web")))]
         assert len(order.already) == 1
 
+    @pytest.mark.parametrize(
+        ("more", "warned"),
+        [
+            ({"relocPreferred": entries.dn("a"), "relocFailback": "600", "relocFailover": "automatic"}, True),
+            ({"relocPreferred": entries.dn("b"), "relocFailback": "600", "relocFailover": "automatic"}, False),
+            ({"relocPreferred": entries.dn("a"), "relocFailover": "automatic"}, False),
+            ({"relocFailback": "600", "relocFailover": "automatic"}, False),
+            ({"relocPreferred": entries.dn("a"), "relocFailback": "600"}, False),
+        ],
+        ids=["falls back", "to the preferred one", "never", "none preferred", "manual"],
+    )
+    def test_a_member_from_which_the_cluster_falls_back_is_activated_with_a_warning(
+        self, more: dict[str, str], warned: bool
+    ) -> None:
+        pair = entries.understood(entries.cluster("pair", active="a", **more))
+        assert isinstance(pair, Cluster)
+        (*warnings,) = activate(pair, server("b", clusters=("pair",))).warnings
+        assert [(each.kind, each.cluster, each.detail, each.seconds) for each in warnings] == (
+            [(ObstacleKind.FALLS_BACK, "pair", "a", 600.0)] if warned else []
+        )
+
     def test_who_is_no_member_cannot_be_active(self) -> None:
         with pytest.raises(Invalid, match="cn=pair"):
             activate(cluster("pair"), server("b"))

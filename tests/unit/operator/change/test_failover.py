@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relocd.errors import Invalid
-from relocd.model.entries import Server
+from relocd.model.entries import Cluster, Server
 from relocd.model.status import status_of
 from relocd.model.writes import Add, Delete, Replace
 from relocd.operator.change.changes import OrderPlan
@@ -27,6 +27,12 @@ def row(known: Server, *, age_s: float = 1.0, **more: str) -> ServerRow:
 
 def never(known: Server) -> ServerRow:
     return server_view(known, None, 0.0)
+
+
+def understood_cluster(name: str, **more: object) -> Cluster:
+    found = entries.understood(entries.cluster(name, **more))
+    assert isinstance(found, Cluster)
+    return found
 
 
 A = row(server("a", "web", "fax"))
@@ -127,6 +133,20 @@ class TestWithoutAWord:
         members = (row(server("b", clusters=("pair",)), age_s=30), row(server("c", clusters=("pair",))))
         loss = LostServer(row(server("a", clusters=("pair",))), clusters=(cluster("pair", "a"),), peers=members)
         assert changes(failover(loss, None, fenced=False)) == [("pair", Replace("relocActive", values("c")))]
+
+    @pytest.mark.parametrize(
+        ("preferred", "failed", "expected"),
+        [((), (), "b"), (("c",), (), "c"), (("c",), ("c",), "b"), (("c",), ("b", "c"), "c"), (("c", "b"), (), "b")],
+        ids=["by name", "preferred", "failed there", "failed everywhere", "two preferred"],
+    )
+    def test_a_cluster_goes_where_it_would_go_by_itself(self, preferred, failed, expected) -> None:
+        members = tuple(
+            row(server(name, clusters=("pair",)), **{"relocFailedService": entries.dn("web")} if name in failed else {})
+            for name in "bc"
+        )
+        pair = understood_cluster("pair", services=["web"], active="a", relocPreferred=list(map(entries.dn, preferred)))
+        loss = LostServer(row(server("a", clusters=("pair",))), clusters=(pair,), peers=members)
+        assert changes(failover(loss, None, fenced=False)) == [("pair", Replace("relocActive", values(expected)))]
 
     def test_the_only_one_takes_it_dead_or_alive(self) -> None:
         move = failover(LostServer(A, peers=(never(server("b", "web")),)), None, fenced=False)

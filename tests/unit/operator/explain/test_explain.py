@@ -268,6 +268,29 @@ class TestShown:
             assert words in shown
 
     @pytest.mark.parametrize(
+        ("b", "expected", "next_active"),
+        [
+            (heard("b", standby="web"), "if a died: b would become active", "b"),
+            (heard("b", standby="web", relocMode="drained"), "if a died: no member could take over", None),
+        ],
+        ids=["ready", "drained"],
+    )
+    def test_where_an_automatic_cluster_would_go(self, b: Entry, expected: str, next_active: str | None) -> None:
+        more = {"relocFailover": "automatic", "relocPreferred": entries.dn("a"), "relocFailback": "600"}
+        found = entries.cluster("pair", services=["web"], active="a", **more)
+        told = explained(found, *PAIR, heard("a", active="web"), b, state())
+        assert "active a, failover automatic, preferred a, failback after 600 s" in text(told)
+        assert expected in text(told)
+        (about,) = as_json(told)["clusters"]
+        assert (about["preferred"], about["failback_s"]) == ([entries.dn("a")], 600)
+        assert about["next_active"] == next_active
+
+    def test_where_an_automatic_cluster_should_go_now_and_why(self) -> None:
+        found = entries.cluster("pair", services=["web"], active="a", relocFailover="automatic")
+        told = explained(found, *PAIR, heard("a", failed="web"), heard("b", standby="web"), state())
+        assert "b should be active in pair: web failed on a" in text(told)
+
+    @pytest.mark.parametrize(
         ("found", "more", "expected"),
         [
             ([], {}, "relocd link web SERVER"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,6 +41,21 @@ class TestAges:
         twin = Entry(entries.uuid_of("twin"), B.dn.parent.below("ou=x").below("cn=b"), entries.csn(0), B.attributes)
         service = web_row(entries.server("b", services=["web"]), twin, heard("b"))
         assert service.chosen == (entries.dn("b"),)
+
+
+@pytest.mark.parametrize(
+    ("preferred", "named"),
+    [("a", []), ("c", ["c"]), ("gone", ["gone"])],
+    ids=["a member", "no member", "no server"],
+)
+def test_who_is_preferred_and_could_never_become_active_is_a_problem(preferred: str, named: list[str]) -> None:
+    pair = entries.cluster("pair", services=["web"], active="a", relocPreferred=entries.dn(preferred))
+    members = [entries.server("a", clusters=["pair"]), entries.server("c")]
+    problems = status_view(entries.service("web", **WEB), pair, *members).problems
+    assert [(each.subject, name) for each in problems for name in named if entries.dn(name) in each.message] == [
+        (entries.dn("pair"), name) for name in named
+    ]
+    assert len(problems) == len(named)
 
 
 NAMES = st.sampled_from(["a", "b", "c"])
