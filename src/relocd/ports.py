@@ -14,6 +14,7 @@ from typing import Protocol
 from relocd.errors import Invalid
 from relocd.model.dn import DN
 from relocd.model.entries import Attributes, Entry, EntryUUID, ServiceAddress
+from relocd.model.figures import Health
 from relocd.model.health import Check
 from relocd.model.history import HistoryRecord
 from relocd.model.host import FileState, HeldAddress, Interface, NewFile, Probe, SentHeartbeats, UnitState
@@ -45,8 +46,6 @@ __all__ = [
     "Probes",
     "Rendered",
     "Renderer",
-    "ServiceHealth",
-    "Health",
     "HistoryStore",
     "StatusFile",
     "TemplateSets",
@@ -334,32 +333,6 @@ class Cache(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceHealth:
-    """How one service stands here: its state in a word; of an exclusive one, whether it is held, and its generation.
-
-    `holds` is None where nobody need hold it: it is shared, nobody is chosen for it, or it rests beside another one.
-    """
-
-    name: str
-    state: str
-    holds: bool | None = None
-    generation: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """How the agent stands: its services, how many problems there are, its mode, and the directory.
-
-    `current` says that a refresh is complete and the search goes on: what the agent knows is the directory's last word.
-    """
-
-    services: tuple[ServiceHealth, ...] = ()
-    problems: int = 0
-    mode: Mode = Mode.NORMAL
-    current: bool = False
-
-
 class Meter(Protocol):
     """Figures for whoever watches the agent from outside; nothing here may fail or wait."""
 
@@ -373,6 +346,10 @@ class Meter(Protocol):
 
     def confirmed(self, age_s: float) -> None:
         """A heartbeat that was sent so long ago has come back."""
+        ...
+
+    def check_failed(self, service: str, check: str) -> None:
+        """A health check has failed once; `service` is empty for one of the whole server."""
         ...
 
     def stand(self, standing: Health) -> None:
@@ -430,6 +407,10 @@ class Orders(Protocol):
 
     def mode(self) -> Mode:
         """The mode now; cheap enough to be asked again and again."""
+        ...
+
+    def retries(self) -> Sequence[str]:
+        """The names of the services to try again, each order once; as cheap."""
         ...
 
 

@@ -51,6 +51,9 @@ _TABLES = (
     ("[handover]", {"lease_s": 10, "settle_ms": 100}),
     ("[agent]", {"settle_ms": 100, "retry_min_s": 1, "render_timeout_s": 2, "spare_mib": 8, "realtime_priority": 1}),
     ("[metrics]", {"listen": "127.0.0.1:0"}),
+    ("[[health]]", {"interface": "eth0", "interval_s": 1, "timeout_s": 0.5, "fall": 2, "rise": 1, "start_s": 0}),
+    ("[[health]]", {"ping": "192.0.2.1"}),
+    ("[[health]]", {"command": ["true", "x"]}),
 )
 
 

@@ -210,10 +210,15 @@ class FakeOrders:
 
     def __init__(self) -> None:
         self.word = Mode.NORMAL
+        self.again: list[str] = []
         self.problem = ""
 
     def mode(self) -> Mode:
         return self.word
+
+    def retries(self) -> Sequence[str]:
+        found, self.again = self.again, []
+        return found
 
 
 class FakeHistory:

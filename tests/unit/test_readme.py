@@ -19,7 +19,7 @@ COMMANDS = (DOCS / "commands.md").read_text()
 
 def documented(table: str, cell: int = 1) -> dict[str, str]:
     """The keys of one table of the configuration, and the cell with their defaults or, the next one, their meaning."""
-    start = CONFIGURATION.index(f"| **`[{table}]`**")
+    start = CONFIGURATION.index(f"| **`[[{table}]]`**" if table == "health" else f"| **`[{table}]`**")
     rows = CONFIGURATION[start:].split("\n\n")[0].splitlines()[1:]
     found: dict[str, str] = {}
     for row in rows:
@@ -63,7 +63,7 @@ def test_every_command_stands_there() -> None:
 def _table(name: str) -> type:
     kinds = {field.name: field.type for field in dataclasses.fields(Settings)}
     module = __import__(UnitSettings.__module__, fromlist=["x"])
-    return getattr(module, str(kinds[name]))
+    return getattr(module, str(kinds[name]).removeprefix("tuple[").removesuffix(", ...]"))
 
 
 def _as_toml(value: object) -> str:

@@ -120,7 +120,7 @@ class Agent:
         self.failures.watch(HealthRecords(self._history, self.failures, self._service_dn).changed)
         self._moves = deps.moves
         self._pool = WorkerPool(host, settings, deps, self._changed)
-        self._health = HealthMonitor(host, (), self._pool, deps.failures, self._state, self._changed)
+        self._health = HealthMonitor(host, settings.health, self._pool, deps.failures, self._state, self._changed)
         self._failover = AutoFailover(deps, self._pool, Attempts(settings.agent))
         self._conflicts = AddressConflicts(host, deps, self._pool, self._changed)
         self._connection = ConnectionState("connecting", time.time(), "")
@@ -295,17 +295,13 @@ class Agent:
             self._heartbeat.beat_soon()
 
     def _log_problems(self, problems: tuple[Problem, ...]) -> None:
-        for problem in problems:
+        for problem in (*problems, *self._problems):
+            fields = {"fields": {"subject": problem.subject, "problem": problem.message}}
             if problem not in self._problems:
-                fields = {"subject": problem.subject, "problem": problem.message}
-                _log.warning("directory has a problem", extra={"fields": fields})
-        for problem in self._problems:
-            if problem not in problems:
-                fields = {"subject": problem.subject, "problem": problem.message}
-                _log.info("problem of the directory is gone", extra={"fields": fields})
+                _log.warning("directory has a problem", extra=fields)
+            elif problem not in problems:
+                _log.info("problem of the directory is gone", extra=fields)
         self._problems = problems
-
-    # What runs beside it.
 
     async def _beat(self) -> None:
         await self._heartbeat.run(self._my_dn, self._my_status, self._restart_search, self._heartbeat_changed)
@@ -325,12 +321,13 @@ class Agent:
         await self._failover.run(lambda: self._reconciled if self._connection.state == "current" else None)
 
     async def _apply_mode(self) -> None:
-        """Follow `relocd pause`, `relocd drain` and `relocd resume`."""
+        """Follow `relocd pause`, `relocd drain`, `relocd resume` and `relocd retry`."""
         while True:
             mode = self._orders.mode()
             if self._orders.problem != self._mode_problem:
                 self._mode_problem = self._orders.problem
                 self._changed()
+            self._pool.retry(self._orders.retries())
             if mode is not self._state.mode:
                 _log.info("mode", extra={"fields": {"was": self._state.mode, "now": mode}})
                 self._state.mode = mode
@@ -350,15 +347,15 @@ class Agent:
             await self._dirty.wait()
             await asyncio.sleep(_STATUS_DELAY_S)
             self._dirty.clear()
-            workers, mode = self._pool.workers, self._state.mode
+            workers, mode, checks = self._pool.workers, self._state.mode, self._health.server.judgements
             self._outlets.notifier.status(one_line(self._connection, workers))
             problems = (*self._all_problems(), *self._heartbeat.problems)
-            whole = status(self._settings.server.dn, __version__, self._connection, workers, problems, mode)
+            whole = status(self._settings.server.dn, __version__, self._connection, workers, problems, mode, checks)
             if not await self._outlets.file.write(whole):
                 asyncio.get_running_loop().call_later(self._settings.agent.retry_min_s, self._changed)
             said = status_entry(workers, problems, mode, self.failures.failed)
             self._notifications.take_problems(said.problems)
-            self._host.meter.stand(health(self._connection, workers, problems, mode))
+            self._host.meter.stand(health(self._connection, workers, problems, mode, checks))
             entry = self._my_status()
             if entry != self._published:
                 self._published = entry

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from relocd.agent.health.judge import Judgement
 from relocd.agent.worker import Leave, Worker
 from relocd.election.eligibility import OwnershipView
 from relocd.model.entries import Isolation, Problem, ServiceAddress
+from relocd.model.figures import CheckHealth, Health, ServiceHealth
+from relocd.model.health import Check
 from relocd.model.status import PUBLISHED_STATES, Mode, StatusReport, bounded, service_problem, service_wait
 from relocd.model.template_set import Role
-from relocd.ports import Health, ServiceHealth
 from relocd.reconcile.goals import Goal, GoalId
 
 __all__ = ["ConnectionState", "health", "one_line", "status", "status_entry"]
@@ -34,8 +37,9 @@ def status(
     workers: Iterable[Worker],
     problems: Iterable[Problem],
     mode: Mode = Mode.NORMAL,
+    checks: Mapping[Check, Judgement] | None = None,
 ) -> dict[str, Any]:
-    """The whole status; times in ISO 8601, no secret anywhere."""
+    """The whole status; times in ISO 8601, no secret anywhere. `checks` are those of the whole server."""
     return {
         "server": server,
         "version": version,
@@ -45,6 +49,7 @@ def status(
             "since": _time(connection.since),
             "detail": connection.detail,
         },
+        "health": _health(checks or {}),
         "services": [_service(worker) for worker in sorted(workers, key=lambda worker: worker.name)],
         "problems": [{"subject": problem.subject, "message": problem.message} for problem in problems],
     }
@@ -58,7 +63,11 @@ def one_line(connection: ConnectionState, workers: Iterable[Worker]) -> str:
 
 
 def health(
-    connection: ConnectionState, workers: Sequence[Worker], problems: Sequence[Problem], mode: Mode = Mode.NORMAL
+    connection: ConnectionState,
+    workers: Sequence[Worker],
+    problems: Sequence[Problem],
+    mode: Mode = Mode.NORMAL,
+    checks: Mapping[Check, Judgement] | None = None,
 ) -> Health:
     """The status in figures; problems of services count as those of entries do."""
     return Health(
@@ -66,6 +75,7 @@ def health(
         problems=len(problems) + sum(len(worker.report.problems) for worker in workers),
         mode=mode,
         current=connection.state == "current",
+        checks=_checks(checks or {}),
     )
 
 
@@ -103,7 +113,32 @@ def _waits_for(worker: Worker) -> Iterator[str]:
 
 def _service_health(worker: Worker) -> ServiceHealth:
     ownership = _ownership(worker)
-    return ServiceHealth(worker.name, _state(worker), _holds(ownership), _generation(ownership))
+    return ServiceHealth(
+        name=worker.name,
+        state=_state(worker),
+        holds=_holds(ownership),
+        generation=_generation(ownership),
+        checks=_checks(worker.judgements),
+        failed=bool(worker.failed_here),
+    )
+
+
+def _checks(judgements: Mapping[Check, Judgement]) -> tuple[CheckHealth, ...]:
+    return tuple(CheckHealth(check.name, str(each.state)) for check, each in judgements.items())
+
+
+def _health(judgements: Mapping[Check, Judgement]) -> list[dict[str, str]]:
+    """What each check says, since when, and what its last failure was."""
+    offset = time.time() - time.monotonic()
+    return [
+        {
+            "check": check.name,
+            "state": str(each.state),
+            "since": _time(each.since + offset),
+            "failure": each.failure,
+        }
+        for check, each in judgements.items()
+    ]
 
 
 def _generation(ownership: OwnershipView | None) -> int | None:
@@ -139,6 +174,8 @@ def _service(worker: Worker) -> dict[str, Any]:
         "missing": sorted(map(str, _missing(worker))),
         "files": sorted(footprint.files) if footprint else [],
         "units": [unit.name for unit in footprint.units] if footprint else [],
+        "health": _health(worker.judgements),
+        "failed_here": worker.failed_here,
         "problems": list(worker.report.problems),
     }
 

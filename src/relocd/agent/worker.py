@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -19,12 +19,14 @@ from relocd.agent.convergence.execution import drop_addresses
 from relocd.agent.convergence.host import Host
 from relocd.agent.handover.controller import HandoverController
 from relocd.agent.handover.round import HandoverDeps, Round
+from relocd.agent.health.judge import Judgement
 from relocd.agent.liveness.lease_guard import lifetime_s
 from relocd.agent.pauses import Effort, Pace, Pauses
 from relocd.agent.restarts import RestartOrders
 from relocd.election.eligibility import OwnershipView
 from relocd.errors import RelocdError
 from relocd.model.entries import EntryUUID, Isolation, ServiceAddress
+from relocd.model.health import Check
 from relocd.model.host import HeldAddress
 from relocd.model.masking import told
 from relocd.model.status import Mode
@@ -65,6 +67,7 @@ class Worker:
         self.report = Report(footprint)
         self.since = time.time()
         self.acting = False
+        self.judgements: Mapping[Check, Judgement] = {}  # of its health checks, while they are made
         self._wake = asyncio.Event()
         self._acted_at = 0.0
         self._host = host
@@ -117,6 +120,11 @@ class Worker:
     def unsteady(self) -> str:
         """Why the units of the service do not stay as they are kept, empty where they do."""
         return self._pauses.unsteady(Effort.KEEP)
+
+    @property
+    def failed_here(self) -> str:
+        """Why the service counts as failed here by its health, or by the server's; empty where it does not."""
+        return self._deps.failures.failed(self.goal) or ""
 
     @property
     def failed_back(self) -> str:

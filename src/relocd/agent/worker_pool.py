@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
 
 from relocd.agent.bulkhead import Bulkhead
 from relocd.agent.convergence.host import Host
@@ -127,6 +127,13 @@ class WorkerPool:
     async def renew(self, left_s: float) -> None:
         """Extend what the kernel would drop: the lease has been renewed and lasts that long."""
         await asyncio.gather(*(worker.renew(left_s) for worker in self.workers))
+
+    def retry(self, names: Collection[str]) -> None:
+        """Try services again whatever failed before, by an administrator's order."""
+        for worker in self._workers.values():
+            if worker.name in names:
+                self._deps.failures.retry(worker.goal)
+                worker.nudge(at_all=True)
 
     def nudge_exclusive(self) -> None:
         """Start a round of every exclusive service: what others know of this server has changed."""

@@ -1,4 +1,4 @@
-"""`relocd agent`, `apply`, `check`, `drain`, `pause` and `resume`: what concerns the agent on this machine.
+"""`relocd agent`, `apply`, `check`, `drain`, `pause`, `resume` and `retry`: what concerns the agent on this machine.
 
 The agent's libraries are imported by the commands that need them, so that all others work without.
 """
@@ -18,11 +18,11 @@ from relocd.cli.options import config_file, dry_run, option, status_file, timeou
 from relocd.cli.output import EXIT_PROBLEMS
 from relocd.errors import Fatal
 from relocd.model.status import Mode
-from relocd.operator.change.agent_mode import drain_agent, set_mode
+from relocd.operator.change.agent_mode import drain_agent, retry_service, set_mode
 from relocd.printable import say
 from relocd.shipped import missing_libraries
 
-__all__ = ["agent", "apply", "check", "drain", "need_agent", "pause", "resume"]
+__all__ = ["agent", "apply", "check", "drain", "need_agent", "pause", "resume", "retry"]
 
 _MODE_TIMEOUT_S: Final = 10.0
 
@@ -111,6 +111,15 @@ def resume(*, status: Path) -> None:
     """End `relocd drain` or `relocd pause`."""
     set_mode(status, Mode.NORMAL, _MODE_TIMEOUT_S, say)
     print("resumed")
+
+
+@click.command
+@click.argument("service", help="The service, by its name.")
+@status_file
+def retry(*, service: str, status: Path) -> None:
+    """Have the agent on this machine try SERVICE again, whatever failed here before: its health, or a start."""
+    failed = retry_service(status, service, _MODE_TIMEOUT_S)
+    say(f"{service}: tried again; before: {failed}" if failed else f"{service}: tried again; nothing had failed")
 
 
 def need_agent() -> None:

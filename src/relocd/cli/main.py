@@ -13,7 +13,7 @@ from click.exceptions import NoArgsIsHelpError
 from click.shell_completion import shell_complete
 
 from relocd import __version__
-from relocd.cli.agent import agent, apply, check, drain, pause, resume
+from relocd.cli.agent import agent, apply, check, drain, pause, resume, retry
 from relocd.cli.doctor import doctor
 from relocd.cli.history import history
 from relocd.cli.notify import notify
@@ -143,7 +143,7 @@ class Grouped(click.Group):
     sections={
         "See": (show, doctor, status, explain, history),
         "Act": (link, move, unlink, fence, unfence, activate, failover),
-        "This server": (agent, apply, check, drain, pause, resume, notify),
+        "This server": (agent, apply, check, drain, pause, resume, retry, notify),
         "Set up": (version, schema, init_pair_command, install, completion),
     },
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -7,18 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
+from ipaddress import ip_address
 from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Final
 from urllib.parse import urlsplit
 
+from relocd.config.health_limits import wrong_limits
 from relocd.config.toml_lines import KeyPath
 from relocd.config.toml_values import TomlText
 from relocd.errors import Fatal, Invalid
 from relocd.model.dn import DN
-from relocd.model.settings import LONGEST_S, DirectorySettings, GuardSettings, NotifySettings, Settings
+from relocd.model.settings import LONGEST_S, DirectorySettings, GuardSettings, NotifySettings, ServerCheck, Settings
 from relocd.model.uri import DirectoryUri
 from relocd.reconcile.guards import guards
+from relocd.reconcile.health import server_limits
 
 __all__ = ["Problems", "read_settings"]
 
@@ -79,6 +82,9 @@ def _problems(settings: Settings) -> Iterator[tuple[KeyPath, str]]:
         yield ("server", "dn"), "is not below [directory] base; the agent would never see its own entry"
     for key, problem in _directory_problems(settings.directory):
         yield ("directory", key), problem
+    for number, check in enumerate(settings.health):
+        for key, problem in _health_problems(check):
+            yield ("health", number, key), problem
     if settings.metrics.listen and not _is_endpoint(settings.metrics.listen):
         yield ("metrics", "listen"), 'must be HOST:PORT, as in "127.0.0.1:9815" or "[::1]:9815"'
     for key, problem in _notify_problems(settings.notify):
@@ -136,6 +142,24 @@ def _directory_problems(directory: DirectorySettings) -> Iterator[tuple[str, str
         yield "cert_file", "and key_file belong together; give both or neither"
 
 
+def _health_problems(check: ServerCheck) -> Iterator[tuple[str, str]]:
+    given = [key for key in ("interface", "ping", "command") if getattr(check, key)]
+    if len(given) != 1:
+        said = f"is given beside {given[0]}" if given else "is not given, nor ping or command"
+        yield (given[1] if given else "interface"), f"{said}; write one of the three, and another [[health]] for more"
+    for text in (check.interface, *check.command):
+        if "\0" in text:
+            yield given[0], "has a NUL; remove it"
+    if check.command and not check.command[0]:
+        yield "command", "names no program; write a list of arguments with the program first"
+    if check.ping:
+        try:
+            ip_address(check.ping)
+        except ValueError:
+            yield "ping", f"is {check.ping[:40]!r}; write an IP address, such as the gateway's"
+    yield from wrong_limits(server_limits(check))
+
+
 def _is_endpoint(text: str) -> bool:
     host, _, port = text.rpartition(":")
     labels = all(0 < len(label) < 64 for label in host.split("."))
@@ -145,7 +169,7 @@ def _is_endpoint(text: str) -> bool:
 
 def _out_of_range(settings: Settings) -> Iterator[tuple[KeyPath, str]]:
     """Each value that is out of its range, no absolute path or no usable text, by the path of its key, and why."""
-    for place, value in _values(settings, ()):
+    for place, value in _values(replace(settings, health=()), ()):
         if isinstance(value, str):
             yield from ((place, why) for why in _wrong_text(place, value))
         elif isinstance(value, int | float) and not isinstance(value, bool):

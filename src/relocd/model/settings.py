@@ -26,7 +26,9 @@ __all__ = [
     "MetricsSettings",
     "NotifySettings",
     "PathSettings",
+    "RETRY_NAME",
     "ScriptUnit",
+    "ServerCheck",
     "ServerSettings",
     "Settings",
     "UnitSettings",
@@ -42,6 +44,8 @@ STATUS_NAME: Final = "status.json"
 """The agent's status, in the folder of the running system."""
 MODE_NAME: Final = "mode"
 """The mode that an administrator has set, beside the status."""
+RETRY_NAME: Final = "retry"
+"""The folder with the services that an administrator has ordered to be tried again, beside the status."""
 LONGEST_S: Final = 86_400
 """The longest time that any limit or pause may have, in seconds: a day."""
 LOCK_NAME: Final = "lock"
@@ -248,6 +252,22 @@ class NotifySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerCheck:
+    """`[[health]]`: a check of the whole server; any number, each with one of the first three keys."""
+
+    interface: Annotated[str, "the interface must have a carrier"] = ""
+    ping: Annotated[str, "this address, such as the gateway's, must answer ARP or neighbour discovery"] = ""
+    command: Annotated[tuple[str, ...], "this program must end with 0; an argument list, no shell"] = ()
+    interval_s: Annotated[float, "the time from one check to the next"] = 2.0
+    timeout_s: Annotated[float, "a check that takes longer has failed"] = 1.0
+    fall: Annotated[int, "failures in a row until every service counts as failed on this server"] = 3
+    rise: Annotated[int, "successes in a row until this server counts as healthy again"] = 2
+    start_s: Annotated[
+        float, "from the start of the agent, failures do not count for so long, or until the first success"
+    ] = 10.0
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The whole configuration file."""
 
@@ -261,3 +281,4 @@ class Settings:
     agent: AgentSettings = AgentSettings()
     metrics: MetricsSettings = MetricsSettings()
     notify: NotifySettings = NotifySettings()
+    health: tuple[ServerCheck, ...] = ()

@@ -9,17 +9,18 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
 from relocd.errors import Invalid
-from relocd.model.health import Check, CheckKind, Endpoint, HealthSpec, HttpRequest
+from relocd.model.health import Check, CheckKind, Endpoint, HealthLimits, HealthSpec, HttpRequest
+from relocd.model.settings import ServerCheck
 from relocd.model.template_set import TemplateSet
 from relocd.reconcile.template_context import TemplateAddress
 
-__all__ = ["PlannedCheck", "PlannedText", "check_of", "endpoint_of", "planned_checks"]
+__all__ = ["PlannedCheck", "PlannedText", "check_of", "endpoint_of", "planned_checks", "server_check", "server_limits"]
 
 _USES_ADDRESS: Final = re.compile(r"\baddress\b")
 _PORTS: Final = {"http": 80, "https": 443}
@@ -72,6 +73,22 @@ def check_of(planned: PlannedCheck, texts: Sequence[str]) -> Check | None:
     except ValueError as error:
         raise Invalid(f"{planned.where} is {texts[0][:_LONGEST_NAME]!r}, which {error}") from error
     return Check(spec.kind, f"{spec.kind} {endpoint}", spec.limits, endpoint)
+
+
+def server_limits(check: ServerCheck) -> HealthLimits:
+    """The numbers of a check of the whole server; restarting a service would not help."""
+    shared = {each.name: getattr(check, each.name) for each in fields(HealthLimits) if each.name != "restarts"}
+    return HealthLimits(**shared, restarts=0)
+
+
+def server_check(check: ServerCheck) -> Check:
+    """A check of the whole server, as relocd.toml has it."""
+    limits = server_limits(check)
+    if check.ping:
+        return Check(CheckKind.PING, f"ping {check.ping}", limits, Endpoint(ip_address(check.ping), 0))
+    if check.interface:
+        return Check(CheckKind.CARRIER, f"interface {check.interface}", limits, interface=check.interface)
+    return Check(CheckKind.COMMAND, shlex.join(check.command)[:_LONGEST_NAME], limits, arguments=check.command)
 
 
 def endpoint_of(text: str) -> Endpoint:

@@ -8,7 +8,7 @@ import pytest
 
 from relocd.config.configuration import read_settings
 from relocd.errors import Fatal
-from relocd.model.settings import AgentSettings, ScriptUnit, WireSettings
+from relocd.model.settings import AgentSettings, ScriptUnit, ServerCheck, WireSettings
 
 SMALLEST = """\
 [server]
@@ -52,7 +52,7 @@ def test_the_smallest_file_leaves_everything_else_at_its_default(read):
 
 def test_every_numeric_setting_has_a_range(read):
     settings = read(SMALLEST)
-    tables = [(table.name, getattr(settings, table.name)) for table in fields(settings)]
+    tables = [(table.name, getattr(settings, table.name)) for table in fields(settings) if table.name != "health"]
     values = [(name, key.name, getattr(table, key.name)) for name, table in tables for key in fields(table)]
     numeric = [(table, key) for table, key, value in values if type(value) in {int, float}]
     assert {table for table, _ in numeric} >= {"directory", "wire", "units", "handover", "agent"}
@@ -241,3 +241,34 @@ def test_a_file_that_is_no_text(read):
 
 def test_a_name_in_another_spelling_is_below_the_base(read):
     assert read(SMALLEST.replace("cn=me,ou=relocd", "CN = Me , OU=Relocd"))
+
+
+class TestHealth:
+    def test_checks_of_the_server(self, read):
+        tables = ('interface = "eth0"\nfall = 1', 'ping = "192.0.2.1"', 'command = ["a", "b"]')
+        found = read(SMALLEST + "".join(f"[[health]]\n{table}\n" for table in tables)).health
+        assert found == (
+            ServerCheck(interface="eth0", fall=1),
+            ServerCheck(ping="192.0.2.1"),
+            ServerCheck(command=("a", "b")),
+        )
+
+    @pytest.mark.parametrize(
+        ("table", "line", "message"),
+        [
+            ("fall = 2", 6, "interface is not given, nor ping or command; write one of the three"),
+            ('interface = "eth0"\nping = "192.0.2.1"', 8, "ping is given beside interface"),
+            ('ping = "gateway"', 7, "ping is 'gateway'; write an IP address"),
+            ('command = [""]', 7, "command names no program"),
+            ('interface = "eth0"\ninterval_s = 0', 8, "interval_s is 0; write a number from 0.1"),
+            ('interface = "eth0"\nrise = 0', 8, "rise is 0; write a number from 1"),
+            ('interface = "eth0"\nstart_s = nan', 8, "start_s is nan"),
+            ('interface = "a\\u0000"', 7, "interface has a NUL"),
+            ('interface = "eth0"\nrestarts = 1', 8, "unknown key 'restarts'"),
+        ],
+    )
+    def test_wrong_ones_are_refused_with_the_line(self, read, table, line, message):
+        with pytest.raises(Fatal) as caught:
+            read(f"{SMALLEST}[[health]]\n{table}\n")
+        assert f"line {line}: [[health]] 1" in str(caught.value)
+        assert message in str(caught.value)

@@ -26,8 +26,8 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from relocd import __version__
+from relocd.model.figures import Health
 from relocd.model.status import Mode
-from relocd.ports import Health
 
 __all__ = ["PrometheusMeter"]
 
@@ -139,6 +139,12 @@ class PrometheusMeter(Collector):
             ("what", "outcome"),
             registry=self._registry,
         )
+        self._check_failures = Counter(
+            "relocd_health_check_failures",
+            "Health checks that failed once; without a service: those of the whole server",
+            ("service", "check"),
+            registry=self._registry,
+        )
         lease = Gauge("relocd_lease_seconds", "How old a heartbeat may be: [handover] lease_s", registry=self._registry)
         lease.set(lease_s)
         Gauge("relocd_info", "The version", ("version",), registry=self._registry).labels(__version__).set(1)
@@ -171,6 +177,10 @@ class PrometheusMeter(Collector):
         self._heartbeat.set(time.time() - age_s)
         self._echo.observe(age_s)
 
+    def check_failed(self, service: str, check: str) -> None:
+        """Count a failed health check."""
+        self._check_failures.labels(service, check).inc()
+
     def stand(self, standing: Health) -> None:
         """Replace all figures of services at once: a fetch gets either the old ones or the new ones."""
         self._standing = standing
@@ -200,6 +210,14 @@ def _of_each_service(now: Health) -> Iterator[Metric]:
     generations: _Values = {(each.name,): each.generation for each in now.services if each.generation is not None}
     yield _gauge("relocd_service_state", "1 for the state of a service here", states, "service", "state")
     yield _gauge("relocd_service_holds", "1 on the server that holds an exclusive service", holds, "service")
+    failed: _Values = {(each.name,): each.failed for each in now.services}
+    checks: _Values = {
+        (service, check.name): check.state != "failing"
+        for service, found in (("", now.checks), *((each.name, each.checks) for each in now.services))
+        for check in found
+    }
+    yield _gauge("relocd_health_check_ok", "0 for a health check that fails", checks, "service", "check")
+    yield _gauge("relocd_service_failed_here", "1 for a service that failed here by its health", failed, "service")
     yield _gauge("relocd_generation", "The generation acted on", generations, "service")
 
 

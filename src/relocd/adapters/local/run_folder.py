@@ -11,7 +11,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +19,7 @@ from typing import Any, Final
 from relocd.adapters.files.durable import replace_file
 from relocd.errors import Failed, Fatal
 from relocd.model.host import SentHeartbeats
-from relocd.model.settings import LOCK_NAME
+from relocd.model.settings import LOCK_NAME, RETRY_NAME
 from relocd.model.status import Mode
 
 __all__ = ["JsonHeartbeatRecord", "JsonStatusFile", "ModeFile", "sole"]
@@ -60,10 +60,14 @@ def _take(path: Path, descriptor: int) -> None:
 
 
 class ModeFile:
-    """The port `Orders`: one word, the mode, which `relocd pause`, `relocd drain` and `relocd resume` write."""
+    """The port `Orders`: one word, the mode, which `relocd pause`, `relocd drain` and `relocd resume` write.
+
+    Beside it is the folder in which `relocd retry` leaves a file for each order.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._retries = path.with_name(RETRY_NAME)
         self._known: Mode | None = None
         self.problem = ""
 
@@ -83,6 +87,14 @@ class ModeFile:
             return self._unusable(f"says {word[:40]!r}, not one of {', '.join(Mode)}")
         return self._read(Mode(word))
 
+    def retries(self) -> Sequence[str]:
+        """The services that files of the folder `retry` name; each file is removed, whatever is in it."""
+        try:
+            files = sorted(each for each in self._retries.iterdir() if not each.name.startswith("."))
+        except OSError:  # there is no such folder
+            return ()
+        return tuple(filter(None, map(_taken, files)))
+
     def _read(self, mode: Mode) -> Mode:
         self._known, self.problem = mode, ""
         return mode
@@ -94,6 +106,17 @@ class ModeFile:
             self.problem = problem
             _log.warning("mode unknown", extra={"fields": {"file": str(self._path), "problem": problem}})
         return mode
+
+
+def _taken(file: Path) -> str:
+    """The name in a file, which is removed; empty where it cannot be read or removed: it would be read for ever."""
+    try:
+        name = file.read_text(encoding="utf-8", errors="replace").strip()
+        file.unlink()
+    except OSError as error:
+        _log.warning("cannot take an order", extra={"fields": {"file": str(file), "problem": str(error)}})
+        return ""
+    return name
 
 
 class JsonStatusFile:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from relocd.agent.convergence.claims import Claims
+from relocd.model.figures import Health
 from relocd.model.template_set import Scope
 from relocd.ports import (
     Addresses,
     Commands,
     Files,
-    Health,
     HeartbeatRecord,
     Ledger,
     Meter,
@@ -37,6 +37,9 @@ class _Unmeasured:
         """Nothing is kept."""
 
     def confirmed(self, age_s: float) -> None:
+        """Nothing is kept."""
+
+    def check_failed(self, service: str, check: str) -> None:
         """Nothing is kept."""
 
     def stand(self, reason: Health) -> None:

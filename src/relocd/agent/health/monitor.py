@@ -24,9 +24,10 @@ from relocd.agent.shared_state import SharedState
 from relocd.agent.worker import Worker
 from relocd.agent.worker_pool import WorkerPool
 from relocd.model.entries import Problem
-from relocd.model.health import Check
+from relocd.model.settings import ServerCheck
 from relocd.model.status import Mode
 from relocd.reconcile.goals import Goal, GoalId
+from relocd.reconcile.health import server_check
 
 __all__ = ["HealthMonitor"]
 
@@ -49,13 +50,13 @@ class HealthMonitor:
     def __init__(
         self,
         host: Host,
-        checks: Sequence[Check],
+        checks: Sequence[ServerCheck],
         pool: WorkerPool,
         failures: HealthFailures,
         state: SharedState,
         changed: Callable[[], None],
     ) -> None:
-        self.server = ServerChecks(host, checks, failures, changed)
+        self.server = ServerChecks(host, tuple(map(server_check, checks)), failures, changed)
         self._host = host
         self._pool = pool
         self._failures = failures

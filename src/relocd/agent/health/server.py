@@ -37,6 +37,8 @@ class ServerChecks:
                 group.create_task(repeat(self._host, check, (), lambda: True, self._take))
 
     def _take(self, check: Check, failure: str) -> None:
+        if failure:
+            self._host.meter.check_failed("", check.name)
         before = self.judgements[check]
         after = self.judgements[check] = judged(before, failure, check.limits, time.monotonic())
         if after.state is before.state:

@@ -68,6 +68,7 @@ class ServiceChecks:
         self._sampled_at: dict[Check, float] = {}
         for check in (_UNITS, _CARRIER):
             self.judgements[check] = Judgement(CheckState.OK, now, now)
+        worker.judgements = self.judgements
 
     async def run(self, goal: Goal) -> None:
         """Make the declared checks of a goal until this is cancelled; what is known of the same checks stays."""
@@ -79,6 +80,7 @@ class ServiceChecks:
 
     def end(self) -> None:
         """Stop what is under way."""
+        self.worker.judgements = {}
         if self._restarting is not None:
             self._restarting.cancel()
 
@@ -111,6 +113,7 @@ class ServiceChecks:
         self.judgements = {self._units: units, _CARRIER: before[_CARRIER]}
         for check in declared.checks:
             self.judgements[check] = before.get(check) or Judgement.starting(now, check.limits.start_s)
+        self.worker.judgements = self.judgements
         self._changed()
 
     # Results.
@@ -135,6 +138,8 @@ class ServiceChecks:
         if before is None or not self._is_due():
             return
         now = time.monotonic()
+        if failure:
+            self._host.meter.check_failed(self.worker.name, check.name)
         after = self.judgements[check] = judged(before, failure, check.limits, now)
         if after.state is not before.state:
             _log_state(self.worker.name, check, after)

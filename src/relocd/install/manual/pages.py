@@ -149,7 +149,7 @@ def settings_page() -> Page:
     page.prose(_SETTINGS)
     page.section("TABLES")
     for table in fields(Settings):
-        _describe_table(page, getattr(settings, str(table.type)))
+        _describe_table(page, getattr(settings, str(table.type).removeprefix("tuple[").removesuffix(", ...]")))
     page.section("EXAMPLE")
     page.verbatim(EXAMPLE)
     page.section("SEE ALSO")

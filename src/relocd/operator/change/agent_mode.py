@@ -1,21 +1,24 @@
-"""`relocd pause`, `drain` and `resume`: set the mode of the agent on this machine, and wait until it has followed.
+"""`relocd pause`, `drain`, `resume` and `retry`: orders to the agent on this machine, until it has followed.
 
-The mode is a file in the agent's run folder, so it ends with a reboot. The agent answers in its status file.
+The mode is a file in the agent's run folder, so it ends with a reboot. The agent answers in its status file. An order
+to try a service again is a file of its own, which the agent removes when it has followed.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
+from uuid import uuid4
 
-from relocd.errors import Failed, Unavailable
-from relocd.model.settings import MODE_NAME
+from relocd.errors import Failed, Invalid, Unavailable
+from relocd.model.settings import MODE_NAME, RETRY_NAME
 from relocd.model.status import Mode
 from relocd.operator.status.status_file import agent_runs, read_status
 
-__all__ = ["drain_agent", "set_mode", "left_to_drain"]
+__all__ = ["drain_agent", "retry_service", "set_mode", "left_to_drain"]
 
 _EVERY_S: Final = 0.1
 
@@ -26,10 +29,7 @@ def set_mode(status: Path, mode: Mode, timeout_s: float, progress: Callable[[str
     Raises `Unavailable` when no agent runs here, `Failed` when the mode cannot be written or the time is over; the mode
     stays set then.
     """
-    if not agent_runs(status):
-        raise Unavailable(
-            f"no agent runs here (no process holds the lock beside {status}); start it: systemctl start relocd"
-        )
+    _require_agent(status)
     try:
         aside = status.with_name(f".{MODE_NAME}.new")
         aside.write_text(f"{mode}\n")
@@ -51,12 +51,47 @@ def set_mode(status: Path, mode: Mode, timeout_s: float, progress: Callable[[str
         time.sleep(_EVERY_S)
 
 
+def retry_service(status: Path, name: str, timeout_s: float) -> str:
+    """Have the agent try a service again, whatever failed there; returns what had failed, empty for nothing.
+
+    Raises `Unavailable` when no agent runs here, `Invalid` when the service is not one of this server, and `Failed`
+    when the order cannot be written or the agent does not follow.
+    """
+    _require_agent(status)
+    known = {each["name"]: each for each in _services(status)}
+    if name not in known:
+        close = get_close_matches(name, known, n=1)
+        advice = f"did you mean {close[0]}?" if close else f"known are: {', '.join(sorted(known)) or 'none'}"
+        raise Invalid(f"this server has no service {name!r}; {advice}")
+    order = status.with_name(RETRY_NAME) / uuid4().hex
+    aside = order.with_name(f".{order.name}")
+    try:
+        order.parent.mkdir(mode=0o755, exist_ok=True)
+        aside.write_text(f"{name}\n")
+        aside.rename(order)
+    except OSError as error:
+        raise Failed(f"{order}: cannot be written ({error.strerror}); run this as root") from error
+    deadline = time.monotonic() + timeout_s
+    while order.exists():
+        if time.monotonic() > deadline:
+            raise Failed(f"the agent has not taken the order within {timeout_s:g} s; see its log")
+        time.sleep(_EVERY_S)
+    return "; ".join(filter(None, (known[name].get("failed_here", ""), *known[name]["problems"])))
+
+
 def drain_agent(status: Path, timeout_s: float, progress: Callable[[str], None]) -> tuple[str, ...]:
     """Drain as `set_mode` does; returns a sentence for each service that was held: what became of it."""
     held = [each for each in _services(status) if each["holds"]]
     set_mode(status, Mode.DRAINED, timeout_s, progress)
     after = {each["id"]: each for each in _services(status)}
     return tuple(_fate(each["name"], after.get(each["id"])) for each in held)
+
+
+def _require_agent(status: Path) -> None:
+    if not agent_runs(status):
+        raise Unavailable(
+            f"no agent runs here (no process holds the lock beside {status}); start it: systemctl start relocd"
+        )
 
 
 def _services(status: Path) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from relocd.model.health import CheckKind, HealthLimits, HealthSpec
 from relocd.model.host import UnitState
-from relocd.model.settings import AgentSettings
+from relocd.model.settings import AgentSettings, ServerCheck
 from relocd.model.status import Mode
 from relocd.model.template_set import UnitAction, UnitSpec
 from tests.support.entries import server, service, uuid_of
@@ -31,9 +31,9 @@ class World:
         self.lab.server.install_set(template_set(health=health, **more), "conf of {service[name]}")
         self.probes, self.units = self.lab.server.probes, self.lab.server.units
 
-    def play(self, acts):
+    def play(self, acts, *checks):
         async def whole():
-            async with self.lab.agent(replace(SETTINGS, agent=AgentSettings())):
+            async with self.lab.agent(replace(SETTINGS, agent=AgentSettings(), health=checks)):
                 self.lab.directory.refresh()
                 await asyncio.sleep(5)
                 assert self.lab.state_of("web") == "active"
@@ -299,3 +299,74 @@ def test_the_checks_of_twenty_services_are_spread():
     run(whole)
     assert len(moments) > 150
     assert len(set(moments)) > 0.9 * len(moments)
+
+
+class TestServer:
+    """Checks of the whole server count for every service."""
+
+    def test_a_program_that_fails_fails_every_service_until_it_succeeds_again(self):
+        world = World()
+
+        async def acts():
+            world.lab.server.commands.failing.add("look")
+            await asyncio.sleep(8)
+            assert "look" in world.lab.failures.failed(WEB)
+            assert world.failed is None
+            world.lab.server.commands.failing.clear()
+            await asyncio.sleep(5)
+            assert world.lab.failures.failed(WEB) is None
+
+        world.play(acts, ServerCheck(command=("look",)))
+
+    def test_a_gateway_that_does_not_answer(self):
+        world = World()
+        world.lab.server.wire.answering["192.0.2.254"] = "02:00:00:00:00:01"
+
+        async def acts():
+            assert world.lab.failures.failed(WEB) is None
+            world.lab.server.wire.answering.clear()
+            await asyncio.sleep(8)
+            assert "no answer within 1 s" in world.lab.failures.failed(WEB)
+
+        world.play(acts, ServerCheck(ping="192.0.2.254"))
+
+    def test_an_interface_without_a_carrier(self):
+        world = World()
+
+        async def acts():
+            assert world.lab.failures.failed(WEB) is None
+            await asyncio.sleep(15)
+            assert "eth9" in world.lab.failures.failed(WEB)
+
+        world.play(acts, ServerCheck(interface="eth9"), ServerCheck(interface="eth0"))
+
+
+def test_an_order_to_try_again_clears_the_failure():
+    world = World(replace(TCP, limits=replace(LIMITS, restarts=0)))
+
+    async def acts():
+        world.probes.answers[NAME] = "refused"
+        await asyncio.sleep(8)
+        assert world.failed
+        world.lab.orders.again = ["web", "nothing of that name"]
+        await asyncio.sleep(1)
+        assert world.failed is None
+        await asyncio.sleep(8)
+        assert world.failed
+
+    world.play(acts)
+
+
+def test_the_status_says_what_each_check_says():
+    world = World(replace(TCP, limits=replace(LIMITS, restarts=0)))
+
+    async def acts():
+        world.probes.answers[NAME] = "refused"
+        await asyncio.sleep(8)
+        (found,) = world.lab.said.status["services"]
+        states = {each["check"]: (each["state"], each["failure"]) for each in found["health"]}
+        assert states == {"units": ("ok", ""), "carrier": ("ok", ""), NAME: ("failing", f"{NAME}: refused")}
+        assert "refused" in found["failed_here"]
+        assert world.lab.said.status["health"][0]["check"] == "interface eth0"
+
+    world.play(acts, ServerCheck(interface="eth0"))
