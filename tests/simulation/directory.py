@@ -148,12 +148,14 @@ class Provider:
         self._take(change.values, change.csn)
         return True
 
-    def beat(self, server: str, tick: int, agent: int = 0, *, failed: bool = False) -> None:
-        """An agent leaves its heartbeat, stamped by the clock of this provider, and whether the service has failed."""
+    def beat(self, server: str, tick: int, agent: int = 0, *, failed: bool = False) -> int:
+        """An agent leaves its heartbeat, and whether the service has failed; its stamp by this provider's clock."""
         self._written += 1
-        values: Values = ((_failed(server), failed), (_beat(server), (tick + self.ahead, agent, tick)))
+        stamp = tick + self.ahead
+        values: Values = ((_failed(server), failed), (_beat(server), (stamp, agent, tick)))
         self.unsent.append(Change(values, (tick, self.number, self._written), tick))
         self._values.update(values)
+        return stamp
 
     def publishes_failed(self, server: str) -> bool:
         """Whether the service has failed on a server by what that published last."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from random import Random
 from typing import Final
 
 from relocd.model.entries import EntryUUID, Isolation
@@ -13,7 +12,7 @@ from tests.simulation.kind import LEASE
 from tests.simulation.server import Server
 from tests.simulation.world import World
 
-__all__ = ["ACTOR", "HOLDER", "Event", "happen", "planned"]
+__all__ = ["ACTOR", "CALM", "FAULTS", "FAULTS_OF_TWO", "HOLDER", "Event", "happen"]
 
 ACTOR: Final = EntryUUID("who takes the step")
 HOLDER: Final = EntryUUID("the holder")
@@ -23,7 +22,8 @@ HOLDER: Final = EntryUUID("the holder")
 class Event:
     """Something that happens to a server or to its provider, at a tick or in the middle of the n-th step.
 
-    Then `server` may be the one that takes the step (`ACTOR`) or the one that it believes to be the holder (`HOLDER`).
+    Then `server` may also be the one that takes the step (`ACTOR`) or the one that it believes to be the holder
+    (`HOLDER`).
     """
 
     what: str
@@ -32,60 +32,10 @@ class Event:
     step: int = 0
 
 
-def planned(random: Random, ticks: int, providers: int) -> tuple[Event, ...]:
-    """The events of a schedule: of some kinds of fault only, so that schedules differ in kind.
-
-    Some follow a script with little else in it, for what chance alone brings about too rarely.
-    """
-    faults = [*_FAULTS, *(_FAULTS_OF_TWO if providers > 1 else ())]
-    chosen = random.sample(faults, random.choice([0, 1, 2, 2, 3, 3, 4, 5, len(faults)]))
-    kinds = [*_CALM, *(kind for fault in chosen for kind in fault)]
-    rate = random.choice([0.15, 0.25, 0.4])
-    happens = [tick for tick in range(1, ticks + 1) if random.random() < rate]
-    by_tick = [Event(random.choice(kinds), random.choice(NAMES), tick=tick) for tick in happens]
-    disturbed = [step for step in range(1, ticks) if random.random() < random.choice([0, rate])]
-    by_step = [Event(random.choice(kinds), random.choice((ACTOR, HOLDER)), step=step) for step in disturbed]
-    scripts = [_return, *((_duel, _late_gift) if providers > 1 else ())]
-    script = random.choice([None, None, None, *scripts])
-    return (*script(random), *random.sample(by_tick, min(3, len(by_tick)))) if script else (*by_tick, *by_step)
-
-
-def _duel(random: Random) -> tuple[Event, ...]:
-    """The holder dies, and later the servers of both providers are chosen at once."""
-    start = random.randrange(10, 40)
-    return (
-        Event("trigger links", NAMES[2], tick=2),
-        Event("server crashes", NAMES[2], tick=start),
-        Event("trigger links everybody", NAMES[0], tick=start + 15),
-    )
-
-
-def _return(random: Random) -> tuple[Event, ...]:
-    """The holder hangs when it is about to activate, and comes back, or once more, just when another takes over."""
-    return (
-        Event("trigger links", NAMES[2], tick=2),
-        Event("agent hangs", ACTOR, step=3),
-        Event("trigger links", NAMES[0], tick=random.randrange(10, 40)),
-        Event(random.choice(["agent resumes", "agent restarts"]), HOLDER, step=random.choice([5, 6, 6])),
-    )
-
-
-def _late_gift(random: Random) -> tuple[Event, ...]:
-    """A new holder loses the directory, and has it again, to give the service back, just when another takes over."""
-    start = random.randrange(10, 40)
-    return (
-        Event("trigger links", NAMES[2], tick=2),
-        Event("trigger links", NAMES[0], tick=start),
-        Event("loses the directory", ACTOR, step=6),
-        Event("trigger links", NAMES[1], tick=start + 20),
-        Event("has the directory again", HOLDER, step=random.choice([8, 9])),
-    )
-
-
 def happen(world: World, event: Event, actor: Server | None = None) -> None:
     """Let an event happen, and note it where it changes anything."""
     name: EntryUUID | None = event.server
-    if actor is not None:
+    if actor is not None and name not in NAMES:
         name = actor.name if name == ACTOR else actor.memory.view.content.state.holder
     if name is not None:
         before = len(world.trace)
@@ -144,6 +94,14 @@ def _restart_agent(world: World, server: Server) -> bool:
         world.start_agent(server)
         return True
     return False
+
+
+def _hurry(world: World, server: Server) -> bool:
+    """An agent does some parts of what is due while nobody else does anything."""
+    can = server.acts and not (server.memory.parts is not None and server.memory.parts.gi_running)
+    for _ in range(3 if can else 0):
+        world.run(server)
+    return can
 
 
 def _set(attribute: str, value: bool) -> Callable[[World, Server], bool]:
@@ -306,11 +264,11 @@ def _end_clones(world: World, _server: Server) -> bool:
     return can
 
 
-_CALM: Final = (
+CALM: Final = (
     *("trigger links", "trigger links everybody", "trigger unlinks"),
     *("trigger activates in the cluster", "trigger deactivates the cluster"),
 )
-_FAULTS: Final = (
+FAULTS: Final = (
     ("server crashes", "server starts"),
     ("trigger fences", "server starts"),
     ("agent hangs", "agent resumes"),
@@ -335,7 +293,7 @@ _FAULTS: Final = (
         *("the server is sick", "the server is well"),
     ),
 )
-_FAULTS_OF_TWO: Final = (("slapd dies", "slapd starts"), ("providers part", "providers meet"))
+FAULTS_OF_TWO: Final = (("slapd dies", "slapd starts"), ("providers part", "providers meet"))
 
 _UNNOTICED: Final = {"agent hangs", "loses the directory", "cable comes out"}
 """What does not happen while there are two agents of one name: the other one could not notice it."""
@@ -352,6 +310,7 @@ _EVENTS: Final[dict[str, Callable[[World, Server], bool]]] = {
     "agent hangs": _set("hung", True),
     "agent resumes": _set("hung", False),
     "agent restarts": _restart_agent,
+    "agent hurries": _hurry,
     "loses the directory": _set("cut", True),
     "has the directory again": _reach_again,
     "is not ready": _set("ready", False),

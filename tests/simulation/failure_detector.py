@@ -35,7 +35,8 @@ def _life(world: World, viewer: Server, name: EntryUUID) -> Life:
         return Life.SUSPECT
     beat, silent = world.provider(viewer).last_beat(name), _age(world, viewer, name) >= LEASE
     if world.kind.isolation is Isolation.KEEP:
-        dead = silent and not any(each.answers or each.copy for each in world.machines if each is not viewer)
+        answered = any(each.answers or each.copy for each in world.machines if each is not viewer)
+        dead = silent and not answered and _is_certain(world, viewer, name)
     else:
         value, since = viewer.memory.watch.get(name, (None, 0))
         if value != beat:
@@ -46,8 +47,16 @@ def _life(world: World, viewer: Server, name: EntryUUID) -> Life:
     return Life.SUSPECT if silent else Life.ALIVE
 
 
-def _age(world: World, viewer: Server, name: EntryUUID) -> int:
-    """How old a heartbeat is by the providers' stamps, but for what the viewer has seen by its own clock."""
+def _is_certain(world: World, viewer: Server, name: EntryUUID) -> bool:
+    """Whether a heartbeat is as old as it seems, also if the provider's clock was set."""
+    memory, sign = viewer.memory, viewer.memory.signs[name]
+    if world.now - sign.since >= LEASE or not world.care.notices_set_clocks:
+        return True
+    return memory.clock.least_age_s(sign.beat[0], sign.since, world.now) >= LEASE
+
+
+def _age(world: World, viewer: Server, name: EntryUUID) -> float:
+    """How old a heartbeat seems by the providers' stamps, but for what the viewer has seen by its own clock."""
     provider, known = world.provider(viewer), viewer.memory.signs.get(name)
     beat = provider.last_beat(name)
     same = known is not None and known.beat == beat
@@ -55,7 +64,7 @@ def _age(world: World, viewer: Server, name: EntryUUID) -> int:
     since = known.since if known is not None and unbroken else world.now
     moved_at = None if known is None else known.moved_at if same else known.read_at
     viewer.memory.signs[name] = Sign(beat, world.now, since, moved_at)
-    stamped = provider.beat_of(viewer.name) - provider.beat_of(name)
+    stamped = viewer.memory.clock.age_s(beat[0], world.now)
     if not world.care.has_own_clock:
         return stamped
     age = max(stamped, world.now - since)

@@ -51,6 +51,7 @@ class Care:
     pauses: bool = True
     tries_first: bool = True
     has_own_clock: bool = True
+    notices_set_clocks: bool = True
     notices_others: bool = True
     former_counts_for_a_lease: bool = True
     counts_moves: bool = True

@@ -33,6 +33,7 @@ The conditions:
 - If the directory carries out a write at all, it does so within an eighth of the lease (the kernel does not send it
   later), or when a provider that hung wakes up, before it answers any request. The kernel drops the address of a
   service with `relocIsolation: release` when the lease is over.
+- A provider's clock may be set, but not back and forward again within a lease.
 - Two providers replicate single modifications (delta-syncrepl). That takes at most a quarter of the lease. Their clocks
   differ by less than it takes. A candidacy settles for longer than two changes take, one in each direction.
 - When two changes cross between two providers, each provider may keep its own candidate and previous holder (seen with
@@ -50,9 +51,10 @@ from random import Random
 
 from relocd.model.entries import Isolation
 from tests.simulation.directory import Content
-from tests.simulation.events import Event, happen, planned
+from tests.simulation.events import Event, happen
 from tests.simulation.health import is_spent
 from tests.simulation.kind import LEASE, Kind
+from tests.simulation.scripts import planned
 from tests.simulation.server import Server
 from tests.simulation.view import Direct, Seeing
 from tests.simulation.world import World
@@ -92,8 +94,7 @@ def run(planned: Schedule, make: Make) -> World:
     """The eventful ticks and the rest after them; raises `Violation` with its trace."""
     world = make(Random(planned.seed), planned.kind)  # noqa: S311
     by_tick = {event.tick: event for event in planned.events if event.tick}
-    by_step = {event.step: event for event in planned.events if event.step}
-    world.amid_step = lambda _, server: happen(world, by_step[world.steps], server) if world.steps in by_step else None
+    world.amid_step = lambda _, server: _happen_amid(world, planned, server)
     for tick in range(1, planned.ticks + 1):
         world.tick()
         _progress(world)
@@ -102,6 +103,11 @@ def run(planned: Schedule, make: Make) -> World:
             _check(world)
     _rest(world)
     return world
+
+
+def _happen_amid(world: World, planned: Schedule, actor: Server) -> None:
+    for event in [each for each in planned.events if each.step == world.steps]:
+        happen(world, event, actor)
 
 
 def shrunk(planned: Schedule, make: Make) -> Violation | None:

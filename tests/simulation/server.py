@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 
+from relocd.agent.liveness.provider_clock import ProviderClock
 from relocd.election.observation import Life, State, YieldReason
 from relocd.model.entries import EntryUUID
+from tests.simulation.kind import LEASE
 from tests.simulation.view import Direct
 
 __all__ = ["Memory", "Server", "Sign", "Verdict"]
@@ -35,13 +37,14 @@ class Sign:
 class Memory:
     """What is gone when the agent ends.
 
-    `seen` is how far it has followed its provider. `sent_at` is its heartbeat that has not come back yet, `confirmed`
-    when the last one that did was sent, `back_at` when one came back after a lease without. `said` is the state as it
-    stands since `changed_at`; `repeats` is how often this server has asked again since then. `resumed_at` is when it
-    went on from the heartbeats of an agent before it, `other_at` when it last heard of another agent of its name.
-    `failing` and `passing` are the checks of the service in a row, `failed_by_health` is what follows. `links` is how
-    it was chosen, `moves` when the service moved for its health, as far as it has seen. Until `kept_until` nothing is
-    released that could not be, and then again after a longer `pause`.
+    `seen` is how far it has followed its provider. `sent_at` and `stamp` are of its heartbeat that has not come back
+    yet, `confirmed` is when the last one that did was sent, `back_at` when one came back after a lease without, `clock`
+    what those since then show of the provider's. `said` is the state as it stands since `changed_at`; `repeats` is how
+    often this server has asked again since then. `resumed_at` is when it went on from the heartbeats of an agent before
+    it, `other_at` when it last heard of another agent of its name. `failing` and `passing` are the checks of the
+    service in a row, `failed_by_health` is what follows. `links` is how it was chosen, `moves` when the service moved
+    for its health, as far as it has seen. Until `kept_until` nothing is released that could not be, and then again
+    after a longer `pause`.
     """
 
     view: Direct
@@ -50,14 +53,16 @@ class Memory:
     agent: int = 0
     found: tuple[int, int, int] = (0, 0, 0)
     believes: bool = False
-    parts: Iterator[None] | None = None
+    parts: Generator[None] | None = None
     failed_in: int | None = None
     unlinked_in: int | None = None
     failed_here: bool = False
     settled_at: int | None = None
     sent_at: int | None = None
+    stamp: int = 0
     confirmed: int | None = None
     back_at: int = 0
+    clock: ProviderClock = field(default_factory=lambda: ProviderClock(LEASE))
     said: State | None = None
     changed_at: int = 0
     repeats: int = 0

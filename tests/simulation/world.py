@@ -7,7 +7,7 @@ of which its server may crash, hang, or see something new arrive. Everything ran
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from random import Random
 
@@ -276,6 +276,8 @@ class World:
         if memory.sent_at is not None and (self.random.random() < 0.25 or self.now - memory.sent_at >= SLOWEST):
             if memory.confirmed is None or self.now - memory.confirmed >= LEASE:
                 memory.back_at = self._back_at(server)
+                memory.clock.begin()
+            memory.clock.note(memory.sent_at, self.now, memory.stamp)
             memory.confirmed = memory.sent_at if self.care.counts_from_sending else self.now
             memory.sent_at = None
             if server.address:
@@ -283,7 +285,8 @@ class World:
             elif memory.believes and not self.care.extends_only:
                 self.raise_address(server)
         if memory.sent_at is None:
-            self.provider(server).beat(server.name, self.now, memory.agent, failed=server.has_failed)
+            beat = self.provider(server).beat
+            memory.stamp = beat(server.name, self.now, memory.agent, failed=server.has_failed)
             memory.sent_at = self.now
 
     def _back_at(self, server: Server) -> int:
@@ -307,7 +310,7 @@ class World:
         confirmed = server.memory.confirmed
         return self.now if confirmed is None else confirmed + LEASE
 
-    def _parts(self, server: Server) -> Iterator[None]:
+    def _parts(self, server: Server) -> Generator[None]:
         """One step, in parts between which anything may happen."""
         memory = server.memory
         if memory.believes and not server.address and self.random.random() < 0.5:

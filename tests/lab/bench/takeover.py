@@ -175,6 +175,7 @@ def _measure(chosen: argparse.Namespace, results: list[Result], interrupts: Inte
     print("building two servers, a client and a directory", flush=True)
     with interrupts.around(Stage(lease_s=chosen.lease)) as stage:
         stage.opens(_SERVICE, relocIsolation=results[0].series.isolation)
+        _await_lease(stage, stage.names[-1])
         for result in results:
             for number in range(chosen.rounds):
                 print(f"{result.series.title}, round {number + 1}", flush=True)
@@ -216,13 +217,18 @@ def _figures(probes: list[Probe], old: str, sent_ns: int, beat_ns: int, answered
 
 
 def _return(stage: Stage, old: str, new: str, *, hung: bool) -> None:
-    """The failed server is back, has let go, is not fenced any more and heard of."""
+    """The failed server is back, has let go, is not fenced any more and was heard of for a lease."""
     if hung:
         stage.nodes[old].resume()
     else:
         stage.lan[old].heal()
-    returned_ns = time.monotonic_ns()
     until(lambda: stage.holders() == [new] and not stage.service_status(old, _SERVICE), _SLACK_S)
     until(lambda: not links(stage.slapd, old) and not state(stage.slapd, _SERVICE).previous, _SLACK_S)
     until(lambda: "relocFenced" not in attributes(stage.slapd, server_dn(old)), _SLACK_S)
-    until(lambda: heartbeat_ns(stage.slapd, old) > returned_ns, _SLACK_S)
+    _await_lease(stage, old)
+
+
+def _await_lease(stage: Stage, server: str) -> None:
+    """Wait until a server was heard of for a lease: before that it may find a holder dead up to a lease later."""
+    heard_ns = time.monotonic_ns() + stage.lease_s * 1e9
+    until(lambda: heartbeat_ns(stage.slapd, server) > heard_ns, stage.lease_s + _SLACK_S)

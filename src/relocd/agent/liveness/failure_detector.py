@@ -4,7 +4,8 @@ A server is dead when one of these is true:
 
 - a trigger has fenced it (`relocFenced`);
 - isolation `keep`: its heartbeat is older than its lease *and* no address of the service answers a probe. A service
-  without an address cannot be probed: only a fence will do;
+  without an address cannot be probed: only a fence will do. The age must be certain, also if the provider's clock was
+  set (`provider_clock`), or the heartbeat unchanged for the lease while this server watched;
 - isolation `release`: its heartbeat has not changed for its lease on this server's own clock, while this server
   watched. By then it has released the service by itself.
 
@@ -37,6 +38,7 @@ from relocd.reconcile.goals import Goal
 __all__ = ["HeartbeatSample", "PeerHeartbeats", "Verdict", "FailureDetector"]
 
 _SILENT_AGAIN_S = 0.5
+_BEATEN_AGAIN_S = 0.02  # when a heartbeat that is sent now should have come back
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +200,9 @@ class FailureDetector:
         if ownership.isolation is Isolation.RELEASE:
             return _stood_still(sample, dn.name)
         holds = ownership.state is not None and server == ownership.state.holder
-        return await self._on_the_wire(goal, dn.name) if holds and wire else _silent(dn.name)
+        if not (holds and wire):
+            return _silent(dn.name)
+        return self._doubted(sample, dn.name) or await self._on_the_wire(goal, dn.name)
 
     def _age_s(self, sample: HeartbeatSample) -> float:
         """How old a heartbeat is by the clock of the providers; infinite where there is none to compare.
@@ -207,10 +211,27 @@ class FailureDetector:
         seen unchanged, and at most as old as the read that found an earlier one.
         """
         now = time.monotonic()
-        now_s = self._heartbeat.provider_now_s(now)
-        stamped_s = float("inf") if sample.provider_s is None or now_s is None else now_s - sample.provider_s
+        stamped_s = self._heartbeat.clock.age_s(sample.provider_s, now)
         moved_s = float("inf") if sample.moved_at is None else now - sample.moved_at
         return min(max(stamped_s, sample.read_at - sample.since), moved_s)
+
+    def _doubted(self, sample: HeartbeatSample, name: str) -> _Judgement | None:
+        """That a heartbeat only seems to be older than its lease, because the provider's clock may have been set."""
+        left_s = sample.lease_s - self._least_age_s(sample)
+        if left_s <= 0:
+            return None
+        words = f"{name} seems silent; making sure that it is not the directory's clock that was set"
+        if self._heartbeat.clock.is_read_since(sample.since):
+            return _Judgement(Life.SUSPECT, words, min(left_s + 0.01, _SILENT_AGAIN_S))
+        self._heartbeat.beat_soon()
+        return _Judgement(Life.SUSPECT, words, _BEATEN_AGAIN_S)
+
+    def _least_age_s(self, sample: HeartbeatSample) -> float:
+        """How old a heartbeat is for certain: by its stamp, or by how long this server has seen it unchanged."""
+        unchanged_s = sample.read_at - sample.since
+        if sample.provider_s is None:
+            return unchanged_s
+        return max(unchanged_s, self._heartbeat.clock.least_age_s(sample.provider_s, sample.since, time.monotonic()))
 
     async def _on_the_wire(self, goal: Goal, name: str) -> _Judgement:
         """Probe the addresses of a holder that is silent in the directory."""

@@ -23,6 +23,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from relocd import __version__
+from relocd.agent.liveness.provider_clock import ProviderClock
 from relocd.errors import RelocdError
 from relocd.model import names
 from relocd.model.dn import DN
@@ -43,7 +44,11 @@ _SOONEST_S: Final = 0.1
 
 
 class Heartbeat:
-    """The heartbeat of one server; `problem` says why the last one could not be written, empty when it was."""
+    """The heartbeat of one server.
+
+    `problem` says why the last one could not be written, empty when it was; `clock` is the provider's, as those show it
+    that came back since none was missing for a lease.
+    """
 
     def __init__(self, writer: DirectoryWriter, settings: HandoverSettings, record: HeartbeatRecord) -> None:
         self._writer = writer
@@ -57,12 +62,11 @@ class Heartbeat:
         self._sent: dict[str, float] = {}
         self._soon = asyncio.Event()
         self._confirmed_at: float | None = None
-        self._heard_at = 0.0
         self._back_at = 0.0
         self._back_csn = ""
-        self._provider_s = 0.0
         self._csn = ""
         self.problem = ""
+        self.clock = ProviderClock(settings.lease_s)
 
     @property
     def has_begun(self) -> bool:
@@ -133,14 +137,10 @@ class Heartbeat:
 
         A change of the future was stamped by another clock, which says nothing about that.
         """
-        made_s, now_s = csn_time_s(csn), self.provider_now_s(time.monotonic())
+        made_s, now_s = csn_time_s(csn), self.clock.now_s(time.monotonic())
         if made_s is None or now_s is None or made_s > now_s + self._settings.prompt_s:
             return False
         return self._back_csn < csn
-
-    def provider_now_s(self, now: float) -> float | None:
-        """The time by the clock of the provider that stamps this server's heartbeats; None while it is not known."""
-        return None if self._confirmed_at is None else self._provider_s + now - self._heard_at
 
     def beat_soon(self) -> None:
         """Write the next heartbeat soon, because the status has changed."""
@@ -156,9 +156,11 @@ class Heartbeat:
             return False
         if not self.is_current(now):
             self._back_at, self._back_csn = self._since(now, entry.csn)
+            self.clock.begin()
         if value in self._own:
             self._own_csn = self._own_csn or entry.csn
-        self._confirmed_at, self._heard_at, self._provider_s, self._csn = sent_at, now, provider_s, entry.csn
+        self._confirmed_at, self._csn = sent_at, entry.csn
+        self.clock.note(sent_at, now, provider_s)
         return True
 
     def _since(self, now: float, csn: str) -> tuple[float, str]:

@@ -2,79 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 
 import pytest
 
-from relocd.agent.convergence.host import scope_of
 from relocd.agent.liveness import failure_detector as detector_module
 from relocd.agent.liveness import heartbeat as heartbeat_module
-from relocd.agent.liveness.failure_detector import FailureDetector, PeerHeartbeats
 from relocd.election.observation import Life
 from relocd.errors import Unavailable
-from relocd.reconcile.goals import goal_id, goals
 from tests.support.clock import Clock
-from tests.support.directory import snapshot
-from tests.support.entries import server, service, state, status, uuid_of
-from tests.support.fakes import FakeServer
+from tests.support.entries import server, service, status
 from tests.support.plans import interface
-from tests.unit.agent.liveness.heartbeats import SETTINGS, Heart, stamped
-
-NOON = 1_800_000_000.0
-ADDRESS = {"relocAddress": "192.0.2.10/24"}
-RELEASED = ADDRESS | {"relocIsolation": "release"}
-NAMED = state("web", holder="twin", candidate="third", previous="gone")
-
-
-class Court:
-    """The server `me`, whose own heartbeat came back at noon, asking about `twin`, who holds the service `web`."""
-
-    def __init__(self, clock, **attributes):
-        self.clock = clock
-        self.noon = clock.now
-        self.server = FakeServer()
-        self.heart = Heart()
-        self.entries = [server("me", services=["web"]), service("web", **(attributes or ADDRESS)), NAMED]
-        self.others = {name: server(name, services=["web"]) for name in ("twin", "third")}
-        peers = PeerHeartbeats(self.heart.directory.reader, SETTINGS.lease_s)
-        self._detector = lambda: FailureDetector(self.server.host, peers, self.heart.heartbeat, SETTINGS)
-
-    @property
-    def now_s(self):
-        """The time by the provider's clock."""
-        return NOON + self.clock.now - self.noon
-
-    async def confirm(self):
-        """My own heartbeat comes back: from now on the provider's clock is known."""
-        self.heart.confirm(await self.heart.beat(), self.now_s)
-
-    def beats(self, name="twin", *, ahead_s=0.0, **attributes):
-        """Another server's heartbeat is written now, at a provider whose clock is ahead by so much."""
-        found = replace(status(name, heartbeat=stamped(self.now_s), **attributes), csn=stamped(self.now_s + ahead_s))
-        self.heart.directory.model.entries[found.uuid] = found
-
-    @property
-    def goal(self):
-        found = goals(snapshot(*self.entries, *self.others.values()), scope_of(self.server.host))
-        return found.wanted[goal_id(uuid_of("web"))]
-
-    async def looked_early(self, name="twin"):
-        """The heartbeat of a server is read in the background."""
-        detector = self._detector()
-        detector.look_early(self.goal.ownership, [uuid_of(name)], 0.0)
-        await asyncio.gather(*detector._looking)
-
-    async def asked(self, name="twin", *, seen_at=0.0, wire=True):
-        """The testimony about one server."""
-        goal = self.goal
-        named = goal.ownership.names
-        identity = next(uuid for uuid, dn in named.items() if dn.name == name)
-        verdict = await self._detector().judge(goal, [identity], seen_at, wire=wire)
-        return verdict.lives[identity], verdict.words, verdict.again_s
-
-    async def life(self, name="twin", **more):
-        return (await self.asked(name, **more))[0]
+from tests.unit.agent.liveness.court import ADDRESS, RELEASED, Court
+from tests.unit.agent.liveness.heartbeats import SETTINGS
 
 
 @pytest.fixture
@@ -192,7 +132,7 @@ SAYS_NOTHING = "twin is silent in the directory and on the wire"
 )
 async def test_a_holder_is(court, age_s, what, life, words):
     what(court)
-    court.clock.now += age_s
+    await court.passes(age_s)
     found, said, again_s = await court.asked()
     assert found is life
     assert "; ".join(said).startswith(words)
@@ -212,8 +152,10 @@ class TestWhoIsAsked:
 
     async def test_a_server_that_never_had_a_heartbeat_is_silent(self, court):
         assert await court.life("third") is Life.SUSPECT
-        court.heart.directory.model.entries.clear()
-        court.clock.now += 3
+        del court.heart.directory.model.entries[status("twin").uuid]
+        await court.passes(9)
+        assert await court.life() is Life.SUSPECT, "its entry may just have been deleted"
+        await court.passes(4)
         assert await court.life() is Life.DEAD
 
     async def test_one_without_an_entry_is_asked_about_by_its_name(self, court):
@@ -241,7 +183,7 @@ class TestHowLong:
     )
     async def test_the_longer_lease_of_the_two_counts(self, court, declared, age_s, life):
         court.beats(relocLease=declared)
-        court.clock.now += age_s
+        await court.passes(age_s)
         assert await court.life() is life
 
     async def test_a_heartbeat_from_a_provider_whose_clock_is_ahead_is_young(self, court):

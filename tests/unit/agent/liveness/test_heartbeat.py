@@ -65,7 +65,7 @@ class TestConfirmation:
         await heart.beat()
         assert not heart.heartbeat.has_begun
         assert (heart.heartbeat.left_s(clock.now), heart.heartbeat.is_current(clock.now)) == (0.0, False)
-        assert heart.heartbeat.provider_now_s(clock.now) is None
+        assert heart.heartbeat.clock.now_s(clock.now) is None
 
     async def test_the_lease_counts_from_the_sending_and_not_from_the_coming_back(self, heart, clock):
         entry, sent_at = await heart.beat(), clock.now
@@ -118,7 +118,7 @@ class TestConfirmation:
 
     async def test_the_time_of_the_provider_goes_on_from_the_last_one_heard(self, heart, clock):
         heart.confirm(await heart.beat(), NOON)
-        assert heart.heartbeat.provider_now_s(clock.now + 5) == pytest.approx(NOON + 5)
+        assert heart.heartbeat.clock.now_s(clock.now + 5) == pytest.approx(NOON + 5)
 
 
 class TestSteady:
