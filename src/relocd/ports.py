@@ -276,6 +276,10 @@ class Units(Protocol):
 class Commands(Protocol):
     """Programs named by template sets and the local configuration."""
 
+    def finds(self, program: str) -> bool:
+        """Whether there is such a program on this server."""
+        ...
+
     def run(self, arguments: Sequence[str], timeout_s: float) -> Awaitable[None]:
         """Run to the end without a shell; raises `Failed` with the last lines of its output."""
         ...

@@ -116,9 +116,11 @@ class TestChrony:
     async def test_who_may_ask_and_where(self, install):
         values = context("ntp", allow="198.51.100.0/24 2001:db8:1::/48", listen="service")
         (text,) = (await install("chrony", values)).values()
-        assert text.splitlines()[-4:] == [
+        assert text.splitlines()[-6:] == [
             "allow 198.51.100.0/24",
             "allow 2001:db8:1::/48",
+            "allow 192.0.2.80",
+            "allow 2001:db8::80",
             "bindaddress 192.0.2.80",
             "bindaddress 2001:db8::80",
         ]

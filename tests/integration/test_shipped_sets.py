@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from relocd.adapters.templates.health_tables import HealthTable
 from relocd.adapters.templates.manifest import DeclaredTable
 from relocd.adapters.templates.template_sets import FolderTemplateSets
 from relocd.adapters.units.commands import ProcessCommands
@@ -234,7 +235,7 @@ def test_every_shipped_set_can_be_used_and_says_what_it_is():
 
 def test_the_readme_names_every_key_of_the_manifest():
     readme = (shipped_template_sets() / "README.md").read_text()
-    keys = {field.name for kind in (FileSpec, UnitSpec, Command) for field in fields(kind)}
+    keys = {field.name for kind in (FileSpec, UnitSpec, Command, HealthTable) for field in fields(kind)}
     keys |= {field.name for field in fields(DeclaredTable)} | {"description", "scope", "first", "check_timeout_s"}
     assert keys == set(re.findall(r"^\| `(\w+)` \|[^|]*\|[^|]*\|[^|]*\|$", readme, re.MULTILINE))
 

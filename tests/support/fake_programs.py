@@ -19,15 +19,19 @@ __all__ = ["FakeCommands", "FakeProbes", "FakeRenderer"]
 
 
 class FakeCommands:
-    """Programs; those in `failing` come to no end, after they have said what is in `said`."""
+    """Programs; `failing` ones come to no end, after they have said what is in `said`; `missing` ones are not here."""
 
     def __init__(self, world: World) -> None:
         self.failing: set[str] = set()
+        self.missing: set[str] = set()
         self.said: dict[str, str] = {}
         self._world = world
 
     def run(self, arguments: Sequence[str], timeout_s: float) -> Awaitable[None]:
         return self._run(" ".join(arguments), timeout_s)
+
+    def finds(self, program: str) -> bool:
+        return program not in self.missing
 
     async def _run(self, line: str, timeout_s: float) -> None:
         if line in self.failing:

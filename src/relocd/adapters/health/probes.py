@@ -9,7 +9,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import cache
 from typing import Final
 
@@ -102,6 +102,10 @@ async def _datagram(check: Check, message: bytes) -> bytes:
     endpoint, loop = _endpoint(check), asyncio.get_running_loop()
     family = socket.AF_INET6 if endpoint.ip.version == 6 else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
+        # From the address itself, where it is of this host: Linux would take the first one of the network, which the
+        # service may not answer.
+        with suppress(OSError):
+            sock.bind((str(endpoint.ip), 0))
         sock.connect((str(endpoint.ip), endpoint.port))
         sock.send(message)
         return await loop.sock_recv(sock, _DATAGRAM_BYTES)

@@ -19,6 +19,7 @@ import sysconfig
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from shutil import which
 from typing import Final
 
 from relocd.errors import Failed, Invalid
@@ -51,6 +52,10 @@ class Ended:
 
 class ProcessCommands:
     """Programs that have to succeed."""
+
+    def finds(self, program: str) -> bool:
+        """Whether a program of that name, or at that path, could be started."""
+        return which(program, path=_PATH) is not None
 
     async def run(self, arguments: Sequence[str], timeout_s: float) -> None:
         """Run a program to its end without a shell; raises `Failed` with the output as the error's words."""

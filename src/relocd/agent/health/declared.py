@@ -12,7 +12,7 @@ from relocd.ports import Rendered
 from relocd.reconcile.goals import Goal
 from relocd.reconcile.health import PlannedCheck, check_of, planned_checks
 
-__all__ = ["DeclaredChecks", "declared_checks"]
+__all__ = ["DeclaredChecks", "can_be_made", "declared_checks"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ async def declared_checks(host: Host, goal: Goal) -> DeclaredChecks:
     planned = list(planned_checks(sets, service.addresses if service else ()))
     texts = [text for each in planned for text in each.texts]
     rendered = iter(await host.renderer.render(texts, goal.context) if texts else ())
-    found = [_checked(each, [next(rendered) for _ in each.texts]) for each in planned]
+    found = [_checked(host, each, [next(rendered) for _ in each.texts]) for each in planned]
     return DeclaredChecks(
         checks=tuple(dict.fromkeys(each for each in found if isinstance(each, Check))),
         units=units[0] if units else None,
@@ -44,7 +44,7 @@ def _problems(found: Sequence[Check | Invalid | None]) -> Iterator[str]:
     return (f"a health check is not made: {each}" for each in found if isinstance(each, Invalid))
 
 
-def _checked(planned: PlannedCheck, rendered: Sequence[Rendered | Invalid]) -> Check | Invalid | None:
+def _checked(host: Host, planned: PlannedCheck, rendered: Sequence[Rendered | Invalid]) -> Check | Invalid | None:
     """The check, None where the texts ask for none, or what is wrong with them."""
     texts = []
     for each in rendered:
@@ -54,6 +54,14 @@ def _checked(planned: PlannedCheck, rendered: Sequence[Rendered | Invalid]) -> C
             return Invalid(f"{planned.where} uses a secret, which others on this server could read; remove it")
         texts.append(each.text)
     try:
-        return check_of(planned, texts)
+        check = check_of(planned, texts)
     except Invalid as error:
         return error
+    if check is not None and not can_be_made(host, check):
+        return Invalid(f"{planned.where} runs {check.arguments[0]}, which is not here; install it")
+    return check
+
+
+def can_be_made(host: Host, check: Check) -> bool:
+    """Whether a check can be made at all: a program that is not here says nothing about a service."""
+    return check.kind is not CheckKind.COMMAND or host.commands.finds(check.arguments[0])

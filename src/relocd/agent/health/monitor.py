@@ -81,7 +81,7 @@ class HealthMonitor:
     def problems(self) -> tuple[Problem, ...]:
         """The checks that cannot be made, and why."""
         found = (Problem(each.worker.name, problem) for each in self.services for problem in each.problems)
-        return *found, *self._net.problems
+        return *found, *self.server.problems, *self._net.problems
 
     def wake(self) -> None:
         """Look soon: something changed on this server."""

@@ -9,8 +9,10 @@ from collections.abc import Callable, Sequence
 
 from relocd.agent.convergence.host import Host
 from relocd.agent.health.asking import repeat
+from relocd.agent.health.declared import can_be_made
 from relocd.agent.health.failures import HealthFailures
 from relocd.agent.health.judge import CheckState, Judgement, judged
+from relocd.model.entries import Problem
 from relocd.model.health import Check
 
 __all__ = ["ServerChecks"]
@@ -19,13 +21,19 @@ _log = logging.getLogger(__name__)
 
 
 class ServerChecks:
-    """The server's own checks, which are made all the time, whatever is served here."""
+    """The server's own checks, which are made all the time; `problems` are those that cannot be."""
 
     def __init__(
         self, host: Host, checks: Sequence[Check], failures: HealthFailures, changed: Callable[[], None]
     ) -> None:
         now = time.monotonic()
-        self.judgements = {check: Judgement.starting(now, check.limits.start_s) for check in checks}
+        made = [check for check in checks if can_be_made(host, check)]
+        self.judgements = {check: Judgement.starting(now, check.limits.start_s) for check in made}
+        self.problems = tuple(
+            Problem("relocd.toml", f"[[health]] runs {check.arguments[0]}, which is not here; install it")
+            for check in checks
+            if check not in made
+        )
         self._host = host
         self._failures = failures
         self._changed = changed

@@ -174,6 +174,18 @@ def test_a_check_that_cannot_be_made_is_a_problem_and_no_failure():
     world.play(acts)
 
 
+def test_a_program_that_is_not_here_says_nothing_about_a_service():
+    world = World(COMMAND)
+    world.lab.server.commands.missing.add("look")
+
+    async def acts():
+        await asyncio.sleep(60)
+        assert world.lab.failures.failed(WEB) is None
+        assert len([problem for problem in world.lab.problems() if "runs look" in problem]) == 2
+
+    world.play(acts, ServerCheck(command=("look",)))
+
+
 def test_a_check_that_uses_a_secret_is_not_made():
     world = World(HealthSpec(CheckKind.COMMAND, ("look", "{{ secrets.key }}"), LIMITS))
 
