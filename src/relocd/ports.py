@@ -27,7 +27,7 @@ from relocd.reconcile.health import PlannedText
 from relocd.reconcile.spec import PlannedFile
 from relocd.reconcile.template_context import TemplateContext
 from relocd.sync.events import SyncEvent
-from relocd.sync.mirror import Saved
+from relocd.sync.saved import Saved
 
 __all__ = [
     "Addresses",
@@ -184,6 +184,10 @@ class Addresses(Protocol):
 
     def held(self) -> Sequence[HeldAddress]:
         """Every address on every interface as it is now."""
+        ...
+
+    def copies(self, addresses: Iterable[ServiceAddress]) -> Sequence[HeldAddress]:
+        """Those with the IP of one of these addresses, whatever their prefix length; found without a look at all."""
         ...
 
     def watch(self, changed: Callable[[], None]) -> None:

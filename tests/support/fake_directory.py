@@ -18,7 +18,7 @@ from relocd.model.status import Mode, ServerStatus, status_of
 from relocd.model.writes import Add, Conflict, Delete, Done, Exists, Lost, Modification, Outcome, Replace, Unknown
 from relocd.schema.definitions import ATTRIBUTES
 from relocd.sync.events import SearchLost, SyncEvent, Upsert
-from relocd.sync.mirror import Saved
+from relocd.sync.saved import Saved
 from tests.support.directory import ModelDirectory
 from tests.support.entries import csn, uuid_of
 from tests.support.fakes import World

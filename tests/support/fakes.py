@@ -144,6 +144,10 @@ class FakeAddresses(Watched):
     def held(self) -> Sequence[HeldAddress]:
         return [HeldAddress(placed.interface, placed.address, ours) for placed, ours in self.there.items()]
 
+    def copies(self, addresses: Iterable[ServiceAddress]) -> Sequence[HeldAddress]:
+        wanted = {each.packed for each in addresses}
+        return [each for each in self.held() if each.packed in wanted]
+
     async def add(self, interface: str, address: ServiceAddress, lifetime_s: int | None = None) -> None:
         placed = Placed(interface, address)
         if self.there.get(placed) is False or placed in self.refused:

@@ -17,7 +17,7 @@ from relocd import __version__
 from relocd.agent.address_conflicts import AddressConflicts
 from relocd.agent.auto_failover import AutoFailover
 from relocd.agent.bulkhead import Bulkhead, Intake
-from relocd.agent.convergence.host import Host, scope_of
+from relocd.agent.convergence.host import Host, sets_of
 from relocd.agent.directory.absence_check import is_unlinked
 from relocd.agent.directory.backfill import Backfill, WatchedWriter
 from relocd.agent.handover.round import handover_deps
@@ -26,6 +26,7 @@ from relocd.agent.history.health_records import HealthRecords
 from relocd.agent.history.history import History
 from relocd.agent.history.notifications import Notifications
 from relocd.agent.liveness.heartbeat import Heartbeat
+from relocd.agent.logs import log_problems
 from relocd.agent.pauses import Attempts
 from relocd.agent.shared_state import SharedState
 from relocd.agent.status_report import ConnectionState, health, one_line, status, status_entry
@@ -48,15 +49,17 @@ from relocd.ports import (
     Orders,
     StatusFile,
 )
-from relocd.reconcile.goals import GoalId, goals, service_of
+from relocd.reconcile.goals import GoalId, GoalMaker, service_of
 from relocd.sync.events import RefreshDone, SearchLost, Started, SyncEvent, Upsert
-from relocd.sync.mirror import Mirror, Saved
+from relocd.sync.mirror import Mirror
+from relocd.sync.saved import Saved
 
 __all__ = ["Agent", "DirectoryPorts", "Outlets"]
 
 _log = logging.getLogger(__name__)
 _STORE_EVERY_S = 300.0
 _STATUS_DELAY_S = 0.05
+_STATUS_SHARE = 20  # between two statuses this many times the time that one takes
 _WITHOUT_ME = "a search from a cookie has not brought this server's own entry, which may be older than the cookie"
 _MODE_EVERY_S = 0.25
 
@@ -124,6 +127,7 @@ class Agent:
         self._failover = AutoFailover(deps, self._pool, Attempts(settings.agent))
         self._conflicts = AddressConflicts(host, deps, self._pool, self._changed)
         self._connection = ConnectionState("connecting", time.time(), "")
+        self._maker = GoalMaker(sets_of(host), settings.server.template_sets)
         self._reconciled: Snapshot | None = None
         self._problems: tuple[Problem, ...] = ()
         self._published: StatusReport | None = None
@@ -252,8 +256,9 @@ class Agent:
         self._take_name(snapshot)
         self._backfill.take_links(snapshot)
         asyncio.get_running_loop().call_soon(self._note_causes, snapshot)  # the workers come first
-        self._log_problems(snapshot.problems)
-        found = goals(snapshot, scope_of(self._host), self._settings.server.template_sets)
+        log_problems(self._problems, snapshot.problems)
+        self._problems = snapshot.problems
+        found = self._maker.make(snapshot)
         self._reconciled = snapshot
         if found is not None and snapshot.me is not None:
             absent = self._pool.want(found, self._mirror.__contains__)
@@ -262,6 +267,7 @@ class Agent:
 
     def _reconcile_all(self) -> None:
         self._reconciled = None
+        self._maker.forget()
         self._reconcile()
         self._pool.nudge_all()
         self._health.restart_checks()
@@ -293,15 +299,6 @@ class Agent:
         if self._connection.state == "lost":
             self._directory.feed.hurry()
             self._heartbeat.beat_soon()
-
-    def _log_problems(self, problems: tuple[Problem, ...]) -> None:
-        for problem in (*problems, *self._problems):
-            fields = {"fields": {"subject": problem.subject, "problem": problem.message}}
-            if problem not in self._problems:
-                _log.warning("directory has a problem", extra=fields)
-            elif problem not in problems:
-                _log.info("problem of the directory is gone", extra=fields)
-        self._problems = problems
 
     async def _beat(self) -> None:
         await self._heartbeat.run(self._my_dn, self._my_status, self._restart_search, self._heartbeat_changed)
@@ -342,12 +339,14 @@ class Agent:
         self._health.wake()
 
     async def _publish(self) -> None:
-        """Write the status soon after it changed, once for many changes."""
+        """Write the status soon after it changed, once for many changes; of many services less often."""
+        took_s = 0.0
         while True:
             await self._dirty.wait()
-            await asyncio.sleep(_STATUS_DELAY_S)
+            await asyncio.sleep(max(_STATUS_DELAY_S, took_s * _STATUS_SHARE))
             self._dirty.clear()
             workers, mode, checks = self._pool.workers, self._state.mode, self._health.server.judgements
+            began = time.monotonic()
             self._outlets.notifier.status(one_line(self._connection, workers))
             problems = (*self._all_problems(), *self._heartbeat.problems)
             whole = status(self._settings.server.dn, __version__, self._connection, workers, problems, mode, checks)
@@ -360,6 +359,7 @@ class Agent:
             if entry != self._published:
                 self._published = entry
                 self._heartbeat.beat_soon()
+            took_s = time.monotonic() - began
 
     def _my_status(self) -> StatusReport:
         problems = (*self._all_problems(), *self._heartbeat.clones)

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, Literal
 
+from relocd.model.entries import Problem
 from relocd.printable import one_line, several_lines
 
-__all__ = ["Said", "begin_logging", "stream_handler"]
+__all__ = ["Said", "begin_logging", "log_problems", "stream_handler"]
+
+_log = logging.getLogger(__name__)
 
 
 class Said(logging.Formatter):
@@ -75,3 +79,19 @@ def _value(value: object) -> str:
     """A value on one line: plain where it can be, else quoted as in JSON."""
     text = str(value)
     return text if text and text.isprintable() and not {" ", '"', "="} & set(text) else json.dumps(text)
+
+
+def log_problems(before: Sequence[Problem], now: Sequence[Problem]) -> None:
+    """Log which problems of the directory there are now that there were not before, and which are gone."""
+    if now is before:
+        return
+    for problem in now:
+        if problem not in before:
+            _log.warning("directory has a problem", extra={"fields": _fields(problem)})
+    for problem in before:
+        if problem not in now:
+            _log.info("problem of the directory is gone", extra={"fields": _fields(problem)})
+
+
+def _fields(problem: Problem) -> Mapping[str, object]:
+    return {"subject": problem.subject, "problem": problem.message}

@@ -9,7 +9,7 @@ from difflib import unified_diff
 
 from relocd.agent.agent import DirectoryPorts
 from relocd.agent.convergence.converge import Options, converge, leave, plan_leave
-from relocd.agent.convergence.host import Host, scope_of
+from relocd.agent.convergence.host import Host, sets_of
 from relocd.agent.convergence.planning import make_plan
 from relocd.agent.directory.absence_check import absence_doubt, fill, is_unlinked
 from relocd.agent.liveness.lease_guard import HolderGuard
@@ -85,7 +85,7 @@ async def _known(settings: Settings, host: Host, directory: DirectoryPorts, time
             snapshot = await _snapshot(settings, directory)
     except TimeoutError as error:
         raise Unavailable(f"the directory was not read within {timeout_s:g} s") from error
-    found = goals(snapshot, scope_of(host), settings.server.template_sets)
+    found = goals(snapshot, sets_of(host), settings.server.template_sets)
     if found is None:
         raise Unavailable("; ".join(str(problem) for problem in snapshot.problems))
     return _Known(snapshot, found)

@@ -8,8 +8,9 @@ host (`Busy`) is no failure and has a pace of its own.
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -23,7 +24,18 @@ from relocd.model.template_set import UnitAction
 from relocd.reconcile.diff import Action, UseUnit
 from relocd.reconcile.goals import Goal
 
-__all__ = ["Attempts", "Effort", "Failure", "Pace", "Pauses", "cause_of", "effort_of", "growing_s", "matter_of"]
+__all__ = [
+    "Attempts",
+    "Effort",
+    "Failure",
+    "Pace",
+    "Pauses",
+    "Throttle",
+    "cause_of",
+    "effort_of",
+    "growing_s",
+    "matter_of",
+]
 
 _MOST_DOUBLINGS: Final = 16
 _UNSTEADY_TRIES: Final = 3
@@ -166,6 +178,31 @@ class Pace:
         else:
             retry_s = growing_s(self.agent.retry_min_s, self.agent.retry_max_s, attempt)
         return retry_s if report.again_s is None else min(retry_s, report.again_s)
+
+
+class Throttle:
+    """Calls `act` soon after each `call`; between two of these lie at least `every_s`, and one is for all news."""
+
+    def __init__(self, act: Callable[[], None], every_s: float) -> None:
+        self._act = act
+        self._every_s = every_s
+        self._acted_at = float("-inf")
+        self._due = False
+
+    def call(self) -> None:
+        """There is news."""
+        if self._due:
+            return
+        wait_s = self._acted_at + self._every_s - time.monotonic()
+        if wait_s <= 0:
+            self._run()
+        else:
+            self._due = True
+            asyncio.get_running_loop().call_later(wait_s, self._run)
+
+    def _run(self) -> None:
+        self._due, self._acted_at = False, time.monotonic()
+        self._act()
 
 
 class Attempts:

@@ -31,7 +31,6 @@ from relocd.model.host import HeldAddress
 from relocd.model.masking import told
 from relocd.model.status import Mode
 from relocd.model.template_set import Role
-from relocd.reconcile.addresses import copies
 from relocd.reconcile.desired import Footprint, Placed
 from relocd.reconcile.goals import Goal, GoalId, in_role, service_of
 
@@ -153,7 +152,7 @@ class Worker:
 
     def _held(self) -> tuple[HeldAddress, ...]:
         left = self.footprint.addresses if self.footprint else ()
-        return copies((*self.intended, *(placed.address for placed in left)), self._host.addresses.held())
+        return tuple(self._host.addresses.copies((*self.intended, *(placed.address for placed in left))))
 
     @property
     def intended(self) -> tuple[ServiceAddress, ...]:
@@ -217,7 +216,7 @@ class Worker:
         """What matters of this host's network: its interfaces, and every copy of this service's addresses."""
         placed = self.footprint.addresses if self.footprint else ()
         addresses = self.wanted.addresses if isinstance(self.wanted, Goal) else ()
-        found = copies((*addresses, *(each.address for each in placed)), self._host.addresses.held())
+        found = tuple(self._host.addresses.copies((*addresses, *(each.address for each in placed))))
         return self._host.addresses.interfaces(), found
 
     async def could_serve(self) -> bool:
@@ -245,6 +244,12 @@ class Worker:
         addresses = self._to_announce()
         if any(placed.interface in interfaces for placed in addresses):
             await self._announcer.restart(self.name, addresses)
+
+    @property
+    def has_lease(self) -> bool:
+        """Whether the kernel drops the addresses by itself when the lease is over, or did so a moment ago."""
+        ownership = _ownership(self.wanted)
+        return self._leased or (ownership is not None and ownership.isolation is Isolation.RELEASE)
 
     async def renew(self, left_s: float) -> None:
         """Extend the kernel's lifetime of the addresses: the lease has been renewed and lasts `left_s`."""

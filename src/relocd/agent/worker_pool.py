@@ -10,7 +10,7 @@ from relocd.agent.bulkhead import Bulkhead
 from relocd.agent.convergence.host import Host
 from relocd.agent.directory.absence_check import absence_doubt
 from relocd.agent.handover.round import HandoverDeps
-from relocd.agent.pauses import Pace
+from relocd.agent.pauses import Pace, Throttle
 from relocd.agent.worker import Leave, Worker
 from relocd.errors import RelocdError
 from relocd.model.entries import EntryUUID, Problem
@@ -22,6 +22,7 @@ from relocd.reconcile.goals import Goal, GoalId, Goals, service_of
 __all__ = ["WorkerPool"]
 
 _log = logging.getLogger(__name__)
+_LOOK_EVERY_S = 0.05
 
 
 class WorkerPool:
@@ -36,12 +37,15 @@ class WorkerPool:
         self._workers: dict[GoalId, Worker] = {}
         self._tasks: dict[GoalId, asyncio.Task[None]] = {}
         self._confirming: dict[GoalId, asyncio.Task[None]] = {}
+        self._given: dict[GoalId, Goal] = {}  # by worker, the last goal of a snapshot
         self._absent: frozenset[GoalId] = frozenset()
         self._unconfirmed: dict[GoalId, str] = {}
         self._failed_back: dict[GoalId, Problem] = {}
         self._group: asyncio.TaskGroup | None = None
         self._adopted = False
         self._net = Bulkhead(changed)
+        self._drift = Throttle(self._nudge_drifted, _LOOK_EVERY_S)
+        self._unit_news = Throttle(self._nudge_units, _LOOK_EVERY_S)
 
     @property
     def workers(self) -> tuple[Worker, ...]:
@@ -82,10 +86,9 @@ class WorkerPool:
         for name, error in goals.defects.items():
             self._net.take(name, error)
         for goal in goals.wanted.values():
-            with self._net.under(goal.name):
-                worker = self._worker(goal, exists)
-                if worker.footprint is None or not goals.in_doubt(goal.id):
-                    worker.want(goal)
+            if self._given.get(goal.id) is not goal:
+                with self._net.under(goal.name):
+                    self._give(goal, goals, exists)
         for here in self._unconfirmed.keys() - self._absent:
             del self._unconfirmed[here]
         self._failed_back = {
@@ -97,6 +100,13 @@ class WorkerPool:
             self._adopted = True
             self._start(self._drop_orphans(goals))
         return self._absent
+
+    def _give(self, goal: Goal, goals: Goals, exists: Callable[[EntryUUID], bool]) -> None:
+        """Give a worker its goal, unless what is here of it must stay."""
+        worker = self._worker(goal, exists)
+        if worker.footprint is None or not goals.in_doubt(goal.id):
+            worker.want(goal)
+            self._given[goal.id] = goal
 
     def confirm(self, goals: Iterable[GoalId], is_gone: Callable[[GoalId], Awaitable[bool]]) -> None:
         """Leave the goals of which `is_gone` says that they really have no link; ask again while it cannot say."""
@@ -126,7 +136,7 @@ class WorkerPool:
 
     async def renew(self, left_s: float) -> None:
         """Extend what the kernel would drop: the lease has been renewed and lasts that long."""
-        await asyncio.gather(*(worker.renew(left_s) for worker in self.workers))
+        await asyncio.gather(*(worker.renew(left_s) for worker in self.workers if worker.has_lease))
 
     def retry(self, names: Collection[str]) -> None:
         """Try services again whatever failed before, by an administrator's order."""
@@ -142,12 +152,18 @@ class WorkerPool:
                 worker.nudge()
 
     def nudge_units(self) -> None:
-        """Start a round where it matters that a unit changed its state."""
+        """Start a round where it matters that a unit changed its state; of many changes not after each."""
+        self._unit_news.call()
+
+    def nudge_drifted(self) -> None:
+        """Start a round where it matters that addresses or interfaces changed; of many changes not after each."""
+        self._drift.call()
+
+    def _nudge_units(self) -> None:
         for worker in self._workers.values():
             worker.nudge_if_units_matter()
 
-    def nudge_drifted(self) -> None:
-        """Start a round where it matters that addresses or interfaces changed."""
+    def _nudge_drifted(self) -> None:
         for worker in self._workers.values():
             worker.nudge_if_drifted()
 
@@ -187,6 +203,7 @@ class WorkerPool:
         self._absent -= {former.goal}
         self._unconfirmed.pop(former.goal, None)
         del self._workers[former.goal]
+        self._given.pop(former.goal, None)
         self._tasks.pop(former.goal).cancel()
         self._host.claims.pass_on(former.goal, goal)
         fields = {"service": former.name, "was": former.goal, "now": goal}
@@ -216,6 +233,7 @@ class WorkerPool:
             await self._transfer_ledger(worker, heir_of)
         await self._net.kept_running(worker.run, worker.name)
         del self._workers[worker.goal], self._tasks[worker.goal]
+        self._given.pop(worker.goal, None)
         self._deps.failures.forget(worker.goal)
         self._deps.moves.forget(worker.goal)
         if worker.failed_back:
@@ -254,6 +272,7 @@ class WorkerPool:
         """Leave a goal whose link is gone, unless it came back while the directory was asked."""
         self._unconfirmed.pop(goal, None)
         if goal in self._absent and goal in self._workers:
+            self._given.pop(goal, None)
             self._workers[goal].want(Leave("no longer linked"))
 
     async def _drop_orphans(self, goals: Goals) -> None:

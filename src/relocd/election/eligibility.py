@@ -15,7 +15,7 @@ from relocd.model.dn import DN
 from relocd.model.entries import Cluster, EntryUUID, Failover, Isolation, Server, Service, ServiceState, Snapshot
 from relocd.model.template_set import Role
 
-__all__ = ["Decision", "OwnershipView", "decision", "displacing", "ownership"]
+__all__ = ["Decision", "OwnershipView", "Relations", "decision", "displacing", "ownership", "relations"]
 
 _NO_ENTRY: Final = "no entry: "
 """Begins the identity of a server that a state names and that has no entry; it is never equal to a real identity."""
@@ -35,14 +35,48 @@ class Decision:
     files_only: bool = False
 
 
-def decision(snapshot: Snapshot, me: Server, service: Service) -> Decision | None:
-    """The role of `me` for a service, or None when nothing links the two. A direct link outranks a cluster's."""
-    if service.uuid in snapshot.targets(me.service_links):
+@dataclass(frozen=True, slots=True)
+class Relations:
+    """Who is linked to which service, found for all services of a snapshot at once.
+
+    `links` are the values by which servers link to a service directly; `clusters` are those linked to a service, in
+    order of their names; `members` are the servers of a cluster.
+    """
+
+    links: Mapping[EntryUUID, Mapping[EntryUUID, DN]]
+    clusters: Mapping[EntryUUID, tuple[Cluster, ...]]
+    members: Mapping[EntryUUID, frozenset[EntryUUID]]
+
+
+def relations(snapshot: Snapshot) -> Relations:
+    """The relations of a snapshot; they do not depend on states."""
+    links: dict[EntryUUID, dict[EntryUUID, DN]] = {}
+    clusters: dict[EntryUUID, tuple[Cluster, ...]] = {}
+    members: dict[EntryUUID, set[EntryUUID]] = {uuid: set() for uuid in snapshot.clusters}
+    for server in snapshot.servers.values():
+        for link in server.service_links:
+            if (service := snapshot.names.get(link)) is not None:
+                links.setdefault(service, {})[server.uuid] = link
+        for cluster in snapshot.targets(server.cluster_links):
+            members.setdefault(cluster, set()).add(server.uuid)
+    for found in sorted(snapshot.clusters.values(), key=lambda cluster: cluster.dn.key):
+        for service in snapshot.targets(found.service_links):
+            clusters[service] = (*clusters.get(service, ()), found)
+    return Relations(links, clusters, {uuid: frozenset(each) for uuid, each in members.items()})
+
+
+def decision(snapshot: Snapshot, me: Server, service: Service, known: Relations | None = None) -> Decision | None:
+    """The role of `me` for a service, or None when nothing links the two. A direct link outranks a cluster's.
+
+    `known` are the relations of the snapshot, where they were found before.
+    """
+    known = known or relations(snapshot)
+    if me.uuid in known.links.get(service.uuid, ()):
         return Decision(Role.ACTIVE, "linked directly")
     through = [
         _through_cluster(snapshot, me, service, cluster)
-        for cluster in snapshot.clusters_of(me)
-        if service.uuid in snapshot.targets(cluster.service_links)
+        for cluster in known.clusters.get(service.uuid, ())
+        if me.uuid in known.members[cluster.uuid]
     ]
     active = [found for found in through if found.role is Role.ACTIVE]
     return next(iter(active or through), None)
@@ -112,13 +146,23 @@ class OwnershipView:
         return YieldReason.UNHEALTHY if unhealthy else None
 
 
-def ownership(snapshot: Snapshot, me: Server, service: Service, displaced: Mapping[EntryUUID, str]) -> OwnershipView:
-    """The view of an exclusive service; `displaced` are the services that are displaced here, see `displacing`."""
+def ownership(
+    snapshot: Snapshot,
+    me: Server,
+    service: Service,
+    displaced: Mapping[EntryUUID, str],
+    known: Relations | None = None,
+) -> OwnershipView:
+    """The view of an exclusive service; `displaced` are the services that are displaced here, see `displacing`.
+
+    `known` are the relations of the snapshot, where they were found before.
+    """
+    known = known or relations(snapshot)
     entry = snapshot.states.get(service.uuid)
     unknown = service.uuid in snapshot.states and entry is None
     identities = _identities(snapshot, entry)
-    links = _links(snapshot, service)
-    eligible = _eligible(snapshot, service, links)
+    links = known.links.get(service.uuid, {})
+    eligible = _eligible(snapshot, service, links, known)
     relevant = {me.uuid, *eligible.all, *eligible.standby, *identities.values()}
     servers = {uuid: snapshot.servers[uuid] for uuid in relevant if uuid in snapshot.servers}
     nameless = {uuid: dn for dn, uuid in identities.items() if uuid.startswith(_NO_ENTRY)}
@@ -154,13 +198,14 @@ def displacing(snapshot: Snapshot, me: Server) -> Mapping[EntryUUID, str]:
 
 def _running(snapshot: Snapshot, me: Server) -> Iterator[Service]:
     """The services that run here as far as the directory says: held, or shared and linked."""
-    for uuid in snapshot.linked(me) | snapshot.held_by(me):
+    linked = snapshot.linked(me)
+    for uuid in linked | snapshot.held_by(me):
         service = snapshot.services.get(uuid)
         state = snapshot.states.get(uuid)
         if service is None:
             continue
         holder = None if state is None or state.holder is None else snapshot.names.get(state.holder)
-        if holder == me.uuid if service.exclusive else uuid in snapshot.linked(me):
+        if holder == me.uuid if service.exclusive else uuid in linked:
             yield service
 
 
@@ -183,22 +228,11 @@ def _state(entry: ServiceState | None, identities: Mapping[DN, EntryUUID]) -> St
     )
 
 
-def _links(snapshot: Snapshot, service: Service) -> dict[EntryUUID, DN]:
-    return {
-        server.uuid: link
-        for server in snapshot.servers.values()
-        for link in server.service_links
-        if snapshot.names.get(link) == service.uuid
-    }
-
-
-def _eligible(snapshot: Snapshot, service: Service, links: Mapping[EntryUUID, DN]) -> Eligible:
+def _eligible(snapshot: Snapshot, service: Service, links: Mapping[EntryUUID, DN], known: Relations) -> Eligible:
     clusters = [
-        cluster
-        for cluster in snapshot.clusters.values()
-        if service.uuid in snapshot.targets(cluster.service_links) and cluster.failover is not Failover.EXTERNAL
+        cluster for cluster in known.clusters.get(service.uuid, ()) if cluster.failover is not Failover.EXTERNAL
     ]
-    members = {cluster.uuid: {each.uuid for each in snapshot.members(cluster)} for cluster in clusters}
+    members = {cluster.uuid: known.members[cluster.uuid] for cluster in clusters}
     active = {uuid for cluster in clusters for uuid in _active(snapshot, cluster) & members[cluster.uuid]}
     return Eligible(
         direct=frozenset(links),

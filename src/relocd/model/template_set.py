@@ -121,7 +121,8 @@ class Command:
 class TemplateSet:
     """One folder of templates with its manifest; `digest` changes with any file of the folder.
 
-    A `closed` one accepts only the parameters and secrets that it declares.
+    A `closed` one accepts only the parameters and secrets that it declares. Only one that `reads_services` is shown the
+    other services of the server.
     """
 
     name: str
@@ -138,6 +139,7 @@ class TemplateSet:
     parameters: tuple[Declared, ...] = ()
     secrets: tuple[Declared, ...] = ()
     closed: bool = False
+    reads_services: bool = True
 
 
 _OCTET: Final = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"

@@ -13,7 +13,7 @@ from relocd.errors import Invalid
 from relocd.model.entries import ServiceAddress
 from relocd.model.host import HeldAddress, Interface
 
-__all__ = ["copies", "foreign_copies", "in_the_way", "interface_for", "kept_here"]
+__all__ = ["in_the_way", "interface_for", "kept_here", "not_ours"]
 
 
 def interface_for(address: ServiceAddress, wanted: str | None, interfaces: Sequence[Interface]) -> Interface:
@@ -26,15 +26,9 @@ def interface_for(address: ServiceAddress, wanted: str | None, interfaces: Seque
     return _named(address, wanted, interfaces) if wanted is not None else _on_link(address, interfaces)
 
 
-def copies(addresses: Iterable[ServiceAddress], held: Iterable[HeldAddress]) -> tuple[HeldAddress, ...]:
-    """Every address of this host with the IP of one of these."""
-    wanted = {each.packed for each in addresses}
-    return tuple(each for each in held if each.packed in wanted)
-
-
-def foreign_copies(addresses: Iterable[ServiceAddress], held: Iterable[HeldAddress]) -> tuple[HeldAddress, ...]:
-    """Those of them that relocd has not raised."""
-    return tuple(each for each in copies(addresses, held) if not each.ours)
+def not_ours(copies: Iterable[HeldAddress]) -> tuple[HeldAddress, ...]:
+    """Those of the copies of addresses on this host that relocd has not raised."""
+    return tuple(each for each in copies if not each.ours)
 
 
 def in_the_way(found: Iterable[HeldAddress]) -> tuple[str, ...]:

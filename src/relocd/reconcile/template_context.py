@@ -80,7 +80,8 @@ class TemplateService:
 class TemplateContext:
     """What the templates of one goal see; `service` is None and `secrets` are empty in the scope `server`.
 
-    `services` are all that are linked here, the goal's own among them. Only in the scope `server` they have secrets.
+    `services` are all that are linked here, the goal's own among them; only the own one where no template reads the
+    others. Only in the scope `server` they have secrets.
     """
 
     server: TemplateServer
@@ -125,17 +126,19 @@ class Contexts:
         self._clusters = {each.uuid: _cluster(snapshot, each) for each in snapshot.clusters_of(me)}
         self._secrets = {each.uuid: _secrets(each) for each in linked}
         self._services = {each.uuid: _service(each, decisions[each.uuid].role) for each in linked}
+        self._all = tuple(self._services.values())
 
-    def of_service(self, service: Service, decided: Decision) -> TemplateContext:
-        """The context of a set of scope `service`."""
+    def of_service(self, service: Service, decided: Decision, *, alone: bool) -> TemplateContext:
+        """The context of a set of scope `service`; one that is `alone` does not show the other services."""
+        own = self._services[service.uuid]
         return TemplateContext(
             server=self._me,
             role=decided.role,
-            service=self._services[service.uuid],
+            service=own,
             secrets=self._secrets[service.uuid],
             cluster=None if decided.cluster is None else self._clusters[decided.cluster],
             peers=tuple(other for other, linked in self._others if service.uuid in linked),
-            services=tuple(self._services.values()),
+            services=(own,) if alone else self._all,
         )
 
     def of_server(self) -> TemplateContext:

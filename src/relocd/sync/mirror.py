@@ -40,7 +40,7 @@ loaded would otherwise stop every service.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
@@ -63,22 +63,10 @@ from relocd.sync.events import (
 )
 from relocd.sync.index import Index, Record, reduced, whole
 from relocd.sync.refresh import Refresh
-from relocd.sync.view import interest_of, snapshot_of
+from relocd.sync.saved import Saved
+from relocd.sync.view import interest_of, snapshot_of, with_state
 
-__all__ = ["Mirror", "Saved"]
-
-
-@dataclass(frozen=True, slots=True)
-class Saved:
-    """What outlives a restart: the cookie, the records that it belongs to without their values, and known identities.
-
-    `me` is the identity of this server's entry, `former` the identity by each former name that is still used.
-    """
-
-    cookie: str
-    me: EntryUUID | None
-    former: Mapping[str, EntryUUID]
-    records: tuple[Record, ...]
+__all__ = ["Mirror"]
 
 
 _NOT_SENT: Final = "entries exist that the search from the cookie does not send"
@@ -106,6 +94,7 @@ class Mirror:
         self._refreshed = False  # at least one refresh is complete
         self._interest = interest_of(self._index, self._my_record(), my_dn.key)
         self._changed = True  # something of interest has changed since the last snapshot
+        self._missing: tuple[Record, ...] | None = None  # what `missing` returns, None where that is not known
         self._snapshot: Snapshot | None = None
 
     def __len__(self) -> int:
@@ -136,8 +125,10 @@ class Mirror:
     @property
     def missing(self) -> tuple[Record, ...]:
         """The entries of interest that are not whole: they must be read directly and given to `fill`."""
-        records = (self._index.get(uuid) for uuid in self._interest.uuids)
-        return tuple(record for record in records if record is not None and record.whole is None)
+        if self._missing is None:
+            records = (self._index.get(uuid) for uuid in self._interest.uuids)
+            self._missing = tuple(record for record in records if record is not None and record.whole is None)
+        return self._missing
 
     @property
     def cookie(self) -> str:
@@ -268,12 +259,32 @@ class Mirror:
     def _put(self, entry: Entry) -> None:
         """Take an entry and, when it was renamed, move what is below it, which the search does not send."""
         before = self._index.get(entry.uuid)
+        if self._put_state(entry, before):
+            return
+        self._missing = None
         stored = [(entry.uuid, self._store(entry))]
         if before is not None and before.key != entry.dn.key:
             stored += [(uuid, self._move(uuid, before.key, entry.dn)) for uuid in self._below_former(before.key, entry)]
         if any(touched for _, touched in stored):
             self._update_interest()
         self._reduce(uuid for uuid, _ in stored)
+
+    def _put_state(self, entry: Entry, before: Record | None) -> bool:
+        """Take a state whose change concerns nothing else, without looking at all the rest; whether it is such."""
+        record = reduced(entry)
+        interest = self._interest.with_state(before, record) if self._settled else None
+        if interest is None or (before is None and self._index.named(record.key) is not None):
+            return False
+        if before is not None and before.whole is None:
+            self._missing = None
+        record = whole(entry, record)
+        self._cache.keep(entry)
+        self._index.put(record)
+        self._interest = interest
+        if not self._changed and self._snapshot is not None:
+            found = with_state(self._snapshot, self._index, before, record)
+            self._snapshot, self._changed = found or self._snapshot, found is None
+        return True
 
     def _below_former(self, former: str, entry: Entry) -> Iterable[EntryUUID]:
         """The entries still known by names below the former name of a renamed entry.
@@ -343,6 +354,7 @@ class Mirror:
 
     def _remove(self, uuids: Iterable[EntryUUID]) -> None:
         touched, keys = False, set[str]()
+        self._missing = None
         for uuid in uuids:
             record = self._index.get(uuid)
             if record is not None:
@@ -360,6 +372,7 @@ class Mirror:
     def _update_interest(self) -> None:
         """Find the entries of interest again, make them whole from the cache, and drop the values of the others."""
         before = self._interest.uuids
+        self._missing = None
         me = self._my_record()
         if me is not None and self._refresh is None:
             self._me = me.uuid
@@ -369,6 +382,7 @@ class Mirror:
             entry = self._cache.get(record.uuid)
             if entry is not None:
                 self._index.put(whole(entry))
+        self._missing = None
         self._changed = True
 
     def _my_record(self) -> Record | None:

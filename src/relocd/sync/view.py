@@ -1,32 +1,36 @@
 """What concerns a server, taken from the index: its interest, and the snapshot of those entries with their problems.
 
 Of interest are the server itself, its services, their states, and the servers and clusters that are linked to these.
-Pure. The cost depends on how much is of interest, not on the size of the directory.
+Pure. The cost depends on how much is of interest, not on the size of the directory. A change of one state, of which
+every move of a service has several, mostly concerns that state alone (`with_state`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from relocd.model.dn import DN
 from relocd.model.entries import Cluster, EntryUUID, Problem, Server, Service, ServiceState, Snapshot
 from relocd.model.parse import Model
 from relocd.sync.index import Index, Record
 
-__all__ = ["Interest", "interest_of", "snapshot_of"]
+__all__ = ["Interest", "interest_of", "snapshot_of", "with_state"]
 
 
 @dataclass(frozen=True, slots=True)
 class Interest:
     """The entries that concern a server and are kept whole, and the names under which a new entry would be one of them.
 
-    `mine` are the names of the server itself: a state that names it is of interest, linked or not.
+    `mine` are the names of the server itself: a state that names it is of interest, linked or not. `linked` are the
+    services that it is linked to, and `lasting` servers and clusters that are of interest whatever the states say.
     """
 
     uuids: frozenset[EntryUUID] = frozenset()
     keys: frozenset[str] = frozenset()
     mine: frozenset[str] = frozenset()
+    linked: frozenset[str] = frozenset()
+    lasting: frozenset[str] = frozenset()
 
     def touches(self, record: Record | None) -> bool:
         """Whether a record, before or after a change, is of interest by its identity, its name or its links."""
@@ -35,6 +39,19 @@ class Interest:
         linking = not self.keys.isdisjoint(record.links)
         naming = record.is_state and not self.mine.isdisjoint(record.servers)
         return record.uuid in self.uuids or record.key in self.keys or linking or naming
+
+    def with_state(self, before: Record | None, now: Record) -> Interest | None:
+        """The interest after a change of a state, or with a new one; None where it may be quite another.
+
+        It is the same while the service is linked here and all servers, named before and now, are of interest anyway.
+        """
+        if not now.is_state or self.linked.isdisjoint(now.links) or not self.lasting.issuperset(now.servers):
+            return None
+        if before is None:
+            grown = replace(self, uuids=self.uuids | {now.uuid}, keys=self.keys | {now.key})
+            return None if now.key in self.keys else grown
+        same = before.is_state and (before.key, before.links) == (now.key, now.links) and before.uuid in self.uuids
+        return self if same and self.lasting.issuperset(before.servers) else None
 
 
 def interest_of(index: Index, me: Record | None, my_key: str) -> Interest:
@@ -52,7 +69,10 @@ def interest_of(index: Index, me: Record | None, my_key: str) -> Interest:
     holders = _records(index, (key for record in sharing if record.is_state for key in record.servers))
     records = (me, *targets, *sharing, *members, *holders)
     uuids = frozenset(record.uuid for record in records)
-    return Interest(uuids, keys.union((my_key,), called, _names(index, records)), mine)
+    own = frozenset((*me.links, *(link for record in _records(index, me.links) for link in record.links)))
+    lasting = (each.key for each in (*sharing, *members) if not (each.is_state or own.isdisjoint(each.links)))
+    keys = keys.union((my_key,), called, _names(index, records))
+    return Interest(uuids, keys, mine, own, frozenset((me.key, *lasting)))
 
 
 def _records(index: Index, keys: Iterable[str]) -> list[Record]:
@@ -83,7 +103,7 @@ def snapshot_of(index: Index, me: Record | None, my_dn: DN, interest: Interest) 
     known = {value.uuid for value in values}
     servers = {value.uuid: value for value in values if isinstance(value, Server)}
     clusters = {value.uuid: value for value in values if isinstance(value, Cluster)}
-    links = {link for value in values for link in _names_used(value)}
+    links = {link for value in values for link in _names_used(value)} | {each.dn for each in servers.values()}
     mine = None if me is None else servers.get(me.uuid)
     return Snapshot(
         me=mine,
@@ -100,6 +120,23 @@ def snapshot_of(index: Index, me: Record | None, my_dn: DN, interest: Interest) 
         dangling=frozenset(link for link in links if link.key in interest.keys and index.named(link.key) is None),
         problems=tuple(_problems(index, me, my_dn, records)),
     )
+
+
+def with_state(snapshot: Snapshot, index: Index, before: Record | None, now: Record) -> Snapshot | None:
+    """The snapshot after a change that left the interest as it was (`Interest.with_state`); None where more changes.
+
+    The index has the new record.
+    """
+    values = [record.whole.value for record in (before, now) if record is not None and record.whole]
+    states = [value for value in values if isinstance(value, ServiceState)]
+    service, state = index.named(now.links[0]), states[-1] if states else None
+    if state is None or service is None or len(states) < (1 if before is None else 2):
+        return None
+    named = snapshot.targets(link for each in states for link in _names_used(each))
+    known = all(link in snapshot.names for each in states for link in _names_used(each))
+    if not (known and named <= snapshot.servers.keys()):
+        return None
+    return replace(snapshot, states={**snapshot.states, service.uuid: state})
 
 
 def _states(index: Index, records: Iterable[Record]) -> dict[EntryUUID, ServiceState | None]:

@@ -61,10 +61,10 @@ class TestBadTemplateSet:
 async def test_a_service_that_meets_a_defect_has_a_problem_and_the_others_are_served(lab, monkeypatch):
     standing = goals_module._role
 
-    def faulty(snapshot, me, each, resting):
+    def faulty(snapshot, me, each, *more):
         if each.name == "db":
             raise ZeroDivisionError
-        return standing(snapshot, me, each, resting)
+        return standing(snapshot, me, each, *more)
 
     monkeypatch.setattr(goals_module, "_role", faulty)
     async with lab.agent():

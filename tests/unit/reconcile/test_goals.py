@@ -8,26 +8,26 @@ import pytest
 
 from relocd.model.entries import EntryUUID
 from relocd.model.template_set import Role, Scope
-from relocd.reconcile.goals import GoalId, Goals, goal_id, goals, in_role, service_of
+from relocd.reconcile.goals import GoalId, Goals, SetFacts, goal_id, goals, in_role, service_of
 from tests.support.directory import snapshot
 from tests.support.entries import cluster, server, service, state, uuid_of
 
-SCOPES = {"nginx": Scope.SERVICE, "ntp": Scope.SERVICE, "hosts": Scope.SERVER}
+SETS = {"nginx": SetFacts(Scope.SERVICE), "ntp": SetFacts(Scope.SERVICE), "hosts": SetFacts(Scope.SERVER)}
 WEB = service("web", relocAddress="192.0.2.10/24", relocInterface="eth0", relocTemplateSet=["nginx", "hosts"])
 
 
-def goals_of(*entries, server_sets=(), scopes=SCOPES.get) -> Goals:
-    found = goals(snapshot(*entries), scopes, server_sets)
+def goals_of(*entries, server_sets=(), sets=SETS.get) -> Goals:
+    found = goals(snapshot(*entries), sets, server_sets)
     assert found is not None
     return found
 
 
 def test_without_my_entry_nothing_is_known():
-    assert goals(snapshot(server("twin")), SCOPES.get, ("hosts",)) is None
+    assert goals(snapshot(server("twin")), SETS.get, ("hosts",)) is None
 
 
 def test_with_my_entry_broken_nothing_is_known():
-    assert goals(snapshot(server("me", services=["web"], relocFenced="?"), WEB), SCOPES.get) is None
+    assert goals(snapshot(server("me", services=["web"], relocFenced="?"), WEB), SETS.get) is None
 
 
 def test_one_goal_for_each_linked_service_and_one_for_each_set_of_scope_server():

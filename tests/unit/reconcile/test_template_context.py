@@ -40,7 +40,7 @@ def contexts_of(seen):
 
 def context_of(seen, name):
     contexts, decisions = contexts_of(seen)
-    return contexts.of_service(seen.services[uuid_of(name)], decisions[uuid_of(name)])
+    return contexts.of_service(seen.services[uuid_of(name)], decisions[uuid_of(name)], alone=False)
 
 
 def test_the_service_and_its_role(seen):

@@ -17,7 +17,8 @@ from relocd.sync.events import (
     Started,
     Upsert,
 )
-from relocd.sync.mirror import Mirror, Saved
+from relocd.sync.mirror import Mirror
+from relocd.sync.saved import Saved
 from tests.support.directory import URI, ModelDirectory
 from tests.support.entries import ME, cluster, dn, server, service, state, uuid_of
 

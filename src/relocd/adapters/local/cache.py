@@ -16,7 +16,7 @@ from typing import Any
 from relocd.adapters.files.durable import replace_file
 from relocd.model.entries import EntryUUID
 from relocd.sync.index import Record
-from relocd.sync.mirror import Saved
+from relocd.sync.saved import Saved
 
 __all__ = ["FileCache"]
 

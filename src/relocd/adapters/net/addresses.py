@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +55,8 @@ class _View:
 
     key: object
     interfaces: tuple[Interface, ...]
-    held: tuple[HeldAddress, ...]
+    by_fact: Mapping[tuple[str, Assigned], HeldAddress]
+    by_ip: Mapping[bytes, Sequence[HeldAddress]]
 
 
 class NetlinkAddresses:
@@ -66,7 +67,7 @@ class NetlinkAddresses:
         self._socket = RouteSocket(self._hear, self._reread)
         self._table = AddressTable()
         self._next_table: AddressTable | None = None
-        self._view = _View(None, (), ())
+        self._view = _View(None, (), {}, {})
         self._reading: asyncio.Task[None] | None = None
         self._lost_events = False
         self._news = asyncio.Event()
@@ -110,7 +111,12 @@ class NetlinkAddresses:
 
     def held(self) -> Sequence[HeldAddress]:
         """Every address of every interface."""
-        return self._known().held
+        return tuple(self._known().by_fact.values())
+
+    def copies(self, addresses: Iterable[ServiceAddress]) -> Sequence[HeldAddress]:
+        """Those of them with the IP of one of these addresses."""
+        by_ip = self._known().by_ip
+        return [each for ip in dict.fromkeys(address.packed for address in addresses) for each in by_ip.get(ip, ())]
 
     def watch(self, changed: Callable[[], None]) -> None:
         """Call `changed` in the event loop soon after every change, including ours; once for those of a moment."""
@@ -293,13 +299,17 @@ class NetlinkAddresses:
         key = (self._table, self._table.revision, self._record.all)
         if self._view.key != key:
             links = [link for _, link in sorted(self._table.links.items())]
-            held = (
-                HeldAddress(link.name, each.address, self._is_ours(link, each))
-                for link in links
-                for each in self._table.on(link)
-            )
-            self._view = _View(key, tuple(map(self._interface, links)), tuple(held))
+            facts = {(link.name, each): self._held(link, each) for link in links for each in self._table.on(link)}
+            by_ip: dict[bytes, list[HeldAddress]] = {}
+            for held in facts.values():
+                by_ip.setdefault(held.packed, []).append(held)
+            self._view = _View(key, tuple(map(self._interface, links)), facts, by_ip)
         return self._view
+
+    def _held(self, link: Link, assigned: Assigned) -> HeldAddress:
+        """An address as the port returns it, the same object as before while nothing of it has changed."""
+        ours, known = self._is_ours(link, assigned), self._view.by_fact.get((link.name, assigned))
+        return known if known and known.ours == ours else HeldAddress(link.name, assigned.address, ours)
 
     def _interface(self, link: Link) -> Interface:
         own = tuple(each.address for each in self._table.on(link) if not self._is_ours(link, each))

@@ -128,6 +128,7 @@ class _ManifestReader:
             parameters=_declared(self._toml, "parameters", manifest.parameters),
             secrets=_declared(self._toml, "secrets", manifest.secrets),
             closed=manifest.parameters is not None or manifest.secrets is not None,
+            reads_services=self._folder.reads_services,
         )
 
     def _file(self, file: _File, at: KeyPath) -> FileSpec:

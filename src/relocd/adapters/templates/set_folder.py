@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import pwd
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ _ROOT: Final = 0
 _WRITABLE_BY_OTHERS: Final = stat.S_IWGRP | stat.S_IWOTH
 _MOST_BYTES: Final = 16 << 20
 _MOST_FILES: Final = 1000
+_READS_SERVICES: Final = re.compile(rb"\{[{%#].*?\bservices\b", re.DOTALL)
 _DEEPEST: Final = 8
 # Errors that the files of a set cause. Any other error, such as a lack of descriptors, is one of the system.
 _ERRORS_OF_FILES: Final = frozenset(
@@ -36,12 +38,17 @@ _ERRORS_OF_FILES: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class SetFolder:
-    """A folder that was read: its `files` relative to it, the digest over all their content, the manifest's text."""
+    """A folder that was read: its `files` relative to it, the digest over all their content, the manifest's text.
+
+    `reads_services`: in some file the word `services` follows the beginning of an expression, a statement or a comment
+    of Jinja. Without it no template can read that value, for there is no other way to name it.
+    """
 
     path: Path
     files: frozenset[str]
     digest: str
     manifest: str
+    reads_services: bool
 
 
 def read_folder(folder: Path, *, guarded: bool) -> SetFolder:
@@ -71,7 +78,7 @@ def translated(subject: str) -> Iterator[None]:
 def _read(folder: Path, *, guarded: bool) -> SetFolder:
     digest = sha256()
     names: set[str] = set()
-    manifest, room = b"", _MOST_BYTES
+    manifest, room, reads = b"", _MOST_BYTES, False
     for path in _files(folder, folder, guarded=guarded):
         name = path.relative_to(folder).as_posix()
         content = _content(path, room)
@@ -81,7 +88,8 @@ def _read(folder: Path, *, guarded: bool) -> SetFolder:
         digest.update(f"{name}\0{len(content)}\0".encode() + content)
         names.add(name)
         manifest = content if name == MANIFEST else manifest
-    return SetFolder(folder, frozenset(names), digest.hexdigest(), _text(folder / MANIFEST, manifest, names))
+        reads = reads or _READS_SERVICES.search(content) is not None
+    return SetFolder(folder, frozenset(names), digest.hexdigest(), _text(folder / MANIFEST, manifest, names), reads)
 
 
 def _content(path: Path, room: int) -> bytes:

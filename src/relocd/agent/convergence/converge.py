@@ -27,6 +27,7 @@ from relocd.agent.convergence.planning import (
     Staged,
     make_plan,
     observe,
+    ours_of,
     plan_release,
     raises,
     stops,
@@ -38,7 +39,7 @@ from relocd.errors import Failed, RelocdError
 from relocd.model.entries import ServiceAddress
 from relocd.model.host import UnitState, no_unit
 from relocd.model.template_set import First, Role, UnitAction
-from relocd.reconcile.addresses import copies, foreign_copies, in_the_way, kept_here
+from relocd.reconcile.addresses import in_the_way, kept_here, not_ours
 from relocd.reconcile.desired import Footprint, Placed
 from relocd.reconcile.diff import STOPPED, Action, AddAddress, InstallFiles, RunCommand, UseUnit, after, leaving
 from relocd.reconcile.goals import Goal, GoalId
@@ -168,9 +169,9 @@ async def release(host: Host, goal: Goal, footprint: Footprint, reach: Reach) ->
     Nothing is done while a copy of an address cannot leave with it, or `reach` raises. A unit that does not stop keeps
     the addresses here. A report without a problem means that no address of the service is left on this host.
     """
-    foreign = foreign_copies(goal.addresses, host.addresses.held())
-    if foreign:
-        return Report(footprint, kept_here(foreign))
+    found = not_ours(host.addresses.copies(goal.addresses))
+    if found:
+        return Report(footprint, kept_here(found))
     async with asked(reach()) as reached:
         plan = await plan_release(host, goal, footprint)
         urgent = [action for action in plan.actions if stops(action)]
@@ -181,19 +182,19 @@ async def release(host: Host, goal: Goal, footprint: Footprint, reach: Reach) ->
         return Report(footprint, plan.problems)
     context = ExecContext(goal.name, goal.reason, secrets=goal.secrets, reach=reach)
     outcomes = await execute(host, urgent, context)
-    left = () if problems_of(outcomes) else kept_here(copies(goal.addresses, host.addresses.held()))
+    left = () if problems_of(outcomes) else kept_here(host.addresses.copies(goal.addresses))
     problems = (*problems_of(outcomes), *left)
     return Report(plan.intent if urgent else footprint, problems, actions=done_of(outcomes), broken=bool(problems))
 
 
 def obstacles_to(host: Host, goal: Goal) -> tuple[str, ...]:
     """What on this host prevents raising a service's addresses here, and what to do."""
-    return in_the_way(foreign_copies(goal.addresses, host.addresses.held()))
+    return in_the_way(not_ours(host.addresses.copies(goal.addresses)))
 
 
 def still_here(host: Host, goal: Goal) -> tuple[str, ...]:
     """The service's addresses that answer on this host although relocd did not raise them, and what to do."""
-    return kept_here(foreign_copies(goal.addresses, host.addresses.held()))
+    return kept_here(not_ours(host.addresses.copies(goal.addresses)))
 
 
 async def plan_leave(host: Host, goal: GoalId, footprint: Footprint) -> tuple[Action, ...]:
@@ -223,15 +224,14 @@ async def leave(
 
 def adopted(host: Host, addresses: Iterable[ServiceAddress], footprint: Footprint) -> Footprint:
     """The footprint, completed by the addresses of the service that are ours here, whatever the ledger says."""
-    ours = (each for each in copies(addresses, host.addresses.held()) if each.ours)
+    ours = (each for each in host.addresses.copies(addresses) if each.ours)
     found = frozenset(Placed(each.interface, each.address) for each in ours)
     return footprint if found <= footprint.addresses else replace(footprint, addresses=footprint.addresses | found)
 
 
 async def is_up(host: Host, footprint: Footprint) -> bool:
     """Whether something that a server has only while it serves may be up here: an address, or a unit it would stop."""
-    held = {Placed(each.interface, each.address) for each in host.addresses.held() if each.ours}
-    if footprint.role is Role.ACTIVE or not footprint.addresses.isdisjoint(held):
+    if footprint.role is Role.ACTIVE or ours_of(host, footprint.addresses):
         return True
     if footprint.role is Role.STANDBY:
         return False

@@ -292,8 +292,10 @@ def _answers(found: Iterable[Sequence[Probe]]) -> str:
 
 async def announce(host: Host, addresses: Iterable[Placed]) -> None:
     """Announce once (gratuitous ARP, unsolicited NA) those of the addresses that are really here."""
-    here = {Placed(held.interface, held.address) for held in host.addresses.held() if held.ours}
-    groups = _by_interface(host, (placed for placed in addresses if placed in here))
+    wanted = tuple(addresses)
+    held = host.addresses.copies(placed.address for placed in wanted)
+    here = {Placed(each.interface, each.address) for each in held if each.ours}
+    groups = _by_interface(host, (placed for placed in wanted if placed in here))
     await asyncio.gather(*(host.wire.announce(interface, group) for interface, group in groups))
 
 

@@ -8,7 +8,6 @@ from typing import Final
 
 from relocd.agent.convergence.claims import Claims
 from relocd.model.figures import Health
-from relocd.model.template_set import Scope
 from relocd.ports import (
     Addresses,
     Commands,
@@ -22,9 +21,10 @@ from relocd.ports import (
     Units,
     Wire,
 )
+from relocd.reconcile.goals import SetFacts
 from relocd.reconcile.guards import Guards
 
-__all__ = ["UNMEASURED", "Host", "scope_of"]
+__all__ = ["UNMEASURED", "Host", "sets_of"]
 
 
 class _Unmeasured:
@@ -72,13 +72,14 @@ class Host:
     claims: Claims = field(default_factory=Claims)
 
 
-def scope_of(host: Host) -> Callable[[str], Scope | None]:
-    """The scope of a template set of this host by its name, None while it cannot be read."""
+def sets_of(host: Host) -> Callable[[str], SetFacts | None]:
+    """The facts of a template set of this host by its name, None while it cannot be read."""
 
-    def scope(name: str) -> Scope | None:
+    def facts(name: str) -> SetFacts | None:
         try:
-            return host.sets.get(name).scope
+            found = host.sets.get(name)
         except Exception:  # noqa: BLE001 - also for a defect: the worker of the service meets it again and reports it
             return None
+        return SetFacts(found.scope, found.reads_services)
 
-    return scope
+    return facts

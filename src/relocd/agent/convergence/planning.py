@@ -18,7 +18,7 @@ from relocd.errors import Invalid, RelocdError, Unavailable
 from relocd.model.host import NewFile, UnitState
 from relocd.model.template_set import First, Role, TemplateSet, UnitAction
 from relocd.ports import Rendered
-from relocd.reconcile.addresses import foreign_copies, in_the_way
+from relocd.reconcile.addresses import in_the_way, not_ours
 from relocd.reconcile.desired import Desired, DesiredUnit, Footprint, Observed, Placed
 from relocd.reconcile.diff import (
     Action,
@@ -38,6 +38,7 @@ __all__ = [
     "Staged",
     "make_plan",
     "observe",
+    "ours_of",
     "plan_release",
     "raises",
     "stops",
@@ -134,9 +135,16 @@ async def observe(host: Host, spec: Spec | None, footprint: Footprint, *, files:
     )
     return Observed(
         files=states,
-        addresses=frozenset(Placed(each.interface, each.address) for each in host.addresses.held() if each.ours),
+        addresses=ours_of(host, (*footprint.addresses, *(spec.desired.addresses if spec else ()))),
         units={name: state for name, state in zip(names, units, strict=True) if state is not None},
     )
+
+
+def ours_of(host: Host, addresses: Iterable[Placed]) -> frozenset[Placed]:
+    """Those of the addresses that are on this host and ours."""
+    wanted = frozenset(addresses)
+    held = host.addresses.copies(placed.address for placed in wanted)
+    return wanted.intersection(Placed(each.interface, each.address) for each in held if each.ours)
 
 
 async def unit_state(host: Host, name: str) -> UnitState | None:
@@ -199,7 +207,7 @@ def _hindrances(host: Host, goal: Goal, spec: Spec | None, observed: Observed) -
     if spec is None:
         return ()
     missing = (placed.address for placed in spec.desired.addresses if placed not in observed.addresses)
-    obstructed = in_the_way(foreign_copies(missing, host.addresses.held()))
+    obstructed = in_the_way(not_ours(host.addresses.copies(missing)))
     return (*host.claims.problems(goal.id, claims_of_spec(spec)), *obstructed)
 
 

@@ -52,6 +52,7 @@ class Backfill:
         self._read_all = read_all
         self._missing: frozenset[EntryUUID] = frozenset()
         self._linked: frozenset[EntryUUID] | None = None
+        self._links: tuple[object, ...] = (None,) * 3  # what `_linked` was made from
         self._to_read: set[EntryUUID] = set()
         self._resumed = False
         self._unproved = False  # the search was resumed, and what it built on has not been compared yet
@@ -109,8 +110,10 @@ class Backfill:
 
     def take_links(self, snapshot: Snapshot) -> None:
         """Read the services again that were just linked here. Nothing waits for that: the entry is complete."""
-        if snapshot.me is None:
+        links = (snapshot.me, snapshot.clusters, snapshot.names)
+        if snapshot.me is None or all(now is before for now, before in zip(links, self._links, strict=True)):
             return
+        self._links = links
         linked = snapshot.linked(snapshot.me)
         new = linked - (linked if self._linked is None else self._linked)
         self._linked = linked

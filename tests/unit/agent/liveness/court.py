@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from relocd.agent.convergence.host import scope_of
+from relocd.agent.convergence.host import sets_of
 from relocd.agent.liveness.failure_detector import FailureDetector, PeerHeartbeats
 from relocd.reconcile.goals import goal_id, goals
 from tests.support.directory import snapshot
@@ -63,7 +63,7 @@ class Court:
 
     @property
     def goal(self):
-        found = goals(snapshot(*self.entries, *self.others.values()), scope_of(self.server.host))
+        found = goals(snapshot(*self.entries, *self.others.values()), sets_of(self.server.host))
         return found.wanted[goal_id(uuid_of("web"))]
 
     async def looked_early(self, name="twin"):
