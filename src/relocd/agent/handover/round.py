@@ -10,6 +10,7 @@ from typing import Final
 
 from relocd.agent.convergence.host import Host
 from relocd.agent.convergence.planning import Staged
+from relocd.agent.directory.link_removals import LinkRemovals
 from relocd.agent.health.failures import HealthFailures
 from relocd.agent.health.moves import HealthMoves
 from relocd.agent.history.history import History
@@ -65,7 +66,7 @@ def handover_deps(
     failures = HealthFailures(settings.health_retry_s)
     return HandoverDeps(
         reader=reader,
-        writer=writer,
+        writer=LinkRemovals(writer),
         heartbeat=heartbeat,
         detector=detector,
         guard=LeaseGuard(reader, heartbeat, settings),
