@@ -312,7 +312,7 @@ class TestProcess:
     async def test_a_second_worker_is_kept_while_there_is_work_and_ends_after_that(self, tmp_path, monkeypatch):
         monkeypatch.setattr("relocd.adapters.templates.renderer._SPARE_S", 0.3)
         (tmp_path / "slow.j2").write_text(
-            "{% for i in range(30000) %}{% for j in range(100) %}{% endfor %}{% endfor %}"
+            "{% for i in range(99999) %}{% for j in range(100) %}{% endfor %}{% endfor %}"
         )
         template_set = TemplateSet("web", tmp_path, "1")
         async with WorkerRenderer(PATIENCE_S) as renderer:
