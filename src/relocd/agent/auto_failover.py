@@ -154,14 +154,16 @@ class AutoFailover:
 
     async def _view(self, case: _Case) -> ClusterView:
         """The cluster and its active member, without the other members."""
-        named = case.cluster.active
+        named, active = case.cluster.active, await self._active(case)
+        failed = [goal for goal in case.goals if active is not None and goal.name in active.failed]
         return ClusterView(
             case.cluster.failover,
             members=(),
-            active=await self._active(case),
+            active=active,
             missing="no active server" if named is None else f"{named.name} does not exist",
             failback_s=self._readiness.required_s(case.cluster),
             settled=case.is_settled,
+            health_moves_spent=any(self._deps.moves.is_spent(goal.id) for goal in failed),
         )
 
     async def _active(self, case: _Case) -> Member | None:

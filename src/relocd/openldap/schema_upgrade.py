@@ -65,7 +65,7 @@ def schema_changes(config: Config) -> tuple[ConfigChange, ...]:
 def upgrade(config: Config) -> SchemaUpgrade:
     """The upgrade that a slapd needs; raises `Invalid` where it cannot be made here."""
     entries = _with_definitions(config)
-    if not config.top.first("olcConfigDir"):
+    if config.top.first("olcConfigFile") and not config.top.first("olcConfigDir"):
         raise Invalid(f"this slapd is configured by slapd.conf, which no modify can change; {_BY_FILE}")
     if not entries:
         raise Invalid(f"this slapd has none of relocd's definitions; {_LOAD}")

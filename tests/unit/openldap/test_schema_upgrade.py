@@ -11,7 +11,8 @@ from relocd.schema.definitions import definitions
 from relocd.schema.versions import by_oid
 from tests.support.schemas import first_definitions
 
-TOP = ConfigEntry("cn=config", {"olcconfigdir": ("/etc/ldap/slapd.d",)})
+TOP = ConfigEntry("cn=config", {})
+"""Of a slapd that was made with cn=config, as Debian's: it names neither its file nor its folder."""
 
 
 def schema(texts) -> ConfigEntry:
@@ -46,6 +47,20 @@ def test_types_come_before_the_classes_that_have_them_and_the_mark_last():
     assert not types.replaced
     assert types.added.keys() == {"olcAttributeTypes"}
     assert by_oid(classes.replaced["olcObjectClasses"]) == by_oid(definitions()[1])
+
+
+@pytest.mark.parametrize(
+    ("more", "is_upgraded"),
+    [({"olcconfigdir": ("/etc/ldap/slapd.d",)}, True), ({}, False)],
+    ids=["converted", "read again at each start"],
+)
+def test_a_slapd_conf_that_was_converted_is_no_obstacle(more, is_upgraded):
+    config = Config((ConfigEntry("cn=config", {"olcconfigfile": ("/etc/ldap/slapd.conf",)} | more), OLD, OWN))
+    if is_upgraded:
+        assert upgrade(config).changes
+    else:
+        with pytest.raises(Invalid, match=r"slapd\.conf"):
+            upgrade(config)
 
 
 def test_a_provider_of_its_own_cn_config_is_named():

@@ -207,6 +207,21 @@ class TestFailed:
             assert (active(lab), lab.state[0]) == ("a", "a")
             assert lab.a.held
 
+    @in_virtual_time
+    async def test_a_service_that_flaps_moves_three_times_in_ten_minutes_and_then_stays(self):
+        async with members(pair(preferred=["a"], relocFailback="30")) as lab:
+            await lab.serves("a")
+            ends, holders = time.monotonic() + 500, ["a"]
+            while time.monotonic() < ends:
+                holder = lab.state[0]
+                for node in lab.nodes.values():
+                    sicken(node) if node.name == holder else node.failures.recover(WEB)
+                await asyncio.sleep(5)
+                if lab.state[0] != holders[-1]:
+                    holders.append(lab.state[0])
+            assert len(holders) == 1 + 3
+            assert lab.nodes[holders[-1]].held
+
     @pytest.mark.parametrize("failover", ["manual", "external"])
     @in_virtual_time
     async def test_nothing_moves_where_failover_is_not_automatic(self, failover):
