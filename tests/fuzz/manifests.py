@@ -14,7 +14,9 @@ from relocd.adapters.templates.render_worker import syntax_error
 from relocd.adapters.templates.template_sets import FolderTemplateSets
 from relocd.errors import Invalid
 from relocd.model.template_set import Role
+from relocd.reconcile.health import check_of, planned_checks
 from relocd.reconcile.spec import spec_of
+from relocd.reconcile.template_context import TemplateAddress
 from tests.adapters.templates.set_writing import write_set
 from tests.fuzz.frame import given
 from tests.fuzz.odd import odd_bytes, odd_text, one_in
@@ -109,6 +111,11 @@ def _used(sets: FolderTemplateSets) -> None:
     for role in Role:
         for problem in spec_of(goal("web", role, "192.0.2.10/24"), [found], GUARDS, [ETH0]).problems:
             assert problem
+    for planned in planned_checks([found], (TemplateAddress("192.0.2.10", 24, 4),)):
+        for text in planned.texts:
+            syntax_error(str(found.folder), planned.where, text.text)
+        with suppress(Invalid):
+            check_of(planned, [text.text for text in planned.texts])
     for file in found.files:
         syntax_error(str(found.folder), file.source)
         with suppress(Invalid):

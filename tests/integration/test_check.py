@@ -42,6 +42,15 @@ def test_a_unit_that_is_only_restarted_may_be_shared(said, tmp_path):
     assert "one.service" not in said()
 
 
+@pytest.mark.parametrize(
+    ("url", "is_wrong"), [("http://{{ address.host }}/", False), ("http://{{ address.host /", True)]
+)
+def test_the_texts_of_health_checks_are_looked_at(said, tmp_path, url, is_wrong):
+    write_set(tmp_path / "sets" / "a", f'{_FILE}[[health]]\nrestarts = 0\n[[health]]\nhttp = "{url}"\n')
+    problem = said()["template set a"].problem
+    assert ("[[health]] 2 http: " in problem) == bool(problem) == is_wrong
+
+
 def test_files_that_the_connection_needs_are_looked_at(said):
     assert said('ca_file = "/nowhere"\n')["[directory] ca_file"].problem
     assert "[directory] ca_file" not in said()

@@ -11,6 +11,7 @@ import pytest
 
 from tests.lab.deadline import until
 from tests.lab.hosts.node import Node
+from tests.lab.slapd.ldif import cluster_ldif, server_ldif
 from tests.system.conftest import Pair, actions, has, linked, status
 
 CHECKED = """
@@ -76,6 +77,21 @@ def test_an_order_for_what_is_not_here_is_refused(node: Node) -> None:
     assert retry(node, "wbe").returncode == 2
     node.stop()
     assert retry(node, "web").returncode == 3
+
+
+def test_a_service_that_failed_on_one_member_is_handed_to_the_other(pair: Pair) -> None:
+    pair.template_set("checked", CHECKED.format(folder=pair.folder) + "restarts = 0\n", {})
+    for name in ("node1", "node2"):
+        (pair.folder / f"well-{name}").touch()
+    pair.service("web", template_sets=["checked"], parameters={})
+    members = [server_ldif(name, clusters=["pair"]) for name in ("node1", "node2")]
+    pair.add(*members, cluster_ldif("pair", services=["web"], active="node1", relocFailover="automatic"))
+    one, two = pair.node("node1"), pair.node("node2")
+    until(lambda: has(one) and set(checks(one).values()) == {"ok"})
+    (pair.folder / "well-node1").unlink()
+    until(lambda: has(two) and not has(one))
+    until(lambda: web(one)["failed_here"] and set(checks(two).values()) == {"ok"})
+    assert not web(two)["failed_here"]
 
 
 def test_a_check_of_the_server_fails_every_service(pair: Pair) -> None:

@@ -141,7 +141,7 @@ class HealthMonitor:
     def _run(self, health: ServiceChecks, goal: Goal) -> None:
         if before := self._checked.get(goal.id):
             before.task.cancel()
-        work = self._net.kept_running(partial(health.run, goal), health.worker.name)
+        work = self._net.kept_running(partial(health.run, goal), f"health checks of {health.worker.name}")
         self._checked[goal.id] = _Checked(health, goal, asyncio.create_task(work))
 
     def _end(self, goal: GoalId) -> None:
