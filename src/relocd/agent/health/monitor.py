@@ -122,8 +122,9 @@ class HealthMonitor:
 
     def _lost(self) -> frozenset[str]:
         """The interfaces that had a carrier since this agent started, and have none now."""
-        up = frozenset(each.name for each in self._host.addresses.interfaces() if each.up)
-        self._with_carrier |= up
+        there = self._host.addresses.interfaces()
+        up = frozenset(each.name for each in there if each.up)
+        self._with_carrier = (self._with_carrier | up) & {each.name for each in there}
         return self._with_carrier - up
 
     def _keep(self, goal: GoalId, worker: Worker) -> None:
