@@ -71,7 +71,8 @@ def test_every_setting_is_described_with_its_default(manual: Path) -> None:
     text = shown(manual, "man5/relocd.toml.5")
     for table in dataclasses.fields(settings.Settings):
         assert f"[{table.name}]" in text
-        for key in dataclasses.fields(getattr(settings, str(table.type))):
+        kind = str(table.type).removeprefix("tuple[").removesuffix(", ...]")
+        for key in dataclasses.fields(getattr(settings, kind)):
             assert re.search(rf'\b{key.name}(?: \(.*(?:required|default .+)\)|\."NAME"\.start)', text), key.name
 
 
