@@ -119,8 +119,8 @@ class TestChrony:
         assert text.splitlines()[-6:] == [
             "allow 198.51.100.0/24",
             "allow 2001:db8:1::/48",
-            "allow 192.0.2.80",
-            "allow 2001:db8::80",
+            "allow 192.0.2.80/32",
+            "allow 2001:db8::80/128",
             "bindaddress 192.0.2.80",
             "bindaddress 2001:db8::80",
         ]
