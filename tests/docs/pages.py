@@ -33,6 +33,7 @@ PAGES: Final = (
     Page("docs/triggers.md", after=("docs/install.md",)),
     Page("docs/commands.md", after=("docs/install.md",)),
     Page("docs/configuration.md", world=False),
+    Page("docs/health.md", world=False),
     Page("docs/watching.md", after=("docs/install.md",)),
     Page("docs/history.md", after=("docs/install.md",)),
     Page("docs/findings.md", after=("docs/install.md",)),
