@@ -136,7 +136,7 @@ class Recording:
         reason = cause.what if taken.handed_over and cause is not None else taken.reason
         record = _with_cause(record, reason, cause, source if taken.handed_over else me)
         record = replace(record, reason=problems) if problems else record
-        asked = taken.source if taken.handed_over and cause is None else None
+        asked = taken.source if taken.handed_over and (cause is None or cause.by_agent) else None
         self._history.record(view.service, record, None if asked is None else self._names.get(asked))
 
     def _dn(self, server: EntryUUID | None) -> str:

@@ -8,7 +8,9 @@ import pytest
 
 from relocd.errors import Failed, Unavailable
 from relocd.model.history import Happened, now
-from tests.support.entries import cluster, dn, server
+from relocd.model.status import Mode
+from relocd.reconcile.goals import goal_id
+from tests.support.entries import cluster, dn, server, uuid_of
 from tests.support.fakes import until
 from tests.unit.agent.cluster.cluster import SOON_S, running_cluster
 from tests.unit.agent.lab import web
@@ -93,6 +95,15 @@ class TestWhoBeganIt:
             assert essence(record) == (Happened.SERVED, 2, dn("me"), dn("twin"), dn("twin"))
             assert record.rule == "R8"
 
+    async def test_the_server_that_is_drained_and_gives_its_cluster_away(self):
+        async with running_cluster(*PAIR, pair("me")) as lab:
+            await lab.serves("me")
+            lab.me.orders.word = Mode.DRAINED
+            await lab.serves("twin")
+            record = await records(lab, 2)
+            assert essence(record) == (Happened.SERVED, 2, dn("me"), dn("twin"), dn("me"))
+            assert (record.rule, record.reason) == ("R6", "me is drained")
+
     async def test_whoever_removed_the_last_link(self):
         async with running_cluster(*BOTH) as lab:
             await lab.serves("me")
@@ -104,6 +115,19 @@ class TestWhoBeganIt:
 
 
 class TestWhatCameOfIt:
+    async def test_a_sick_service_is_handed_over_with_the_reason_of_its_health(self):
+        pair_of_both = cluster("pair", services=["web"], active="me", modifiersName=ANNA, relocFailover="automatic")
+        async with running_cluster(*PAIR, pair_of_both) as lab:
+            await lab.serves("me")
+            await records(lab, 1)
+            lab.me.failures.fail(goal_id(uuid_of("web")), "http answers 500")
+            await lab.serves("twin")
+            sick, moved = await records(lab, 2), await records(lab, 3)
+            assert (sick.event, sick.server, sick.reason) == (Happened.UNHEALTHY, dn("me"), "http answers 500")
+            assert essence(moved)[:4] == (Happened.SERVED, 2, dn("me"), dn("twin"))
+            assert moved.by in {dn("me"), dn("twin")}
+            assert "http answers 500" in moved.reason
+
     async def test_a_service_that_does_not_start_is_given_back_with_the_reason(self):
         async with running_cluster(*BOTH) as lab:
             await lab.serves("me")
