@@ -157,4 +157,8 @@ def test_a_move_waits_for_nobody_who_is_told(guarded: Pair) -> None:
     assert all(each["took_ms"] < 1000 for each in history(guarded))
     until(lambda: told.read_text().count('"generation": 1') > 1, 15.0)
     for node in (one, two):
-        until(lambda node=node: "command cannot be sent" in node.said() and "webhook cannot be sent" in node.said())
+        until(
+            lambda node=node: (
+                "command cannot be sent" in node.log_text() and "webhook cannot be sent" in node.log_text()
+            )
+        )

@@ -21,7 +21,7 @@ from tests.adapters.ldap.lab import (
     replaced,
     settings_for,
 )
-from tests.lab.slapd.slapd import SUFFIX, Slapd, server_ldif, service_dn, service_ldif
+from tests.lab.slapd.slapd import ROOT_DN, SUFFIX, Slapd, server_ldif, service_dn, service_ldif
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -52,6 +52,7 @@ class TestRefreshAndPersist:
         assert entry.dn.text == service_dn("web")
         assert entry.attributes == {
             "cn": (b"web",),
+            "modifiersname": (ROOT_DN.encode(),),
             "objectclass": (b"relocService",),
             "relocparameter": (b"port=80",),
         }

@@ -14,6 +14,7 @@ from relocd.errors import Failed, Invalid, Unavailable
 from relocd.model.dn import DN
 from relocd.model.history import KEPT, Happened, HistoryRecord, last_change, records_of
 from tests.adapters.ldap.writer_lab import DEAD, directory, read, writer_settings
+from tests.lab.deadline import eventually
 from tests.lab.slapd.slapd import SCHEMA, server_dn, service_dn
 
 WEB = DN.parse(service_dn("web"))
@@ -82,9 +83,13 @@ async def test_a_service_that_is_gone_has_no_history(history):
         await history.add(DN.parse(service_dn("gone")), SERVED)
 
 
-async def test_no_connection_is_kept(history):
+async def test_records_at_once_share_a_connection_that_is_closed_soon_after(history):
     await history.add(WEB, SERVED)
-    assert not history._kept.is_open
+    first = history._kept.get()
+    await history.add(WEB, replace(SERVED, generation=13))
+    assert history._kept.get() is first
+    await eventually(lambda: not history._kept.is_open)
+    await history.add(WEB, replace(SERVED, generation=14))
 
 
 async def test_a_directory_that_does_not_answer_is_tried_again_later(slapd):

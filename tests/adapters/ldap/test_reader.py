@@ -39,7 +39,7 @@ class TestAnswers:
             entry = await reader.by_dn(DN.parse(service_dn(" WEB ")))
         assert entry.dn == WEB
         assert entry.attributes["relocparameter"] == (b"port=80",)
-        assert set(entry.attributes) == {"cn", "objectclass", "relocparameter"}
+        assert set(entry.attributes) == {"cn", "modifiersname", "objectclass", "relocparameter"}
         assert entry.csn
 
     async def test_an_entry_is_found_by_its_identity_after_it_was_renamed(self, slapd):

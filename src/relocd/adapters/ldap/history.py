@@ -1,20 +1,20 @@
-"""The port `HistoryStore`: records below a service, on a connection of their own that is closed after each.
+"""The port `HistoryStore`: records below a service, on a connection of their own that is closed soon after.
 
-Its thread and its connection are nobody else's, so a directory that hangs here holds up no handover. Moves are rare: a
-connection that is kept would cost the directory more than one that is made again.
+Its thread and its connection are nobody else's, so a directory that hangs here holds up no handover. Many services that
+move at once share the connection. Moves are rare: one that is kept for ever would cost the directory more.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, TypeVar
 
 import ldap
 
 from relocd.adapters.ldap.connection import ATTRIBUTES, Connection, entry_of
 from relocd.adapters.ldap.errors import UNREADABLE, NoSuchObject, outcome_of, translated
-from relocd.adapters.ldap.kept_connection import KeptConnection
+from relocd.adapters.ldap.kept_connection import KeptConnection, OnKeptConnection
 from relocd.errors import Failed, Unavailable
 from relocd.model import names
 from relocd.model.dn import DN
@@ -28,37 +28,49 @@ __all__ = ["LdapHistory"]
 
 _T = TypeVar("_T")
 _ANY: Final = "(objectClass=*)"
+_IDLE_S: Final = 2.0
 
 
-class LdapHistory:
+class LdapHistory(OnKeptConnection):
     """Writes to the server that `current_uri` names, or else to the first one that answers."""
 
     def __init__(self, settings: DirectorySettings, current_uri: Callable[[], str | None]) -> None:
+        super().__init__(KeptConnection(settings, current_uri, "ldap-history"))
         self._timeout_s = settings.operation_timeout_s
-        self._kept = KeptConnection(settings, current_uri, "ldap-history")
+        self._closing: asyncio.TimerHandle | None = None
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._kept.aclose()
+    async def aclose(self) -> None:
+        """Close the connection once the present operation has ended; do not wait for that."""
+        self._stay()
+        await super().aclose()
 
     async def add(self, service: DN, record: HistoryRecord) -> None:
         """Add a record; raises `Unavailable` while it is not known to be written, `Failed` or `Invalid` if refused."""
-        await self._kept.run(lambda: self._closing(lambda: self._add(service.below(names.HISTORY_RDN), record)))
+        await self._run(lambda: self._add(service.below(names.HISTORY_RDN), record))
 
     async def status(self, server: DN) -> ServerStatus | None:
         """The status of a server; raises as `add`."""
-        found = await self._kept.run(lambda: self._closing(lambda: self._read(server.below(names.STATUS_RDN))))
+        found = await self._run(lambda: self._read(server.below(names.STATUS_RDN)))
         return status_of(found) if found is not None and is_status(found) else None
 
-    def _closing(self, act: Callable[[], _T]) -> _T:
+    async def _run(self, act: Callable[[], _T]) -> _T:
+        """Act in the thread, and close the connection once nothing has been done for a moment."""
+        self._stay()
+        try:
+            return await self._kept.run(lambda: self._dropping_after_errors(act))
+        finally:
+            self._closing = asyncio.get_running_loop().call_later(_IDLE_S, self._kept.drop_soon)
+
+    def _stay(self) -> None:
+        if self._closing is not None:
+            self._closing.cancel()
+
+    def _dropping_after_errors(self, act: Callable[[], _T]) -> _T:
         try:
             return act()
-        finally:
+        except BaseException:
             self._kept.drop()
+            raise
 
     def _read(self, dn: DN) -> Entry | None:
         try:

@@ -22,7 +22,7 @@ _Answer = TypeVar("_Answer")
 
 
 class KeptConnection:
-    """At most one connection. Only functions passed to `run` use the other members, but for `aclose`.
+    """At most one connection. Only functions passed to `run` use the other members, but for `aclose` and `drop_soon`.
 
     `begin` is called first in the thread.
     """
@@ -43,9 +43,13 @@ class KeptConnection:
         """Run `act` in the thread, one at a time. It runs to its end, even when this call is cancelled."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, act)
 
-    async def aclose(self) -> None:
-        """Close the connection once the present operation has ended; do not wait for that."""
+    def drop_soon(self) -> None:
+        """Close the connection once the present operation has ended; do not wait for that. The next one is new."""
         self._pool.submit(self.drop)
+
+    async def aclose(self) -> None:
+        """The same, for good."""
+        self.drop_soon()
         self._pool.shutdown(wait=False)
 
     @property
