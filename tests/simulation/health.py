@@ -75,6 +75,8 @@ def failed_of(world: World, server: Server, watched: frozenset[EntryUUID]) -> fr
 
 def fail_over(world: World, server: Server) -> None:
     """A member that could run the service takes the place of the active one where it has failed."""
+    if not (world.kind.automatic and server.acts and world.reaches(server)):
+        return
     content, memory = server.memory.view.content, server.memory
     active = content.cluster_active
     takes = server.fit and not (server.has_failed or memory.failed_here)
@@ -82,12 +84,18 @@ def fail_over(world: World, server: Server) -> None:
         return
     if world.provider(server).publishes_failed(active) and not is_spent(world, server) and world.random.random() < 0.3:
         world.note(f"{server.name} becomes the active member: {active} is unhealthy")
-        world.wrong = world.wrong or _too_often(world, server)
+        often = _too_often(world, server)
+        world.wrong = world.wrong or (f"{server.name} {often}" if often else "")
         world.provider(server).write(Write((("active", active),), (("active", server.name),)), world.now)
 
 
 def wrong(world: World, server: Server, step: Step, seen: Observation, local: LocalState) -> str:
     """What is wrong with a step for the health of the service, by what the agent knows; empty when nothing is."""
+    problem = _wrong(world, server, step, seen, local)
+    return f"{server.name} {problem}" if problem else ""
+
+
+def _wrong(world: World, server: Server, step: Step, seen: Observation, local: LocalState) -> str:
     chosen = seen.me in seen.eligible.all
     unhealthy = chosen and local.yield_reason is YieldReason.UNHEALTHY
     match step:

@@ -23,7 +23,7 @@ def planned(random: Random, ticks: int, providers: int) -> tuple[Event, ...]:
     by_tick = [Event(random.choice(kinds), random.choice(NAMES), tick=tick) for tick in happens]
     disturbed = [step for step in range(1, ticks) if random.random() < random.choice([0, rate])]
     by_step = [Event(random.choice(kinds), random.choice((ACTOR, HOLDER)), step=step) for step in disturbed]
-    scripts = [_return, *((_duel, _late_gift) if providers > 1 else (_clock_jumps,))]
+    scripts = [_return, _sick_and_unlinked, _sick_everywhere, *((_duel, _late_gift) if providers > 1 else (_clock_jumps,))]
     script = random.choice([None, None, None, *scripts])
     return (*script(random), *random.sample(by_tick, min(3, len(by_tick)))) if script else (*by_tick, *by_step)
 
@@ -72,4 +72,24 @@ def _late_gift(random: Random) -> tuple[Event, ...]:
         Event("loses the directory", ACTOR, step=6),
         Event("trigger links", NAMES[1], tick=start + 20),
         Event("has the directory again", HOLDER, step=random.choice([8, 9])),
+    )
+
+
+def _sick_and_unlinked(random: Random) -> tuple[Event, ...]:
+    """The service is sick on its holder, and then no server is to run it."""
+    start = random.randrange(10, 40)
+    return (
+        Event("trigger links", NAMES[2], tick=2),
+        Event("its service is sick", NAMES[2], tick=start),
+        Event("trigger unlinks", NAMES[2], tick=start + 25),
+    )
+
+
+def _sick_everywhere(random: Random) -> tuple[Event, ...]:
+    """The service is sick on every server, and somebody has it tried again and again."""
+    tries = (Event("relocd retry", random.choice(NAMES), tick=tick) for tick in range(20, 120, 2))
+    return (
+        Event("trigger activates in the cluster", NAMES[0], tick=2),
+        Event("the services are sick", NAMES[0], tick=10),
+        *tries,
     )

@@ -89,8 +89,7 @@ class World:
             if server.heals:
                 self._heal(server)
             health.check(self, server)
-            if self.kind.automatic and server.acts and self.reaches(server):
-                health.fail_over(self, server)
+            health.fail_over(self, server)
             if server.acts and self.reaches(server):
                 self._beat(server)
             elif server.acts and not server.cut and self.random.random() < 0.2:
@@ -331,8 +330,7 @@ class World:
             if local.yield_reason is YieldReason.FENCED and seen.holder != server.name and not local.up:
                 yield from self._clear_fence(server)
             return
-        if problem := health.wrong(self, server, step, observation, local):
-            self.wrong = f"{server.name} {problem}"
+        self.wrong = self.wrong or health.wrong(self, server, step, observation, local)
         write = written(step, memory.view)
         self._begin(server, step)
         yield
