@@ -45,6 +45,7 @@ class HealthKind(StrEnum):
     HOLDER_FENCED = "holder-fenced"
     HOLDER_WITHOUT_ENTRY = "holder-without-entry"
     HOLDER_FAILED = "holder-failed"
+    HOLDER_UNHEALTHY = "holder-unhealthy"
     HOLDER_NOT_ACTIVE = "holder-not-active"
     HOLDER_NOT_CHOSEN = "holder-not-chosen"
     NOT_READY = "not-ready"
@@ -69,6 +70,7 @@ _SENTENCES: Final[Mapping[HealthKind, str]] = {
     HealthKind.HOLDER_FENCED: "its holder {servers} is fenced",
     HealthKind.HOLDER_WITHOUT_ENTRY: "its holder {servers} has no entry that can be understood",
     HealthKind.HOLDER_FAILED: "its holder {servers} reports that it has failed",
+    HealthKind.HOLDER_UNHEALTHY: "unhealthy on its holder {servers}, which serves on; {detail}",
     HealthKind.HOLDER_NOT_ACTIVE: "its holder {servers} has not reported yet that it runs it",
     HealthKind.HOLDER_NOT_CHOSEN: "{servers} holds it, but is not chosen",
     HealthKind.NOT_READY: "{servers} is chosen, but not ready",
@@ -102,7 +104,7 @@ class HealthFinding:
     """Something that is wrong with a service or a server.
 
     `servers` are those that it is about, by name. `seconds` is the age of a heartbeat, or how far that is in the
-    future. `detail` is the mode, or a problem as the agent reports it.
+    future. `detail` is the mode, a problem as the agent reports it, or what becomes of an unhealthy service.
     """
 
     level: HealthLevel
@@ -164,9 +166,10 @@ class ServerRow:
 class ServiceRow:
     """One service, with servers by name: chosen by the links, named by its state, and what each agent reports.
 
-    A value of `reports` is `active`, `standby`, `failed`, `nothing`, or why a server reports nothing. Servers in
-    `external` only get files and are not judged. `since` is the record of the last change of holder, None where the
-    history has none of this generation; `by` is a short name of whoever began it.
+    A value of `reports` is `active`, `unhealthy` (active, and failed by its health), `standby`, `failed`, `nothing`, or
+    why a server reports nothing. Servers in `external` only get files and are not judged. `takers` are those that could
+    take the service from an unhealthy holder, by themselves. `since` is the record of the last change of holder, None
+    where the history has none of this generation; `by` is a short name of whoever began it.
     """
 
     service: Service
@@ -179,6 +182,7 @@ class ServiceRow:
     generation: int | None
     reports: Mapping[str, str]
     findings: tuple[HealthFinding, ...] = ()
+    takers: tuple[str, ...] = ()
     since: HistoryRecord | None = None
     by: str = ""
 
@@ -218,7 +222,7 @@ def service_findings(row: ServiceRow) -> Iterator[HealthFinding]:
     """The findings about a service."""
     yield from _exclusive(row) if row.service.exclusive else _shared(row)
     for server, report in row.reports.items():
-        if report == "failed" and not (row.service.exclusive and server == row.holder):
+        if report in {"failed", "unhealthy"} and not (row.service.exclusive and server == row.holder):
             yield _warning(HealthKind.SERVICE_FAILED, server)
 
 
@@ -243,15 +247,32 @@ def _exclusive(row: ServiceRow) -> Iterator[HealthFinding]:
 
 
 def _held(row: ServiceRow) -> Iterator[HealthFinding]:
+    if row.reports[row.holder] == "unhealthy":
+        level = HealthLevel.WARNING if row.takers or not row.chosen else HealthLevel.CRITICAL
+        yield HealthFinding(level, HealthKind.HOLDER_UNHEALTHY, (row.holder,), detail=_prospect(row))
     kind = _HOLDER.get(row.reports[row.holder])
     if kind is not None:
         critical = row.chosen and kind is not HealthKind.HOLDER_NOT_ACTIVE
         yield HealthFinding(HealthLevel.CRITICAL if critical else HealthLevel.WARNING, kind, (row.holder,))
 
 
+def _prospect(row: ServiceRow) -> str:
+    """What becomes of a service that is unhealthy on its holder, or what would help."""
+    name, others = row.service.name, {server: report for server, report in row.reports.items() if server != row.holder}
+    if row.takers:
+        return f"{', '.join(row.takers)} can take it"
+    idle = next((server for server in row.standby if others.get(server) == "standby"), None)
+    if idle is not None:
+        return f"no server takes it by itself; to move it: relocd move {name} {idle}"
+    failed = [server for server, report in others.items() if report == "failed"]
+    if failed:
+        return f"it has failed on {', '.join(failed)} as well; once that is mended, there: relocd retry {name}"
+    return f"no other server can take it; to run it on another: relocd move {name} SERVER"
+
+
 def _shared(row: ServiceRow) -> Iterator[HealthFinding]:
     for server in row.chosen:
-        if row.reports[server] not in {"active", "failed"}:
+        if row.reports[server] not in {"active", "unhealthy", "failed"}:
             yield _warning(_CHOSEN.get(row.reports[server], HealthKind.CHOSEN_NOT_ACTIVE), server)
 
 

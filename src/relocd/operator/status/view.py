@@ -166,7 +166,16 @@ def _service(service: Service, facts: _Facts) -> ServiceRow:
     if since is not None and (since.generation != row.generation or not holder):
         since = None  # the holder has changed since; its record is still being written
     by = "" if since is None else facts.people[since.by]
+    row = replace(row, takers=_takers(row, [names[each] for each in facts.links.automatic.get(key, ())]))
     return replace(row, findings=tuple(service_findings(row)), since=since, by=by)
+
+
+def _takers(row: ServiceRow, automatic: Iterable[str]) -> tuple[str, ...]:
+    """Who could take a service from its holder: a candidate, or a member of an automatic cluster that stands by."""
+    found = {each for each in automatic if row.reports.get(each) == "standby"}
+    if row.candidate and row.reports.get(row.candidate) in {"standby", "nothing"}:
+        found.add(row.candidate)
+    return tuple(sorted(found - {row.holder}))
 
 
 def _report(server: ServerRow | None, service: str) -> str:
@@ -177,19 +186,24 @@ def _report(server: ServerRow | None, service: str) -> str:
         return "fenced"
     if server.is_silent or server.status is None:
         return "silent"
-    return server.status.services.get(service, "nothing")
+    report = server.status.services.get(service, "nothing")
+    if service not in server.status.failed:
+        return report
+    return "unhealthy" if report == "active" else "failed"
 
 
 @dataclass(slots=True)
 class Links:
     """By service: the servers that should run it, those on standby, and those where only files are written.
 
-    A server on which another service displaces this one is on standby.
+    A server on which another service displaces this one is on standby. `automatic` are those on standby that become the
+    active member of their cluster by themselves.
     """
 
     chosen: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     standby: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     external: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    automatic: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -227,6 +241,7 @@ def _through(found: Links, cluster: Cluster, service: Model | None, members: set
     elif service.exclusive:
         found.chosen[key] |= active
         found.standby[key] |= members - active
+        found.automatic[key] |= members - active if cluster.failover is Failover.AUTOMATIC else set()
     else:
         found.chosen[key] |= members
 

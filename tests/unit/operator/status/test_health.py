@@ -15,6 +15,14 @@ from tests.support import entries
 from tests.unit.operator.views import LINKED, START, A, B, heard, web_row
 
 BOTH = (A, LINKED)
+WELL, SICK = heard("a", active="web"), heard("a", active="web", failed="web")
+MEMBERS = {
+    failover: [
+        *(entries.server(name, clusters=["pair"]) for name in "ab"),
+        entries.cluster("pair", services=["web"], active="a", relocFailover=failover),
+    ]
+    for failover in ("manual", "automatic")
+}
 Found = tuple[HealthKind, str]
 
 
@@ -134,6 +142,75 @@ class TestExclusive:
     def test_is_judged(self, found: list[Entry], age_s: float, level: HealthLevel, expected: list[Found]) -> None:
         service = web_row(*found, age_s=age_s)
         assert (service.level, kinds(service.findings)) == (level, expected)
+
+    @pytest.mark.parametrize(
+        ("found", "level", "expected"),
+        [
+            pytest.param(
+                [A, SICK, entries.state("web", holder="a")],
+                HealthLevel.CRITICAL,
+                [(HealthKind.HOLDER_UNHEALTHY, "a")],
+                id="no other server",
+            ),
+            pytest.param(
+                [*BOTH, SICK, heard("b", standby="web"), entries.state("web", holder="a", candidate="b")],
+                HealthLevel.WARNING,
+                [(HealthKind.HOLDER_UNHEALTHY, "a"), (HealthKind.CANDIDATE_WAITS, "b")],
+                id="a candidate waits",
+            ),
+            pytest.param(
+                [*MEMBERS["manual"], SICK, heard("b", standby="web"), entries.state("web", holder="a")],
+                HealthLevel.CRITICAL,
+                [(HealthKind.HOLDER_UNHEALTHY, "a")],
+                id="a member stands by, and nothing moves by itself",
+            ),
+            pytest.param(
+                [*MEMBERS["automatic"], SICK, heard("b", standby="web"), entries.state("web", holder="a")],
+                HealthLevel.WARNING,
+                [(HealthKind.HOLDER_UNHEALTHY, "a")],
+                id="a member stands by that takes it by itself",
+            ),
+            pytest.param(
+                [
+                    *MEMBERS["automatic"],
+                    SICK,
+                    heard("b", standby="web", failed="web"),
+                    entries.state("web", holder="a"),
+                ],
+                HealthLevel.CRITICAL,
+                [(HealthKind.HOLDER_UNHEALTHY, "a"), (HealthKind.SERVICE_FAILED, "b")],
+                id="it has failed on the other member as well",
+            ),
+            pytest.param(
+                [
+                    *MEMBERS["automatic"],
+                    WELL,
+                    heard("b", standby="web", failed="web"),
+                    entries.state("web", holder="a"),
+                ],
+                HealthLevel.WARNING,
+                [(HealthKind.SERVICE_FAILED, "b")],
+                id="it has failed elsewhere",
+            ),
+        ],
+    )
+    def test_of_its_health_is_judged(self, found: list[Entry], level: HealthLevel, expected: list[Found]) -> None:
+        service = web_row(*found)
+        assert (service.level, kinds(service.findings)) == (level, expected)
+
+    @pytest.mark.parametrize(
+        ("found", "helps"),
+        [
+            pytest.param([A, SICK], "relocd move web SERVER", id="no other server"),
+            pytest.param([*MEMBERS["manual"], SICK, heard("b", standby="web")], "relocd move web b", id="a member"),
+            pytest.param(
+                [*MEMBERS["automatic"], SICK, heard("b", standby="web", failed="web")], "relocd retry web", id="failed"
+            ),
+        ],
+    )
+    def test_what_would_help_an_unhealthy_one_is_said(self, found: list[Entry], helps: str) -> None:
+        (first, *_) = web_row(*found, entries.state("web", holder="a")).findings
+        assert helps in first.why
 
     def test_a_holder_without_an_entry_is_gone(self) -> None:
         service = web_row(A, heard("a"), entries.state("web", holder="ghost"))
