@@ -128,6 +128,13 @@ class ServerStatus:
     acted_on: Mapping[str, int] = field(default_factory=dict)
     failed: frozenset[str] = frozenset()
 
+    def report_of(self, service: str) -> str:
+        """What became of a service there, by `DN.key`: a state, `unhealthy` (active, and failed), or `nothing`."""
+        state = self.services.get(service, "nothing")
+        if service not in self.failed:
+            return state
+        return "unhealthy" if state == "active" else "failed"
+
     def problems_of(self, service: str) -> tuple[str, ...]:
         """The problems of one service, by its cn, without that name; those of the whole server are left out."""
         return self._after(service_problem(service, ""))

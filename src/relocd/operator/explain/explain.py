@@ -16,7 +16,7 @@ from relocd.model.status import Mode
 from relocd.operator.change.preflight import proofs
 from relocd.operator.explain.forecast import PlannedStep, ServiceModel, forecast, service_model
 from relocd.operator.explain.need import Need, NeedKind
-from relocd.operator.explain.what_if import Requirements, requirements_for
+from relocd.operator.explain.what_if import Requirements, on_failure, requirements_for
 from relocd.operator.service_view import GIVEN_BACK, ServiceView
 from relocd.operator.status.health import ServerRow
 
@@ -81,7 +81,11 @@ class ServerExplanation:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A service, the servers that its state names, each server's side of it, and what the agents do next."""
+    """A service, the servers that its state names, each server's side of it, and what the agents do next.
+
+    `if_unhealthy` is the server that would have it if it failed by its health where it runs now, empty where it does
+    not run or is unhealthy already.
+    """
 
     view: ServiceView
     generation: int | None
@@ -90,6 +94,7 @@ class Explanation:
     previous: str
     servers: tuple[ServerExplanation, ...]
     next: tuple[PlannedStep, ...]
+    if_unhealthy: str = ""
 
 
 def explanation(view: ServiceView) -> Explanation:
@@ -109,7 +114,15 @@ def explanation(view: ServiceView) -> Explanation:
         previous,
         servers=tuple(_stand(view, model, server) for server in view.servers if _concerned(view, model, server)),
         next=forecast(model)[0] if contested else (),
+        if_unhealthy=_if_unhealthy(view, model) if contested else "",
     )
+
+
+def _if_unhealthy(view: ServiceView, model: ServiceModel) -> str:
+    taker = on_failure(view, model)
+    holder = None if model.state is None else model.state.holder
+    known = taker is None or holder is None or model.local_states[holder].failed_here
+    return "" if known or taker is None else view.name(taker)
 
 
 def _concerned(view: ServiceView, model: ServiceModel, server: EntryUUID) -> bool:
@@ -139,7 +152,7 @@ def _stand(view: ServiceView, model: ServiceModel, server: EntryUUID) -> ServerE
     row = view.servers[server]
     wanted = decision(view.snapshot, row.server, view.service)
     link = "not linked" if wanted is None else wanted.reason
-    reports = "" if row.status is None else row.status.services.get(view.service.dn.key, "nothing")
+    reports = "" if row.status is None else row.status.report_of(view.service.dn.key)
     if not view.service.exclusive:
         return ServerExplanation(row, Part.CHOSEN, link, reports)
     if wanted is not None and wanted.files_only:

@@ -16,11 +16,11 @@ from relocd.election.observation import Eligible, Life, LocalState, Observation,
 from relocd.election.rules import next_step
 from relocd.election.steps import Activate, DeleteLink, FailBack, Keep, Relinquish, Step, Stop
 from relocd.model.entries import EntryUUID, Isolation
-from relocd.model.status import Mode
+from relocd.model.status import FAILED_HERE, Mode
 from relocd.operator.service_view import ServiceView
 from relocd.operator.status.health import ServerRow
 
-__all__ = ["ASSUMED", "ServiceModel", "service_model", "PlannedStep", "after", "forecast"]
+__all__ = ["ASSUMED", "ServiceModel", "service_model", "PlannedStep", "after", "forecast", "hindrances"]
 
 ASSUMED: Final = "a server that reports no problem is ready, its heartbeat is steady, and its candidacy has settled"
 _MOST: Final = 24
@@ -69,16 +69,25 @@ def _acts(row: ServerRow) -> bool:
 def _here(view: ServiceView, ownership: OwnershipView) -> LocalState:
     row, service = view.servers[ownership.me], view.service
     reports = "" if row.status is None else row.status.services.get(service.dn.key, "")
+    unhealthy = row.status is not None and service.dn.key in row.status.failed and reports != "failed"
     return LocalState(
         active=reports == "active",
         up=reports == "active",
-        ready=not row.problems_of(service.name) and reports != "failed" and not row.is_silent,
+        ready=not hindrances(row, service.name) and reports != "failed" and not row.is_silent,
         steady=not row.is_silent,
         failed=reports == "failed" and ownership.holds,
+        failed_here=unhealthy,
         settled=True,
         expired=row.is_silent and service.isolation is Isolation.RELEASE,
-        yield_reason=ownership.yield_reason(drained=row.status is not None and row.status.mode == Mode.DRAINED),
+        yield_reason=ownership.yield_reason(
+            drained=row.status is not None and row.status.mode == Mode.DRAINED, unhealthy=unhealthy
+        ),
     )
+
+
+def hindrances(row: ServerRow, service: str) -> tuple[str, ...]:
+    """What a server reports of a service, by its cn, but for its health: that is no reason not to be ready."""
+    return tuple(each for each in row.problems_of(service) if not each.startswith(FAILED_HERE))
 
 
 @dataclass(frozen=True, slots=True)

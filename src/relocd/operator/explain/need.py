@@ -23,6 +23,8 @@ class NeedKind(StrEnum):
     RESUME = "resume"
     DISPLACING_LEAVES = "displacing-leaves"
     PROBLEMS_SOLVED = "problems-solved"
+    RETRY = "retry"
+    SERVER_HEALTHY = "server-healthy"
     MOVE = "move"
     DIRECT_LINK_GONE = "direct-link-gone"
     HOLDER_DEAD = "holder-dead"
@@ -35,6 +37,8 @@ _SENTENCES: Final[Mapping[NeedKind, str]] = {
     NeedKind.RESUME: "relocd resume on {server}",
     NeedKind.DISPLACING_LEAVES: "{detail}, which displaces it, leaves {server}",
     NeedKind.PROBLEMS_SOLVED: "solved: {detail}",
+    NeedKind.RETRY: "relocd retry {service} on {server}",
+    NeedKind.SERVER_HEALTHY: "the health checks of the server {server} pass",
     NeedKind.MOVE: "relocd move {service} {server}",
     NeedKind.DIRECT_LINK_GONE: "the direct link of {server}, which outranks the cluster, goes",
     NeedKind.HOLDER_DEAD: "{proof}",

@@ -45,6 +45,7 @@ def as_text(told: Explanation) -> RenderableType:
     lines += [Text(hint, "yellow") for hint in _linking(told)]
     if view.service.exclusive:
         lines.append(Text(f"next: {_planned(view, told.next) or _rest(told)}"))
+        lines += [Text(each) for each in _if_unhealthy(told)]
         lines.append(Text(f"assumed: {ASSUMED}", "dim"))
         lines.append(Text(f"rules: {RULES}", "dim"))
     return Group(*lines)
@@ -54,6 +55,13 @@ def _rest(told: Explanation) -> str:
     """Why no step is due."""
     waiting = ", ".join(each.row.server.name for each in told.servers if each.waits)
     return f"no change is due until {waiting} stops waiting" if waiting else "no change is due"
+
+
+def _if_unhealthy(told: Explanation) -> Iterator[str]:
+    if told.if_unhealthy == told.holder != "":
+        yield f"if it failed its health checks on {told.holder}: it would stay there, for no other server would take it"
+    elif told.if_unhealthy:
+        yield f"if it failed its health checks on {told.holder}: it would move to {told.if_unhealthy}"
 
 
 def _indented(text: str) -> Padding:
@@ -189,6 +197,7 @@ def as_json(told: Explanation) -> dict[str, Any]:
         ],
         "servers": [_server_json(view, each) for each in told.servers],
         "next": [_act_json(view, each) for each in told.next],
+        "if_unhealthy": told.if_unhealthy or None,
         "assumed": ASSUMED,
         "rules": RULES,
     }

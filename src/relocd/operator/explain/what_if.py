@@ -10,16 +10,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain, combinations
 
+from relocd.election.clusters import succession
 from relocd.election.observation import Life, YieldReason
 from relocd.model.entries import EntryUUID
-from relocd.model.status import Mode
+from relocd.model.status import FAILED_HERE, Mode
 from relocd.operator.change.changes import cluster_to_activate
 from relocd.operator.change.preflight import proofs
-from relocd.operator.explain.forecast import PlannedStep, ServiceModel, forecast
+from relocd.operator.cluster_view import cluster_view
+from relocd.operator.explain.forecast import PlannedStep, ServiceModel, forecast, hindrances
 from relocd.operator.explain.need import Need, NeedKind
 from relocd.operator.service_view import ServiceView
 
-__all__ = ["Requirements", "requirements_for"]
+__all__ = ["Requirements", "on_failure", "requirements_for"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,28 @@ def requirements_for(view: ServiceView, model: ServiceModel, server: EntryUUID) 
     return None
 
 
+def on_failure(view: ServiceView, model: ServiceModel) -> EntryUUID | None:
+    """Which server would have the service if it failed by its health on its holder; None where none serves it now."""
+    holder = None if model.state is None else model.state.holder
+    if holder is None or holder not in model.local_states or not model.local_states[holder].active:
+        return None
+    reason = model.local_states[holder].yield_reason or YieldReason.UNHEALTHY
+    failing = _here(model, holder, yield_reason=reason, failed_here=True)
+    _, end = forecast(_failed_over(view, failing, holder))
+    return None if end.state is None else end.state.holder
+
+
+def _failed_over(view: ServiceView, model: ServiceModel, holder: EntryUUID) -> ServiceModel:
+    """The model once a cluster has another active member because the service has failed on its holder."""
+    for cluster in view.clusters_with(view.servers[holder].server):
+        seen = cluster_view(cluster, view.servers.values())
+        if seen.active is not None and seen.active.server == holder:
+            failed = replace(seen.active, failed=seen.active.failed | {view.service.name})
+            if due := succession(replace(seen, active=failed)):
+                return _made_active(model, due.takers[0])
+    return model
+
+
 def _of_server(view: ServiceView, model: ServiceModel, server: EntryUUID) -> Iterator[_WhatIf]:
     """What keeps the server itself from it."""
     row, yield_reason = view.servers[server], model.local_states[server].yield_reason
@@ -63,7 +87,11 @@ def _of_server(view: ServiceView, model: ServiceModel, server: EntryUUID) -> Ite
         yield _WhatIf(need, lambda model: _stays(model, server))
     elif not row.is_silent and mode != Mode.NORMAL:
         yield _WhatIf(_need(view, NeedKind.RESUME, server), lambda model: _stays(_alive(model, server), server))
-    problems = row.problems_of(view.service.name)
+    if model.local_states[server].failed_here:
+        own = any(each.startswith(FAILED_HERE) for each in row.problems_of(view.service.name))
+        need = _need(view, NeedKind.RETRY if own else NeedKind.SERVER_HEALTHY, server)
+        yield _WhatIf(need, lambda model: _here(model, server, failed_here=False))
+    problems = hindrances(row, view.service.name)
     if problems:
         need = _need(view, NeedKind.PROBLEMS_SOLVED, server, "; ".join(problems))
         yield _WhatIf(need, lambda model: _here(model, server, ready=True, failed=False))
@@ -115,7 +143,8 @@ def _here(model: ServiceModel, server: EntryUUID, **changed: object) -> ServiceM
 
 
 def _linked(model: ServiceModel, server: EntryUUID) -> ServiceModel:
-    return _direct(model, model.eligible.direct | {server})
+    """A new link lets a server try again what failed there."""
+    return _direct(_here(model, server, failed_here=False), model.eligible.direct | {server})
 
 
 def _direct(model: ServiceModel, servers: frozenset[EntryUUID]) -> ServiceModel:
@@ -123,7 +152,8 @@ def _direct(model: ServiceModel, servers: frozenset[EntryUUID]) -> ServiceModel:
 
 
 def _made_active(model: ServiceModel, server: EntryUUID) -> ServiceModel:
-    """A service that moves with its cluster has no other cluster's active server."""
+    """A service that moves with its cluster has no other cluster's active server, and is tried again there."""
+    model = _here(model, server, failed_here=False)
     eligible = model.eligible
     standby = (eligible.standby | eligible.by_cluster) - {server}
     return replace(model, eligible=replace(eligible, by_cluster=frozenset({server}), standby=standby))

@@ -186,10 +186,7 @@ def _report(server: ServerRow | None, service: str) -> str:
         return "fenced"
     if server.is_silent or server.status is None:
         return "silent"
-    report = server.status.services.get(service, "nothing")
-    if service not in server.status.failed:
-        return report
-    return "unhealthy" if report == "active" else "failed"
+    return server.status.report_of(service)
 
 
 @dataclass(slots=True)

@@ -420,3 +420,52 @@ def test_the_rules_are_named_with_their_page() -> None:
     page = Path(__file__).parents[4] / as_json(told)["rules"]
     assert text(told).rstrip().endswith(as_json(told)["rules"])
     assert [f"| R{number} |" in page.read_text() for number in range(1, 10)] == [True] * 9
+
+
+class TestHealth:
+    """A service that failed by its health, or would."""
+
+    AUTOMATIC = entries.cluster("pair", services=["web"], active="a", relocFailover="automatic")
+    SICK = heard("a", active="web", failed="web")
+    FAILED = heard("b", standby="web", failed="web", relocProblem="web: failed here by its health: HTTP 500")
+
+    def test_an_unhealthy_holder_hands_over_also_where_its_link_outranks_the_candidate(self) -> None:
+        pair = entries.cluster("pair", services=["web"], active="b")
+        told = explained(HELD[0], PAIR[1], pair, self.SICK, heard("b", standby="web"), state(candidate="b"))
+        assert (stands(told)["a"].rule, stands(told)["a"].does) == ("R6", "HandOver")
+        assert stands(told)["a"].reports == "unhealthy"
+
+    def test_it_serves_on_where_no_other_server_is_ready(self) -> None:
+        about = stands(explained(HELD[0], self.SICK, state()))["a"]
+        assert (about.rule, about.does) == ("R6", "Keep")
+
+    def test_a_server_where_it_failed_does_not_ask_and_needs_a_retry(self) -> None:
+        told = explained(*HELD, LINKED, self.FAILED)
+        assert (stands(told)["b"].rule, stands(told)["b"].does) == ("R2", "Keep")
+        assert needs(stands(told)["b"]) == [(NeedKind.RETRY, "b")]
+        assert "relocd retry web on b" in text(told)
+
+    def test_one_whose_own_checks_fail_needs_these_to_pass(self) -> None:
+        told = explained(*HELD, LINKED, heard("b", standby="web", failed="web"))
+        assert needs(stands(told)["b"]) == [(NeedKind.SERVER_HEALTHY, "b")]
+
+    def test_an_order_lets_it_be_tried_again(self) -> None:
+        told = explained(CLUSTER, *PAIR, heard("a", active="web"), self.FAILED, state())
+        assert needs(stands(told)["b"]) == [(NeedKind.MOVE, "b")]
+
+    @pytest.mark.parametrize(
+        ("found", "expected"),
+        [
+            pytest.param([*HELD], "a", id="no other server"),
+            pytest.param([CLUSTER, *PAIR, *HELD[1:], heard("b", standby="web")], "a", id="a manual cluster"),
+            pytest.param([AUTOMATIC, *PAIR, *HELD[1:], heard("b", standby="web")], "b", id="an automatic cluster"),
+            pytest.param([AUTOMATIC, *PAIR, *HELD[1:], FAILED], "a", id="it has failed there as well"),
+            pytest.param([AUTOMATIC, *PAIR, SICK, state(), heard("b", standby="web")], "", id="unhealthy already"),
+            pytest.param([LINKED, heard("b")], "", id="no holder"),
+        ],
+    )
+    def test_where_it_would_go_is_foreseen(self, found: list[Entry], expected: str) -> None:
+        told = explained(*found)
+        assert told.if_unhealthy == expected
+        assert as_json(told)["if_unhealthy"] == (expected or None)
+        assert ("if it failed its health checks on" in text(told)) == bool(expected)
