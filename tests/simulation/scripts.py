@@ -23,7 +23,8 @@ def planned(random: Random, ticks: int, providers: int) -> tuple[Event, ...]:
     by_tick = [Event(random.choice(kinds), random.choice(NAMES), tick=tick) for tick in happens]
     disturbed = [step for step in range(1, ticks) if random.random() < random.choice([0, rate])]
     by_step = [Event(random.choice(kinds), random.choice((ACTOR, HOLDER)), step=step) for step in disturbed]
-    scripts = [_return, _sick_and_unlinked, _sick_everywhere, *((_duel, _late_gift) if providers > 1 else (_clock_jumps,))]
+    scripts = [_return, _sick_and_unlinked, _sick_everywhere]
+    scripts += [_duel, _late_gift] if providers > 1 else [_clock_jumps]
     script = random.choice([None, None, None, *scripts])
     return (*script(random), *random.sample(by_tick, min(3, len(by_tick)))) if script else (*by_tick, *by_step)
 

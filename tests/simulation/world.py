@@ -284,8 +284,7 @@ class World:
             elif memory.believes and not self.care.extends_only:
                 self.raise_address(server)
         if memory.sent_at is None:
-            beat = self.provider(server).beat
-            memory.stamp = beat(server.name, self.now, memory.agent, failed=server.has_failed)
+            memory.stamp = self.provider(server).beat(server.name, self.now, memory.agent, failed=server.has_failed)
             memory.sent_at = self.now
 
     def _back_at(self, server: Server) -> int:
@@ -318,7 +317,6 @@ class World:
         seen = ownership.state
         if seen is None:
             raise AssertionError("the state is always readable here")
-        memory.failed_here = memory.failed_here and server.name in ownership.eligible.all
         health.note_links(server)
         local = self._here(server, seen, fenced=server.name in ownership.fenced)
         observation = Observation(server.name, seen, ownership.eligible)
