@@ -10,6 +10,7 @@ import pytest
 
 from relocd.model.status import Mode
 from tests.support.entries import server, state, status
+from tests.support.virtual_time import in_virtual_time
 from tests.unit.agent.cluster import cluster as towns
 from tests.unit.agent.cluster.cluster import LEASE_S, running_cluster
 from tests.unit.agent.lab import web
@@ -18,7 +19,7 @@ WAITING = (server("me", services=["web"]), server("twin", services=["web"]), web
 
 
 def _one_of_several(number):
-    return datetime.now(UTC).strftime(f"%Y%m%d%H%M%S.%fZ#{number:06x}#001#000000")
+    return datetime.fromtimestamp(time.time(), UTC).strftime(f"%Y%m%d%H%M%S.%fZ#{number:06x}#001#000000")
 
 
 async def asked_at(lab, times, *, within_s):
@@ -26,7 +27,7 @@ async def asked_at(lab, times, *, within_s):
     found = []
     end = time.monotonic() + within_s
     while len(found) < times and time.monotonic() < end:
-        stamp = datetime.now(UTC).strftime("%Y%m%d%H%M%S.%fZ")
+        stamp = datetime.fromtimestamp(time.time(), UTC).strftime("%Y%m%d%H%M%S.%fZ")
         lab.directory.put(status("twin", heartbeat=stamp, relocMode=str(Mode.NORMAL)))
         asked = [each for each in lab.me.writer.written if "replace relocCandidate" in each]
         found += [time.monotonic()] * (len(asked) - len(found))
@@ -34,6 +35,7 @@ async def asked_at(lab, times, *, within_s):
     return found
 
 
+@in_virtual_time
 async def test_who_waits_for_a_lease_asks_again_and_then_waits_longer(monkeypatch):
     """The holder's provider may have kept another candidate, or none."""
     monkeypatch.setattr(towns, "stamped", _one_of_several)
@@ -43,6 +45,7 @@ async def test_who_waits_for_a_lease_asks_again_and_then_waits_longer(monkeypatc
         assert third - second == pytest.approx(2 * LEASE_S, rel=0.3)
 
 
+@in_virtual_time
 async def test_with_one_provider_it_has_been_told():
     async with running_cluster(*WAITING, names=("me",)) as lab:
         assert len(await asked_at(lab, 2, within_s=2 * LEASE_S)) == 1
