@@ -29,6 +29,6 @@ def test_agents_move_a_service_before_during_and_after_the_upgrade(staged):
         until(lambda: is_settled(stage, "node1", 3))
         assert watch.until("node1", 5)
     assert not doubles(watch.probes)
-    assert not any("Traceback" in node.said() for node in stage.nodes.values())
+    assert not any("Traceback" in node.log_text() for node in stage.nodes.values())
     stage.slapd.add(cluster_ldif("pair", relocPreferred=server_dn("node1"), relocFailback="600"))
     assert attributes(stage.slapd, cluster_dn("pair"))["relocFailback"] == ["600"]
