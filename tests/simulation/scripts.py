@@ -23,9 +23,9 @@ def planned(random: Random, ticks: int, providers: int) -> tuple[Event, ...]:
     by_tick = [Event(random.choice(kinds), random.choice(NAMES), tick=tick) for tick in happens]
     disturbed = [step for step in range(1, ticks) if random.random() < random.choice([0, rate])]
     by_step = [Event(random.choice(kinds), random.choice((ACTOR, HOLDER)), step=step) for step in disturbed]
-    scripts = [_return, _sick_and_unlinked, _sick_everywhere]
+    scripts = [_return, _late_act, _sick_and_unlinked, _sick_everywhere]
     scripts += [_duel, _late_gift] if providers > 1 else [_clock_jumps]
-    script = random.choice([None, None, None, *scripts])
+    script = random.choice([*[None] * 4, *scripts])
     return (*script(random), *random.sample(by_tick, min(3, len(by_tick)))) if script else (*by_tick, *by_step)
 
 
@@ -46,6 +46,18 @@ def _return(random: Random) -> tuple[Event, ...]:
         Event("agent hangs", ACTOR, step=3),
         Event("trigger links", NAMES[0], tick=random.randrange(10, 40)),
         Event(random.choice(["agent resumes", "agent restarts"]), HOLDER, step=random.choice([5, 6, 6])),
+    )
+
+
+def _late_act(random: Random) -> tuple[Event, ...]:
+    """A server hangs just when it takes over from a holder that is dead, and goes on when that one is back."""
+    return (
+        Event("trigger activates in the cluster", NAMES[2], tick=2),
+        Event("agent hangs", NAMES[2], tick=25),
+        Event("trigger links", NAMES[0], tick=28),
+        Event("agent hangs", ACTOR, step=5),
+        Event("agent resumes", NAMES[2], tick=random.randrange(55, 65)),
+        Event("agent resumes", NAMES[0], tick=random.randrange(80, 110)),
     )
 
 
