@@ -26,8 +26,8 @@ from relocd.reconcile.goals import GoalId
 from relocd.reconcile.health import PlannedText
 from relocd.reconcile.spec import PlannedFile
 from relocd.reconcile.template_context import TemplateContext
-from relocd.sync.events import SyncEvent
 from relocd.sync.saved import Saved
+from relocd.sync.session import SyncEvent
 
 __all__ = [
     "Addresses",

@@ -8,12 +8,10 @@ from random import Random
 from relocd.errors import Invalid, Unavailable
 from relocd.model.dn import DN
 from relocd.model.entries import EntryUUID
-from relocd.sync.cookie import SyncCookie
-from relocd.sync.events import SearchLost, Started
 from relocd.sync.index import reduced
 from relocd.sync.messages import EntryState, IdSet, NewCookie, PhaseEnd, SyncState, sync_info, sync_state
 from relocd.sync.mirror import Mirror
-from relocd.sync.session import Session
+from relocd.sync.session import SearchLost, Session, Started, SyncCookie
 from tests.fuzz.defects import no_defects
 from tests.fuzz.frame import given
 from tests.fuzz.odd import odd_bytes, odd_text, one_in

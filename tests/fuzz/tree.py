@@ -13,8 +13,8 @@ from uuid import UUID
 
 from relocd.model.dn import DN
 from relocd.model.entries import Entry, EntryUUID
-from relocd.sync.cookie import SyncCookie
 from relocd.sync.messages import EntryState, IdSet, PhaseEnd, SyncInfo, SyncState
+from relocd.sync.session import SyncCookie
 from tests.support.entries import BASE, csn
 
 __all__ = ["ME", "Message", "Tree"]

@@ -10,7 +10,7 @@ from relocd.adapters.ldap.reader import LdapReader
 from relocd.model.dn import DN
 from relocd.schema.acl import Roles, text
 from relocd.schema.definitions import FORMS
-from relocd.sync.events import Upsert
+from relocd.sync.session import Upsert
 from tests.adapters.ldap.lab import following, settings_for
 from tests.integration.acl_lab import (
     ADDRESS,

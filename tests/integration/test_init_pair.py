@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import ldap
 import pytest
 
-from relocd.sync.events import Upsert
+from relocd.sync.session import Upsert
 from tests.adapters.ldap.lab import following, settings_for
 from tests.lab.deadline import until
 from tests.lab.hosts.base_server import ADMIN, DATA, BaseServer, data_ldif, person_ldif, trust_each_other

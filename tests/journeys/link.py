@@ -10,8 +10,7 @@ from typing import Final
 from uuid import UUID
 
 from relocd.model.settings import HandoverSettings
-from relocd.sync.ber import ENUMERATED, OCTETS, SEQUENCE, encoded
-from relocd.sync.messages import EntryState, sync_state
+from relocd.sync.messages import ENUMERATED, OCTETS, SEQUENCE, EntryState, encoded, sync_state
 from relocd.sync.session import Session
 from tests.journeys.recorder import Journey, Recorder, once
 from tests.support.entries import server

@@ -19,8 +19,8 @@ from relocd.election.writes import Creation, resend_of, write_of
 from relocd.model.dn import DN
 from relocd.model.entries import Entry, EntryUUID, Service, ServiceState, Snapshot
 from relocd.model.writes import Add, Delete, Modification, Replace
-from relocd.sync.events import RefreshDone, Started, Upsert
 from relocd.sync.mirror import Mirror
+from relocd.sync.session import RefreshDone, Started, Upsert
 from tests.simulation.directory import NAMES, Content, Value, Write, link
 from tests.support.entries import cluster, server, service, uuid_of
 

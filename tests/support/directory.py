@@ -8,8 +8,8 @@ from dataclasses import replace
 from relocd.model.dn import DN
 from relocd.model.entries import Entry, EntryUUID, ServiceState, Snapshot
 from relocd.model.parse import parsed
-from relocd.sync.events import Cookie, Deleted, Present, PresentPhaseEnd, RefreshDone, Started, SyncEvent, Upsert
 from relocd.sync.mirror import Mirror
+from relocd.sync.session import Cookie, Deleted, Present, PresentPhaseEnd, RefreshDone, Started, SyncEvent, Upsert
 from tests.support.entries import ME, csn, dn
 
 __all__ = ["URI", "ModelDirectory", "snapshot"]

@@ -17,8 +17,8 @@ from relocd.model.history import HistoryRecord
 from relocd.model.status import Mode, ServerStatus, status_of
 from relocd.model.writes import Add, Conflict, Delete, Done, Exists, Lost, Modification, Outcome, Replace, Unknown
 from relocd.schema.definitions import ATTRIBUTES
-from relocd.sync.events import SearchLost, SyncEvent, Upsert
 from relocd.sync.saved import Saved
+from relocd.sync.session import SearchLost, SyncEvent, Upsert
 from tests.support.directory import ModelDirectory
 from tests.support.entries import csn, uuid_of
 from tests.support.fakes import World

@@ -50,9 +50,9 @@ from relocd.ports import (
     StatusFile,
 )
 from relocd.reconcile.goals import GoalId, GoalMaker, service_of
-from relocd.sync.events import RefreshDone, SearchLost, Started, SyncEvent, Upsert
 from relocd.sync.mirror import Mirror
 from relocd.sync.saved import Saved
+from relocd.sync.session import RefreshDone, SearchLost, Started, SyncEvent, Upsert
 
 __all__ = ["Agent", "DirectoryPorts", "Outlets"]
 

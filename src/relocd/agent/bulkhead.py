@@ -18,8 +18,8 @@ from contextlib import contextmanager
 from typing import Final
 
 from relocd.model.entries import Problem
-from relocd.sync.events import RefreshDone, Started, SyncEvent, Upsert
 from relocd.sync.mirror import Mirror
+from relocd.sync.session import RefreshDone, Started, SyncEvent, Upsert
 
 __all__ = ["Bulkhead", "defect", "Intake"]
 

@@ -23,8 +23,8 @@ from relocd.model.template_set import Role
 from relocd.reconcile.desired import Footprint
 from relocd.reconcile.diff import Action, InstallFiles
 from relocd.reconcile.goals import Goal, GoalId, Goals, goals, service_of
-from relocd.sync.events import SearchLost
 from relocd.sync.mirror import Mirror
+from relocd.sync.session import SearchLost
 
 __all__ = ["Cycle", "CycleStep", "apply_once", "plan_once"]
 

@@ -67,7 +67,7 @@ candidate, also to one that the holder outranks, and is not even activated while
 failed back (R5) passes it on. It is never released for its health alone: without a candidate the holder serves on, or
 goes on trying. A server on which it failed (`failed_here`) asks for it only while it is free: a sick service beats
 none. So the service does not return to where it failed before something has changed there. Which member of a cluster is
-the active one is decided by `relocd.agent.auto_failover`. `relocd.agent.health.moves` counts how often the service
+the active one is decided by `relocd.agent.auto_failover`. `relocd.agent.health.failures` counts how often the service
 moves for its health; a holder that may not move it goes by the other rules alone.
 
 **Several providers.** Two servers may find a service free at the same moment, each at its own provider. So by R1 and R8

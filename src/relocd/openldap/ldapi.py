@@ -16,7 +16,7 @@ from typing import Final
 from relocd.errors import Failed, Unavailable
 from relocd.openldap.changes import AddEntry, ConfigChange, ConfigValues
 from relocd.openldap.config import Config, ConfigEntry
-from relocd.sync.ber import ENUMERATED, INTEGER, OCTETS, SEQUENCE, SET, elements, encoded, span
+from relocd.sync.messages import ENUMERATED, INTEGER, OCTETS, SEQUENCE, SET, elements, encoded, span
 
 __all__ = ["SOCKET", "LocalConfig", "local_config"]
 

@@ -15,7 +15,7 @@ from typing import Final
 from relocd.errors import Failed, Invalid, RelocdError, Unavailable
 from relocd.openldap.connection import Identity, SlapdServer, Version, local, remote
 from relocd.openldap.role import WantedRole
-from relocd.sync.cookie import SyncCookie
+from relocd.sync.session import SyncCookie
 
 __all__ = ["differing", "is_ahead", "lost_writes", "require_same_writes"]
 

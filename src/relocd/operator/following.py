@@ -20,8 +20,7 @@ from ldap3.utils.asn1 import decode_message_fast
 from relocd.model.dn import DN
 from relocd.model.entries import Entry, EntryUUID
 from relocd.openldap.ldap3_errors import Refused, TryElsewhere
-from relocd.operator.connection import translated
-from relocd.operator.directory import Directory, Item, entry_of, equals
+from relocd.operator.directory import Directory, Item, entry_of, equals, translated
 from relocd.sync.messages import (
     SYNC_INFO,
     SYNC_REQUEST,

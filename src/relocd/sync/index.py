@@ -1,7 +1,10 @@
 """The index of the mirror: every entry by identity, name and links, and the entries of interest whole.
 
 Of an entry that is not of interest only the `Record` is kept: identity, name, links and CSN. So memory grows with the
-number of entries, not with the parameters of other servers' services.
+number of entries, not with the parameters of other servers' services. A service that is linked to this server must be
+known whole at that moment, though. So entries that are not of interest yet are kept whole as well while there is room
+(`EntryCache`): in a directory of ordinary size every entry fits, and a move waits for no second read. In a large
+directory the cache is full early, and the rest is read when it becomes of interest (`Mirror.missing`).
 
 The identity of an entry is its entryUUID. A renamed entry is still found by its former name while a link, a cluster or
 a state uses that name and no other entry has taken it.
@@ -19,7 +22,7 @@ from relocd.model.dn import DN
 from relocd.model.entries import Entry, EntryUUID, Problem
 from relocd.model.parse import Model, kinds, parsed
 
-__all__ = ["Index", "Record", "Whole", "reduced", "whole"]
+__all__ = ["Index", "Record", "Whole", "reduced", "whole", "EntryCache"]
 
 _LINKS: Final = (names.SERVICE_LINK.lower(), names.CLUSTER_LINK.lower())
 _SERVERS: Final = (names.ACTIVE.lower(), names.HOLDER.lower(), names.CANDIDATE.lower(), names.PREVIOUS.lower())
@@ -216,3 +219,39 @@ class Index:
         for key in keys:
             if key not in self._linking and key not in self._naming:
                 self._former.pop(key, None)
+
+
+# What CPython needs beside the values, roughly: for an entry with its name and mapping, and for each value.
+_ENTRY_BYTES: Final = 800
+_VALUE_BYTES: Final = 120
+
+
+class EntryCache:
+    """Entries by identity, up to `limit_bytes` in total; those that came first stay."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._left = limit_bytes
+        self._entries: dict[EntryUUID, Entry] = {}
+
+    def get(self, uuid: EntryUUID) -> Entry | None:
+        """The entry of an identity, None where it is not cached."""
+        return self._entries.get(uuid)
+
+    def keep(self, entry: Entry) -> None:
+        """Cache the newest state of an entry, if there is room."""
+        self.drop(entry.uuid)
+        size = _size(entry)
+        if size <= self._left:
+            self._left -= size
+            self._entries[entry.uuid] = entry
+
+    def drop(self, uuid: EntryUUID) -> None:
+        """Remove an entry if it is cached."""
+        entry = self._entries.pop(uuid, None)
+        if entry is not None:
+            self._left += _size(entry)
+
+
+def _size(entry: Entry) -> int:
+    values = [value for each in entry.attributes.values() for value in each]
+    return _ENTRY_BYTES + _VALUE_BYTES * len(values) + sum(map(len, values))

@@ -48,9 +48,10 @@ from relocd.errors import Invalid
 from relocd.model.dn import DN
 from relocd.model.entries import Entry, EntryUUID, Snapshot
 from relocd.model.parse import kinds
-from relocd.sync.cookie import SyncCookie
-from relocd.sync.entry_cache import EntryCache
-from relocd.sync.events import (
+from relocd.sync.index import EntryCache, Index, Record, reduced, whole
+from relocd.sync.refresh import Refresh
+from relocd.sync.saved import Saved
+from relocd.sync.session import (
     Cookie,
     Deleted,
     Present,
@@ -58,12 +59,10 @@ from relocd.sync.events import (
     RefreshDone,
     SearchLost,
     Started,
+    SyncCookie,
     SyncEvent,
     Upsert,
 )
-from relocd.sync.index import Index, Record, reduced, whole
-from relocd.sync.refresh import Refresh
-from relocd.sync.saved import Saved
 from relocd.sync.view import interest_of, snapshot_of, with_state
 
 __all__ = ["Mirror"]

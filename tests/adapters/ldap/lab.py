@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 from relocd.adapters.ldap.feed import LdapFeed
 from relocd.model.settings import DirectorySettings
-from relocd.sync.events import Cookie, Deleted, Present, RefreshDone, SearchLost, Started, Upsert
+from relocd.sync.session import Cookie, Deleted, Present, RefreshDone, SearchLost, Started, Upsert
 from tests.lab.slapd.slapd import SUFFIX
 
 UNLIMITED = ["limits * size=unlimited"]  # slapd's own limit is 500 entries

@@ -8,8 +8,7 @@ import time
 import pytest
 
 from relocd.adapters.ldap.feed import LdapFeed
-from relocd.sync.cookie import SyncCookie
-from relocd.sync.events import Cookie, Deleted, RefreshDone, SearchLost, Started, Upsert
+from relocd.sync.session import Cookie, Deleted, RefreshDone, SearchLost, Started, SyncCookie, Upsert
 from tests.adapters.ldap.lab import (
     SERVICES,
     UNLIMITED,

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from relocd.adapters.ldap import feed
-from relocd.sync.events import Deleted, RefreshDone, SearchLost, Started, Upsert
+from relocd.sync.session import Deleted, RefreshDone, SearchLost, Started, Upsert
 from tests.adapters.ldap.lab import UNLIMITED, change, deleted, following, renamed, replaced, settings_for
 from tests.lab.slapd.slapd import SUFFIX, Slapd, base_ldif, service_dn, service_ldif
 

@@ -12,7 +12,7 @@ from relocd.model.dn import DN
 from relocd.model.parse import search_filter
 from relocd.model.settings import HandoverSettings
 from relocd.model.status import StatusReport
-from relocd.sync.events import RefreshDone, SearchLost, Started, Upsert
+from relocd.sync.session import RefreshDone, SearchLost, Started, Upsert
 from tests.adapters.ldap.lab import DEADLINE_S, change, following, renamed, replaced, settings_for
 from tests.adapters.ldap.writer_lab import directory, writer_for
 from tests.lab.slapd.ldif import record

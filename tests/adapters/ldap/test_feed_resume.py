@@ -8,8 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from relocd.adapters.ldap import feed
-from relocd.sync.cookie import SyncCookie
-from relocd.sync.events import Cookie, Deleted, Present, PresentPhaseEnd, SearchLost, Started, Upsert
+from relocd.sync.session import Cookie, Deleted, Present, PresentPhaseEnd, SearchLost, Started, SyncCookie, Upsert
 from tests.adapters.ldap.lab import UNLIMITED, change, deleted, following, replaced, settings_for
 from tests.lab.slapd.slapd import SUFFIX, Slapd, base_ldif, service_dn, service_ldif
 

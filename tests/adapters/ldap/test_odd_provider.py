@@ -6,8 +6,7 @@ from uuid import UUID
 import pytest
 
 from relocd.adapters.ldap.thread_bridge import StopSignal
-from relocd.sync.events import Cookie, Deleted, Present, RefreshDone, SearchLost, Started, Upsert
-from relocd.sync.session import Session
+from relocd.sync.session import Cookie, Deleted, Present, RefreshDone, SearchLost, Session, Started, Upsert
 from tests.adapters.ldap.lab import following, settings_for
 from tests.adapters.ldap.scripted_provider import (
     COOKIE,

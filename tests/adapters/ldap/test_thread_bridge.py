@@ -10,7 +10,7 @@ import pytest
 
 from relocd.adapters.ldap import thread_bridge
 from relocd.adapters.ldap.thread_bridge import Inbox, StopSignal
-from relocd.sync.events import Cookie, Deleted, RefreshDone
+from relocd.sync.session import Cookie, Deleted, RefreshDone
 
 pytestmark = pytest.mark.timeout(20)
 

@@ -8,7 +8,7 @@ import pytest
 
 from relocd.errors import Failed, Unavailable
 from relocd.model.template_set import FileSpec
-from relocd.sync.events import SearchLost
+from relocd.sync.session import SearchLost
 from tests.support.directory import ModelDirectory
 from tests.support.entries import cluster, server, uuid_of
 from tests.support.fake_directory import FakeOutlets

@@ -8,7 +8,7 @@ from relocd.agent.once import apply_once, difference, plan_once
 from relocd.errors import Failed, Unavailable
 from relocd.model.settings import AgentSettings, DirectorySettings, ServerSettings, Settings
 from relocd.model.template_set import Scope
-from relocd.sync.events import SearchLost
+from relocd.sync.session import SearchLost
 from tests.support.entries import BASE, ME, cluster, server, service, state, uuid_of
 from tests.support.fake_directory import FakeDirectory
 from tests.support.fakes import FakeServer

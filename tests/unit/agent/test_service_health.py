@@ -7,7 +7,7 @@ from dataclasses import replace
 from relocd.agent.convergence.host import UNMEASURED
 from relocd.model.figures import Health, ServiceHealth
 from relocd.model.status import Mode
-from relocd.sync.events import SearchLost
+from relocd.sync.session import SearchLost
 from tests.support.entries import cluster, server, service, state
 from tests.support.fakes import until
 from tests.unit.agent.lab import Lab, web

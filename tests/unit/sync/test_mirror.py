@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 
 from relocd.model.dn import DN
-from relocd.sync.events import (
+from relocd.sync.mirror import Mirror
+from relocd.sync.saved import Saved
+from relocd.sync.session import (
     Cookie,
     Deleted,
     Present,
@@ -17,8 +19,6 @@ from relocd.sync.events import (
     Started,
     Upsert,
 )
-from relocd.sync.mirror import Mirror
-from relocd.sync.saved import Saved
 from tests.support.directory import URI, ModelDirectory
 from tests.support.entries import ME, cluster, dn, server, service, state, uuid_of
 

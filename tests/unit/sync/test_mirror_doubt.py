@@ -8,8 +8,8 @@ import pytest
 
 from relocd.model.dn import DN
 from relocd.model.entries import Entry, EntryUUID
-from relocd.sync.events import Cookie, Deleted, Present, PresentPhaseEnd, RefreshDone, Started, Upsert
 from relocd.sync.mirror import Mirror
+from relocd.sync.session import Cookie, Deleted, Present, PresentPhaseEnd, RefreshDone, Started, Upsert
 from tests.support.directory import ModelDirectory
 from tests.support.entries import BASE, csn, server, service, state, uuid_of
 from tests.unit.sync.test_mirror import MY_DN, filled

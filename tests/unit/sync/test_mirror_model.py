@@ -8,9 +8,9 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 
 from relocd.model.dn import DN
 from relocd.model.entries import EntryUUID
-from relocd.sync.events import SearchLost, Upsert
 from relocd.sync.index import Index, reduced, whole
 from relocd.sync.mirror import Mirror
+from relocd.sync.session import SearchLost, Upsert
 from relocd.sync.view import interest_of, snapshot_of
 from tests.support.directory import ModelDirectory
 from tests.support.entries import ME, cluster, server, service

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from relocd.model.dn import DN
-from relocd.sync.events import Upsert
 from relocd.sync.mirror import Mirror
+from relocd.sync.session import Upsert
 from tests.support.directory import ModelDirectory
 from tests.support.entries import dn, server, service, state, uuid_of
 from tests.unit.sync.test_mirror import MY_DN, filled

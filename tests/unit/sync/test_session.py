@@ -7,10 +7,8 @@ import pytest
 from relocd.errors import Unavailable
 from relocd.model.dn import DN
 from relocd.model.entries import Entry
-from relocd.sync.cookie import SyncCookie
-from relocd.sync.events import Cookie, Deleted, Present, PresentPhaseEnd, RefreshDone, Upsert
 from relocd.sync.messages import EntryState, IdSet, NewCookie, PhaseEnd, SyncState
-from relocd.sync.session import Session
+from relocd.sync.session import Cookie, Deleted, Present, PresentPhaseEnd, RefreshDone, Session, SyncCookie, Upsert
 
 UUID = "2f7ea5a2-5f5c-103f-8a3b-f3e9d9d1c9a1"
 ENTRY = Entry(UUID, DN.parse("cn=web"), "", {})

@@ -31,9 +31,7 @@ from relocd.adapters.ldap.thread_bridge import Inbox, StopSignal
 from relocd.errors import Invalid, RelocdError
 from relocd.model.dn import DN
 from relocd.model.settings import DirectorySettings
-from relocd.sync.cookie import SyncCookie
-from relocd.sync.events import SearchLost, Started, SyncEvent
-from relocd.sync.session import Session
+from relocd.sync.session import SearchLost, Session, Started, SyncCookie, SyncEvent
 
 __all__ = ["LdapFeed"]
 

@@ -22,7 +22,6 @@ from relocd.adapters.ldap.thread_bridge import StopSignal
 from relocd.errors import Failed, Invalid, Unavailable
 from relocd.model.entries import Entry
 from relocd.model.settings import DirectorySettings
-from relocd.sync.events import SyncEvent
 from relocd.sync.messages import (
     SYNC_INFO,
     SYNC_REQUEST,
@@ -33,7 +32,7 @@ from relocd.sync.messages import (
     sync_request,
     sync_state,
 )
-from relocd.sync.session import Session
+from relocd.sync.session import Session, SyncEvent
 
 __all__ = ["PersistentSearch", "SearchPlan", "Restarted"]
 

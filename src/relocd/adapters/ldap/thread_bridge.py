@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from relocd.sync.events import Cookie, SyncEvent
+from relocd.sync.session import Cookie, SyncEvent
 
 __all__ = ["Inbox", "StopSignal"]
 

@@ -18,9 +18,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from relocd.agent.convergence.claims import claims_of_footprint, footprint_without
 from relocd.agent.convergence.execution import ActionOutcome, ExecContext, done_of, execute, is_broken, problems_of
-from relocd.agent.convergence.host import Host
+from relocd.agent.convergence.host import Host, claims_of_footprint, footprint_without
 from relocd.agent.convergence.permit import NotPermitted, PermitSource, Reach, ServePermit
 from relocd.agent.convergence.planning import (
     Plan,

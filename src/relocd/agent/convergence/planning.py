@@ -12,8 +12,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from relocd.agent.convergence.claims import claims_of_spec, desired_without, footprint_without
-from relocd.agent.convergence.host import Host
+from relocd.agent.convergence.host import Host, claims_of_spec, desired_without, footprint_without
 from relocd.errors import Invalid, RelocdError, Unavailable
 from relocd.model.host import NewFile, UnitState
 from relocd.model.template_set import First, Role, TemplateSet, UnitAction

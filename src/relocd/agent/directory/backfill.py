@@ -181,6 +181,8 @@ class Backfill:
             _log.warning("cannot read", extra={"fields": {"problem": str(error)}})
 
     async def _fill(self) -> bool:
+        if not self._missing:
+            return False
         try:
             return await fill(self._mirror, self._reader)
         except RelocdError as error:

@@ -11,8 +11,7 @@ from typing import Final
 from relocd.agent.convergence.host import Host
 from relocd.agent.convergence.planning import Staged
 from relocd.agent.directory.link_removals import LinkRemovals
-from relocd.agent.health.failures import HealthFailures
-from relocd.agent.health.moves import HealthMoves
+from relocd.agent.health.failures import HealthFailures, HealthMoves
 from relocd.agent.history.history import History
 from relocd.agent.liveness.failure_detector import FailureDetector, PeerHeartbeats
 from relocd.agent.liveness.heartbeat import Heartbeat

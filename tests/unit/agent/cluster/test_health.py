@@ -98,10 +98,10 @@ async def test_a_cluster_whose_active_member_somebody_changes_moves_by_hand():
 
 async def test_after_too_many_moves_for_its_health_it_stays_and_says_so(caplog):
     """Both servers count each of them, whichever was the holder."""
-    caplog.set_level(logging.INFO, "relocd.agent.health.moves")
+    caplog.set_level(logging.INFO, "relocd.agent.health.failures")
 
     def counted():
-        return len([record for record in caplog.records if record.name == "relocd.agent.health.moves"])
+        return len([record for record in caplog.records if record.name == "relocd.agent.health.failures"])
 
     async with running_cluster(*PAIR) as lab:
         await lab.serves("me", candidate="twin")

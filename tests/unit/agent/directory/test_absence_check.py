@@ -10,8 +10,8 @@ import pytest
 from relocd.agent.directory.absence_check import ELSEWHERE, PUT_BACK, contradiction, fill, is_unlinked, leads_elsewhere
 from relocd.errors import Failed, Unavailable
 from relocd.model.dn import DN
-from relocd.sync.events import RefreshDone, Started, Upsert
 from relocd.sync.mirror import Mirror
+from relocd.sync.session import RefreshDone, Started, Upsert
 from tests.support.directory import ModelDirectory
 from tests.support.entries import BASE, ME, cluster, dn, entry, server, service, state, uuid_of
 from tests.support.fake_directory import FakeReader

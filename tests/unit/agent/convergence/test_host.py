@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from relocd.agent.convergence.claims import Claims
 from relocd.agent.convergence.converge import converge, leave
+from relocd.agent.convergence.host import Claims
 from relocd.model.host import UnitState
 from relocd.model.template_set import FileSpec, Role, UnitAction, UnitSpec
 from relocd.reconcile.desired import Footprint

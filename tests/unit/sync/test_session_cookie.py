@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relocd.errors import Invalid
-from relocd.sync.cookie import SyncCookie
+from relocd.sync.session import SyncCookie
 
 A1 = "20260101120000.000001Z#000000#001#000000"
 A2 = "20260101120000.000002Z#000000#001#000000"

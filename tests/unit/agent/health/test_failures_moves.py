@@ -6,8 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from relocd.agent.health.failures import HealthFailures
-from relocd.agent.health.moves import HealthMoves
+from relocd.agent.health.failures import HealthFailures, HealthMoves
 from relocd.election.eligibility import OwnershipView
 from relocd.election.observation import Eligible, State
 from relocd.model.dn import DN

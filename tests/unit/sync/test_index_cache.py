@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relocd.model.dn import DN
-from relocd.sync.entry_cache import EntryCache
+from relocd.sync.index import EntryCache
 from relocd.sync.mirror import Mirror
 from tests.support.directory import ModelDirectory
 from tests.support.entries import ME, server, service, uuid_of

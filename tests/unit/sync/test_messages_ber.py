@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relocd.errors import Invalid
-from relocd.sync.ber import elements, encoded, span
+from relocd.sync.messages import elements, encoded, span
 
 _contents = st.binary(max_size=300) | st.integers(120, 70_000).map(bytes)
 _tags = st.sampled_from([0x02, 0x04, 0x30, 0x63, 0xA3])
