@@ -44,7 +44,8 @@ from relocd.model.host import Interface
 from relocd.model.parse import search_filter
 from relocd.model.settings import MODE_NAME, STATUS_NAME, DirectorySettings, LogFormat, NotifySettings, Settings
 from relocd.model.template_set import TemplateSet
-from relocd.ports import Meter, NotifyTarget, Units
+from relocd.ports.host import Units
+from relocd.ports.reports import Meter, NotifyTarget
 from relocd.reconcile.guards import guards
 from relocd.shipped import shipped_template_sets
 

@@ -9,7 +9,7 @@ import msgspec
 
 from relocd.errors import Invalid
 from relocd.model.template_set import FileSpec, TemplateSet
-from relocd.ports import Rendered, Renderer
+from relocd.ports.host import Rendered, Renderer
 from relocd.reconcile.spec import PlannedFile
 from relocd.reconcile.template_context import TemplateContext
 

@@ -9,7 +9,7 @@ import msgspec
 
 from relocd.errors import Failed, Invalid
 from relocd.model.health import Check
-from relocd.ports import Rendered
+from relocd.ports.host import Rendered
 from relocd.reconcile.health import PlannedText
 from relocd.reconcile.spec import PlannedFile
 from relocd.reconcile.template_context import TemplateContext

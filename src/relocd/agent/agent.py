@@ -38,17 +38,8 @@ from relocd.model.entries import Entry, EntryUUID, Problem, Snapshot
 from relocd.model.parse import search_filter
 from relocd.model.settings import Settings
 from relocd.model.status import StatusReport
-from relocd.ports import (
-    Cache,
-    DirectoryReader,
-    DirectoryWriter,
-    Feed,
-    HistoryStore,
-    Notifier,
-    NotifyTarget,
-    Orders,
-    StatusFile,
-)
+from relocd.ports.directory import Cache, DirectoryReader, DirectoryWriter, Feed, HistoryStore
+from relocd.ports.reports import Notifier, NotifyTarget, Orders, StatusFile
 from relocd.reconcile.goals import GoalId, GoalMaker, service_of
 from relocd.sync.mirror import Mirror
 from relocd.sync.saved import Saved
@@ -336,7 +327,7 @@ class Agent:
 
     def _changed(self) -> None:
         self._dirty.set()
-        self._health.wake()
+        self._health.woken.set()
 
     async def _publish(self) -> None:
         """Write the status soon after it changed, once for many changes; of many services less often."""

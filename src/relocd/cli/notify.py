@@ -17,7 +17,7 @@ from relocd.errors import Invalid, RelocdError
 from relocd.model.dn import DN
 from relocd.model.history import now
 from relocd.model.notification import Notification, NotifiedEvent
-from relocd.ports import NotifyTarget
+from relocd.ports.reports import NotifyTarget
 from relocd.printable import say
 
 __all__ = ["notify"]

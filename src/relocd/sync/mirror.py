@@ -41,10 +41,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from functools import lru_cache
 from typing import Final
 
-from relocd.errors import Invalid
 from relocd.model.dn import DN
 from relocd.model.entries import Entry, EntryUUID, Snapshot
 from relocd.model.parse import kinds
@@ -59,9 +57,9 @@ from relocd.sync.session import (
     RefreshDone,
     SearchLost,
     Started,
-    SyncCookie,
     SyncEvent,
     Upsert,
+    understood,
 )
 from relocd.sync.view import interest_of, snapshot_of, with_state
 
@@ -113,12 +111,12 @@ class Mirror:
     @property
     def providers(self) -> int:
         """How many providers have ever taken a write, by the cookie; 0 while none is known."""
-        cookie = _understood(self.cookie)
+        cookie = understood(self.cookie)
         return 0 if cookie is None else len(cookie.csns)
 
     def ahead_s(self, csn: str) -> float:
         """How far the known CSN of a provider is ahead of that of its latest change: see `SyncCookie.ahead_s`."""
-        cookie = _understood(self.cookie)
+        cookie = understood(self.cookie)
         return 0.0 if cookie is None else cookie.ahead_s(csn)
 
     @property
@@ -391,12 +389,3 @@ class Mirror:
         """
         known = None if self._me is None else self._index.get(self._me)
         return known or self._index.named(self._my_dn.key)
-
-
-@lru_cache(maxsize=4)
-def _understood(cookie: str) -> SyncCookie | None:
-    """The value of a cookie, cached, since it is needed often; None for one that is empty or malformed."""
-    try:
-        return SyncCookie.parse(cookie)
-    except Invalid:
-        return None

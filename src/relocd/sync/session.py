@@ -31,6 +31,7 @@ import logging
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from relocd.errors import Invalid, Unavailable
@@ -48,6 +49,7 @@ __all__ = [
     "Started",
     "SyncEvent",
     "Upsert",
+    "understood",
     "Session",
 ]
 
@@ -110,6 +112,15 @@ class SyncCookie:
 
     def __str__(self) -> str:
         return "rid=000,csn=" + ";".join(self.csns)
+
+
+@lru_cache(maxsize=4)
+def understood(cookie: str) -> SyncCookie | None:
+    """The value of a cookie, cached, since it is needed often; None for one that is empty or malformed."""
+    try:
+        return SyncCookie.parse(cookie) if cookie else None
+    except Invalid:
+        return None
 
 
 def _provider(csn: str) -> str:

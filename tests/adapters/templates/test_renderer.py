@@ -17,7 +17,7 @@ import pytest_asyncio
 from relocd.adapters.templates.renderer import WorkerRenderer
 from relocd.errors import Invalid
 from relocd.model.template_set import FileSpec, TemplateSet
-from relocd.ports import Rendered
+from relocd.ports.host import Rendered
 from relocd.reconcile.health import PlannedText
 from relocd.reconcile.spec import PlannedFile
 from relocd.reconcile.template_context import TemplateAddress

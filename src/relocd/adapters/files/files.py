@@ -19,7 +19,7 @@ from relocd.adapters.files.installation import Installation, Marks, clean, trans
 from relocd.adapters.files.replacement import TargetFolder, content, state
 from relocd.errors import Failed, Invalid
 from relocd.model.host import FileState, NewFile
-from relocd.ports import Commands
+from relocd.ports.host import Commands
 
 __all__ = ["DiskFiles"]
 

@@ -19,7 +19,7 @@ from typing import Final, Self
 
 from relocd.adapters.templates.render_process import Gone, RenderAnswer, RenderProcess, Request, source_of, template_of
 from relocd.errors import Invalid
-from relocd.ports import Rendered
+from relocd.ports.host import Rendered
 from relocd.reconcile.health import PlannedText
 from relocd.reconcile.spec import PlannedFile
 from relocd.reconcile.template_context import TemplateContext

@@ -15,19 +15,19 @@ from typing import Final, cast
 from relocd.model.entries import ServiceAddress
 from relocd.model.figures import Health
 from relocd.model.template_set import Role, UnitAction
-from relocd.ports import (
+from relocd.ports.host import (
     Addresses,
     Commands,
     Files,
     HeartbeatRecord,
     Ledger,
-    Meter,
     Probes,
     Renderer,
     TemplateSets,
     Units,
     Wire,
 )
+from relocd.ports.reports import Meter
 from relocd.reconcile.desired import Desired, DesiredUnit, Footprint, Placed
 from relocd.reconcile.goals import GoalId, SetFacts
 from relocd.reconcile.guards import Guards

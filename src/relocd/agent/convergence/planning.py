@@ -16,7 +16,7 @@ from relocd.agent.convergence.host import Host, claims_of_spec, desired_without,
 from relocd.errors import Invalid, RelocdError, Unavailable
 from relocd.model.host import NewFile, UnitState
 from relocd.model.template_set import First, Role, TemplateSet, UnitAction
-from relocd.ports import Rendered
+from relocd.ports.host import Rendered
 from relocd.reconcile.addresses import in_the_way, not_ours
 from relocd.reconcile.desired import Desired, DesiredUnit, Footprint, Observed, Placed
 from relocd.reconcile.diff import (

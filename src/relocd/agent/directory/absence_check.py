@@ -14,7 +14,7 @@ from relocd.errors import RelocdError, Unavailable
 from relocd.model.dn import DN
 from relocd.model.entries import Cluster, Entry, EntryUUID, Server
 from relocd.model.parse import Model, kinds, parsed
-from relocd.ports import DirectoryReader
+from relocd.ports.directory import DirectoryReader
 from relocd.sync.index import Record
 from relocd.sync.mirror import Mirror
 

@@ -16,7 +16,7 @@ from relocd.model.dn import DN
 from relocd.model.entries import Attributes, EntryUUID, Problem, Snapshot, csn_time_s
 from relocd.model.settings import DirectorySettings
 from relocd.model.writes import Conflict, Lost, Modification, Outcome
-from relocd.ports import DirectoryReader, DirectoryWriter
+from relocd.ports.directory import DirectoryReader, DirectoryWriter
 from relocd.sync.mirror import Mirror
 
 __all__ = ["Backfill", "Dangling", "WatchedWriter"]

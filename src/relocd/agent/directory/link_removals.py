@@ -17,7 +17,7 @@ from relocd.model import names
 from relocd.model.dn import DN
 from relocd.model.entries import Attributes
 from relocd.model.writes import Conflict, Delete, Lost, Modification, Outcome
-from relocd.ports import DirectoryWriter
+from relocd.ports.directory import DirectoryWriter
 
 __all__ = ["LinkRemovals"]
 

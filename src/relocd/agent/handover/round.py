@@ -24,7 +24,7 @@ from relocd.election.steps import BecomeCandidate, ClearCandidate, DeleteLink, S
 from relocd.election.writes import Write
 from relocd.model.entries import EntryUUID
 from relocd.model.settings import HandoverSettings
-from relocd.ports import DirectoryReader, DirectoryWriter
+from relocd.ports.directory import DirectoryReader, DirectoryWriter
 from relocd.reconcile.desired import Footprint
 from relocd.reconcile.goals import Goal
 

@@ -17,7 +17,7 @@ from relocd.agent.pauses import growing_s
 from relocd.election.writes import Creation, Write, changes_holder
 from relocd.errors import RelocdError
 from relocd.model.writes import Conflict, Done, Lost, Outcome, Unknown
-from relocd.ports import DirectoryWriter
+from relocd.ports.directory import DirectoryWriter
 
 __all__ = ["Writes"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from relocd.agent.convergence.host import Host
 from relocd.errors import Invalid
 from relocd.model.health import Check, CheckKind, HealthLimits
-from relocd.ports import Rendered
+from relocd.ports.host import Rendered
 from relocd.reconcile.goals import Goal
 from relocd.reconcile.health import PlannedCheck, check_of, planned_checks
 

@@ -45,7 +45,10 @@ class _Checked:
 
 
 class HealthMonitor:
-    """The checks of all services that are served here; `changed` is called when the status has something new."""
+    """The checks of all services that are served here; `changed` is called when the status has something new.
+
+    Whoever has changed something on this server sets `woken`, so that the monitor looks soon.
+    """
 
     def __init__(
         self,
@@ -63,9 +66,9 @@ class HealthMonitor:
         self._state = state
         self._changed = changed
         self._checked: dict[GoalId, _Checked] = {}
+        self.woken = asyncio.Event()
         self._with_carrier: frozenset[str] = frozenset()
         self._net = Bulkhead(changed)
-        self._woken = asyncio.Event()
 
     @property
     def services(self) -> Iterator[ServiceChecks]:
@@ -83,10 +86,6 @@ class HealthMonitor:
         found = (Problem(each.worker.name, problem) for each in self.services for problem in each.problems)
         return *found, *self.server.problems, *self._net.problems
 
-    def wake(self) -> None:
-        """Look soon: something changed on this server."""
-        self._woken.set()
-
     def restart_checks(self) -> None:
         """Read what is checked again: a template set has changed."""
         for each in self._checked.values():
@@ -101,8 +100,8 @@ class HealthMonitor:
                 await asyncio.sleep(_LEAST_S)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(_LOOK_EVERY_S if self._checked else None):
-                        await self._woken.wait()
-                self._woken.clear()
+                        await self.woken.wait()
+                self.woken.clear()
         finally:
             server.cancel()
             for goal in tuple(self._checked):

@@ -19,7 +19,8 @@ from relocd.errors import RelocdError
 from relocd.model.dn import DN
 from relocd.model.history import Happened, HistoryRecord, now
 from relocd.model.status import Mode, ServerStatus
-from relocd.ports import HistoryStore, Meter
+from relocd.ports.directory import HistoryStore
+from relocd.ports.reports import Meter
 
 __all__ = ["History", "with_reason"]
 

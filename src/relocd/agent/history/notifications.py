@@ -15,7 +15,7 @@ from relocd.agent.history.outbox import Outbox, Patience
 from relocd.model.dn import DN
 from relocd.model.history import HistoryRecord, now
 from relocd.model.notification import Notification, NotifiedEvent, notification_of
-from relocd.ports import Meter, NotifyTarget
+from relocd.ports.reports import Meter, NotifyTarget
 
 __all__ = ["PATIENCE", "Notifications"]
 

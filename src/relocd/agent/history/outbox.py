@@ -16,7 +16,7 @@ from typing import Final, Generic, TypeVar
 
 from relocd.agent.pauses import growing_s
 from relocd.errors import RelocdError, Unavailable
-from relocd.ports import Meter
+from relocd.ports.reports import Meter
 
 __all__ = ["Outbox", "Patience"]
 

@@ -30,7 +30,7 @@ from relocd.model.dn import DN
 from relocd.model.entries import Entry, EntryUUID, Isolation, csn_time_s
 from relocd.model.settings import HandoverSettings
 from relocd.model.status import Mode, PublishedHeartbeat, heartbeat_of
-from relocd.ports import DirectoryReader
+from relocd.ports.directory import DirectoryReader
 from relocd.reconcile.addresses import interface_for
 from relocd.reconcile.desired import Placed
 from relocd.reconcile.goals import Goal

@@ -32,7 +32,8 @@ from relocd.model.host import SentHeartbeats
 from relocd.model.settings import HandoverSettings
 from relocd.model.status import StatusReport, heartbeat_of, new_entry, published
 from relocd.model.writes import Conflict, Done, Lost, Modification, Replace, Unknown
-from relocd.ports import DirectoryWriter, HeartbeatRecord
+from relocd.ports.directory import DirectoryWriter
+from relocd.ports.host import HeartbeatRecord
 
 __all__ = ["Heartbeat"]
 

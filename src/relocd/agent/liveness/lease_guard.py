@@ -18,7 +18,7 @@ from relocd.model import names
 from relocd.model.entries import Cluster, EntryUUID, Failover, Isolation, Server, ServiceState
 from relocd.model.parse import Model, parsed
 from relocd.model.settings import HandoverSettings
-from relocd.ports import DirectoryReader
+from relocd.ports.directory import DirectoryReader
 from relocd.reconcile.goals import Goal
 
 __all__ = ["RELEASE_MARGIN_S", "HolderGuard", "LeaseGuard", "lifetime_s"]

@@ -1,109 +1,36 @@
-"""What the agent needs of the world, as protocols; `relocd.adapters` implements them.
-
-Every method raises only errors of `relocd.errors`: `Unavailable` when an outside system does not answer,
-`Failed` when it refused, `Invalid` when an input is wrong. Coroutines never block the event loop.
-"""
+"""What the agent needs of its server: template sets, files, addresses, units, programs, and what survives a restart."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from typing import Protocol
 
 from relocd.errors import Invalid
-from relocd.model.dn import DN
-from relocd.model.entries import Attributes, Entry, EntryUUID, ServiceAddress
-from relocd.model.figures import Health
+from relocd.model.entries import ServiceAddress
 from relocd.model.health import Check
-from relocd.model.history import HistoryRecord
 from relocd.model.host import FileState, HeldAddress, Interface, NewFile, Probe, SentHeartbeats, UnitState
-from relocd.model.status import Mode, ServerStatus
 from relocd.model.template_set import TemplateSet
-from relocd.model.writes import Modification, Outcome
 from relocd.reconcile.desired import Footprint
 from relocd.reconcile.goals import GoalId
 from relocd.reconcile.health import PlannedText
 from relocd.reconcile.spec import PlannedFile
 from relocd.reconcile.template_context import TemplateContext
-from relocd.sync.saved import Saved
-from relocd.sync.session import SyncEvent
 
 __all__ = [
     "Addresses",
-    "Cache",
     "Commands",
-    "DirectoryReader",
-    "DirectoryWriter",
-    "Feed",
     "Files",
     "HeartbeatRecord",
     "Ledger",
-    "Meter",
-    "Notifier",
-    "NotifyTarget",
-    "Orders",
     "Probes",
     "Rendered",
     "Renderer",
-    "HistoryStore",
-    "StatusFile",
     "TemplateSets",
     "Units",
     "Wire",
 ]
-
-
-class Feed(Protocol):
-    """One persistent search that restarts itself."""
-
-    def batches(self) -> AsyncIterator[Sequence[SyncEvent]]:
-        """Events in the order the directory sent them; those that arrived together make one batch."""
-        ...
-
-    def restart(self, filter_: str, *, fresh: bool = False) -> None:
-        """End the search that runs, if one does, and begin anew with that filter, at once; `fresh`: without cookie."""
-        ...
-
-    def hurry(self) -> None:
-        """There may be a way to the directory again: try it at once, if the search does not run."""
-        ...
-
-
-class DirectoryReader(Protocol):
-    """Direct reads on a connection of their own."""
-
-    async def by_dn(self, dn: DN) -> Entry | None:
-        """The entry of that name, or None when the directory says that there is none."""
-        ...
-
-    async def by_uuid(self, uuid: EntryUUID) -> Entry | None:
-        """The entry of that identity below the base, or None when the directory says that there is none."""
-        ...
-
-    async def linking_to(self, service: DN) -> Sequence[Entry]:
-        """Every server and cluster below the base with a direct link to that name."""
-        ...
-
-
-class DirectoryWriter(Protocol):
-    """Writes on a connection of their own, each sent once at most and never again: the caller decides that.
-
-    `Unavailable` and `Failed` mean that nothing is written: it could not be sent, or the server refused it for good.
-    A write that is cancelled may be written all the same, as after `Unknown`.
-    """
-
-    async def apply(self, write: Modification) -> Outcome:
-        """Make all changes, or none; raises `Invalid` for an assertion that is no filter."""
-        ...
-
-    async def create(self, dn: DN, attributes: Attributes) -> Outcome:
-        """Add an entry; `Exists` when there is one of that name, `Lost` when there is none above it."""
-        ...
-
-    async def reach(self) -> None:
-        """Return once the directory has answered on the connection that writes; raises `Unavailable` or `Failed`."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,105 +253,4 @@ class HeartbeatRecord(Protocol):
 
     async def keep(self, sent: SentHeartbeats) -> None:
         """Replace what is kept; a failure is logged: without it the next agent waits longer, and no more than that."""
-        ...
-
-
-class Cache(Protocol):
-    """The mirror's state across restarts of the agent."""
-
-    def load(self) -> Saved | None:
-        """What was stored for this base and server, or None where there is nothing that can be trusted."""
-        ...
-
-    async def store(self, saved: Saved) -> None:
-        """Replace what is stored."""
-        ...
-
-
-class Meter(Protocol):
-    """Figures for whoever watches the agent from outside; nothing here may fail or wait."""
-
-    def acted(self, step: str, took_s: float, outcome: str) -> None:
-        """A step of a convergence was done, or the whole of one; `outcome` is done, waits or failed."""
-        ...
-
-    def searched(self) -> None:
-        """A search of the directory was begun: the first, or another after a connection was lost."""
-        ...
-
-    def confirmed(self, age_s: float) -> None:
-        """A heartbeat that was sent so long ago has come back."""
-        ...
-
-    def check_failed(self, service: str, check: str) -> None:
-        """A health check has failed once; `service` is empty for one of the whole server."""
-        ...
-
-    def stand(self, standing: Health) -> None:
-        """The services stand like that from now on."""
-        ...
-
-    def sent(self, what: str, outcome: str) -> None:
-        """Something of a queue, such as `history` or `webhook`, was sent: done, failed, or dropped for newer ones."""
-        ...
-
-
-class HistoryStore(Protocol):
-    """The histories of services in the directory, on a connection of their own that nothing else waits for."""
-
-    async def add(self, service: DN, record: HistoryRecord) -> None:
-        """Add a record below a service, and drop the oldest beyond what is kept; nothing where it is there already."""
-        ...
-
-    async def status(self, server: DN) -> ServerStatus | None:
-        """What the agent of a server published last, None where there is nothing."""
-        ...
-
-
-class NotifyTarget(Protocol):
-    """Whoever is told what happens on this server: `name` is its kind, `shown` what may be shown of its place."""
-
-    name: str
-    shown: str
-
-    async def send(self, body: bytes) -> str:
-        """Send once; the answer in words. Raises `Unavailable` where another attempt may work, else `Failed`."""
-        ...
-
-
-class Notifier(Protocol):
-    """The service manager that started the agent."""
-
-    def ready(self, status: str) -> None:
-        """The agent has started; `status` is one line for a person."""
-        ...
-
-    def status(self, text: str) -> None:
-        """One line about the agent's state for a person."""
-        ...
-
-    def alive(self) -> None:
-        """The agent's loop still turns."""
-        ...
-
-
-class Orders(Protocol):
-    """What a person has told the agent of this server; `problem` is why that is not known, empty while it is."""
-
-    problem: str
-
-    def mode(self) -> Mode:
-        """The mode now; cheap enough to be asked again and again."""
-        ...
-
-    def retries(self) -> Sequence[str]:
-        """The names of the services to try again, each order once; as cheap."""
-        ...
-
-
-class StatusFile(Protocol):
-    """Where the agent's status is left for others to read."""
-
-    async def write(self, status: Mapping[str, object]) -> bool:
-        """Replace the status; whether that was possible. A failure is logged: a status is never worth stopping for."""
         ...
