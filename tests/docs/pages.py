@@ -47,6 +47,7 @@ PAGES: Final = (
     Page("templates/nginx/README.md", after=("docs/install.md",)),
     Page("templates/dnsmasq/README.md", after=("docs/install.md",)),
     Page("templates/data/README.md", after=("docs/install.md",)),
+    Page("docs/automatic-failover.md", after=("docs/install.md",)),  # the last one: it leaves web in a cluster
     Page("docs/comparison.md", world=False),
     Page("docs/guarantees.md", world=False),
     Page("docs/rules.md", world=False),
@@ -82,6 +83,8 @@ EVENTS: Final[Mapping[tuple[str, str], Callable[[World], object]]] = {
     ("monitoring/README.md", "The log"): lambda world: directory_lost("node1", world),
     ("docs/operations.md", "A server is dead"): lambda world: power_off("node2", world),
     ("docs/operations.md", "It comes back"): lambda world: power_on("node2", world),
+    ("docs/automatic-failover.md", "The server dies"): lambda world: power_off("node1", world),
+    ("docs/automatic-failover.md", "The server is back"): lambda world: power_on("node1", world),
     ("docs/pair.md", "The control suffix"): with_programs,
     ("docs/pair.md", "The primary is dead"): lambda world: power_off("node1", world),
     ("docs/pair.md", "It comes back"): lambda world: power_on("node1", world),
