@@ -16,8 +16,10 @@ from typing import Final, Protocol
 from rich.console import Console
 
 from tests.lab.interrupts import INTERRUPTED, Interrupts
+from tests.lab.scenarios.flapping import FlappingStory
 from tests.lab.scenarios.ldap import LdapPairStory
 from tests.lab.scenarios.ntp import NtpPairStory
+from tests.lab.scenarios.sick import SickStory
 from tests.lab.scenarios.trigger import TriggerStory
 from tests.lab.timeline import Timeline
 
@@ -36,11 +38,13 @@ class Story(Protocol):
 STORIES: Final[Mapping[str, Callable[[int], AbstractContextManager[Story]]]] = {
     "ldap-pair": LdapPairStory,
     "ntp-pair": lambda _: NtpPairStory(),
+    "sick": SickStory,
+    "flapping": FlappingStory,
     "keepalived": lambda _: TriggerStory("keepalived"),
     "heartbeat": lambda _: TriggerStory("heartbeat"),
     "pacemaker": lambda _: TriggerStory("pacemaker"),
 }
-"""A story by its name, made for a number of repeats, where it has any."""
+"""A story by its name, made for a number of repeats, where it has any; each of flapping's takes a minute."""
 
 
 def main() -> int:
@@ -71,7 +75,13 @@ def shown(name: str, rig: AbstractContextManager[Story], document: Path | None) 
 def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="./dev scenario", description="a failover with real daemons, to watch")
     parser.add_argument("name", choices=tuple(STORIES))
-    parser.add_argument("--repeats", type=int, default=1, metavar="N", help="how often ldap-pair goes round [1]")
+    parser.add_argument(
+        "--repeats",
+        type=int,
+        default=1,
+        metavar="N",
+        help="how often ldap-pair goes round and sick fails; minutes of flapping [1]",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write claims and figures to a file")
     return parser
 

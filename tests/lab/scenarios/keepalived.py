@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 import subprocess
 import time
+from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final, Self
@@ -31,7 +32,10 @@ global_defs {{
     router_id {name}
     vrrp_version 3
     vrrp_rt_priority 1
+    enable_script_security
+    script_user root
 }}
+{scripts}
 track_file away {{
     file "/etc/keepalived/away"
     weight {weight}
@@ -50,6 +54,12 @@ vrrp_instance service {{
     track_file {{
         away
     }}
+    track_interface {{
+        {interface}
+    }}
+    track_script {{
+        {tracked}
+    }}
 }}
 """
 _STATE: Final = re.compile(r"Entering (\w+) STATE")
@@ -63,9 +73,21 @@ class Way(Enum):
 
 
 class Keepalived:
-    """One keepalived as a context manager: it runs in the block and has ended after it."""
+    """One keepalived as a context manager: it runs in the block and has ended after it.
 
-    def __init__(self, host: Host, folder: Path, address: str, advert_s: float, way: Way) -> None:
+    `checks` are its scripts by their names, each with the settings of a `vrrp_script`; while one fails, the instance is
+    in its fault state.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        folder: Path,
+        address: str,
+        advert_s: float,
+        way: Way,
+        checks: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
         self._host = host
         self._folder = folder
         self._configuration = _CONFIGURATION.format(
@@ -75,6 +97,8 @@ class Keepalived:
             advert_s=advert_s,
             weight=way.value,
             preemption="nopreempt" if way is Way.ASIDE else "preempt_delay 0",
+            scripts="\n".join(_script(name, settings) for name, settings in (checks or {}).items()),
+            tracked="\n        ".join(checks or ()),
         )
         self._process: subprocess.Popen[Any] | None = None
 
@@ -120,3 +144,8 @@ class Keepalived:
     @property
     def _log(self) -> Path:
         return self._folder / "log"
+
+
+def _script(name: str, settings: Mapping[str, str]) -> str:
+    lines = (f"    {key} {value}" for key, value in settings.items())
+    return "\n".join([f"vrrp_script {name} {{", *lines, "}"])
