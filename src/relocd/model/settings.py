@@ -91,7 +91,7 @@ class DirectorySettings:
     connect_timeout_s: Annotated[float, "for making a connection"] = 3.0
     operation_timeout_s: Annotated[float, "for each bind, read and write"] = 5.0
     silence_timeout_s: Annotated[
-        float, "without a message for that long the agent asks for a sign of life; without an answer it connects again"
+        float, "after so long without a message the agent sends a request; without an answer it connects again"
     ] = 10.0
     retry_min_s: _Pause = 0.1
     retry_max_s: _Pause = 10.0
@@ -205,7 +205,8 @@ class AgentSettings:
     """`[agent]`: the pace of the agent."""
 
     settle_ms: Annotated[
-        float, "the least time between two convergences of one service. The first change is carried out at once"
+        float,
+        "how long the agent collects further changes of a service after it has applied one. The first applies at once",
     ] = 100.0
     retry_min_s: _Retry = 1.0
     retry_max_s: _Retry = 60.0
