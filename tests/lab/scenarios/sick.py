@@ -23,6 +23,8 @@ __all__ = ["SickStory", "limit_ms", "outage_ms"]
 
 _PATIENCE_S: Final = 45.0
 _SLACK_MS: Final = 100.0
+_SERVICE_MS: Final = 500.0
+"""In which nginx itself stops on one server and starts on the other, on a busy machine."""
 _RELOCD: Final = "relocd, no restart"
 _RESTARTS: Final = "relocd, one restart"
 _KEEPALIVED: Final = "keepalived"
@@ -93,10 +95,13 @@ class SickStory:
             with failure.happens(self._hosts, "node1"):
                 if stays:
                     until(lambda: self._hosts.nginx("node1") not in ([], before) and rival.is_ready(), _PATIENCE_S)
+                    rival.come_back()
                 elif watch.until("node2", _PATIENCE_S) is None:
                     raise TimeoutError("node2 has not answered")
+        if stays:
+            return Outage(outage_ms(watch.probes, began_ns, "node1"), both=0)
         rival.come_back()
-        return Outage(outage_ms(watch.probes, began_ns, "node1" if stays else "node2"), _both(watch.probes))
+        return Outage(outage_ms(watch.probes, began_ns, "node2"), _both(watch.probes))
 
     def _claim(self, timeline: Timeline, failure: Failure) -> None:
         """Judge the worst of relocd without a restart by the numbers of the check, and by keepalived."""
@@ -108,7 +113,7 @@ class SickStory:
 
 def limit_ms(failure: Failure) -> float:
     """What the numbers of a check allow; where each question waits as long as it may, the last one does so, too."""
-    return (FALL * INTERVAL_S + TIMEOUT_S * failure.waits) * 1000 + _SLACK_MS
+    return (FALL * INTERVAL_S + TIMEOUT_S * failure.waits) * 1000 + _SLACK_MS + _SERVICE_MS
 
 
 def outage_ms(probes: Sequence[Probe], since_ns: int, host: str) -> float:

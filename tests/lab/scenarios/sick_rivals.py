@@ -13,6 +13,7 @@ import signal
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol, Self
 
@@ -118,12 +119,14 @@ class RelocdRival:
         _clear(self.hosts)
 
     def is_ready(self) -> bool:
-        return self.hosts.holders() == ["node1"] and self._is_well() and not self._failed("node2")
+        return self._serves("node1") and not self._failed("node2")
 
     def come_back(self) -> None:
+        """Also where it has stayed: a restart counts until the service has been elsewhere."""
         until(lambda: not self._server_failed("node1"), _PATIENCE_S)
-        if self.hosts.holders() != ["node1"]:
-            self._slapd.modify(activate_ldif("pair", "node1"))
+        for name in ("node2", "node1"):
+            self._slapd.modify(activate_ldif("pair", name))
+            until(partial(self._serves, name), _PATIENCE_S)
         until(self.is_ready, _PATIENCE_S)
 
     def log_text(self) -> str:
@@ -133,10 +136,10 @@ class RelocdRival:
         """The number of the agent's process on each server."""
         return {name: node.agent.pid for name, node in self._nodes.items()}
 
-    def _is_well(self) -> bool:
-        """Whether all checks of the service pass on node1."""
-        states = {check["state"] for each in self._status("node1").get("services", ()) for check in each["health"]}
-        return states == {"ok"} and not self._failed("node1")
+    def _serves(self, name: str) -> bool:
+        """Whether the service is on a server, and well there."""
+        states = {check["state"] for each in self._status(name).get("services", ()) for check in each["health"]}
+        return self.hosts.holders() == [name] and states == {"ok"} and not self._failed(name)
 
     def _failed(self, name: str) -> bool:
         return any(each["failed_here"] for each in self._status(name).get("services", ()))
@@ -181,6 +184,7 @@ def _tables(gateway: str, moves: int) -> Tables:
     return {
         "guards": {"folders": ["/etc/relocd"], "units": ["relocd-nginx@*.service"]},
         "handover": {"max_health_moves": moves},
+        "units": {"timeout_s": 5.0},  # for so long a restart waits for a unit that is killed as soon as it runs
         "[health]": {"ping": gateway, "interval_s": INTERVAL_S, "timeout_s": TIMEOUT_S, "fall": FALL},  # an array
         'units.script."relocd-nginx@web.service"': {
             "start": nginx,
