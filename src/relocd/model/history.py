@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from math import isfinite
 from typing import Any, Final
 
 from relocd.model import names
@@ -35,6 +36,7 @@ KEPT: Final = 50
 """So many records of a service stay."""
 _LONGEST: Final = 400
 _LONGEST_READ: Final = 4000
+_GENERATIONS: Final = 10**18
 
 
 class Happened(StrEnum):
@@ -119,12 +121,12 @@ def decoded(text: str) -> HistoryRecord | None:
     try:
         values = json.loads(text)
         return _record(values) if isinstance(values, dict) else None
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
 
 
 def _record(values: Mapping[str, Any]) -> HistoryRecord:
-    generation, took_ms = values.get("generation"), values.get("took_ms")
+    generation, took_ms = values.get("generation"), float(values.get("took_ms", "nan"))
     at = datetime.fromisoformat(values["at"])
     if at.tzinfo is None:
         raise ValueError("a time without its zone")
@@ -132,13 +134,13 @@ def _record(values: Mapping[str, Any]) -> HistoryRecord:
         at=at.astimezone(UTC),
         event=Happened(values["event"]),
         server=str(values.get("server", "")),
-        generation=generation if isinstance(generation, int) else None,
+        generation=generation if isinstance(generation, int) and 0 <= generation < _GENERATIONS else None,
         source=str(values.get("from", "")),
         target=str(values.get("to", "")),
         rule=str(values.get("rule", "")),
         reason=str(values.get("reason", "")),
         by=str(values.get("by", "")),
-        took_ms=float(took_ms) if isinstance(took_ms, int | float) else None,
+        took_ms=took_ms if isfinite(took_ms) else None,
     )
 
 

@@ -59,11 +59,27 @@ def test_a_record_is_bounded_whatever_a_program_said():
         '{"at":"2026-11-30T15:49:24.123Z","event":"danced"}',
         "[" * 3000,
         json.dumps({"at": "2026-11-30T15:49:24.123Z", "event": "served", "reason": "x" * 5000}),
+        '{"at":"0001-01-01T00:00:00+23:59","event":"served"}',
+        f'{{"at":"2026-11-30T15:49:24.123Z","event":"served","took_ms":{10**400}}}',
     ],
 )
 def test_what_is_no_record_is_left_out(text):
     assert decoded(text) is None
     assert records_of(entry(text, encoded(WHOLE))) == (WHOLE,)
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_a_duration_that_is_no_number_is_unknown(value):
+    found = decoded(f'{{"at":"2026-11-30T15:49:24.123Z","event":"served","took_ms":{value}}}')
+    assert found is not None
+    assert found.took_ms is None
+
+
+@pytest.mark.parametrize("value", ["-1", str(10**18), "1" * 3000, "1.5", '"7"'])
+def test_a_generation_that_no_service_can_have_is_unknown(value):
+    found = decoded(f'{{"at":"2026-11-30T15:49:24.123Z","event":"served","generation":{value}}}')
+    assert found is not None
+    assert found.generation is None
 
 
 def test_records_are_in_the_order_of_time():
