@@ -122,6 +122,21 @@ class TestTimeLimit:
         with pytest.raises(Failed, match="was killed"):
             await ended(shell("trap '' TERM INT HUP; sleep 99"), 0.1)
 
+    async def test_one_that_cannot_be_killed_is_not_started_again_before_it_has_ended(self, tmp_path, monkeypatch):
+        """As one that waits in the kernel for a disk that is gone: each look at it would leave one more behind."""
+        pids = tmp_path / "pids"
+        hanging = shell('echo $$ >>"$1"; mkdir "$1.hangs" 2>&- && exec sleep 99; exit 0', pids)
+        with monkeypatch.context() as context:
+            context.setattr(os, "killpg", lambda *_: None)
+            for _ in range(3):
+                with pytest.raises(Failed):
+                    await ended(hanging, 0.1)
+        (pid,) = await pids_in(pids, 1)
+        os.kill(pid, signal.SIGKILL)
+        await eventually(lambda: not is_alive(pid))
+        await asyncio.sleep(0)
+        assert await ended(hanging, LONG_S) == Ended(0, "")
+
     async def test_a_cancelled_program_is_killed(self, tmp_path):
         pids = tmp_path / "pids"
         task = asyncio.create_task(ended(shell('echo $$ >"$1"; sleep 99', pids), LONG_S))

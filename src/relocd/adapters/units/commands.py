@@ -2,7 +2,8 @@
 
 A program gets a small fixed environment, `/` as its folder, and what it is given as stdin, else an empty one; never a
 shell. It has ended when its first process has: background processes may go on and keep its output open. At the time
-limit the whole group is killed.
+limit the whole group is killed. Where even that does not end it, because the kernel waits for a disk that is gone, the
+same program is not started again until it has ended: programs that hang do not pile up.
 
 Starting costs the agent 0.2 ms of CPU where asyncio's own subprocesses cost 0.5: `Popen` starts by vfork whatever the
 agent's size (a plain fork of 120 MB: 2 ms), and a pidfd wakes the event loop at the end without a thread.
@@ -32,6 +33,8 @@ _ENVIRONMENT: Final = {"PATH": _PATH, "LANG": "C.UTF-8"}
 _UMASK: Final = 0o022
 _PIPE_BYTES: Final = 65536  # the capacity of a pipe (pipe(7)): one read empties it
 _REAP_S: Final = 1.0
+_undying: Final[dict[tuple[str, ...], int]] = {}
+"""The programs that were killed and have not ended, and their process ids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,11 @@ async def _running(arguments: Sequence[str], given: bytes) -> AsyncIterator[_Pro
 def _started(arguments: Sequence[str], given: bytes) -> _Program:
     if not arguments:
         raise Invalid("an empty argument list names no program")
+    if (pid := _undying.get(tuple(arguments))) is not None:
+        raise Failed(
+            f"{shlex.join(arguments)} is not started again: process {pid} of an earlier run was killed and has not "
+            f"ended; look at what it waits for"
+        )
     with ExitStack() as undo:
         try:
             reading, writing = os.pipe()
@@ -107,7 +115,7 @@ def _started(arguments: Sequence[str], given: bytes) -> _Program:
         except ValueError as error:
             raise Invalid(f"{shlex.join(arguments)!a} cannot be arguments: {error}") from error
         undo.pop_all()
-    return _Program(process, handle, reading)
+    return _Program(tuple(arguments), process, handle, reading)
 
 
 def _process(arguments: Sequence[str], output: int, given: bytes) -> subprocess.Popen[bytes]:
@@ -153,7 +161,8 @@ class _Program:
     ends, even when nobody waits any more.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], handle: int, output: int) -> None:
+    def __init__(self, arguments: tuple[str, ...], process: subprocess.Popen[bytes], handle: int, output: int) -> None:
+        self._arguments = arguments
         self._loop = asyncio.get_running_loop()
         self.status: asyncio.Future[int] = self._loop.create_future()
         self._process = process
@@ -168,7 +177,11 @@ class _Program:
         """Kill the group of a program that still runs, and wait for its death, but not for one that cannot die."""
         if not self.status.done():
             os.killpg(self._process.pid, signal.SIGKILL)
-            await asyncio.wait((self.status,), timeout=_REAP_S)
+            try:
+                await asyncio.wait((self.status,), timeout=_REAP_S)
+            finally:
+                if not self.status.done():
+                    _undying[self._arguments] = self._process.pid
         self._close_output()
 
     def output(self) -> str:
@@ -196,6 +209,7 @@ class _Program:
     def _reap(self) -> None:
         self._loop.remove_reader(self._handle)
         os.close(self._handle)
+        _undying.pop(self._arguments, None)
         self.status.set_result(self._process.wait())
 
 
