@@ -29,7 +29,7 @@ _AGAIN: Final[Mapping[UnitAction, UnitAction]] = {
 
 
 class RestartResult(StrEnum):
-    """What became of a restart: it was tried; the service has no unit for it; or this is not the time."""
+    """What became of a restart: it was tried; there is nothing that could be; or this is not the time."""
 
     TRIED = "tried"
     NOTHING = "nothing"
@@ -65,6 +65,12 @@ class RestartOrders:
         finally:
             if not order.done():
                 order.set_result(result)
+
+    def give_up(self) -> None:
+        """Answer that there is no restart: the round met an error, and the next one may do so, too."""
+        order, self._order = self._order, None
+        if order is not None and not order.done():
+            order.set_result(RestartResult.NOTHING)
 
     async def _restarted(self, goal: Goal, footprint: Footprint, hurry: asyncio.Event) -> RestartResult:
         actions = restarting(footprint)

@@ -318,9 +318,11 @@ class Worker:
             await self.restarts.carry_out(wanted, report, self._urgent, paused=paused)
         except RelocdError as error:
             report = Report(self.footprint, (told(error, self._secrets),))
+            self.restarts.give_up()
         except Exception as error:  # noqa: BLE001 - a defect met by one service must not end the others
             _log.exception("this is a defect of relocd", extra={"fields": {"service": self.name}})
             report = Report(self.footprint, (defect(error),))
+            self.restarts.give_up()
         finally:
             self.acting, self._acted_at = False, time.monotonic()
         report = self._with_patience(wanted, report)

@@ -89,6 +89,18 @@ def test_a_hung_answer_is_a_failure():
     world.play(acts)
 
 
+def test_a_service_that_cannot_be_restarted_because_each_round_meets_an_error_has_failed_here():
+    world = World(TCP)
+
+    async def acts():
+        world.lab.server.sets.sets = None
+        world.probes.answers[NAME] = "refused"
+        await asyncio.sleep(60)
+        assert (world.failed, world.restarts()) == ("tcp 192.0.2.10:80: refused", 0)
+
+    world.play(acts)
+
+
 def test_a_restart_that_helps_is_all_that_happens():
     world = World(TCP)
 
