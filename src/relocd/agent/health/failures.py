@@ -153,8 +153,8 @@ class HealthFailures:
 
     def forget(self, goal: GoalId) -> None:
         """Forget a goal of which nothing is left here."""
+        self._end(goal, "nothing of it is left here")
         self._known.pop(goal, None)
-        self._failures.pop(goal, None)
 
     def _end(self, goal: GoalId, why: str) -> None:
         if self._failures.pop(goal, None) is not None:

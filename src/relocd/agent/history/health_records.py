@@ -25,14 +25,20 @@ class HealthRecords:
 
     def changed(self, goal: GoalId | None) -> None:
         """A service has failed or recovered; None is this whole server, which has no history."""
-        service = None if goal is None else service_of(goal)
-        name = None if service is None else self._dn_of(service)
-        if goal is None or name is None:
+        if goal is None:
             return
-        reason = self._failures.own(goal)
-        if reason is not None and goal not in self._unhealthy:
-            self._unhealthy.add(goal)
-            self._history.note(name, Happened.UNHEALTHY, reason)
-        elif reason is None and goal in self._unhealthy:
+        reason, known = self._failures.own(goal), goal in self._unhealthy
+        if (reason is not None) is known:
+            return
+        service = service_of(goal)
+        name = None if service is None else self._dn_of(service)
+        if reason is None:
             self._unhealthy.discard(goal)
-            self._history.note(name, Happened.RECOVERED, "does not count as failed here any more")
+            self._note(name, Happened.RECOVERED, "does not count as failed here any more")
+        elif name is not None:
+            self._unhealthy.add(goal)
+            self._note(name, Happened.UNHEALTHY, reason)
+
+    def _note(self, service: DN | None, event: Happened, reason: str) -> None:
+        if service is not None:
+            self._history.note(service, event, reason)
