@@ -23,8 +23,11 @@ from tests.lab.timeline import Claim
 
 __all__ = ["Campaign", "Case", "cases"]
 
-_REST_S: Final = {1: 10.0, 2: 40.0}
-"""How long servers may take to come to rest beyond a lease: two providers ask each other again after some seconds."""
+_REST_S: Final = {1: 10.0, 2: 80.0}
+"""How long servers may take to come to rest beyond a lease.
+
+Of two providers, one whose state was newer than that of its peer after a crash asks that again only after a minute.
+"""
 _QUIET_S: Final = 0.3
 _EXPECTED: Final = (AssertionError, OSError, RuntimeError, SubprocessError, ldap.LDAPError)
 """What waiting, programs and directories raise when something does not come about."""
@@ -164,7 +167,7 @@ def _play(kind: Kind, notes: _Notes) -> None:
         kind.heal()
         notes.clean_ns = time.monotonic_ns()
     wanted = kind.ends_at()
-    server = _rest(rig, wanted)
+    server = _rest(rig, wanted, notes.healed_ns)
     notes.settled_ns = time.monotonic_ns() if server else None
     if not server:
         notes.lost = (f"the order that {' or '.join(wanted)} serves",)
@@ -175,9 +178,12 @@ def _play(kind: Kind, notes: _Notes) -> None:
     rig.watch_for(_QUIET_S)
 
 
-def _rest(rig: Rig, wanted: Sequence[str]) -> str:
+def _rest(rig: Rig, wanted: Sequence[str], healed_ns: int) -> str:
+    """Where all is at rest, once the providers have replicated again."""
     try:
-        return until(lambda: rig.settled_at(wanted), rig.lease_s + _REST_S[rig.stage.providers])
+        return until(
+            lambda: rig.has_met(healed_ns) and rig.settled_at(wanted), rig.lease_s + _REST_S[rig.stage.providers]
+        )
     except AssertionError:
         return ""
 

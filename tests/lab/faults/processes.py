@@ -116,7 +116,14 @@ class AgentsHung(_Strikes):
         self.rig.node(server).resume()
 
 
-class ProvidersKilled(_Strikes):
+class _ProviderStrikes(_Strikes):
+    def ends_at(self) -> Sequence[str]:
+        """With `release` and two providers: while these do not replicate, a server that is not heard of loses it."""
+        parts = self.rig.isolation == "release" and self.rig.stage.providers > 1
+        return self.rig.names if parts else super().ends_at()
+
+
+class ProvidersKilled(_ProviderStrikes):
     name = "slapd-killed"
     what = "kill -9 of slapd at random while the service moves all the time"
 
@@ -128,7 +135,7 @@ class ProvidersKilled(_Strikes):
         self.rig.stage.slapds[server].start()
 
 
-class ProvidersHung(_Strikes):
+class ProvidersHung(_ProviderStrikes):
     name = "slapd-hung"
     what = "SIGSTOP of slapd at random while the service moves all the time"
 

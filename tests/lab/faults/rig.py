@@ -19,7 +19,7 @@ from tests.lab.hosts.node import Node
 from tests.lab.hosts.stage import FILE, UNIT, Stage, Unit
 from tests.lab.probers.trace import Line
 from tests.lab.slapd.ldif import history_dn, link_ldif, service_dn, service_ldif, state_dn
-from tests.lab.slapd.reading import State, attributes, links, state
+from tests.lab.slapd.reading import State, attributes, heartbeat_ns, links, state
 from tests.lab.slapd.slapd import Slapd
 from tests.lab.timeline import Claim
 
@@ -125,11 +125,18 @@ class Rig:
         self.stage.lan[server].heal()
         self.cut.discard(server)
 
+    def has_met(self, since_ns: int) -> bool:
+        """Whether every provider has a heartbeat of every agent that was sent after a moment; one has met itself."""
+        return self.stage.providers == 1 or all(
+            sent_ns > since_ns for name in self.names for sent_ns in self._heartbeats(name).values()
+        )
+
     def settled_at(self, wanted: Sequence[str]) -> str:
         """The one of these servers at which all is at rest, empty while it is not.
 
         One kernel has the address, every provider says the same without a candidate or a previous one, one server is
-        linked, and its agent calls the service active and whole.
+        linked, and its agent calls the service active and whole. With two providers and `release`, two servers may have
+        deleted each other's link: then none is linked, and the service is served on.
         """
         holders = self.stage.holders()
         if len(holders) != 1 or holders[0] not in wanted or self.cut:
@@ -140,9 +147,9 @@ class Rig:
         return server if agrees and status.get("state") == "active" and not status.get("problems") else ""
 
     def _names_only(self, server: str, seen_from: str) -> bool:
-        found, slapd = self.state(seen_from), self.stage.slapds[seen_from]
-        linked = [name for name in self.names if SERVICE in links(slapd, name)]
-        return (found.holder, found.candidate, found.previous, linked) == (server, "", "", [server])
+        found, linked = self.state(seen_from), self._linked(seen_from)
+        alone = linked == [server] or (not linked and self.stage.providers > 1 and self.isolation == "release")
+        return alone and (found.holder, found.candidate, found.previous) == (server, "", "")
 
     def described(self) -> str:
         """How things stand, for the evidence of a round that did not come to rest."""
@@ -155,10 +162,19 @@ class Rig:
         return "\n".join(parts)
 
     def _described(self, name: str) -> str:
-        found, linked = self.state(name), SERVICE in links(self.stage.slapds[name], name)
+        found, linked = self.state(name), self._linked(name)
+        ages = {each: round((time.monotonic_ns() - ns) / 1e9, 1) for each, ns in self._heartbeats(name).items()}
         place = f"holder={found.holder} candidate={found.candidate} previous={found.previous} #{found.generation}"
         status = f"{self.stage.stands(name, SERVICE)!r}: {self.stage.words(name, SERVICE)}"
-        return f"its provider says {place}; linked={linked}; it is {status}"
+        return f"its provider says {place}, linked {linked}, heartbeats {ages} s ago; it is {status}"
+
+    def _linked(self, seen_from: str) -> list[str]:
+        return [name for name in self.names if SERVICE in links(self.stage.slapds[seen_from], name)]
+
+    def _heartbeats(self, seen_from: str) -> dict[str, int]:
+        """When each server whose agent runs has sent the last heartbeat that a provider has."""
+        running = [name for name, node in self.stage.nodes.items() if node.agent.poll() is None]
+        return {name: heartbeat_ns(self.stage.slapds[seen_from], name) for name in running}
 
     def lines(self, server: str, since_ns: int) -> list[Line]:
         """What an agent has logged since a moment."""
