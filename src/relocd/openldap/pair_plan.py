@@ -28,7 +28,7 @@ from relocd.model.dn import DN
 from relocd.openldap.changes import AddEntry, ConfigChange, ModifyEntry
 from relocd.openldap.config import Config, ConfigEntry, loaded
 from relocd.openldap.schema_upgrade import schema_changes
-from relocd.openldap.syncrepl import Consumer, follows
+from relocd.openldap.syncrepl import EVERY_SECOND, Consumer, follows
 from relocd.schema.acl import access, limits
 from relocd.schema.acl_rules import Roles
 
@@ -69,7 +69,7 @@ class Pair:
     def consumer(self) -> Consumer:
         """How this node replicates from the other one."""
         log = f'syncdata=accesslog logbase="{LOG_SUFFIX}" logfilter="(&(objectClass=auditWriteObject)(reqResult=0))"'
-        return Consumer(_RID, self.peer, self.suffix, self.replicator, self.password, self.starttls, log)
+        return Consumer(_RID, self.peer, self.suffix, self.replicator, self.password, self.starttls, log, EVERY_SECOND)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@
 - timeout: the limit for a call to a provider that hangs. Meanwhile a change of cn=config waits, and all of slapd waits
   for that change.
 - network-timeout: the same while it connects to a dead host, which is when a promotion comes.
-- retry: quick attempts first, since a moved address is soon back; then one second in six for a dead host.
+- retry: for a primary quick attempts first, since a moved address is soon back; then one second in six for a dead host.
+  For the peer of a pair every second (`EVERY_SECOND`): agents rely on each write within moments once it is back.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from typing import Final
 
 from relocd.openldap.config import ConfigEntry
 
-__all__ = ["Consumer", "follows", "words"]
+__all__ = ["EVERY_SECOND", "Consumer", "follows", "words"]
 
-_LINE: Final = 'type=refreshAndPersist retry="1 3 5 +" network-timeout=1 timeout=1 keepalive=2:2:1'
+EVERY_SECOND: Final = "1 +"
+_QUICK_AT_FIRST: Final = "1 3 5 +"
+_LINE: Final = "network-timeout=1 timeout=1 keepalive=2:2:1"
 _WORD: Final = re.compile(r'([a-z_-]+)=("[^"]*"|\S+)')
 
 
@@ -34,13 +37,15 @@ class Consumer:
     password: str
     starttls: bool
     more: str = ""
+    retry: str = _QUICK_AT_FIRST
 
     @property
     def value(self) -> str:
         """The value of `olcSyncrepl`; no part may have a quote in it."""
         tls = "starttls=critical " if self.starttls else ""
         return (
-            f'rid={self.rid:03d} provider={self.provider} searchbase="{self.suffix}" {_LINE} {tls}'
+            f'rid={self.rid:03d} provider={self.provider} searchbase="{self.suffix}" '
+            f'type=refreshAndPersist retry="{self.retry}" {_LINE} {tls}'
             f'bindmethod=simple binddn="{self.bind_dn}" credentials="{self.password}" {self.more}'
         ).rstrip()
 

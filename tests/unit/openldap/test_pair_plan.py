@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from relocd.errors import Invalid
-from relocd.openldap.changes import AddEntry
+from relocd.openldap.changes import AddEntry, ModifyEntry
 from relocd.openldap.config import Config, ConfigEntry
 from relocd.openldap.pair_plan import Pair, hashed, is_of, pair_plan
 
@@ -108,3 +108,14 @@ def test_each_hash_has_its_own_salt():
 @pytest.mark.parametrize("stored", ["", "{SSHA}", "{SSHA}???", "{CRYPT}x"])
 def test_what_is_no_hash_of_ours_is_no_password(stored):
     assert not is_of("geheim", stored)
+
+
+@pytest.mark.parametrize(
+    ("retry", "changed"), [pytest.param("1 3 5 +", True, id="of an older relocd"), pytest.param("1 +", False, id="now")]
+)
+def test_a_second_run_lets_a_pair_ask_its_peer_every_second(retry, changed):
+    follows = replace(PAIR.consumer, retry=retry).value
+    control = database(1, SUFFIX, olcRootDN=PAIR.replicator, olcSyncrepl=follows, olcMultiProvider="TRUE")
+    changes = pair_plan(Config((control, database(2, "dc=example,dc=org"), LOG)), PAIR).changes
+    found = [dict(each.replaced) for each in changes if isinstance(each, ModifyEntry) and each.dn == control.dn]
+    assert any("olcSyncrepl" in each for each in found) is changed
