@@ -53,6 +53,7 @@ class DoctorKind(StrEnum):
     NO_HEARTBEAT = "no-heartbeat"
     PROVIDER_BEHIND = "provider-behind"
     PROVIDER_MISSING = "provider-missing"
+    COPIES_DIFFER = "copies-differ"
     # slapd's configuration
     CONFIG_UNREADABLE = "config-unreadable"
     NO_DATABASE = "no-database"

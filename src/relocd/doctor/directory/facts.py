@@ -31,6 +31,11 @@ class TreeFacts:
         plain = (each for each in self.entries if not is_status(each))
         return [parsed(each)[0] for each in sorted(plain, key=lambda each: each.dn.key)]
 
+    @property
+    def choosing(self) -> tuple[Server | Cluster, ...]:
+        """The entries whose links choose who runs what."""
+        return tuple(each for each in self._values if isinstance(each, Server | Cluster))
+
     def server(self, dn: DN) -> Server | None:
         """The server of that name."""
         return next((each for each in self._values if isinstance(each, Server) and each.dn == dn), None)

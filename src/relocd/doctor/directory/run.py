@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from relocd.doctor.directory.checks import between, directory_findings
+from relocd.doctor.directory.copies import copies_that_differ
 from relocd.doctor.directory.facts import DirectoryFacts, Peer
 from relocd.doctor.directory.probe import directory_facts
 from relocd.doctor.finding import DoctorKind, Finding, raised, warning
@@ -50,7 +51,7 @@ def examine(access: Access, server: DN | None) -> DirectoryResult:
             continue
         answered.append(facts)
         findings[uri] = list(directory_findings(facts))
-    if among := list(between([*answered, *_other_peers(answered)])):
+    if among := [*between([*answered, *_other_peers(answered)]), *copies_that_differ(answered)]:
         findings[BETWEEN] = among
     return DirectoryResult({uri: [*_connection(access, uri), *some] for uri, some in findings.items()}, tuple(answered))
 
