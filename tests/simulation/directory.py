@@ -40,7 +40,7 @@ Values = tuple[tuple[str, Value], ...]
 
 
 def link(server: str) -> str:
-    """The attribute that links a server directly: True or None."""
+    """The attribute that links a server directly: True or None; False where another server has deleted the link."""
     return f"link {server}"
 
 
@@ -61,11 +61,14 @@ def _failed(server: str) -> str:
 class Content:
     """What a provider says about the service; `created`: its state has an entry, last written at `written_at`.
 
+    `unlinked` are the servers whose links other servers have deleted.
+
     Beside it, when it became so, and where the service had failed `at` that time.
     """
 
     state: State = field(default_factory=State)
     direct: frozenset[EntryUUID] = frozenset()
+    unlinked: frozenset[EntryUUID] = frozenset()
     cluster_active: EntryUUID | None = None
     fenced: frozenset[EntryUUID] = frozenset()
     written_at: int = 0
@@ -161,6 +164,12 @@ class Provider:
         """Whether the service has failed on a server by what that published last."""
         return bool(self._values.get(_failed(server)))
 
+    @property
+    def ordered(self) -> frozenset[EntryUUID]:
+        """The servers that are linked, or were until another server deleted that; none after any other order."""
+        links = {name: self._values[link(name)] for name in NAMES if link(name) in self._values}
+        return frozenset() if None in links.values() or "active" in self._values else frozenset(links)
+
     def beat_of(self, server: str) -> int:
         """By its stamp, when a server's newest heartbeat here was left; long ago where there is none."""
         return self.last_beat(server)[0]
@@ -225,6 +234,7 @@ class Provider:
         return Content(
             State(*names, known("generation") or 0),  # type: ignore[arg-type]
             frozenset(name for name in NAMES if known(link(name))),
+            frozenset(name for name in NAMES if known(link(name)) is False),
             known("active"),  # type: ignore[arg-type]
             frozenset(name for name in NAMES if known(fence(name))),
             max(self._stamps.get(name, (0,))[0] for name in _STATE),

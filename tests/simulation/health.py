@@ -43,7 +43,9 @@ def check(world: World, server: Server) -> None:
 
 def note_links(server: Server) -> None:
     """Who is chosen anew may try again."""
-    memory, eligible = server.memory, server.memory.view.ownership.eligible
+    memory, ownership = server.memory, server.memory.view.ownership
+    eligible = ownership.eligible
+    memory.note_link(ownership)
     memory.failed_here = memory.failed_here and server.name in eligible.all
     chosen = {"direct": eligible.direct, "cluster": eligible.by_cluster}
     links = frozenset(way for way, servers in chosen.items() if server.name in servers)

@@ -169,6 +169,7 @@ CAUGHT: dict[str, Make | tuple[Make, int]] = {
     "a healed holder does not ask the wire": _careless(Care(asks_when_healed=False)),
     "R7 who is not the holder does not stop": (_left_out(Stop), 2),
     "R1 without a candidacy": (_deciding(_takes_at_once), 2),
+    "R6 an order is lost where servers deleted each other's links": (_with(orphaned=False), 2),
     "R8 without settling": (_with(settled=True), 2),
     "R9 a candidate that is the holder counts as one": (_deciding(_counts_the_holder), 2),
     "who waits for another does not ask again": (_careless(Care(asks_again=False)), 2),

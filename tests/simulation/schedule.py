@@ -8,6 +8,8 @@
   up, ready and can activate it. If servers are chosen but none is ready, it is active on the holder, if the holder can
   serve. If no server is chosen, it is active on none. A server on which the service failed by its health is ready only
   while no other server is the holder.
+- *No order lost*: a service whose links were deleted by servers only, and by no person or trigger, goes on, unless the
+  agent of its last holder was restarted or had to yield.
 - *Only ready servers become candidates*: a server that asks for the service is ready for it.
 - *No needless drop*: a holder that cannot release everything keeps serving, with its address. No holder stops a service
   for its health alone: it hands the service over, or serves on.
@@ -50,7 +52,7 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from relocd.model.entries import Isolation
-from tests.simulation.directory import Content
+from tests.simulation.directory import Content, Provider
 from tests.simulation.events import Event, happen
 from tests.simulation.health import is_spent
 from tests.simulation.kind import LEASE, Kind
@@ -178,6 +180,7 @@ def _rest(world: World) -> None:
         raise _violation(world, "it does not come to rest")
     for provider in world.providers:
         _check_served(world, provider.now)
+        _check_order_kept(world, provider)
 
 
 def _comes_to_rest(world: World) -> bool:
@@ -241,7 +244,8 @@ def _check_served(world: World, content: Content) -> None:
     serving = [server for server in servers.values() if server.serves]
     holder = servers[state.holder] if state.holder else None
     others = [servers[name] for name in content.chosen if not _yield_reason(servers[name], content)]
-    if not others and any((server is not holder or not content.chosen) and not server.sticks for server in serving):
+    kept = content.chosen or (holder and holder.memory.orphaned and len(world.providers) > 1)
+    if not others and any((server is not holder or not kept) and not server.sticks for server in serving):
         raise _violation(world, "it runs, and nobody is chosen")
     if not serving and any(server.able and _may_ask(server, content) for server in others):
         raise _violation(world, "nobody serves")
@@ -250,6 +254,20 @@ def _check_served(world: World, content: Content) -> None:
     for server in (each for each in serving if not each.sticks):
         _check_way_given(world, server, content, others)
         _check_nobody_waits(world, content)
+
+
+def _check_order_kept(world: World, provider: Provider) -> None:
+    """A service that was linked, and whose links only other servers deleted, has not ended by that.
+
+    Not where the agent of its last holder was restarted, so that it does not know any more, or had to yield.
+    """
+    holders = [each.state.holder for each in provider.versions if each.state.holder]
+    if not holders or not provider.ordered or provider.ordered != provider.now.unlinked:
+        return
+    last = world.servers[holders[-1]]
+    remembers = len(last.agents) == 1 and last.able and not _yield_reason(last, provider.now)
+    if remembers and not any(server.serves for server in world.servers.values()):
+        raise _violation(world, "only servers have deleted the links, and nobody serves")
 
 
 def _yield_reason(server: Server, content: Content) -> bool:

@@ -24,7 +24,7 @@ def planned(random: Random, ticks: int, providers: int) -> tuple[Event, ...]:
     disturbed = [step for step in range(1, ticks) if random.random() < random.choice([0, rate])]
     by_step = [Event(random.choice(kinds), random.choice((ACTOR, HOLDER)), step=step) for step in disturbed]
     scripts = [_return, _late_act, _sick_and_unlinked, _sick_everywhere]
-    scripts += [_duel, _late_gift] if providers > 1 else [_clock_jumps]
+    scripts += [_duel, _late_gift, _crossing] if providers > 1 else [_clock_jumps]
     script = random.choice([*[None] * 4, *scripts])
     return (*script(random), *random.sample(by_tick, min(3, len(by_tick)))) if script else (*by_tick, *by_step)
 
@@ -85,6 +85,17 @@ def _late_gift(random: Random) -> tuple[Event, ...]:
         Event("loses the directory", ACTOR, step=6),
         Event("trigger links", NAMES[1], tick=start + 20),
         Event("has the directory again", HOLDER, step=random.choice([8, 9])),
+    )
+
+
+def _crossing(random: Random) -> tuple[Event, ...]:
+    """The providers part just when a new holder serves, so that the old one, not hearing of it, takes over again."""
+    start = random.randrange(10, 40)
+    return (
+        Event("trigger links", NAMES[1], tick=2),
+        Event("trigger links", NAMES[0], tick=start),
+        Event("providers part", ACTOR, step=random.choice([6, 7])),
+        Event("providers meet", NAMES[0], tick=start + random.randrange(30, 60)),
     )
 
 

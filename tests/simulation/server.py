@@ -6,6 +6,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 
 from relocd.agent.liveness.provider_clock import ProviderClock
+from relocd.election.eligibility import OwnershipView
 from relocd.election.observation import Life, State, YieldReason
 from relocd.model.entries import EntryUUID
 from tests.simulation.kind import LEASE
@@ -54,6 +55,8 @@ class Memory:
     found: tuple[int, int, int] = (0, 0, 0)
     believes: bool = False
     parts: Generator[None] | None = None
+    linked: bool = False
+    orphaned: bool = False
     failed_in: int | None = None
     unlinked_in: int | None = None
     failed_here: bool = False
@@ -78,6 +81,12 @@ class Memory:
     kept_until: int = 0
     watch: dict[EntryUUID, tuple[tuple[int, int, int], int]] = field(default_factory=dict)
     verdicts: dict[EntryUUID, Verdict] = field(default_factory=dict)
+
+    def note_link(self, ownership: OwnershipView) -> None:
+        """Keep who deleted the server's link: `orphaned` is another server."""
+        before, self.linked = self.linked, ownership.me in ownership.links
+        if self.linked or before:
+            self.orphaned = ownership.unlinked_by_other
 
 
 @dataclass(slots=True)

@@ -118,7 +118,7 @@ def _translated(write: Modification | Creation) -> Write:
         if not isinstance(change, Replace):
             compared.setdefault(name, value if isinstance(change, Delete) else None)
             swapped.add(name)
-        changed[name] = None if isinstance(change, Delete) else value
+        changed[name] = _deleted(change.attribute) if isinstance(change, Delete) else value
     if write.dn != _STATE:
         swapped.clear()
     compared |= _asserted(write.assertion or "")
@@ -129,6 +129,11 @@ def _asserted(assertion: str) -> dict[str, Value]:
     """What a filter compares: `(name=value)`, `(!(name=*))`, or `(&...)` of such."""
     parts: list[tuple[str, str]] = re.findall(r"\((reloc\w+)=([^()]*)\)", assertion)
     return {_short(name): None if value == "*" else _value(name, value.encode()) for name, value in parts}
+
+
+def _deleted(attribute: str) -> Value:
+    """What is left of a value; of a link, which only other servers delete in this way, that one of them did."""
+    return False if attribute == "relocServiceLink" else None
 
 
 def _attribute(dn: DN, name: str) -> str:
@@ -159,6 +164,7 @@ def _ownership(me: EntryUUID, content: Content) -> OwnershipView:
         names=_SERVERS,
         links=dict.fromkeys(content.direct, _SERVICE.dn),
         fenced=content.fenced,
+        unlinked_by_other=me in content.unlinked,
     )
 
 
@@ -179,11 +185,18 @@ def _entries(content: Content) -> tuple[Entry, ...]:
             services=["web"] if name in content.direct else (),
             clusters=["pair"],
             relocFenced=["TRUE"] if name in content.fenced else (),
+            modifiersName=_changed_by(name, content),
         )
         for name in NAMES
     )
     pair = cluster("pair", services=["web"], active=content.cluster_active)
     return (_SERVICE, pair, *servers, *(_state_entry(content.state) if content.created else ()))
+
+
+def _changed_by(name: EntryUUID, content: Content) -> str:
+    """Who has made the last change of a server's entry: another server, or a trigger."""
+    other = next(each for each in NAMES if each != name)
+    return _SERVERS[other].text if name in content.unlinked else "cn=trigger"
 
 
 def _state_entry(state: State) -> tuple[Entry, ...]:

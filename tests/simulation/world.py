@@ -54,9 +54,8 @@ class World:
         self.wrong = ""
         self.bared: EntryUUID | None = None
         self.doubtful = self.doubted = False
-        self._met_since = 0
         self._late: list[_Late] = []
-        self._agents = 0
+        self._met_since = self._agents = 0
         self.servers = {name: self._server(name, number) for number, name in enumerate(NAMES)}
         self.clones: list[Server] = []
 
@@ -377,6 +376,7 @@ class World:
             unlinked=memory.unlinked_in == state.generation,
             settled=memory.settled_at is not None and self.now >= memory.settled_at,
             waited=self._waited(server, state),
+            orphaned=memory.orphaned and self.kind.providers > 1,
             steady=self.is_steady(server),
             expired=self.kind.isolation is Isolation.RELEASE and self._missing(memory),
             yield_reason=server.yield_reason(fenced=fenced, moves=not health.is_spent(self, server)),

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from relocd.election.observation import Eligible, State, YieldReason
+from relocd.errors import Invalid
 from relocd.model.dn import DN
 from relocd.model.entries import Cluster, EntryUUID, Failover, Isolation, Server, Service, ServiceState, Snapshot
 from relocd.model.template_set import Role
@@ -105,6 +106,7 @@ class OwnershipView:
     - `state` is None while it is unknown; `entry` is None where there is no state entry yet.
     - `names` are the present names of the servers that matter; `links` are the values by which servers link directly.
     - `nameless` are servers that the state names and that have no entry.
+    - `unlinked_by_other`: `me` has no direct link, and another server has made the last change of its entry.
     - `displaced_by` is the name of a service that is here and displaces this one.
     - `displaces` are the services that have to stop here before this one is activated.
     """
@@ -119,6 +121,7 @@ class OwnershipView:
     links: Mapping[EntryUUID, DN] = field(default_factory=dict)
     fenced: frozenset[EntryUUID] = frozenset()
     nameless: frozenset[EntryUUID] = frozenset()
+    unlinked_by_other: bool = False
     displaced_by: str | None = None
     displaces: frozenset[EntryUUID] = frozenset()
 
@@ -177,9 +180,19 @@ def ownership(
         links=links,
         fenced=frozenset(uuid for uuid, server in servers.items() if server.fenced),
         nameless=frozenset(nameless),
+        unlinked_by_other=me.uuid not in links and _changed_by_other(snapshot, me),
         displaced_by=displaced.get(service.uuid),
         displaces=snapshot.targets(service.displaces) - {service.uuid},
     )
+
+
+def _changed_by_other(snapshot: Snapshot, me: Server) -> bool:
+    """Whether the last change of a server's entry was made by another server: one that is known, or is beside it."""
+    try:
+        by = DN.parse(me.changed.by)
+        return by != me.dn and (snapshot.names.get(by) in snapshot.servers or by.parent == me.dn.parent)
+    except Invalid:
+        return False
 
 
 def displacing(snapshot: Snapshot, me: Server) -> Mapping[EntryUUID, str]:

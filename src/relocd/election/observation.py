@@ -101,6 +101,7 @@ class LocalState:
     - `unlinked`: the previous holder's link was deleted in this generation; a link that is there is a new order.
     - `settled`: the candidacy has stood for as long as two providers may disagree.
     - `waited`: the state has been unchanged for a lease, so another provider may have missed a write; never with one.
+    - `orphaned`: another server, and no person, has deleted this one's link; seen with several providers only.
     - `expired`: its heartbeat has been missing for almost a lease, and the service has isolation `release`.
     - `yield_reason`: why the server has to release the service although it is chosen.
     """
@@ -114,5 +115,6 @@ class LocalState:
     unlinked: bool = False
     settled: bool = False
     waited: bool = False
+    orphaned: bool = False
     expired: bool = False
     yield_reason: YieldReason | None = None

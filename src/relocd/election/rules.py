@@ -82,6 +82,10 @@ holder. And a server that has waited a lease for another one (`waited`) writes i
 writes are long over, so replication brings this one to every provider, where it replaces what is there. It does so also
 in place of a candidate that publishes that the service has failed there: that has withdrawn, at another provider.
 
+While two providers do not replicate, two servers may be holder, each at its own one, and delete each other's link (R4,
+R8). Replication then brings both deletions, and no server is chosen although no person wanted that. So a holder that
+has seen another server delete its link (`orphaned`) does not release the service for that: it serves on.
+
 Whether a server is dead is judged by `relocd.agent.liveness.failure_detector`, only for the servers that `watched`
 names. `relocd.agent.handover.controller` carries the steps out; `tests/simulation` runs the rules in random schedules.
 """
@@ -204,12 +208,14 @@ def _unchosen_holder(seen: Observation, state: State, local: LocalState) -> Step
     to = _successor(seen, state)
     if to is not None:
         return HandOver(state, to, f"{_unchosen(local)}, and a candidate is ready", rule=Rule.R6)
-    if not seen.eligible.all and local.yield_reason is None:
+    if not seen.eligible.all and local.yield_reason is None and not local.orphaned:
         return Release(state, "no server is chosen any more", rule=Rule.R6)
-    if not seen.eligible.all and not seen.eligible.standby:
+    if not seen.eligible.all and not seen.eligible.standby and local.yield_reason is not None:
         return StepDown(state, f"{_unchosen(local)}, and no other server may run it", rule=Rule.R6)
     if not local.active and local.steady:
         return Activate(state.generation, f"{_unchosen(local)}, but no other is ready", rule=Rule.R6)
+    if not seen.eligible.all and local.orphaned:
+        return Keep("serves on: servers, and no person, deleted the last links; link a server again", rule=Rule.R6)
     return Keep(f"{_unchosen(local)}, but keeps serving until another is ready", rule=Rule.R6)
 
 

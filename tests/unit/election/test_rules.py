@@ -24,6 +24,7 @@ SETTLED = replace(READY, settled=True)
 LEFT_UP = replace(READY, up=True)
 SERVING = LocalState(active=True, up=True, ready=False, steady=True)
 IDLE = LocalState(active=False, up=False, ready=False, steady=True)
+ORPHANED, ORPHANED_IDLE = replace(SERVING, orphaned=True), replace(IDLE, orphaned=True)
 SHAKY = replace(IDLE, steady=False)
 FAILED = replace(IDLE, failed=True, failed_here=True)
 SULKING = replace(READY, failed_here=True)
@@ -195,6 +196,15 @@ TABLE = {
     "R6 the same, unsteady": (Case(MINE, SHAKY, "twin"), "R6 Keep"),
     "R6 nobody is chosen": (Case(MINE, SERVING), "R6 Release"),
     "R6 nobody is chosen, the others stand by": (Case(state(ME, None, TWIN), SERVING, standby="me twin"), "R6 Release"),
+    "R6 servers deleted the last links: serves on": (Case(MINE, ORPHANED), "R6 Keep"),
+    "R6 the same, and it does not run": (Case(MINE, ORPHANED_IDLE), "R6 Activate 7"),
+    "R6 servers deleted the last links, unsteady": (Case(MINE, replace(SHAKY, orphaned=True)), "R6 Keep"),
+    "R6 the same, and a candidate waits": (Case(ASKED, ORPHANED, "twin"), "R6 HandOver twin"),
+    "R6 the same, drained": (Case(MINE, replace(DRAINED, orphaned=True)), "R6 StepDown"),
+    "R7 servers deleted the links, and another is the holder": (
+        Case(THEIRS, replace(LEFT_UP, orphaned=True)),
+        "R7 Stop",
+    ),
     "R6 drained, a candidate waits": (Case(ASKED, DRAINED, "me twin"), "R6 HandOver twin"),
     "R6 drained, the other is not ready": (Case(MINE, DRAINED, "me twin"), "R6 Keep"),
     "R6 drained, nobody else": (Case(MINE, DRAINED, "me"), "R6 StepDown"),
@@ -303,7 +313,7 @@ _sights = st.builds(
 _flag = st.booleans()
 _heres = st.builds(
     LocalState,
-    *[_flag] * 10,
+    *[_flag] * 11,
     yield_reason=st.none() | st.sampled_from(YieldReason),
 )
 

@@ -102,8 +102,9 @@ class HandoverController:
         self._deps.failures.note(round_.goal)
         self._recording.note(ownership)
         self._ask_early(ownership)
-        if ownership.state is not None and not ownership.holds and not self._stops:
-            self.withdrawn = ""
+        if ownership.state is not None and not ownership.holds:
+            self._pauses.end(Effort.RELEASE)  # whatever prevented it, another server has the service now, or none
+            self.withdrawn = self.withdrawn if self._stops else ""
         if self._stops:
             report = await self._paced(Stop(self.withdrawn), round_, None)
             self._stops = bool(report.problems)
@@ -153,6 +154,7 @@ class HandoverController:
             unlinked=state is not None and memory.has_unlinked(state.generation, self._writes.done),
             settled=self._settles_s(now) <= 0,
             waited=self._waits_s(now) <= 0,
+            orphaned=memory.orphaned and self._deps.state.providers > 1,
             expired=releases and heartbeat.has_begun and self._lease_left_s(now) <= 0,
             yield_reason=ownership.yield_reason(drained=self._deps.state.mode is Mode.DRAINED, unhealthy=moves),
         )
@@ -359,12 +361,11 @@ class HandoverController:
         now, ownership, heartbeat = time.monotonic(), round_.ownership, self._deps.heartbeat
         failure, state = self._pauses.last(Effort.RELEASE), round_.ownership.state
         times = [self._settles_s(now), heartbeat.former_left_s(now) and heartbeat.former_left_s(now) + _SOON_S]
-        if (not ownership.holds or (state is not None and state.asking is not None)) and self._waits_s(now) < float(
-            "inf"
-        ):
-            times.append(self._waits_s(now))
-        times += [failure.left_s] if failure is not None else []
+        waits_s = self._waits_s(now)
+        if waits_s < float("inf") and (not ownership.holds or (state is not None and state.asking is not None)):
+            times.append(waits_s)
         health = self._deps.failures.left_s(round_.goal.id), self._deps.moves.left_s(round_.goal.id)
+        times += [failure.left_s] if failure is not None else []
         times += [left_s + _SOON_S for left_s in health if left_s]
         if ownership.holds and not self._is_steady(round_):
             times.append(self._deps.settings.hesitation_s / 4)

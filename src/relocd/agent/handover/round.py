@@ -99,6 +99,8 @@ class Memory:
     - `state`: the state as last seen; `seen_at`: since when its generation is known; `changed_at`: since when it is
       unchanged; `repeats`: how often this server has repeated its own write since then.
     - `eligible`: the other servers that were eligible in the last round.
+    - `linked`: whether this server was linked directly in the last round; `orphaned`: whether another server has
+      deleted that link.
     - `candidate_since`: since when this server is the candidate.
     - `failed_in`: the generation in which the last activation failed; `failed_cause`: what it was about; `failure`:
       why.
@@ -115,6 +117,8 @@ class Memory:
     changed_at: float = 0.0
     repeats: int = 0
     eligible: frozenset[EntryUUID] = frozenset()
+    linked: bool = False
+    orphaned: bool = False
     candidate_since: float | None = None
     failed_in: int | None = None
     failed_cause: object = None
@@ -130,6 +134,7 @@ class Memory:
 
     def note(self, goal: Goal, ownership: OwnershipView) -> None:
         """Take in the state as it is now, and forget what does not apply to it any more."""
+        self._note_link(ownership)
         state, before, now = ownership.state, self.state, time.monotonic()
         if state is None:
             return
@@ -149,6 +154,12 @@ class Memory:
         if ownership.me not in ownership.eligible.all or cause_of(goal, ownership) != self.failed_cause:
             self.failed_cause = None
         self.state = state
+
+    def _note_link(self, ownership: OwnershipView) -> None:
+        """Keep who deleted this server's link at the moment at which it goes: a later change of the entry hides it."""
+        before, self.linked = self.linked, ownership.me in ownership.links
+        if self.linked or before:
+            self.orphaned = ownership.unlinked_by_other
 
     def note_write(self, step: Step, write: Write, ownership: OwnershipView) -> None:
         """Take in the write of a step, which is about to be made."""

@@ -184,6 +184,27 @@ class TestOrderBack:
             await lab.serves("me")
 
 
+async def test_a_move_whose_write_got_no_answer_is_forgotten_once_the_service_has_moved():
+    async with running_cluster(server("me", services=["web"]), server("twin"), web()) as lab:
+        await lab.serves("me")
+        write, moved = lab.me.writer.apply, []
+
+        async def unanswered(modification):
+            outcome = await write(modification)
+            if "relocGeneration" not in str(modification) or moved:
+                return outcome
+            moved.append(modification)
+            return Unknown("no answer")
+
+        lab.me.writer.apply = unanswered
+        lab.link("twin", "web")
+        await lab.serves("twin")
+        lab.link("me", "web")
+        await lab.serves("me")
+        assert moved
+        await until(lambda: not lab.me.problems(), SOON_S)
+
+
 async def test_each_step_is_logged_with_its_rule(caplog):
     caplog.set_level("INFO", "relocd.agent.handover.controller")
     async with running_cluster(*BOTH) as lab:
