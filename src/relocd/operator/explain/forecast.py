@@ -78,6 +78,7 @@ def _here(view: ServiceView, ownership: OwnershipView) -> LocalState:
         failed=reports == "failed" and ownership.holds,
         failed_here=unhealthy,
         settled=True,
+        orphaned=reports == "active" and ownership.unlinked_by_other,
         expired=row.is_silent and service.isolation is Isolation.RELEASE,
         yield_reason=ownership.yield_reason(
             drained=row.status is not None and row.status.mode == Mode.DRAINED, unhealthy=unhealthy

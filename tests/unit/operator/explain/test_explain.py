@@ -65,6 +65,13 @@ def state(**named: str | None) -> Entry:
         ),
         pytest.param([entries.server("a"), *HELD[1:]], "a", "R6", "Release", id="R6 lets go"),
         pytest.param([entries.server("a"), *HELD[1:], LINKED], "a", "R6", "Keep", id="R6 serves on"),
+        pytest.param(
+            [entries.server("a", modifiersName=B.dn.text), *HELD[1:]],
+            "a",
+            "R6",
+            "Keep",
+            id="R6 serves on, since a server deleted the last link",
+        ),
         pytest.param([*HELD, LINKED, heard("b", active="web")], "b", "R7", "Stop", id="R7"),
         pytest.param(
             [entries.server("a", services=["web"], relocFenced="TRUE"), heard("a", active="web"), state()],
