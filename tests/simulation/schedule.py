@@ -2,8 +2,8 @@
 
 - *Never two*: the address of an exclusive service never answers on two servers. A server whose cable is out may still
   have the address, because no client reaches it. This holds when servers crash, agents hang for longer than the lease,
-  providers hang, and writes are carried out late. The probe before an address is raised is relied on only against a
-  server whose cable was out.
+  providers hang, and writes are carried out late. It does not depend on the probe that precedes the raising of an
+  address, except against a server whose cable was out.
 - *Never unserved*: once nothing fails or changes any more, the service is active on some server, if a chosen server is
   up, ready and can activate it. If servers are chosen but none is ready, it is active on the holder, if the holder can
   serve. If no server is chosen, it is active on none. A server on which the service failed by its health is ready only
@@ -27,22 +27,25 @@ The conditions:
 - A server that was silent in the directory and on the wire for a lease comes back with its address in one way only: its
   cable is plugged in again. It then asks the wire at once, and the time until it has the answer is not counted. Whoever
   sets `relocFenced` has powered the server off, and all its clones.
-- If a machine was cloned, the agents of both copies run and reach the directory. A clone that hangs is not noticed.
+- If a machine was cloned, its copy is noticed only while the agents of both run and reach the directory. So a clone
+  that hangs is not covered.
 - Somebody may add the address to a server, or remove the agent's mark from it. Nobody removes the lifetime of an
   address with `relocIsolation: release`.
-- An agent may hang between two of its actions. Not covered: it hangs between its last look at the clock and the action
-  that follows.
+- An agent may hang between two of its actions. A hang between its last look at the clock and the action that follows is
+  not covered.
 - If the directory carries out a write at all, it does so within an eighth of the lease (the kernel does not send it
   later), or when a provider that hung wakes up, before it answers any request. The kernel drops the address of a
   service with `relocIsolation: release` when the lease is over.
 - A provider's clock may be set, but not back and forward again within a lease.
-- Two providers replicate single modifications (delta-syncrepl). That takes at most a quarter of the lease. Their clocks
-  differ by less than it takes. A candidacy settles for longer than two changes take, one in each direction.
-- When two changes cross between two providers, each provider may keep its own candidate and previous holder (seen with
-  OpenLDAP 2.5). For holders and links, the change number decides.
-- With two providers, *never two* and *the generation only grows* hold while both providers know the same, apart from
-  that delay. One may be down if the other has everything that was written to it. While the two cannot replicate, or one
-  hangs, both promises hold only with `keep`, and only as long as the holder that both name serves without interruption.
+- Two providers replicate single modifications (delta-syncrepl). A modification needs at most a quarter of the lease to
+  arrive. The clocks of the two differ by less than that time. `settle_ms` is longer than one modification in each
+  direction needs together.
+- If both providers change the state at the same moment, each may keep its own candidate and previous holder (seen with
+  OpenLDAP 2.5). For holders and links, the later change (by its CSN) wins on both.
+- With two providers, *never two* and *the generation only grows* hold while both have the same content, apart from that
+  delay. One may be down if the other has everything that was written to it. While the two cannot replicate, or one
+  hangs, both promises hold only with `keep`, and only as long as both name the same holder and it serves without
+  interruption.
 """
 
 from __future__ import annotations
