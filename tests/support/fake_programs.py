@@ -56,15 +56,21 @@ class FakeProbes:
 
 
 class FakeRenderer:
-    """Templates by set and source: formats over the context. One that is not there, or lacks a name, is an error."""
+    """Templates by set and source: formats over the context. One that is not there, or lacks a name, is an error.
+
+    A service with a parameter of the value `refused` has nothing rendered.
+    """
 
     def __init__(self) -> None:
         self.templates: dict[tuple[str, str], str] = {}
+        self.refused = ""
 
     async def render(
         self, files: Sequence[PlannedFile | PlannedText], context: TemplateContext
     ) -> Sequence[Rendered | Invalid]:
         await asyncio.sleep(0)
+        if self.refused and self.refused in context.parameters.values():
+            return [Invalid(f"template set web: a parameter is {self.refused!r}") for _ in files]
         return [
             Rendered(file.text, "secrets" in file.text)
             if isinstance(file, PlannedText)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from relocd.agent.convergence.host import Host
@@ -36,12 +36,8 @@ async def declared_checks(host: Host, goal: Goal) -> DeclaredChecks:
     return DeclaredChecks(
         checks=tuple(dict.fromkeys(each for each in found if isinstance(each, Check))),
         units=units[0] if units else None,
-        problems=tuple(dict.fromkeys(_problems(found))),
+        problems=tuple(dict.fromkeys(str(each) for each in found if isinstance(each, Invalid))),
     )
-
-
-def _problems(found: Sequence[Check | Invalid | None]) -> Iterator[str]:
-    return (f"a health check is not made: {each}" for each in found if isinstance(each, Invalid))
 
 
 def _checked(host: Host, planned: PlannedCheck, rendered: Sequence[Rendered | Invalid]) -> Check | Invalid | None:

@@ -48,14 +48,12 @@ def serves(worker: Worker) -> bool:
 
 
 class ServiceChecks:
-    """The checks of a service from its activation here until it leaves; `changed` is called when something is new.
-
-    `problems` are the checks that cannot be made.
-    """
+    """The checks of a service from its activation here until it leaves; `changed` is called when something is new."""
 
     def __init__(self, host: Host, worker: Worker, failures: HealthFailures, changed: Callable[[], None]) -> None:
         self.worker = worker
-        self.problems: tuple[str, ...] = ()
+        self._unknown: tuple[str, ...] = ()
+        self._not_made: tuple[str, ...] = ()
         self.judgements: dict[Check, Judgement] = {}
         self._host = host
         self._failures = failures
@@ -69,6 +67,12 @@ class ServiceChecks:
         for check in (_UNITS, _CARRIER):
             self.judgements[check] = Judgement(CheckState.OK, now, now)
         worker.judgements = self.judgements
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """The checks that cannot be made, and why; what the worker itself reports is not said again."""
+        new = (each for each in self._not_made if each not in self.worker.report.problems)
+        return *self._unknown, *(f"a health check is not made: {each}" for each in new)
 
     async def run(self, goal: Goal) -> None:
         """Make the declared checks of a goal until this is cancelled; what is known of the same checks stays."""
@@ -101,13 +105,13 @@ class ServiceChecks:
             try:
                 return await declared_checks(self._host, goal)
             except RelocdError as error:
-                self.problems = (f"its health checks are not known: {error}",)
+                self._unknown = (f"its health checks are not known: {error}",)
                 self._changed()
             await asyncio.sleep(_RENDER_AGAIN_S)
 
     def _begin(self, declared: DeclaredChecks) -> None:
         now, before = time.monotonic(), self.judgements
-        self.problems = declared.problems
+        self._unknown, self._not_made = (), declared.problems
         units = before[self._units]
         self._units = _UNITS if declared.units is None else replace(_UNITS, limits=declared.units)
         self.judgements = {self._units: units, _CARRIER: before[_CARRIER]}

@@ -186,6 +186,19 @@ def test_a_check_that_cannot_be_made_is_a_problem_and_no_failure():
     world.play(acts)
 
 
+def test_a_parameter_that_is_refused_is_one_problem_though_the_check_needs_it_too():
+    world = World(TCP)
+    world.lab.server.renderer.refused = "eighty"
+
+    async def acts():
+        world.lab.directory.put(web(relocParameter="port=eighty", at=2))
+        await asyncio.sleep(30)
+        assert world.lab.problems() == ["template set web: a parameter is 'eighty'"]
+        assert world.failed is None
+
+    world.play(acts)
+
+
 def test_a_program_that_is_not_here_says_nothing_about_a_service():
     world = World(COMMAND)
     world.lab.server.commands.missing.add("look")
