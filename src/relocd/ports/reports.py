@@ -34,6 +34,10 @@ class Meter(Protocol):
         """The services stand like that from now on."""
         ...
 
+    def will_send(self, what: str) -> None:
+        """There is a queue of that name; nothing of it was sent, refused or dropped yet."""
+        ...
+
     def sent(self, what: str, outcome: str) -> None:
         """Something of a queue, such as `history` or `webhook`, was sent: done, failed, or dropped for newer ones."""
         ...

@@ -174,7 +174,10 @@ def merged(base: Tables, more: Tables) -> Tables:
 
 
 def toml(tables: Tables) -> str:
-    """Tables of plain values (text, numbers, truth values, lists of text) as TOML; a name may have dots."""
+    """Tables of plain values (text, numbers, truth values, lists of text) as TOML.
+
+    A name may have dots; one in brackets is that of an array of tables, of which this is one.
+    """
     return "\n".join(
         "\n".join([f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items())]) + "\n"
         for name, table in tables.items()

@@ -98,6 +98,7 @@ class _MetricsServer(ThreadingMixIn, WSGIServer):
 
 _Values = Mapping[tuple[str, ...], float]
 """Figures by the values of their labels."""
+_OUTCOMES: Final = ("done", "failed", "dropped")
 _SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
@@ -184,6 +185,11 @@ class PrometheusMeter(Collector):
     def stand(self, standing: Health) -> None:
         """Replace all figures of services at once: a fetch gets either the old ones or the new ones."""
         self._standing = standing
+
+    def will_send(self, what: str) -> None:
+        """Begin with zero: otherwise the first loss would be no increase."""
+        for outcome in _OUTCOMES:
+            self._sent.labels(what, outcome)
 
     def sent(self, what: str, outcome: str) -> None:
         """Count what was sent, or not."""

@@ -227,6 +227,9 @@ class _Unmeasured:
     def stand(self, reason: Health) -> None:
         """Nothing is kept."""
 
+    def will_send(self, what: str) -> None:
+        """Nothing is kept."""
+
     def sent(self, what: str, outcome: str) -> None:
         """Nothing is kept."""
 

@@ -48,6 +48,7 @@ class Outbox(Generic[_T]):
         self._put = asyncio.Event()
         self._is_full = False
         self._is_failing = False
+        meter.will_send(what)
 
     def put(self, item: _T) -> None:
         """Send it as soon as possible."""
