@@ -12,6 +12,7 @@ from relocd.config.configuration import read_settings
 from relocd.doctor.finding import DoctorKind, error, ok
 from relocd.doctor.host.facts import Equipment
 from relocd.errors import Invalid, RelocdError
+from relocd.model.health import CheckKind
 from relocd.model.settings import Settings
 from relocd.model.template_set import TemplateSet, UnitAction
 from relocd.model.uri import PLAIN_TEXT, PROTECT, in_plain_text
@@ -21,6 +22,7 @@ from relocd.wiring import (
     FolderTemplateSets,
     check_templates,
     connected,
+    has_program,
     interfaces,
     owner_ids,
     service_manager_problem,
@@ -85,7 +87,24 @@ async def equipment(config: Path, settings: Settings) -> Equipment:
     except RelocdError as problem:
         there = ()
         wrong.append(error("interfaces", DoctorKind.INTERFACES_UNREADABLE, str(problem), "run this as root"))
-    return Equipment((*wrong, *well), there, await service_manager_problem(settings))
+    return Equipment((*wrong, *well), there, await service_manager_problem(settings), _missing_programs(settings))
+
+
+def _missing_programs(settings: Settings) -> dict[str, tuple[str, ...]]:
+    """The programs of health checks that are not on this host, by template set; of relocd.toml: by an empty name.
+
+    Where a set has its program from a parameter, only the agent knows which it is.
+    """
+    named = {"": [each.command[0] for each in settings.health if each.command]}
+    sets = template_sets(settings)
+    for name in sets.names():
+        with suppress(RelocdError):
+            checks = [each for each in sets.get(name).health if each.kind is CheckKind.COMMAND]
+            named[name] = [each.texts[0] for each in checks if "{" not in each.texts[0]]
+    missing = {
+        name: tuple(dict.fromkeys(each for each in some if not has_program(each))) for name, some in named.items()
+    }
+    return {name: some for name, some in missing.items() if some}
 
 
 def _checked_set(sets: FolderTemplateSets, name: str, allowed: Guards) -> CheckResult:

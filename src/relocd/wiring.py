@@ -54,6 +54,7 @@ __all__ = [
     "Parts",
     "check_templates",
     "connected",
+    "has_program",
     "interfaces",
     "log_handler",
     "notify_targets",
@@ -100,6 +101,11 @@ def unusable_files(settings: Settings) -> Iterator[tuple[KeyPath, str]]:
 def service_manager() -> SystemdNotifier:
     """The service manager that started this process, if one did."""
     return SystemdNotifier()
+
+
+def has_program(name: str) -> bool:
+    """Whether an agent on this host could start a program of that name, or at that path."""
+    return ProcessCommands().finds(name)
 
 
 async def interfaces(settings: Settings) -> tuple[Interface, ...]:

@@ -6,7 +6,8 @@ import os
 
 import pytest
 
-from relocd.apply import checked
+from relocd.apply import checked, equipment
+from relocd.config.configuration import read_settings
 from tests.adapters.templates.set_writing import write_set
 from tests.unit.config.test_configuration import SMALLEST
 
@@ -54,3 +55,15 @@ def test_the_texts_of_health_checks_are_looked_at(said, tmp_path, url, is_wrong)
 def test_files_that_the_connection_needs_are_looked_at(said):
     assert said('ca_file = "/nowhere"\n')["[directory] ca_file"].problem
     assert "[directory] ca_file" not in said()
+
+
+async def test_the_programs_of_health_checks_that_cannot_be_started_are_known(tmp_path):
+    """By name or path, of a set and of relocd.toml; one that a parameter names is only known to the agent."""
+    (tmp_path / "plain").write_text("#!/bin/sh\n")
+    config = tmp_path / "relocd.toml"
+    checks = "".join(f'[[health]]\ncommand = ["{each}"]\n' for each in ("/bin/true", tmp_path / "plain"))
+    config.write_text(f'{SMALLEST}[paths]\ntemplate_sets = ["{tmp_path}/sets"]\n{checks}')
+    for name, program in {"a": "true", "b": "no-such-program", "c": "{{ parameters.program }}"}.items():
+        write_set(tmp_path / "sets" / name, f'{_FILE}[[health]]\ncommand = ["{program}", "-q"]\n')
+    found = await equipment(config, read_settings(config))
+    assert found.missing == {"": (str(tmp_path / "plain"),), "b": ("no-such-program",)}

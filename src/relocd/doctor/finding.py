@@ -37,6 +37,8 @@ class DoctorKind(StrEnum):
     NO_SYNCPROV = "no-syncprov"
     NO_CONTEXT_CSN = "no-context-csn"
     NO_SESSION_LOG = "no-session-log"
+    PREFERRED_NO_MEMBER = "preferred-no-member"
+    FAILBACK_UNUSED = "failback-unused"
     # access rules
     NOT_A_SERVER = "not-a-server"
     ANONYMOUS = "anonymous"
@@ -82,6 +84,9 @@ class DoctorKind(StrEnum):
     INTERFACES_UNREADABLE = "interfaces-unreadable"
     SERVICES_UNKNOWN = "services-unknown"
     ADDRESS_MISPLACED = "address-misplaced"
+    PROGRAM_MISSING = "program-missing"
+    PING_OFF_LINK = "ping-off-link"
+    INTERFACE_MISSING = "interface-missing"
     IPV6_OFF = "ipv6-off"
     DHCPCD = "dhcpcd"
     NETWORK_MANAGER = "network-manager"

@@ -7,13 +7,16 @@ from types import SimpleNamespace
 import pytest
 
 from relocd.doctor.directory.acl_trials import Act, Compare, Trial
-from relocd.doctor.directory.checks import between, schema_findings
+from relocd.doctor.directory.checks import between, clusters, schema_findings
 from relocd.doctor.directory.config import config_findings
+from relocd.doctor.directory.facts import TreeFacts
 from relocd.doctor.finding import DoctorKind, Level
 from relocd.doctor.report import as_json, is_well
 from relocd.model.dn import DN
+from relocd.model.entries import Entry
 from relocd.openldap.config import Config, ConfigEntry
 from relocd.schema.definitions import ARC, definitions
+from tests.support.entries import cluster, dn, server
 from tests.support.schemas import first_definitions
 
 OURS = [each for some in definitions() for each in some]
@@ -144,3 +147,48 @@ def test_what_was_not_checked_is_no_trouble():
     assert is_well(found)
     (told,) = as_json(found)["findings"]
     assert (told["kind"], told["level"]) == ("config-unreadable", "not checked")
+
+
+def preference(cluster_entry: Entry, *members: str) -> list[tuple[DoctorKind, str, tuple[str, ...]]]:
+    servers = (server(name, clusters=["pair"] if name in members else []) for name in ("node1", "node2"))
+    facts = SimpleNamespace(content=TreeFacts((cluster_entry, *servers)))
+    return [(each.kind, each.server, each.names) for each in clusters(facts)]
+
+
+AUTOMATIC = {"relocFailover": "automatic"}
+
+
+@pytest.mark.parametrize(
+    ("attributes", "found"),
+    [
+        pytest.param({}, [], id="no preference"),
+        pytest.param({"relocPreferred": dn("node1")}, [(DoctorKind.OK, "", ("pair",))], id="a member"),
+        pytest.param(
+            AUTOMATIC | {"relocPreferred": dn("node1"), "relocFailback": "60"},
+            [(DoctorKind.OK, "", ("pair",))],
+            id="falls back to a member",
+        ),
+        pytest.param(
+            {"relocPreferred": [dn("node1"), dn("node2")]},
+            [(DoctorKind.PREFERRED_NO_MEMBER, "node2", ("pair",))],
+            id="no member",
+        ),
+        pytest.param(
+            {"relocPreferred": dn("node9")},
+            [(DoctorKind.PREFERRED_NO_MEMBER, "node9", ("pair",))],
+            id="no entry",
+        ),
+        pytest.param(
+            AUTOMATIC | {"relocFailback": "60"},
+            [(DoctorKind.FAILBACK_UNUSED, "", ("pair",))],
+            id="failback to none",
+        ),
+        pytest.param(
+            {"relocPreferred": dn("node1"), "relocFailback": "60"},
+            [(DoctorKind.FAILBACK_UNUSED, "", ("pair",))],
+            id="failback of a manual cluster",
+        ),
+    ],
+)
+def test_a_preference_that_cannot_come_about_is_named(attributes, found):
+    assert preference(cluster("pair", **attributes), "node1") == found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from ipaddress import ip_interface
 from pathlib import Path
@@ -13,7 +14,7 @@ from relocd.doctor.host.checks import host_findings
 from relocd.doctor.host.facts import CAPABILITIES, Equipment, HostFacts, Manager, Network
 from relocd.model.entries import Isolation
 from relocd.model.host import Interface
-from relocd.model.settings import DirectorySettings, GuardSettings, ServerSettings, Settings
+from relocd.model.settings import DirectorySettings, GuardSettings, ServerCheck, ServerSettings, Settings
 from tests.support.entries import service, understood
 
 WEB = understood(service("web", relocAddress=["192.0.2.10/24", "2001:db8::10/64"]))
@@ -38,6 +39,12 @@ WELL = HostFacts(
     equipment=Equipment((), (ETH0,), ""),
     services=(WEB,),
 )
+
+
+def checked(*checks: ServerCheck, missing: Mapping[str, tuple[str, ...]] | None = None) -> HostFacts:
+    """A host with these checks in `relocd.toml`, where programs of checks are missing by template set."""
+    equipment = replace(WELL.equipment, missing=missing or {})
+    return replace(WELL, settings=replace(SETTINGS, health=checks), equipment=equipment)
 
 
 def network(**more: object) -> Network:
@@ -122,3 +129,49 @@ def test_each_capability_that_is_missing_has_its_own_reason():
     found = list(host_findings(without("CAP_SYS_NICE", "CAP_CHOWN", "CAP_FOWNER")))
     names = [each.names for each in found if each.kind is DoctorKind.CAPABILITY_MISSING]
     assert sorted(names) == [("CAP_CHOWN", "CAP_FOWNER"), ("CAP_SYS_NICE",)]
+
+
+WITH_SET = understood(service("ldap", relocTemplateSet=["openldap"]))
+
+
+@pytest.mark.parametrize(
+    ("facts", "found"),
+    [
+        pytest.param(checked(), [], id="no checks"),
+        pytest.param(
+            checked(ServerCheck(interface="eth0"), ServerCheck(ping="192.0.2.254"), ServerCheck(ping="2001:db8::9")),
+            [(DoctorKind.OK, (), "")],
+            id="all can be made",
+        ),
+        pytest.param(
+            checked(ServerCheck(ping="198.51.100.1")),
+            [(DoctorKind.PING_OFF_LINK, ("198.51.100.1",), "")],
+            id="ping beyond a router",
+        ),
+        pytest.param(
+            checked(ServerCheck(interface="eth7")),
+            [(DoctorKind.INTERFACE_MISSING, ("eth7",), "")],
+            id="no such interface",
+        ),
+        pytest.param(
+            checked(ServerCheck(command=("/gone", "x")), missing={"": ("/gone",)}),
+            [(DoctorKind.PROGRAM_MISSING, ("/gone",), "")],
+            id="no such program",
+        ),
+        pytest.param(
+            replace(checked(missing={"openldap": ("ldapsearch",), "unused": ("other",)}), services=(WEB, WITH_SET)),
+            [(DoctorKind.PROGRAM_MISSING, ("ldapsearch", "openldap"), "ldap")],
+            id="no program of a set that a service uses",
+        ),
+        pytest.param(
+            replace(checked(missing={"openldap": ("ldapsearch",)}), services=None),
+            [],
+            id="services unknown",
+        ),
+    ],
+)
+def test_a_health_check_that_cannot_be_made_or_cannot_succeed_is_an_error(facts, found):
+    health = [each for each in host_findings(facts) if each.check == "health"]
+    assert [(each.kind, each.names, each.service) for each in health] == found
+    assert all((each.level is Level.OK) == (each.kind is DoctorKind.OK) for each in health)
+    assert all(bool(each.advice) == (each.level is Level.ERROR) for each in health)

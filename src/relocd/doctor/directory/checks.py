@@ -15,7 +15,7 @@ from relocd.doctor.directory.config import config_findings, has_session_log
 from relocd.doctor.directory.facts import DirectoryFacts, Peer
 from relocd.doctor.finding import About, DoctorKind, Finding, error, not_checked, ok, warning
 from relocd.model.dn import DN
-from relocd.model.entries import csn_time_s
+from relocd.model.entries import Cluster, Failover, csn_time_s
 from relocd.schema.definitions import VERSION, definitions
 from relocd.schema.versions import difference
 
@@ -150,6 +150,30 @@ def entries(facts: DirectoryFacts) -> Iterator[Finding]:
         yield error("entries", DoctorKind.NO_SERVER_ENTRY, what, advice, server=facts.server.name)
 
 
+def clusters(facts: DirectoryFacts) -> Iterator[Finding]:
+    """What clusters prefer can come about."""
+    choosing = [each for each in facts.content.clusters if each.preferred or each.failback_s is not None]
+    found = [finding for each in choosing for finding in _preference(each, facts.content.members(each))]
+    yield from found
+    if choosing and not found:
+        names = tuple(each.name for each in choosing)
+        yield ok("clusters", f"preference of {', '.join(names)} can be followed", names=names)
+
+
+def _preference(cluster: Cluster, members: frozenset[DN]) -> Iterator[Finding]:
+    for dn in sorted(cluster.preferred - members, key=lambda each: each.key):
+        what = f"{cluster.name} prefers {dn.name}, which is no member, so that it never becomes active"
+        advice = f"relocClusterLink at {dn.name}, or remove the value of relocPreferred"
+        yield warning("clusters", DoctorKind.PREFERRED_NO_MEMBER, what, advice, server=dn.name, names=(cluster.name,))
+    if cluster.failback_s is not None and not (cluster.preferred and cluster.failover is Failover.AUTOMATIC):
+        lacks = "no relocPreferred" if not cluster.preferred else f"relocFailover: {cluster.failover}"
+        what = f"{cluster.name} has relocFailback, but {lacks}, so that nothing falls back"
+        advice = "add relocPreferred" if not cluster.preferred else "set relocFailover: automatic"
+        yield warning(
+            "clusters", DoctorKind.FAILBACK_UNUSED, what, f"{advice}, or remove relocFailback", names=(cluster.name,)
+        )
+
+
 def syncprov(facts: DirectoryFacts) -> Iterator[Finding]:
     """Persistent searches are answered, and resumed from a session log."""
     if not facts.refresh.served and not facts.content.entries:
@@ -212,6 +236,7 @@ def _time_s(text: str) -> float | None:
 CHECKS: Final[Sequence[Callable[[DirectoryFacts], Iterator[Finding]]]] = (
     schema,
     entries,
+    clusters,
     syncprov,
     access_findings,
     clocks,

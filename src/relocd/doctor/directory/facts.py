@@ -36,6 +36,16 @@ class TreeFacts:
         """The entries whose links choose who runs what."""
         return tuple(each for each in self._values if isinstance(each, Server | Cluster))
 
+    @property
+    def clusters(self) -> tuple[Cluster, ...]:
+        """All clusters."""
+        return tuple(each for each in self._values if isinstance(each, Cluster))
+
+    def members(self, cluster: Cluster) -> frozenset[DN]:
+        """The servers that are linked to a cluster."""
+        servers = (each for each in self._values if isinstance(each, Server))
+        return frozenset(each.dn for each in servers if cluster.dn in each.cluster_links)
+
     def server(self, dn: DN) -> Server | None:
         """The server of that name."""
         return next((each for each in self._values if isinstance(each, Server) and each.dn == dn), None)

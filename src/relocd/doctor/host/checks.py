@@ -10,6 +10,7 @@ routes and rules, of which relocd sets none; the route of an address is the kern
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from ipaddress import ip_address
 from typing import Final
 
 from relocd.doctor.finding import DoctorKind, Finding, error, not_checked, ok, raised, warning
@@ -17,6 +18,7 @@ from relocd.doctor.host.facts import CAPABILITIES, HostFacts, Manager
 from relocd.errors import Invalid
 from relocd.model.entries import Isolation, Service, ServiceAddress
 from relocd.model.host import Interface
+from relocd.model.settings import ServerCheck
 from relocd.model.status import Mode
 from relocd.reconcile.addresses import interface_for
 from relocd.reconcile.guards import Guards, guards
@@ -30,6 +32,7 @@ _NEEDED: Final = {
     "CAP_NET_ADMIN": "raise addresses",
     "CAP_NET_RAW": "probe and announce addresses (ARP, ND)",
 }
+_HEALTH: Final = "health"
 _FILES: Final = "it may be unable to write files with the owner and mode of a template set"
 _LESSER: Final = {
     "CAP_SYS_NICE": "its threads have no real-time priority, so that a busy machine may delay heartbeats and handovers",
@@ -74,6 +77,47 @@ def _placed(
         allowed.check_route(address, interface_for(address, service.interface, interfaces))
     except Invalid as problem:
         yield service.name, str(problem)
+
+
+def health(facts: HostFacts) -> Iterator[Finding]:
+    """The health checks of `relocd.toml` and of the services here can be made, and can succeed."""
+    if facts.settings is None or facts.equipment is None or not (facts.settings.health or facts.equipment.missing):
+        return
+    found = [*_missing_programs(facts), *_without_interface(facts.settings.health, facts.equipment.interfaces)]
+    yield from found
+    if not found and facts.settings.health:
+        yield ok(_HEALTH, f"{len(facts.settings.health)} checks of this server can be made")
+
+
+def _missing_programs(facts: HostFacts) -> Iterator[Finding]:
+    missing = facts.equipment.missing if facts.equipment else {}
+    for program in missing.get("", ()):
+        what = f"[[health]] of relocd.toml runs {program}, which is not here or cannot be executed: it checks nothing"
+        yield error(_HEALTH, DoctorKind.PROGRAM_MISSING, what, "install it, or correct the path", names=(program,))
+    for service in facts.services or ():
+        for name in service.template_sets:
+            for program in missing.get(name, ()):
+                what = (
+                    f"{service.name}: template set {name} checks it by {program}, which is not here: it is not checked"
+                )
+                advice, names = "install it, or correct the path in the manifest", (program, name)
+                yield error(_HEALTH, DoctorKind.PROGRAM_MISSING, what, advice, service=service.name, names=names)
+
+
+def _without_interface(checks: Sequence[ServerCheck], interfaces: Sequence[Interface]) -> Iterator[Finding]:
+    """The checks that can never succeed, so that this server would give away everything."""
+    names = {each.name for each in interfaces}
+    networks = [address.network for each in interfaces for address in each.addresses]
+    for check in checks:
+        if check.interface and check.interface not in names:
+            what, advice = f"[[health]] interface = {check.interface}: there is no such interface", "correct its name"
+            yield error(_HEALTH, DoctorKind.INTERFACE_MISSING, what, advice, names=(check.interface,))
+        if check.ping and not any(ip_address(check.ping) in each for each in networks):
+            what = (
+                f"[[health]] ping = {check.ping} is in no network of an interface here, so it never answers ARP or ND"
+            )
+            advice = "name an address that needs no router, such as the gateway's; others by a command, such as ping"
+            yield error(_HEALTH, DoctorKind.PING_OFF_LINK, what, advice, names=(check.ping,))
 
 
 def _interfaces(facts: HostFacts) -> frozenset[str]:
@@ -210,6 +254,7 @@ CHECKS: Final[Sequence[Callable[[HostFacts], Iterator[Finding]]]] = (
     systemd,
     equipment,
     addresses,
+    health,
     network,
 )
 """All checks of this host, in order."""

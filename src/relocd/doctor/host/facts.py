@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -48,11 +48,16 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class Equipment:
-    """The facts that need the agent's libraries: template sets, interfaces, and why systemd does not answer."""
+    """The facts that need the agent's libraries: template sets, interfaces, and why systemd does not answer.
+
+    `missing` are the programs of health checks that cannot be started here, by template set; those of `relocd.toml` are
+    under an empty name.
+    """
 
     findings: tuple[Finding, ...]
     interfaces: tuple[Interface, ...]
     systemd: str
+    missing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
