@@ -88,11 +88,10 @@ def restarting(footprint: Footprint) -> tuple[UseUnit, ...]:
 
 
 def _stays(goal: Goal, report: Report) -> bool:
-    """Whether a service is served here after a round, and no handover is under way or due."""
+    """Whether a service is served here after a round in which no handover was under way or due.
+
+    A candidate alone makes none due: one that this server outranks stands beside it for ever, and one may be dead.
+    """
     if report.footprint is None or report.footprint.role is not Role.ACTIVE or report.busy or report.again_s == 0:
         return False
-    ownership = goal.ownership
-    if ownership is None:
-        return goal.role is Role.ACTIVE
-    state = ownership.state
-    return ownership.holds and state is not None and state.candidate in {None, ownership.me}
+    return goal.role is Role.ACTIVE if goal.ownership is None else goal.ownership.holds

@@ -17,6 +17,7 @@ __all__ = ["failure_of", "repeat"]
 
 _LONGEST: Final = 300
 _REAPING_S: Final = 2.0
+_DUE_SOON_S: Final = 0.1
 
 
 async def failure_of(host: Host, check: Check, secrets: Sequence[str]) -> str:
@@ -36,7 +37,7 @@ async def failure_of(host: Host, check: Check, secrets: Sequence[str]) -> str:
 async def repeat(
     host: Host, check: Check, secrets: Sequence[str], is_due: Callable[[], bool], take: Callable[[Check, str], None]
 ) -> None:
-    """Make a check for ever while it `is_due`, and pass on each result.
+    """Make a check for ever, each time once it `is_due`, and pass on each result.
 
     The first one comes at a random moment of the interval, so that the checks of many services are spread.
     """
@@ -44,10 +45,10 @@ async def repeat(
     next_at = time.monotonic() + random.uniform(0.0, interval_s)  # noqa: S311 - nothing to guess
     while True:
         await asyncio.sleep(max(0.0, next_at - time.monotonic()))
-        next_at = time.monotonic() + interval_s
-        if is_due():
-            failure = await failure_of(host, check, secrets)
-            take(check, failure)
+        due = is_due()  # where not, it is put off: the moments of a check and those of a worker may keep meeting
+        next_at = time.monotonic() + (interval_s if due else min(interval_s, _DUE_SOON_S))
+        if due:
+            take(check, await failure_of(host, check, secrets))
 
 
 async def _make(host: Host, check: Check) -> None:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from contextlib import asynccontextmanager
 
+from relocd.model.health import CheckKind, HealthLimits, HealthSpec
 from relocd.reconcile.goals import goal_id
 from tests.support.entries import cluster, server
 from tests.support.fakes import until
+from tests.support.plans import template_set
+from tests.support.virtual_time import in_virtual_time
 from tests.unit.agent.cluster.cluster import SOON_S, remains, running_cluster
 from tests.unit.agent.lab import web
 
 MEMBERS = (server("me", services=["web"], clusters=["pair"]), server("twin", clusters=["pair"]), web())
 PAIR = (*MEMBERS, cluster("pair", services=["web"], active="twin"))
 """me is linked directly; twin is the active member of the cluster, and candidate from then on."""
+LIMITS = HealthLimits(interval_s=2.0, timeout_s=1.0, fall=3, rise=2, start_s=10.0, restarts=1)
+TCP = HealthSpec(CheckKind.TCP, ("192.0.2.10:80",), LIMITS)
 
 
 def web_id(lab):
@@ -118,3 +125,36 @@ async def test_after_too_many_moves_for_its_health_it_stays_and_says_so(caplog):
         fail(lab, "me")
         await lab.me.says("3 times")
         await remains(lab, "me")
+
+
+@asynccontextmanager
+async def checked_pair():
+    """A service whose check fails from now on; me holds it, and twin, which that outranks, stays its candidate."""
+    async with running_cluster(*PAIR) as lab:
+        for node in lab.nodes.values():
+            node.server.install_set(template_set(health=[TCP]), "conf of {service[name]}")
+            node.server.sets.tell()
+        await lab.serves("me", candidate="twin")
+        await asyncio.sleep(20)
+        lab.me.server.take_effects()
+        lab.me.server.probes.answers["tcp 192.0.2.10:80"] = "refused"
+        yield lab
+
+
+@in_virtual_time
+async def test_it_is_restarted_and_then_moves_also_where_a_candidate_has_waited_all_the_time():
+    async with checked_pair() as lab:
+        await asyncio.sleep(8)
+        assert lab.me.server.take_effects().count("restart web") == 1
+        await asyncio.sleep(25)
+        await lab.serves("twin")
+
+
+@in_virtual_time
+async def test_it_is_restarted_and_then_fails_also_where_a_dead_server_is_still_the_candidate():
+    async with checked_pair() as lab:
+        await lab.twin.power_off()
+        await asyncio.sleep(40)
+        assert lab.me.server.take_effects().count("restart web") == 1
+        assert lab.me.failures.own(web_id(lab))
+        assert lab.state[:2] == ("me", "twin")
