@@ -19,6 +19,7 @@ from typing import Final
 
 from rich.console import Console
 
+from tests.lab.bench.mass_contenders import KeepalivedMass
 from tests.lab.bench.mass_rigs import MassPair, MassRig, RelocdPair
 from tests.lab.bench.mass_tables import table
 from tests.lab.bench.movers import NODES, Route
@@ -38,6 +39,7 @@ TAKEOVER: Final = "takeover"
 SERIES: Final[Mapping[str, tuple[str, Callable[[MassRig], MassPair]]]] = {
     "relocd-cluster": ("relocd, one relocActive", partial(RelocdPair, by_links=False)),
     "relocd-links": ("relocd, many links", partial(RelocdPair, by_links=True)),
+    "keepalived": ("keepalived, one instance", KeepalivedMass),
 }
 """Pairs by name: what they are called, and how they are made."""
 

@@ -206,7 +206,7 @@ class KeepalivedPair:
             folder = self.rig.folder()
             self._daemons: dict[str, Keepalived] = {}
             for name, state in zip(NODES, ("MASTER", "BACKUP"), strict=True):
-                daemon = Keepalived(self.rig.lan[name], folder / name, ADDRESS, self.advert_s, self.way)
+                daemon = Keepalived(self.rig.lan[name], folder / name, [ADDRESS], self.advert_s, self.way)
                 self._daemons[name] = stack.enter_context(daemon)
                 daemon.wait_until(state)
             self._stack = stack.pop_all()

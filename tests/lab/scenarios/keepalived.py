@@ -1,5 +1,7 @@
 """keepalived on one host of the laboratory, with a folder of its own for its configuration and its pid files.
 
+One instance has all addresses.
+
 It is set up to move as fast as it can: VRRP version 3, the highest priority a server may have that does not own the
 address (on it depends how long a backup waits: RFC 5798, section 6.1), and real-time scheduling as relocd's agent has
 it. An administrator plans a move by a file that keepalived watches (`track_file`), in one of two ways:
@@ -12,10 +14,12 @@ it. An administrator plans a move by a file that keepalived watches (`track_file
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final, Self
@@ -49,7 +53,7 @@ vrrp_instance service {{
     priority 254
     advert_int {advert_s:g}
     virtual_ipaddress {{
-        {address} dev {interface}
+{addresses}
     }}
     track_file {{
         away
@@ -83,7 +87,7 @@ class Keepalived:
         self,
         host: Host,
         folder: Path,
-        address: str,
+        addresses: Sequence[str],
         advert_s: float,
         way: Way,
         checks: Mapping[str, Mapping[str, str]] | None = None,
@@ -93,7 +97,7 @@ class Keepalived:
         self._configuration = _CONFIGURATION.format(
             name=host.name,
             interface=host.interface,
-            address=address,
+            addresses="\n".join(f"        {each} dev {host.interface}" for each in addresses),
             advert_s=advert_s,
             weight=way.value,
             preemption="nopreempt" if way is Way.ASIDE else "preempt_delay 0",
@@ -129,10 +133,20 @@ class Keepalived:
         """Set whether this host should leave the address alone; keepalived watches the file with inotify."""
         (self._etc / "away").write_text(f"{away:d}\n")
 
+    def kill(self) -> None:
+        """End it, with its children, so that it leaves everything as it is."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(_DEADLINE_S)
+
+    @property
+    def state(self) -> str:
+        """The state that it entered last, by its log; empty before the first one."""
+        return "".join(_STATE.findall(self.log_text())[-1:])
+
     def wait_until(self, state: str) -> None:
-        """Return once the state that it entered last, by its log, is this one."""
+        """Return once the state that it entered last is this one."""
         deadline = time.monotonic() + _DEADLINE_S
-        while _STATE.findall(self.log_text())[-1:] != [state]:
+        while self.state != state:
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise TimeoutError(f"keepalived of {self._host.name} did not become {state}:\n{self.log_text()}")
             time.sleep(0.005)

@@ -252,7 +252,7 @@ class KeepalivedRival:
             for each, argv in scripts.items()
         }
         folder = self._folders[name] / "keepalived"
-        return Keepalived(lan[name], folder, f"{ADDRESS}/24", self.advert_s, Way.ASIDE, checks)
+        return Keepalived(lan[name], folder, [f"{ADDRESS}/24"], self.advert_s, Way.ASIDE, checks)
 
     def _start_nginx(self, name: str) -> None:
         folder = self._folders[name]
