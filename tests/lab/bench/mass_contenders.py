@@ -18,8 +18,8 @@ _ADVERT_S: Final = 1.0  # its default
 class KeepalivedMass:
     """Two keepalived at the default interval; the move is a write to the file that the master watches.
 
-    A server that is alone takes all addresses after three intervals. One that is stopped gives them to the other one, so
-    that both are stopped together, and started one after the other.
+    A server that is alone takes all addresses after three intervals. One that is stopped gives them to the other one;
+    so both are stopped together, and started one after the other.
     """
 
     def __init__(self, rig: MassRig) -> None:

@@ -162,11 +162,12 @@ async def stage(host: Host, goal: Goal, footprint: Footprint) -> Staged:
     return Staged(substance_of(goal), footprint, staged_at, plan, plan.desired.files)
 
 
-async def release(host: Host, goal: Goal, footprint: Footprint, reach: Reach) -> Report:
+async def release(host: Host, goal: Goal, footprint: Footprint, reach: Reach, before_drop: Reach) -> Report:
     """Stop what another server is about to start, units and addresses; the rest is left to the next convergence.
 
-    Nothing is done while a copy of an address cannot leave with it, or `reach` raises. A unit that does not stop keeps
-    the addresses here. A report without a problem means that no address of the service is left on this host.
+    Nothing is done while a copy of an address cannot leave with it, or `reach` raises; no address is dropped before
+    `before_drop` has returned. A unit that does not stop keeps the addresses here. A report without a problem means
+    that no address of the service is left on this host.
     """
     found = not_ours(host.addresses.copies(goal.addresses))
     if found:
@@ -179,7 +180,7 @@ async def release(host: Host, goal: Goal, footprint: Footprint, reach: Reach) ->
         await reached
     if plan.desired is None:
         return Report(footprint, plan.problems)
-    context = ExecContext(goal.name, goal.reason, secrets=goal.secrets, reach=reach)
+    context = ExecContext(goal.name, goal.reason, secrets=goal.secrets, before_drop=before_drop)
     outcomes = await execute(host, urgent, context)
     left = () if problems_of(outcomes) else kept_here(host.addresses.copies(goal.addresses))
     problems = (*problems_of(outcomes), *left)

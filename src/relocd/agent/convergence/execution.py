@@ -77,9 +77,9 @@ class ExecContext:
 
     `entering`: the service enters a role that it did not have. `revoked` is set once it should not be served any more.
     `permit` is the permission to raise addresses. `secrets` are not shown in any outcome, since what a program prints
-    may contain them; None means that they are not known, and no outcome shows what a program printed. With `reach` the
-    service is being released: the first failure ends that, and the directory has to answer once more before an address
-    is dropped, for a unit may have taken long to stop.
+    may contain them; None means that they are not known, and no outcome shows what a program printed. With
+    `before_drop` the service is being released: the first failure ends that, and an address is dropped only when it has
+    returned. A unit may have taken long to stop, so that the directory has to answer once more.
     """
 
     service: str
@@ -88,7 +88,7 @@ class ExecContext:
     revoked: asyncio.Event = field(default_factory=asyncio.Event)
     permit: ServePermit = field(default_factory=ServePermit)
     secrets: tuple[str, ...] | None = field(default=(), repr=False)
-    reach: Reach | None = None
+    before_drop: Reach | None = None
 
 
 async def execute(host: Host, actions: Sequence[Action], context: ExecContext) -> list[ActionOutcome]:
@@ -139,7 +139,7 @@ def _is_blocked(action: Action, outcomes: Sequence[ActionOutcome], context: Exec
     """
     failed = [outcome.action for outcome in outcomes if outcome.problem]
     if _releases(action):
-        return bool(failed) and context.reach is not None
+        return bool(failed) and context.before_drop is not None
     if isinstance(action, Announce):
         return bool(failed) and not _has_raised(outcomes)
     files_failed = any(isinstance(each, InstallFiles | KeepFile | RemoveFile) for each in failed)
@@ -172,8 +172,8 @@ async def _outcome(host: Host, action: Action, context: ExecContext) -> ActionOu
         if isinstance(action, UseUnit | RunCommand) and not _releases(action):
             await _unless(context.revoked, _carry_out(host, action, context.permit))
         else:
-            if isinstance(action, DropAddress) and context.reach is not None:
-                await context.reach()
+            if isinstance(action, DropAddress) and context.before_drop is not None:
+                await context.before_drop()
             await _carry_out(host, action, context.permit)
     except RelocdError as error:
         problem, busy = told(error, context.secrets), isinstance(error, Busy)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Final
 
 from relocd.agent.convergence.converge import (
@@ -26,6 +25,7 @@ from relocd.agent.convergence.converge import (
 )
 from relocd.agent.convergence.host import Host
 from relocd.agent.handover.recording import Recording
+from relocd.agent.handover.releases import Turn
 from relocd.agent.handover.round import FIRST_POLL_S, HandoverDeps, Memory, Round
 from relocd.agent.handover.writes import Writes
 from relocd.agent.liveness.failure_detector import Verdict
@@ -131,7 +131,7 @@ class HandoverController:
         """Ask in the background what the next step may depend on, while this server or a newcomer gets ready."""
         newcomers, memory, state = self._memory.newcomers(ownership), self._memory, ownership.state
         if newcomers and ownership.holds:
-            self._writes.reach_early()
+            self._deps.releases.reach_early()
             self._deps.detector.look_early(ownership, newcomers, memory.seen_at)
         elif state is not None and state.holder is not None and not ownership.holds:
             self._deps.detector.look_early(ownership, (state.holder,), memory.seen_at)
@@ -240,7 +240,8 @@ class HandoverController:
                 stays = f"keeps serving, although no server seems to be chosen: {why}"
                 return Report(round_.footprint, reason=stays, again_s=self._deps.settings.beat_s)
             case HandOver() | FailBack() | Release() | StepDown():
-                return await self._relinquish(step, round_, view)
+                with self._deps.releases.turn() as turn:
+                    return await self._relinquish(step, round_, view, turn)
         return _with_problem(Report(round_.footprint), await self._write(step, round_.ownership, view))
 
     async def _keep(self, round_: Round) -> Report:
@@ -298,7 +299,7 @@ class HandoverController:
             self._recording.served(round_.ownership)
         return report if again else replace(report, again_s=0.0)
 
-    async def _relinquish(self, step: HandOver | FailBack | Release | StepDown, round_: Round, view: object) -> Report:
+    async def _relinquish(self, step: Relinquish, round_: Round, view: object, turn: Turn) -> Report:
         """Release the service here, and only then write that in the directory.
 
         The write is made before: from the drop of the address until the next server raises it, no server serves.
@@ -307,7 +308,7 @@ class HandoverController:
         write = write_of(step, ownership)
         again = write and resend_of(write, ownership)
         try:
-            report = await release(self._host, goal, round_.footprint, self._writes.reach)
+            report = await release(self._host, goal, round_.footprint, self._deps.releases.reach, turn.begin)
         except RelocdError as error:
             return Report(
                 round_.footprint, (f"not released, since a write could not be sent to the directory: {error}",)
@@ -315,9 +316,10 @@ class HandoverController:
         if report.problems:
             return replace(report, again_s=0.0)  # what was stopped runs again at once
         problem = ""
+        turn.keep()
         if isinstance(step, FailBack):
             if self._memory.failed_in == step.state.generation:
-                self.failed_back = _failed_back(self._memory.failure)
+                self.failed_back = self._memory.given_back
             if own := unlinking(ownership, ownership.me):
                 problem = await self._writes.send(own, view)
         if not self._is_steady(round_):
@@ -389,13 +391,6 @@ def _known_state(ownership: OwnershipView, local: LocalState) -> State | None:
     state = ownership.state
     unclear = state is not None and state.holder in ownership.nameless and local.up
     return None if unclear else state
-
-
-def _failed_back(failure: str) -> str:
-    """The problem for the administrator who later finds the service where it was before."""
-    at = datetime.now(UTC).isoformat(" ", "seconds")
-    forget = "order it here again, or restart the agent, to clear this"
-    return f"given back at {at}, for it could not be activated here ({forget}): {failure}"
 
 
 def _with_problem(report: Report, problem: str) -> Report:

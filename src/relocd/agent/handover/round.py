@@ -6,11 +6,13 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Final
 
 from relocd.agent.convergence.host import Host
 from relocd.agent.convergence.planning import Staged
 from relocd.agent.directory.link_removals import LinkRemovals
+from relocd.agent.handover.releases import Releases
 from relocd.agent.health.failures import HealthFailures, HealthMoves
 from relocd.agent.history.history import History
 from relocd.agent.liveness.failure_detector import FailureDetector, PeerHeartbeats
@@ -41,6 +43,7 @@ class HandoverDeps:
 
     reader: DirectoryReader
     writer: DirectoryWriter
+    releases: Releases
     heartbeat: Heartbeat
     detector: FailureDetector
     guard: LeaseGuard
@@ -66,6 +69,7 @@ def handover_deps(
     return HandoverDeps(
         reader=reader,
         writer=LinkRemovals(writer),
+        releases=Releases(writer),
         heartbeat=heartbeat,
         detector=detector,
         guard=LeaseGuard(reader, heartbeat, settings),
@@ -131,6 +135,13 @@ class Memory:
     problems: tuple[str, ...] = ()
     poll_s: float = FIRST_POLL_S
     logged: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def given_back(self) -> str:
+        """The problem for the administrator who later finds the service where it was before."""
+        at = datetime.now(UTC).isoformat(" ", "seconds")
+        forget = "order it here again, or restart the agent, to clear this"
+        return f"given back at {at}, for it could not be activated here ({forget}): {self.failure}"
 
     def note(self, goal: Goal, ownership: OwnershipView) -> None:
         """Take in the state as it is now, and forget what does not apply to it any more."""

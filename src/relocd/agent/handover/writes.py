@@ -7,10 +7,8 @@ says whether it is done or lost. After a change of holder nothing is done until 
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
-from contextlib import suppress
 from typing import Final
 
 from relocd.agent.pauses import growing_s
@@ -25,7 +23,6 @@ _log = logging.getLogger(__name__)
 _SEEN_WITHIN_S: Final = 1.0
 _LONGEST_WAIT_S: Final = 60.0
 _LONGEST_PROMPTS: Final = 4
-_REACHED_WITHIN_S: Final = 0.05
 
 
 class Writes:
@@ -47,9 +44,6 @@ class Writes:
         self._moved = False
         self._written_at = 0.0
         self.done: Write | None = None
-        self._reached_at = float("-inf")
-        self._reaching = asyncio.Lock()
-        self._early: asyncio.Task[None] | None = None
 
     async def settle(self, *, steady: bool) -> str:
         """Send a write of unknown outcome again; why it is still unknown, empty when nothing is.
@@ -81,26 +75,6 @@ class Writes:
     def moves_s(self, view: object) -> float:
         """As `awaited_s`, for a write that changed the holder only: the service may be another server's by now."""
         return self.awaited_s(view) if self._moved else 0.0
-
-    async def reach(self) -> None:
-        """Return when the directory has answered within the last moment; raises `Unavailable` or `Failed`.
-
-        Asked before a service is released: if the write cannot be made afterwards, no server serves.
-        """
-        async with self._reaching:  # one that is under way may do
-            asked_at = time.monotonic()
-            if asked_at - self._reached_at > _REACHED_WITHIN_S:
-                await self._writer.reach()
-                self._reached_at = asked_at
-
-    def reach_early(self) -> None:
-        """Ask in the background, when the service may be released within moments; `reach` asks again after an error."""
-        if self._early is None or self._early.done():
-            self._early = asyncio.create_task(self._try_to_reach())
-
-    async def _try_to_reach(self) -> None:
-        with suppress(RelocdError):
-            await self.reach()
 
     async def send(self, write: Write, view: object, again: Write | None = None) -> str:
         """Write once on a view; why it failed, empty when it is done or another server was faster.

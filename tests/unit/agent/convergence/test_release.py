@@ -56,7 +56,7 @@ class TestCopies:
     async def test_one_that_relocd_has_not_raised_keeps_the_service_here_untouched(self, serving, copy):
         found, footprint = serving
         found.addresses.there[copy] = False
-        report = await release(found.host, STANDBY, footprint, reached)
+        report = await release(found.host, STANDBY, footprint, reached, reached)
         assert (found.take_effects(), report.footprint) == ([], footprint)
         assert f"ip address del {copy.address} dev {copy.interface}" in report.problems[0]
 
@@ -75,7 +75,7 @@ class TestCopies:
             if found.units.states["web"] is UnitState.INACTIVE:
                 found.addresses.there[placed("192.0.2.10/32", "lo")] = False
 
-        report = await release(found.host, STANDBY, footprint, another_is_added)
+        report = await release(found.host, STANDBY, footprint, another_is_added, another_is_added)
         assert "192.0.2.10/32 on lo is there" in report.problems[0]
 
     @pytest.mark.parametrize("copy", FOREIGN)
@@ -105,7 +105,7 @@ class TestUnits:
         host.sets.sets["web"] = template_set("web", units=units, first=first)
         footprint = (await converge(host.host, ACTIVE, Footprint("one"))).footprint
         host.units.stuck = {"db"}
-        report = await release(host.host, STANDBY, footprint, reached)
+        report = await release(host.host, STANDBY, footprint, reached, reached)
         assert [type(action) for action in report.actions] == [DropAddress] * (first is First.ADDRESSES)
         assert (host.units.states["web"], report.broken) == (UnitState.ACTIVE, True)
 
@@ -113,7 +113,7 @@ class TestUnits:
         found, footprint = serving
         found.units.stuck = {"web"}
         found.units.fail_to = UnitState.FAILED
-        report = await release(found.host, STANDBY, footprint, reached)
+        report = await release(found.host, STANDBY, footprint, reached, reached)
         assert [type(action) for action in report.actions] == [UseUnit, DropAddress]
         assert (report.problems, found.addresses.there) == ((), {})
 
@@ -123,7 +123,7 @@ async def test_no_file_is_rendered_or_looked_at_before_the_service_is_released(s
     found, footprint = serving
     monkeypatch.setattr(found.renderer, "render", None)
     monkeypatch.setattr(found.files, "states", _of_none)
-    report = await release(found.host, STANDBY, footprint, reached)
+    report = await release(found.host, STANDBY, footprint, reached, reached)
     assert (report.problems, [type(action) for action in report.actions]) == ((), [UseUnit, DropAddress])
     assert report.footprint.files == footprint.files
 
@@ -137,7 +137,7 @@ class TestDirectory:
     async def test_nothing_is_stopped_when_it_could_not_be_told(self, serving):
         found, footprint = serving
         with pytest.raises(Unavailable):
-            await release(found.host, STANDBY, footprint, cut_off)
+            await release(found.host, STANDBY, footprint, cut_off, cut_off)
         assert found.take_effects() == []
 
     async def test_that_was_cut_off_while_units_stopped_no_address_is_dropped(self, serving):
@@ -147,7 +147,7 @@ class TestDirectory:
             if found.units.states["web"] is UnitState.INACTIVE:
                 await cut_off()
 
-        report = await release(found.host, STANDBY, footprint, cut_off_by_then)
+        report = await release(found.host, STANDBY, footprint, cut_off_by_then, cut_off_by_then)
         assert report.problems == ("no server answers",)
         assert found.addresses.there == {V4: True}
 

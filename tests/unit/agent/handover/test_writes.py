@@ -17,7 +17,6 @@ from relocd.model.entries import EntryUUID
 from tests.support.clock import Clock
 from tests.support.entries import server, service, state
 from tests.support.fake_directory import FakeDirectory
-from tests.support.fakes import until
 from tests.unit.election.ownerships import ownership_of
 
 ME = EntryUUID("me")
@@ -49,62 +48,6 @@ def clock(monkeypatch):
 
 def held(directory):
     return directory.model.named_state("web")
-
-
-async def test_that_the_directory_has_answered_counts_for_a_moment_only(directory, writes, clock):
-    await writes.reach()
-    directory.writer.unreachable = Unavailable("no server answers")
-    clock.now += 0.04
-    await writes.reach()
-    clock.now += 0.02
-    with pytest.raises(Unavailable):
-        await writes.reach()
-
-
-class TestAskedEarly:
-    """The question is under way before the service is released, and nothing waits for it until then."""
-
-    @pytest.fixture
-    def asked(self, directory, monkeypatch):
-        """When the directory was asked."""
-        asked, reach = [], directory.writer.reach
-
-        async def noted():
-            asked.append(None)
-            await reach()
-
-        monkeypatch.setattr(directory.writer, "reach", noted)
-        return asked
-
-    async def test_its_answer_counts(self, writes, asked):
-        writes.reach_early()
-        await until(lambda: asked)
-        await writes.reach()
-        assert len(asked) == 1
-
-    async def test_one_that_is_under_way_is_waited_for_and_not_repeated(self, writes, asked):
-        writes.reach_early()
-        writes.reach_early()
-        await asyncio.gather(writes.reach(), writes.reach())
-        assert len(asked) == 1
-
-    async def test_after_an_error_it_is_asked_again(self, directory, writes, asked):
-        directory.writer.unreachable = Unavailable("no server answers")
-        writes.reach_early()
-        await until(lambda: asked)
-        with pytest.raises(Unavailable):
-            await writes.reach()
-        directory.writer.unreachable = None
-        await writes.reach()
-        assert len(asked) == 3
-
-    async def test_an_answer_that_is_too_old_does_not_count(self, directory, writes, clock):
-        writes.reach_early()
-        await writes.reach()
-        directory.writer.unreachable = Unavailable("no server answers")
-        clock.now += 0.06
-        with pytest.raises(Unavailable):
-            await writes.reach()
 
 
 async def test_one_that_is_done_leaves_nothing_to_settle(directory, writes):
