@@ -12,6 +12,7 @@ from typing import Final
 from relocd.agent.convergence.host import Host
 from relocd.agent.convergence.planning import Staged
 from relocd.agent.directory.link_removals import LinkRemovals
+from relocd.agent.directory.write_queue import WriteQueue
 from relocd.agent.handover.releases import Releases
 from relocd.agent.health.failures import HealthFailures, HealthMoves
 from relocd.agent.history.history import History
@@ -68,7 +69,7 @@ def handover_deps(
     failures = HealthFailures(settings.health_retry_s)
     return HandoverDeps(
         reader=reader,
-        writer=LinkRemovals(writer),
+        writer=LinkRemovals(WriteQueue(writer)),
         releases=Releases(writer),
         heartbeat=heartbeat,
         detector=detector,
