@@ -184,7 +184,7 @@ class Agent:
                 if self._backfill.stamped(event.entry.csn):
                     self._changed()
                 had_begun, was_current = self._heartbeat.has_begun, self._heartbeat.is_current(time.monotonic())
-                if self._heartbeat.confirm(event.entry):
+                if self._heartbeat.confirm(event.entry, self._mirror.snapshot):
                     self._count_providers()
                     self._host.meter.confirmed(self._heartbeat.age_s(time.monotonic()) or 0.0)
                     await self._pool.renew(self._heartbeat.left_s(time.monotonic()))
@@ -210,6 +210,7 @@ class Agent:
                     if self._resumed and not self._mirror.finds(self._name):
                         self._mirror.distrust(_WITHOUT_ME)
                     self._backfill.refreshed()
+                    self._heartbeat.refreshed(self._mirror.snapshot)
                     self._connected("refreshing" if self._mirror.doubt else "current", self._connection.detail)
                     _log.info("refresh complete", extra={"fields": {"entries": len(self._mirror)}})
                 case SearchLost(reason):

@@ -179,11 +179,15 @@ class AutoFailover:
         return replace(found, life=life, mode=Mode.NORMAL if takes or life is not Life.ALIVE else Mode.PAUSED)
 
     async def _life(self, case: _Case, server: EntryUUID) -> Life:
-        """Dead is a holder that is dead for a service that it holds, and a member that holds none and is silent."""
+        """Dead is a holder that is dead for a service that it holds, and a member that holds none and is silent.
+
+        Silent is one that has certainly left no heartbeat for its lease, not one that only seems so.
+        """
         held = [goal for goal in case.goals if _holder(goal) == server]
         verdicts = [await self._deps.detector.judge(goal, [server], 0.0, wire=True) for goal in held or case.goals[:1]]
         lives = {verdict.lives[server] for verdict in verdicts}
-        if Life.DEAD in lives or (not held and Life.ALIVE not in lives):
+        silent = not held and Life.ALIVE not in lives and await self._deps.detector.is_silent(case.goals[0], server)
+        if Life.DEAD in lives or silent:
             return Life.DEAD
         return Life.SUSPECT if Life.SUSPECT in lives else Life.ALIVE
 

@@ -119,7 +119,7 @@ class SentHeartbeats:
     """The last heartbeats of an agent, kept for the next agent on this machine; times are of the monotonic clock.
 
     `sent` has the time at which each was sent, `confirmed_at` that of the last one that came back. Since `back_at` none
-    was missing for a lease; `back_csn` is the entryCSN of the change that came back then.
+    was missing for a lease; `back_csn` is the newest entryCSN of what the search had brought by then.
     """
 
     sent: Mapping[str, float] = field(default_factory=dict)

@@ -166,6 +166,16 @@ class FailureDetector:
         sample = await self._peers.sample(server, ownership.names[server], recently)
         return sample is not None and sample.takes and self._age_s(sample) < sample.lease_s
 
+    async def is_silent(self, goal: Goal, server: EntryUUID) -> bool:
+        """Whether a server has certainly left no heartbeat for its lease, also if a clock was set; False in doubt."""
+        ownership = goal.ownership
+        if ownership is None or server not in ownership.names:
+            return False
+        sample = await self._peers.sample(server, ownership.names[server], time.monotonic())
+        if sample is None or self._age_s(sample) < sample.lease_s:
+            return False
+        return self._doubted(sample, ownership.names[server].name) is None
+
     async def has_failed(self, goal: Goal, server: EntryUUID, not_before: float | None = None) -> bool:
         """Whether a server publishes that a service has failed there; False while that cannot be read.
 

@@ -27,7 +27,7 @@ from relocd.agent.liveness.provider_clock import ProviderClock
 from relocd.errors import RelocdError
 from relocd.model import names
 from relocd.model.dn import DN
-from relocd.model.entries import Attributes, Entry, Problem, csn_server_id, csn_time_s
+from relocd.model.entries import Attributes, Entry, Problem, Snapshot, csn_server_id, csn_time_s
 from relocd.model.host import SentHeartbeats
 from relocd.model.settings import HandoverSettings
 from relocd.model.status import StatusReport, heartbeat_of, new_entry, published
@@ -136,7 +136,8 @@ class Heartbeat:
     def stood_before(self, csn: str) -> bool:
         """Whether the heartbeat was back, since it was last missing for a lease, when this change was made.
 
-        A change of the future was stamped by another clock, which says nothing about that.
+        A change of the future was stamped by another clock, which says nothing about that. Nor does one count that is
+        not newer than what the search had brought by then: the provider's clock may have been set back meanwhile.
         """
         made_s, now_s = csn_time_s(csn), self.clock.now_s(time.monotonic())
         if made_s is None or now_s is None or made_s > now_s + self._settings.prompt_s:
@@ -147,8 +148,11 @@ class Heartbeat:
         """Write the next heartbeat soon, because the status has changed."""
         self._soon.set()
 
-    def confirm(self, entry: Entry) -> bool:
-        """Take the status entry as it came back through the own search; whether it confirms a new heartbeat."""
+    def confirm(self, entry: Entry, snapshot: Snapshot | None) -> bool:
+        """Take the status entry as it came back through the own search; whether it confirms a new heartbeat.
+
+        `snapshot` is what the search has brought by now.
+        """
         value = heartbeat_of(entry).stamp
         sent_at, provider_s, now = self._sent.get(value), csn_time_s(entry.csn), time.monotonic()
         if sent_at is None:
@@ -156,13 +160,25 @@ class Heartbeat:
         if sent_at is None or provider_s is None or (self._confirmed_at is not None and sent_at <= self._confirmed_at):
             return False
         if not self.is_current(now):
-            self._back_at, self._back_csn = self._since(now, entry.csn)
+            self._back_at, self._back_csn = self._since(now, self._newest(entry.csn, provider_s, snapshot))
             self.clock.begin()
         if value in self._own:
-            self._own_csn = self._own_csn or entry.csn
+            self._own_csn = min(self._own_csn or entry.csn, entry.csn)  # lower once the provider's clock was set back
         self._confirmed_at, self._csn = sent_at, entry.csn
         self.clock.note(sent_at, now, provider_s)
         return True
+
+    def refreshed(self, snapshot: Snapshot | None) -> None:
+        """Take in what a refresh has brought: the heartbeat may have come back in the middle of it."""
+        provider_s = csn_time_s(self._csn)
+        if provider_s is not None:
+            self._back_csn = self._newest(self._back_csn, provider_s, snapshot)
+
+    def _newest(self, csn: str, provider_s: float, snapshot: Snapshot | None) -> str:
+        """The newest of a change and the states in a snapshot, but for those that will be of the future for long."""
+        soon_s = provider_s + self._settings.steady_s + self._settings.prompt_s
+        states = [] if snapshot is None else [state.csn for state in snapshot.states.values() if state is not None]
+        return max([csn, *(each for each in states if (csn_time_s(each) or soon_s) < soon_s)])
 
     def _since(self, now: float, csn: str) -> tuple[float, str]:
         """Since when no lease was missed: by the former agent where its lease was still running."""

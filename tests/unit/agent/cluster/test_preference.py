@@ -57,6 +57,15 @@ class TestPreferred:
             assert active(lab) == "c"
 
     @in_virtual_time
+    async def test_an_active_member_that_never_held_anything_is_replaced_once_its_silence_is_certain(self):
+        """Its agent has never run; that its status is not there proves nothing before a lease has passed."""
+        began = time.monotonic()
+        async with members(pair(), names=("b", "c")) as lab:
+            await until(lambda: active(lab) == "b", SOON_S)
+            assert time.monotonic() - began >= LEASE_S
+            await lab.serves("b")
+
+    @in_virtual_time
     async def test_the_next_one_does_where_the_preferred_one_could_not_serve(self):
         async with members(pair(preferred=["c"])) as lab:
             await lab.serves("a")

@@ -80,5 +80,9 @@ class Court:
         verdict = await self._detector().judge(goal, [identity], seen_at, wire=wire)
         return verdict.lives[identity], verdict.words, verdict.again_s
 
+    async def silent(self, name):
+        """Whether a server is certainly silent."""
+        return await self._detector().is_silent(self.goal, uuid_of(name))
+
     async def life(self, name="twin", **more):
         return (await self.asked(name, **more))[0]

@@ -8,15 +8,15 @@ from datetime import UTC, datetime
 
 from relocd.agent.liveness.heartbeat import Heartbeat
 from relocd.model.dn import DN
-from relocd.model.entries import Entry
+from relocd.model.entries import Entry, ServiceState, Snapshot
 from relocd.model.settings import HandoverSettings
 from relocd.model.status import StatusReport
-from tests.support.entries import ME, server
+from tests.support.entries import ME, dn, server, uuid_of
 from tests.support.fake_directory import FakeDirectory
 from tests.support.fake_records import FakeHeartbeatRecord
 from tests.support.fakes import until
 
-__all__ = ["SETTINGS", "STATUS", "Heart", "stamped"]
+__all__ = ["SETTINGS", "STATUS", "Heart", "brought", "stamped"]
 
 SETTINGS = HandoverSettings(lease_s=10)
 STATUS = DN.parse(f"cn=status,{ME}")
@@ -25,6 +25,20 @@ STATUS = DN.parse(f"cn=status,{ME}")
 def stamped(at_s: float) -> str:
     """The change sequence number of a change at a time by the provider's clock, in seconds since 1970."""
     return datetime.fromtimestamp(at_s, UTC).strftime("%Y%m%d%H%M%S.%fZ#000000#000#000000")
+
+
+def brought(*states: str) -> Snapshot:
+    """What the search has brought: one state for each of these change numbers."""
+    services = {f"service {number}": csn for number, csn in enumerate(states)}
+    return Snapshot(
+        None,
+        states={
+            uuid_of(name): ServiceState(
+                uuid_of(f"{name} state"), DN.parse(dn("state")), csn, DN.parse(dn(name)), None, None, None, 1
+            )
+            for name, csn in services.items()
+        },
+    )
 
 
 class Heart:
@@ -70,9 +84,12 @@ class Heart:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
-    def confirm(self, entry: Entry, at_s: float) -> bool:
-        """An entry comes back that the provider has stamped then; whether it confirms a heartbeat."""
-        return self.heartbeat.confirm(replace(entry, csn=stamped(at_s)))
+    def confirm(self, entry: Entry, at_s: float, *states: str) -> bool:
+        """An entry comes back that the provider has stamped then; whether it confirms a heartbeat.
+
+        `states` are the change numbers of the states that the search has brought by then.
+        """
+        return self.heartbeat.confirm(replace(entry, csn=stamped(at_s)), brought(*states))
 
     def _miss(self) -> None:
         self.missed += 1

@@ -14,7 +14,7 @@ from relocd.model.status import StatusReport
 from tests.support.clock import Clock
 from tests.support.entries import status
 from tests.support.fakes import until
-from tests.unit.agent.liveness.heartbeats import SETTINGS, Heart, stamped
+from tests.unit.agent.liveness.heartbeats import SETTINGS, Heart, brought, stamped
 
 NOON = 1_800_000_000.0
 
@@ -91,7 +91,7 @@ class TestConfirmation:
 
     @pytest.mark.parametrize("csn", ["", "tomorrow"])
     async def test_one_without_the_time_of_a_provider_confirms_nothing(self, heart, csn):
-        assert not heart.heartbeat.confirm(replace(await heart.beat(), csn=csn))
+        assert not heart.heartbeat.confirm(replace(await heart.beat(), csn=csn), None)
 
     async def test_an_entry_without_a_heartbeat_confirms_nothing(self, heart):
         entry = await heart.beat()
@@ -148,6 +148,41 @@ class TestSteady:
         heart.confirm(await heart.beat(), NOON)
         assert not heart.heartbeat.is_steady(clock.now, stamped(NOON + 7200))
         assert heart.heartbeat.is_steady(clock.now + SETTINGS.steady_s + 0.1, stamped(NOON + 7200))
+
+    async def away(self, heart, clock):
+        """The next heartbeat, after a lease without one; the provider's clock was set back by as much meanwhile."""
+        heart.confirm(await heart.beat(), NOON)
+        clock.now += 11
+        return await heart.beat()
+
+    async def test_a_state_that_was_there_already_was_not_written_since(self, heart, clock):
+        """Also where its stamp is the newer one, because the provider's clock was set back."""
+        heart.confirm(await self.away(heart, clock), NOON, self.AFTER, "", stamped(NOON - 5))
+        assert not heart.heartbeat.is_steady(clock.now, self.AFTER)
+        assert heart.heartbeat.is_steady(clock.now, stamped(NOON + 1.1))
+        assert heart.heartbeat.is_steady(clock.now + SETTINGS.steady_s + 0.1, self.AFTER)
+
+    async def test_nor_was_one_that_comes_later_in_the_same_refresh(self, heart, clock):
+        heart.confirm(await self.away(heart, clock), NOON)
+        heart.heartbeat.refreshed(brought(self.AFTER))
+        assert not heart.heartbeat.is_steady(clock.now, self.AFTER)
+        assert heart.heartbeat.is_steady(clock.now, stamped(NOON + 1.1))
+
+    async def test_a_refresh_before_the_first_heartbeat_says_nothing(self, heart, clock):
+        heart.heartbeat.refreshed(brought(self.AFTER))
+        heart.confirm(await heart.beat(), NOON)
+        assert heart.heartbeat.is_steady(clock.now, self.AFTER)
+
+    async def test_a_state_of_the_future_hinders_no_other_service(self, heart, clock):
+        """Its own is waited for as ever: see above."""
+        heart.confirm(await self.away(heart, clock), NOON, stamped(NOON + 7200))
+        assert heart.heartbeat.is_steady(clock.now, self.AFTER)
+        assert not heart.heartbeat.is_steady(clock.now, stamped(NOON + 7200))
+
+    async def test_a_state_of_the_near_future_counts_no_sooner_than_the_heartbeat_is_steady(self, heart, clock):
+        heart.confirm(await self.away(heart, clock), NOON, near := stamped(NOON + SETTINGS.steady_s))
+        for later_s in (0.0, SETTINGS.steady_s / 2, SETTINGS.steady_s):
+            assert not heart.heartbeat.is_steady(clock.now + later_s, near)
 
     async def test_renewed_in_time_it_stays_steady(self, heart, clock):
         heart.confirm(await heart.beat(), NOON)

@@ -129,3 +129,11 @@ class TestClone:
         heart.confirm(await heart.beat(), NOON + 20)
         heart.confirm(late, NOON + 21)
         assert heart.heartbeat.is_alone(clock.now)
+
+    async def test_it_is_noticed_also_once_the_clock_of_the_provider_was_set_back(self, heart, clock):
+        """Its stamps are older than that of the first heartbeat of this run then."""
+        clock.now += 1
+        heart.confirm(await heart.beat(), NOON - 3600)
+        assert heart.heartbeat.is_alone(clock.now)
+        heart.confirm(self.FOREIGN, NOON - 3599)
+        assert not heart.heartbeat.is_alone(clock.now)

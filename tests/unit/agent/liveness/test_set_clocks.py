@@ -7,6 +7,7 @@ import pytest
 from relocd.agent.liveness import failure_detector as detector_module
 from relocd.agent.liveness import heartbeat as heartbeat_module
 from relocd.election.observation import Life
+from relocd.errors import Unavailable
 from tests.support.clock import Clock
 from tests.support.fakes import until
 from tests.unit.agent.liveness.court import Court
@@ -163,3 +164,42 @@ class TestFirstLook:
         for _ in range(3):
             court.clock.now += 3
             assert await court.life() is Life.SUSPECT
+
+
+class TestSilence:
+    """Of a server that holds nothing, so that there is nothing to ask for on the network."""
+
+    @pytest.fixture
+    async def court(self, clock):
+        court = Court(clock)
+        await court.confirm()
+        await court.passes(30, looks=False)
+        court.beats("third")
+        return court
+
+    @pytest.mark.parametrize("forward_s", [11, 7200])
+    async def test_one_that_lives_is_not_silent_when_the_clock_is_set_forward(self, court, forward_s):
+        court.set_clock(forward_s)
+        for _ in range(3):
+            await court.passes(0.1)
+            assert not await court.silent("third")
+
+    async def test_one_that_has_left_none_for_a_lease_is(self, court):
+        await court.passes(9.9)
+        assert not await court.silent("third")
+        await court.passes(0.2)
+        assert await court.silent("third")
+
+    async def test_one_that_was_never_heard_is_once_it_was_watched_for_a_lease(self, clock):
+        court = Court(clock)
+        await court.confirm()
+        assert not await court.silent("third")
+        for _ in range(5):
+            await court.passes(2.1)
+            last = await court.silent("third")
+        assert last
+
+    async def test_one_whose_status_cannot_be_read_is_not(self, court):
+        await court.passes(30)
+        court.heart.directory.reader.refusal = Unavailable("no server answers")
+        assert not await court.silent("third")
