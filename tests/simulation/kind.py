@@ -35,6 +35,7 @@ class Care:
     """What an agent takes care of outside the rules; the mutants leave one out."""
 
     reads_first: bool = True
+    reads_fence: bool = True
     acts_in_time: bool = True
     waits_until_steady: bool = True
     waits_to_give: bool = True

@@ -27,7 +27,7 @@ from tests.simulation.kind import Care, Kind, Rules
 from tests.simulation.schedule import Make
 from tests.simulation.world import World
 
-__all__ = ["CAUGHT", "UNSEEN", "right"]
+__all__ = ["CAUGHT", "UNSEEN", "not_reading_fences", "right"]
 
 
 def right(random: Random, kind: Kind) -> World:
@@ -37,6 +37,11 @@ def right(random: Random, kind: Kind) -> World:
 
 def _careless(care: Care) -> Make:
     return lambda random, kind: World(random, kind, next_step, care)
+
+
+def not_reading_fences(random: Random, kind: Kind) -> World:
+    """The world in which a holder does not read its fence once another server has written the state."""
+    return World(random, kind, next_step, Care(reads_fence=False))
 
 
 def _deciding(decide: Rules) -> Make:

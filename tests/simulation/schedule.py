@@ -45,7 +45,8 @@ The conditions:
 - With two providers, *never two* and *the generation only grows* hold while both have the same content, apart from that
   delay. One may be down if the other has everything that was written to it. While the two cannot replicate, or one
   hangs, both promises hold only with `keep`, and only as long as both name the same holder and it serves without
-  interruption.
+  interruption. They begin to hold again when the two agree. A server that was started while its provider could not be
+  told that it is fenced has to be free of that fence first, or off.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ from tests.simulation.server import Server
 from tests.simulation.view import Direct, Seeing
 from tests.simulation.world import World
 
-__all__ = ["Make", "Schedule", "Violation", "run", "schedule", "shrunk"]
+__all__ = ["TICKS", "Make", "Schedule", "Violation", "run", "schedule", "shrunk"]
 
 TICKS = 120
 REST_TICKS = 20 * LEASE

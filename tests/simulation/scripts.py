@@ -7,7 +7,7 @@ from random import Random
 from tests.simulation.directory import NAMES
 from tests.simulation.events import ACTOR, CALM, FAULTS, FAULTS_OF_TWO, HOLDER, Event
 
-__all__ = ["planned"]
+__all__ = ["fenced_and_back", "planned"]
 
 
 def planned(random: Random, ticks: int, providers: int) -> tuple[Event, ...]:
@@ -96,6 +96,25 @@ def _crossing(random: Random) -> tuple[Event, ...]:
         Event("trigger links", NAMES[0], tick=start),
         Event("providers part", ACTOR, step=random.choice([6, 7])),
         Event("providers meet", NAMES[0], tick=start + random.randrange(30, 60)),
+    )
+
+
+def fenced_and_back(random: Random) -> tuple[Event, ...]:
+    """A holder is fenced and boots before its search tells it, and is quick once another server has asked.
+
+    Its agent hangs before and after that, so it hears nothing.
+    """
+    start, again = random.randrange(25, 45), random.randrange(8, 11)
+    return (
+        Event("trigger links", NAMES[2], tick=2),
+        Event("trigger fences", NAMES[2], tick=start),
+        Event("server starts", NAMES[2], tick=start + 1),
+        Event("agent hangs", NAMES[2], tick=start + 4),
+        Event("trigger links", NAMES[0], tick=start + 5),
+        Event("agent resumes", NAMES[2], tick=start + again),
+        Event("agent hurries", NAMES[2], tick=start + again + 1),
+        Event("agent hurries", NAMES[2], tick=start + again + 2),
+        Event("agent hangs", NAMES[2], tick=start + again + 3),
     )
 
 

@@ -38,14 +38,15 @@ class Sign:
 class Memory:
     """What is gone when the agent ends.
 
-    `seen` is how far it has followed its provider. `sent_at` and `stamp` are of its heartbeat that has not come back
-    yet, `confirmed` is when the last one that did was sent, `back_at` when one came back after a lease without, `clock`
-    what those since then show of the provider's. `said` is the state as it stands since `changed_at`; `repeats` is how
-    often this server has asked again since then. `resumed_at` is when it went on from the heartbeats of an agent before
-    it, `other_at` when it last heard of another agent of its name. `failing` and `passing` are the checks of the
-    service in a row, `failed_by_health` is what follows. `links` is how it was chosen, `moves` when the service moved
-    for its health, as far as it has seen. Until `kept_until` nothing is released that could not be, and then again
-    after a longer `pause`.
+    `seen` is how far it has followed its provider. `sent_at` and `stamp` are of its heartbeat that has not come
+    back yet, `confirmed` is when the last one that did was sent, `back_at` when one came back after a lease
+    without, `clock` what those since then show of the provider's. `said` is the state as it stands since
+    `changed_at`; `repeats` is how often this server has asked again since then. `resumed_at` is when it went on
+    from the heartbeats of an agent before it, `other_at` when it last heard of another agent of its name. In the
+    generation `handed_in` it has seen how it became the holder, `taken_in` is the last one in which it swapped
+    itself in. `failing` and `passing` are the checks of the service in a row, `failed_by_health` is what follows.
+    `links` is how it was chosen, `moves` when the service moved for its health, as far as it has seen. Until
+    `kept_until` nothing is released that could not be, and then again after a longer `pause`.
     """
 
     view: Direct
@@ -67,6 +68,8 @@ class Memory:
     back_at: int = 0
     clock: ProviderClock = field(default_factory=lambda: ProviderClock(LEASE))
     said: State | None = None
+    handed_in: int | None = None
+    taken_in: int | None = None
     changed_at: int = 0
     repeats: int = 0
     resumed_at: int | None = None
@@ -88,16 +91,23 @@ class Memory:
         if self.linked or before:
             self.orphaned = ownership.unlinked_by_other
 
+    def note_holder(self, me: EntryUUID, before: State | None, now: State) -> None:
+        """Take in that another server, which was the holder, has handed the service over."""
+        handed = before is not None and before.holder not in {None, me}
+        if now.holder == me and handed and self.taken_in != now.generation:
+            self.handed_in = now.generation
+
 
 @dataclass(slots=True)
 class Server:
     """The machine; `address` is what it has, whatever its agent believes; the wire hears it while it is `plugged`.
 
-    `sick`: the service does not work here, `hangs`: its check gets no answer, `flaps`: it works now and then, `ill`:
-    the whole server does not work. `copy`: somebody has put the address there, or it does not look any more as the
-    agent has made it. `sticks`: its units do not stop. `was_cut`: its cable was out since it raised the address;
-    `heals`: it asks the wire about that. `former` is what an agent before this one knew of its heartbeats, `agents` are
-    all that have run here.
+    `sick`: the service does not work here, `hangs`: its check gets no answer, `flaps`: it works now and then,
+    `ill`: the whole server does not work. `copy`: somebody has put the address there, or it does not look any more
+    as the agent has made it. `sticks`: its units do not stop. `was_cut`: its cable was out since it raised the
+    address; `heals`: it asks the wire about that. `half_fenced`: it runs, and was fenced while its provider could
+    not be told. `former` is what an agent before this one knew of its heartbeats, `agents` are all that have run
+    here.
 
     `expires` is when the kernel drops the address of a service that is released.
     """
@@ -121,6 +131,7 @@ class Server:
     plugged: bool = True
     was_cut: bool = False
     heals: bool = False
+    half_fenced: bool = False
     former: tuple[int, int] | None = None
     agents: set[int] = field(default_factory=set)
     address: bool = False

@@ -20,7 +20,7 @@ from relocd.election.steps import (
     SwapIn,
     Withdraw,
 )
-from tests.simulation.directory import DELAY, Write, link
+from tests.simulation.directory import DELAY, Content, Write, link
 
 if TYPE_CHECKING:
     from tests.simulation.server import Server
@@ -48,7 +48,7 @@ def _activate(world: World, server: Server, step: Activate, _write: Write | None
         content = world.provider(server).now
         if (content.state.holder, content.state.generation) != (server.name, step.generation):
             return
-        if server.name in content.fenced and content.written_at <= server.memory.back_at:
+        if server.name in content.fenced and _reads_fence(world, server, step, content):
             return
         if not world.is_steady(server):
             return
@@ -60,6 +60,13 @@ def _activate(world: World, server: Server, step: Activate, _write: Write | None
     if world.care.acts_in_time and world.now - read_at > HESITATION:
         return
     yield from _bring_up(world, server, step)
+
+
+def _reads_fence(world: World, server: Server, step: Activate, content: Content) -> bool:
+    """Not one that has seen how it became the holder; nor, careless, one whose state was written since it is back."""
+    if world.care.reads_fence:
+        return server.memory.handed_in != step.generation
+    return content.written_at <= server.memory.back_at
 
 
 def _bring_up(world: World, server: Server, step: Activate) -> Iterator[None]:
@@ -151,6 +158,9 @@ def _swap_in(world: World, server: Server, step: SwapIn, write: Write | None) ->
         verdict = server.memory.verdicts.get(holder)
         if verdict is None or world.now - verdict.judged_at > PROMPT:
             return
+    server.memory.taken_in = step.state.generation + 1
+    if holder in server.memory.view.content.fenced:
+        server.memory.handed_in = server.memory.taken_in
     yield from _send(world, server, write)
 
 

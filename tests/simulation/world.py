@@ -15,7 +15,7 @@ from relocd.election.observation import LocalState, Observation, State, YieldRea
 from relocd.election.rules import watched
 from relocd.election.steps import Activate, BecomeCandidate, ClearCandidate, Keep, Relinquish, Step, Stop, SwapIn
 from relocd.model.entries import EntryUUID, Isolation
-from tests.simulation import health
+from tests.simulation import doubt, health
 from tests.simulation.directory import NAMES, Content, Provider, Write, fence, replicate
 from tests.simulation.failure_detector import lives_of
 from tests.simulation.kind import LEASE, SETTLING, SLOWEST, Care, Kind, Rules
@@ -55,7 +55,7 @@ class World:
         self.bared: EntryUUID | None = None
         self.doubtful = self.doubted = False
         self._late: list[_Late] = []
-        self._met_since = self._agents = 0
+        self.met_since = self._agents = 0
         self.servers = {name: self._server(name, number) for number, name in enumerate(NAMES)}
         self.clones: list[Server] = []
 
@@ -83,7 +83,7 @@ class World:
         self._replicate()
         self._carry_late()
         if self.kind.providers > 1:
-            self._doubt()
+            doubt.note(self)
         for server in self.machines:
             if server.heals:
                 self._heal(server)
@@ -231,31 +231,9 @@ class World:
             replicate(first, second, self.random, self.now)
             replicate(second, first, self.random, self.now)
 
-    def _doubt(self) -> None:
-        """Whether two providers may have been told different things: the conditions of `tests.simulation.schedule`.
-
-        It ends when they have met and agree, and nobody but the holder has the address.
-        """
-        first, second = (provider.now.state for provider in self.providers)
-        up = {server.name for server in self.servers.values() if server.address}
-        served = first.holder == second.holder and up == {first.holder} and self.kind.isolation is Isolation.KEEP
-        news = any(provider.has_news for provider in self.providers)
-        if news or not self._hear_each_other():
-            self._met_since = self.now + 1
-        if not (served or self._hear_each_other()):
-            self._begin_doubt()
-        elif self.now - self._met_since > SETTLING and first == second and up <= {first.holder}:
-            self.doubtful = False
-
-    def _hear_each_other(self) -> bool:
-        """Whether two providers know the same but for the delay; one that is down with nothing untold counts, too."""
-        down = [provider for provider in self.providers if not provider.up]
-        hung = any(provider.hung for provider in self.providers)
-        return not hung and not any(provider.has_news for provider in down) and bool(down or not self.apart)
-
-    def _begin_doubt(self) -> None:
-        if self.kind.providers > 1:
-            self.doubtful = self.doubted = True
+    def begin_doubt(self) -> None:
+        """From now on the two providers may have been told different things."""
+        self.doubtful = self.doubted = True
 
     def _carry_late(self) -> None:
         for late in [*self._late]:
@@ -357,6 +335,7 @@ class World:
         """Whether the state has stood for a lease, and longer each time that this server has asked again."""
         memory = server.memory
         if memory.said != state:
+            memory.note_holder(server.name, memory.said, state)
             memory.said, memory.changed_at, memory.repeats = state, self.now, 0
         waits = LEASE * min(1 << memory.repeats, 16)
         return self.care.asks_again and self.kind.providers > 1 and self.now - memory.changed_at >= waits

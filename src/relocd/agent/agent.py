@@ -202,6 +202,7 @@ class Agent:
             match event:
                 case Started(uri, fresh):
                     self._backfill.search_started(fresh=fresh)
+                    self._heartbeat.search_started()
                     self._resumed = not fresh
                     self._connected("refreshing", uri)
                     self._host.meter.searched()

@@ -65,6 +65,7 @@ class Heartbeat:
         self._confirmed_at: float | None = None
         self._back_at = 0.0
         self._back_csn = ""
+        self._searched_at = 0.0
         self._csn = ""
         self.problem = ""
         self.clock = ProviderClock(settings.lease_s)
@@ -168,10 +169,14 @@ class Heartbeat:
         self.clock.note(sent_at, now, provider_s)
         return True
 
+    def search_started(self) -> None:
+        """Note that a search began."""
+        self._searched_at = time.monotonic()
+
     def refreshed(self, snapshot: Snapshot | None) -> None:
-        """Take in what a refresh has brought: the heartbeat may have come back in the middle of it."""
+        """Take in what the refresh of a search has brought, where the heartbeat came back in the middle of it."""
         provider_s = csn_time_s(self._csn)
-        if provider_s is not None:
+        if provider_s is not None and self._back_at > self._searched_at:
             self._back_csn = self._newest(self._back_csn, provider_s, snapshot)
 
     def _newest(self, csn: str, provider_s: float, snapshot: Snapshot | None) -> str:

@@ -38,7 +38,7 @@ class HolderGuard:
         if goal.ownership is None:
             return ServePermit()
         try:
-            return await self._issued(goal.ownership)
+            return await self._issued(goal, goal.ownership)
         except NotPermitted:
             raise
         except RelocdError as error:
@@ -64,7 +64,7 @@ class HolderGuard:
         chosen = {str(each.dn): words for each in found if (words := _chooses(parsed(each)[0]))}
         return "; ".join(f"{dn} {words}" for dn, words in sorted(chosen.items()))
 
-    async def _issued(self, ownership: OwnershipView) -> ServePermit:
+    async def _issued(self, _goal: Goal, ownership: OwnershipView) -> ServePermit:
         await self._confirmed(ownership)
         return ServePermit()
 
@@ -94,10 +94,10 @@ class LeaseGuard(HolderGuard):
         self._heartbeat = heartbeat
         self._settings = settings
 
-    async def _issued(self, ownership: OwnershipView) -> ServePermit:
+    async def _issued(self, goal: Goal, ownership: OwnershipView) -> ServePermit:
         read_at = time.monotonic()
         found = await self._confirmed(ownership)
-        if not self._heartbeat.stood_before(found.csn) and await self._is_fenced(ownership):
+        if goal.probe and await self._is_fenced(ownership):
             raise NotPermitted("a direct read finds this server fenced; waiting for the search to say so")
         now = time.monotonic()
         if not self._heartbeat.is_steady(now, found.csn):
@@ -115,7 +115,8 @@ class LeaseGuard(HolderGuard):
     async def _is_fenced(self, ownership: OwnershipView) -> bool:
         """Whether the entry of this server is fenced, also where the search has not brought that yet.
 
-        Only a server that was away can be: it was powered off. A holder that became so after it had returned was not.
+        Only a server that was powered off can be. One whose agent has seen how it became the holder, so that it need
+        not probe the addresses either, was not.
         """
         entry = await self._reader.by_dn(ownership.names[ownership.me])
         found = None if entry is None else parsed(entry)[0]

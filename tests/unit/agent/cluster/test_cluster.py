@@ -121,6 +121,20 @@ class TestFenced:
             lab.directory.put(server("me", services=["web"]))
             await lab.serves("me")
 
+    async def test_nor_does_it_once_another_server_has_asked_since_it_returned(self):
+        """The state is newer than the return of the heartbeat then, and yet it says nothing about the fence."""
+        async with running_cluster(*BOTH) as lab:
+            await lab.serves("me")
+            await lab.me.power_off()
+            await asyncio.sleep(LEASE_S)
+            lab.me.start()
+            lab.directory.model.put(server("me", services=["web"], relocFenced="TRUE"))
+            await until(lambda: "finds this server fenced" in str(lab.me.said.status), SOON_S)
+            lab.link("twin", "web")
+            await until(lambda: lab.state[1] == "twin", SOON_S)
+            await a_while()
+            assert (lab.state[0], lab.me.held) == ("me", set())
+
     async def test_one_that_is_up_steps_down(self):
         async with running_cluster(*BOTH) as lab:
             await lab.serves("me")

@@ -168,6 +168,12 @@ class TestSteady:
         assert not heart.heartbeat.is_steady(clock.now, self.AFTER)
         assert heart.heartbeat.is_steady(clock.now, stamped(NOON + 1.1))
 
+    async def test_one_that_a_later_search_brings_again_was(self, heart, clock):
+        heart.confirm(await self.away(heart, clock), NOON)
+        heart.heartbeat.search_started()
+        heart.heartbeat.refreshed(brought(self.AFTER))
+        assert heart.heartbeat.is_steady(clock.now, self.AFTER)
+
     async def test_a_refresh_before_the_first_heartbeat_says_nothing(self, heart, clock):
         heart.heartbeat.refreshed(brought(self.AFTER))
         heart.confirm(await heart.beat(), NOON)
