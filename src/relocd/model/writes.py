@@ -6,7 +6,7 @@ compare-and-swap: delete the value that was read and add the new one. It changes
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from relocd.model.dn import DN
@@ -147,9 +147,12 @@ class Unknown:
     A read that does not show it proves nothing: a slapd that hung carries out its queued requests when it continues,
     reads and writes in any order. Only a later write that is answered rules it out: one that removes the value that
     this one compares with, or one that is lost by a value that never comes back, such as the generation.
+
+    `sent_at` is when it was sent, of the monotonic clock; None where that is not known, so that it may be just now.
     """
 
     reason: str
+    sent_at: float | None = field(default=None, compare=False)
 
 
 Outcome = Done | Exists | Lost | Unknown

@@ -60,6 +60,7 @@ class TestDoubt:
             outcome = await writer.apply(take(NODES[1], NODES[2]))
             assert time.monotonic() - started < 2.0
             assert isinstance(outcome, Unknown)
+            assert started <= outcome.sent_at < started + 0.3
             assert f"{slapd.uri}: modify {STATE}: " in outcome.reason
             assert "does not answer in time" in outcome.reason
             with pytest.raises(Unavailable):

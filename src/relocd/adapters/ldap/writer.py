@@ -11,8 +11,9 @@ distinguished from one that was carried out. So the connection is checked first 
 from __future__ import annotations
 
 import select
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import ldap
@@ -98,10 +99,12 @@ class LdapWriter(OnKeptConnection):
         doing = f"{connection.uri}: {request.doing}"
         with translated(doing):
             message = request.send(connection.handle)
+        sent_at = time.monotonic()
         try:
             connection.handle.result3(message, timeout=self._timeout_s)
         except (ldap.LDAPError, *UNREADABLE) as error:
-            return outcome_of(doing, error)
+            outcome = outcome_of(doing, error)
+            return replace(outcome, sent_at=sent_at) if isinstance(outcome, Unknown) else outcome
         return Done()
 
     def _living(self) -> Connection:

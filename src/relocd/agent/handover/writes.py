@@ -86,7 +86,6 @@ class Writes:
         return await self._send(write, again or write)
 
     async def _send(self, write: Write, again: Write) -> str:
-        sent_at = time.monotonic()
         try:
             outcome = await self._written(write)
         except RelocdError as error:  # nothing is written
@@ -96,7 +95,8 @@ class Writes:
         if isinstance(outcome, Done) or (isinstance(outcome, Lost) and outcome.conflict is Conflict.NO_SUCH_ATTRIBUTE):
             self.done = write
         if isinstance(outcome, Unknown) and changes_holder(write):
-            self._on_its_way_until = sent_at + self._prompt_s
+            # It may have waited long for others before it was sent.
+            self._on_its_way_until = (outcome.sent_at or time.monotonic()) + self._prompt_s
         self._written_at = time.monotonic()
         fields = {"write": str(write), "outcome": type(outcome).__name__.lower()}
         level = logging.INFO if isinstance(outcome, Done) else logging.WARNING

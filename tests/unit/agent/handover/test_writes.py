@@ -14,6 +14,7 @@ from relocd.election.steps import BecomeCandidate, SwapIn
 from relocd.election.writes import write_of
 from relocd.errors import Failed, Unavailable
 from relocd.model.entries import EntryUUID
+from relocd.model.writes import Unknown
 from tests.support.clock import Clock
 from tests.support.entries import server, service, state
 from tests.support.fake_directory import FakeDirectory
@@ -136,6 +137,23 @@ class TestUnknown:
         clock.now += PROMPT_S
         assert await writes.settle(steady=True) == ""
         assert len(directory.writer.written) == 1
+
+    @pytest.mark.parametrize(("sent_before_s", "left_s"), [(0.04, 0.01), (None, PROMPT_S)])
+    async def test_its_way_begins_when_it_is_sent_however_long_it_waited_for_others(
+        self, directory, writes, clock, monkeypatch, sent_before_s, left_s
+    ):
+        async def waits_and_gets_no_answer(_):
+            clock.now += 10.0
+            return Unknown("no answer", sent_before_s and clock.now - sent_before_s)
+
+        monkeypatch.setattr(directory.writer, "apply", waits_and_gets_no_answer)
+        await writes.send(TAKE, "view")
+        monkeypatch.undo()
+        clock.set_in(monkeypatch, module)
+        clock.now += left_s - 0.001
+        assert await writes.settle(steady=True) == "a write of unknown outcome may still be on its way"
+        clock.now += 0.002
+        assert await settled(writes) == ""
 
     async def test_a_creation_that_was_carried_out_exists(self, directory, writes):
         directory.delete(state("web").uuid)
