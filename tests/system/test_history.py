@@ -157,8 +157,5 @@ def test_a_move_waits_for_nobody_who_is_told(guarded: Pair) -> None:
     assert all(each["took_ms"] < 1000 for each in history(guarded))
     until(lambda: told.read_text().count('"generation": 1') > 1, 15.0)
     for node in (one, two):
-        until(
-            lambda node=node: (
-                "command cannot be sent" in node.log_text() and "webhook cannot be sent" in node.log_text()
-            )
-        )
+        for target in ("command", "webhook"):
+            until(lambda said=f"cannot be sent what={target}", node=node: said in node.log_text())

@@ -177,7 +177,7 @@ class TestHeartbeat:
                 async for batch in feed.batches():
                     for event in batch:
                         if isinstance(event, Upsert) and event.entry.dn.text == status_dn(NODE1):
-                            happened.extend(["confirmed"] * pulse.confirm(event.entry))
+                            happened.extend(["confirmed"] * pulse.confirm(event.entry, None))
 
             tasks = [
                 asyncio.create_task(pulse.run(lambda: NODE1, StatusReport, missed, lambda: None)),
@@ -196,7 +196,7 @@ class TestHeartbeat:
                 await until(lambda: happened.count("confirmed") >= 4, DEADLINE_S)
                 assert pulse.problem == ""
                 assert pulse.is_current(time.monotonic())
-                now_s = pulse.provider_now_s(time.monotonic())
+                now_s = pulse.clock.now_s(time.monotonic())
                 assert now_s == pytest.approx(time.time(), abs=1.0)
             assert "missed" not in happened
 

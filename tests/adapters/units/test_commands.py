@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from relocd.adapters.units import commands
 from relocd.adapters.units.commands import Ended, ProcessCommands, ended
 from relocd.errors import Failed, Invalid
 from relocd.model.masking import told
@@ -133,8 +134,7 @@ class TestTimeLimit:
                     await ended(hanging, 0.1)
         (pid,) = await pids_in(pids, 1)
         os.kill(pid, signal.SIGKILL)
-        await eventually(lambda: not is_alive(pid))
-        await asyncio.sleep(0)
+        await eventually(lambda: not commands._undying)
         assert await ended(hanging, LONG_S) == Ended(0, "")
 
     async def test_a_cancelled_program_is_killed(self, tmp_path):

@@ -57,7 +57,7 @@ class Outbox(Generic[_T]):
             self._meter.sent(self._what, "dropped")
             if not self._is_full:
                 self._is_full = True
-                self._log(logging.WARNING, "queue is full: the oldest are dropped")
+                _log.warning("queue is full: the oldest are dropped", extra={"fields": self._fields()})
         self._waiting.append((time.monotonic(), item))
         self._put.set()
 
@@ -96,13 +96,14 @@ class Outbox(Generic[_T]):
             await self._send(item)
         except RelocdError as error:
             level = logging.DEBUG if self._is_failing else logging.WARNING
-            self._log(level, "cannot be sent", problem=str(error))
+            fields = self._fields() | {"problem": str(error)}
+            _log.log(level, "record or notification cannot be sent", extra={"fields": fields})
             self._is_failing = True
             return error
         if self._is_failing:
-            self._log(logging.INFO, "can be sent again")
+            _log.info("records or notifications can be sent again", extra={"fields": self._fields()})
         self._is_failing = False
         return None
 
-    def _log(self, level: int, message: str, **fields: object) -> None:
-        _log.log(level, f"{self._what} {message}", extra={"fields": {"waiting": len(self._waiting), **fields}})
+    def _fields(self) -> dict[str, object]:
+        return {"what": self._what, "waiting": len(self._waiting)}
