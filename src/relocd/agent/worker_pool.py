@@ -127,7 +127,7 @@ class WorkerPool:
     async def could_serve(self, goal: GoalId) -> bool:
         """Whether nothing on this server prevents running a service."""
         worker = self._workers.get(goal)
-        return worker is not None and await worker.could_serve()
+        return worker is not None and not self._deps.failures.doubt and await worker.could_serve()
 
     def has_problems(self, goal: GoalId) -> bool:
         """Whether a goal is not as it should be here, or not known to be."""

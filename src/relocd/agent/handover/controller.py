@@ -162,6 +162,8 @@ class HandoverController:
     async def _unready(self, goal: Goal, footprint: Footprint) -> tuple[str, ...]:
         """Why this server could not take over now; checked again when something changed here, or after a while."""
         staged, self._memory.staged = self._memory.staged, None
+        if self._deps.failures.doubt:
+            return (f"takes nothing over while a check of the server fails: {self._deps.failures.doubt}",)
         obstacles = obstacles_to(self._host, goal)
         if obstacles:
             return ("; ".join(obstacles),)

@@ -78,6 +78,7 @@ class HealthFailures:
         self._retry_s = retry_s
         self._failures: dict[GoalId, _Failure] = {}
         self._server = ""
+        self._doubt = ""
         self._known: dict[GoalId, _Known] = {}
         self._watchers: list[Callable[[GoalId | None], None]] = []
 
@@ -98,6 +99,14 @@ class HealthFailures:
     def server(self) -> str:
         """Why the whole server counts as failed, empty while it does not."""
         return self._server
+
+    @property
+    def doubt(self) -> str:
+        """Why nothing is taken over here for now: a check of the server failed last, but not yet `fall` times.
+
+        What fails it for this server may fail it for all: the service would go from one to the next.
+        """
+        return self._doubt
 
     def left_s(self, goal: GoalId) -> float | None:
         """How long the failure of a service still counts, None where time alone does not end it."""
@@ -134,6 +143,12 @@ class HealthFailures:
         if self._server:
             _log.info("server is healthy again", extra={"fields": {"was": self._server}})
             self._server = ""
+            self._tell(None)
+
+    def doubt_server(self, reason: str) -> None:
+        """Take nothing over here for now, or take it over again where the reason is empty (see `doubt`)."""
+        before, self._doubt = self._doubt, reason
+        if bool(before) != bool(reason):
             self._tell(None)
 
     def note(self, goal: Goal) -> None:

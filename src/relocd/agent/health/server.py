@@ -34,6 +34,7 @@ class ServerChecks:
             for check in checks
             if check not in made
         )
+        self._doubts: dict[Check, str] = {}
         self._host = host
         self._failures = failures
         self._changed = changed
@@ -49,8 +50,13 @@ class ServerChecks:
             self._host.meter.check_failed("", check.name)
         before = self.judgements[check]
         after = self.judgements[check] = judged(before, failure, check.limits, time.monotonic())
-        if after.state is before.state:
-            return
+        self._doubts[check] = "" if after.state is CheckState.FAILING else failure
+        if after.state is not before.state:
+            self._count()
+        self._failures.doubt_server("; ".join(filter(None, self._doubts.values())))
+
+    def _count(self) -> None:
+        """Let the server count as failed while a check fails."""
         failing = [each.failure for each in self.judgements.values() if each.state is CheckState.FAILING]
         if failing:
             self._failures.fail_server("; ".join(failing))

@@ -66,6 +66,17 @@ async def test_it_stays_where_the_other_server_has_failed_as_well_until_that_may
         await lab.serves("twin")
 
 
+async def test_a_server_takes_nothing_over_while_a_check_of_that_server_fails_that_does_not_count_yet():
+    async with running_cluster(*PAIR) as lab:
+        await lab.serves("me", candidate="twin")
+        lab.twin.failures.doubt_server("192.0.2.254 does not answer")
+        await lab.serves("me")
+        fail(lab, "me")
+        await remains(lab, "me")
+        lab.twin.failures.doubt_server("")
+        await lab.serves("twin")
+
+
 async def test_where_it_has_failed_it_is_tried_again_when_somebody_orders_that():
     async with running_cluster(*PAIR) as lab:
         await lab.serves("me", candidate="twin")

@@ -217,6 +217,20 @@ class TestFailed:
             assert lab.a.held
 
     @in_virtual_time
+    async def test_a_gateway_that_is_gone_for_all_members_moves_nothing(self):
+        """Each has counted to `fall` a little later than the one before."""
+        async with members(pair()) as lab:
+            await lab.serves("a")
+            for node in lab.nodes.values():
+                node.failures.doubt_server("192.0.2.254 does not answer")
+            for node in lab.nodes.values():
+                await asyncio.sleep(1)
+                node.failures.fail_server("192.0.2.254 does not answer")
+                node.failures.doubt_server("")
+            await asyncio.sleep(LONG_S)
+            assert (lab.state[0], lab.state[3], bool(lab.a.held)) == ("a", 1, True)
+
+    @in_virtual_time
     async def test_a_service_that_flaps_moves_three_times_in_ten_minutes_and_then_stays(self):
         async with members(pair(preferred=["a"], relocFailback="30")) as lab:
             await lab.serves("a")

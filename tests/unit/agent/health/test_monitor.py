@@ -355,6 +355,20 @@ class TestServer:
 
         world.play(acts, ServerCheck(command=("look",)))
 
+    def test_while_it_has_failed_but_not_often_enough_nothing_is_taken_over_here(self):
+        world = World()
+
+        async def acts():
+            world.lab.server.commands.failing.add("look")
+            await asyncio.sleep(3)
+            assert "look" in world.lab.failures.doubt
+            assert world.lab.failures.failed(WEB) is None
+            await asyncio.sleep(5)
+            assert world.lab.failures.doubt == ""
+            assert world.lab.failures.failed(WEB)
+
+        world.play(acts, ServerCheck(command=("look",)))
+
     def test_a_gateway_that_does_not_answer(self):
         world = World()
         world.lab.server.wire.answering["192.0.2.254"] = "02:00:00:00:00:01"
