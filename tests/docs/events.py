@@ -10,7 +10,7 @@ from tests.docs.debian_slapd import ADMIN
 from tests.docs.world import PASSWORD_FILE, World
 from tests.lab.deadline import until
 
-__all__ = ["at", "changed", "directory_lost", "power_off", "power_on", "ran", "with_programs"]
+__all__ = ["at", "changed", "directory_lost", "files_unlinked", "power_off", "power_on", "ran", "with_programs"]
 
 _DEADLINE_S: Final = 15.0
 _LINK: Final = """\
@@ -20,6 +20,7 @@ add: relocServiceLink
 relocServiceLink: cn=web,ou=services,ou=relocd,dc=example,dc=org
 """
 _LINKED: Final = "(relocServiceLink=cn=web,ou=services,ou=relocd,dc=example,dc=org)"
+_FILES: Final = "cn=files,ou=services,ou=relocd,dc=example,dc=org"
 _UNITS: Final = "relocd 'relocd-nginx@*' 'relocd-openldap*' slapd"
 _DIE: Final = f"systemctl kill --kill-whom=all --signal=KILL {_UNITS}; systemctl stop {_UNITS}; true"
 _BOOT: Final = "rm -rf /run/relocd; systemctl start slapd; systemctl start relocd"
@@ -63,6 +64,13 @@ def changed(ldif: str, world: World) -> None:
     """Somebody has changed this in the directory."""
     argv = ["ldapmodify", "-a", "-x", "-D", ADMIN, "-y", PASSWORD_FILE, "-H", "ldapi:///"]
     world.directory.run(argv, text=ldif)
+
+
+def files_unlinked(world: World) -> None:
+    """The page has its servers for itself: the service of another page is linked to none."""
+    for name in _servers(f"(relocServiceLink={_FILES})", world):
+        server = f"cn={name},ou=servers,ou=relocd,dc=example,dc=org"
+        changed(f"dn: {server}\nchangetype: modify\ndelete: relocServiceLink\nrelocServiceLink: {_FILES}\n", world)
 
 
 def at(name: str, world: World) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from tests.docs.events import at, changed, directory_lost, power_off, power_on, ran, with_programs
+from tests.docs.events import at, changed, directory_lost, files_unlinked, power_off, power_on, ran, with_programs
 from tests.docs.world import World
 
 __all__ = ["ELSEWHERE", "EVENTS", "FOREVER", "PAGES", "Page"]
@@ -83,6 +83,7 @@ EVENTS: Final[Mapping[tuple[str, str], Callable[[World], object]]] = {
     ("monitoring/README.md", "The log"): lambda world: directory_lost("node1", world),
     ("docs/operations.md", "A server is dead"): lambda world: power_off("node2", world),
     ("docs/operations.md", "It comes back"): lambda world: power_on("node2", world),
+    ("docs/automatic-failover.md", "The cluster"): files_unlinked,
     ("docs/automatic-failover.md", "The server dies"): lambda world: power_off("node1", world),
     ("docs/automatic-failover.md", "The server is back"): lambda world: power_on("node1", world),
     ("docs/pair.md", "The control suffix"): with_programs,

@@ -12,7 +12,6 @@ from click.exceptions import Exit
 from relocd.cli.agent import need_agent
 from relocd.cli.options import config_file, flag
 from relocd.cli.output import EXIT_PROBLEMS
-from relocd.config.configuration import read_settings
 from relocd.errors import Invalid, RelocdError
 from relocd.model.dn import DN
 from relocd.model.history import now
@@ -34,6 +33,7 @@ def notify(*, config: Path, test: bool) -> None:
     if not test:
         raise Invalid("the agent sends notifications by itself; add --test to try them")
     need_agent()
+    from relocd.config.configuration import read_settings
     from relocd.wiring import notify_targets
 
     settings = read_settings(config)
