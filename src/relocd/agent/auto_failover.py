@@ -95,7 +95,8 @@ class AutoFailover:
             if (snapshot := current()) is not None:
                 await self.check(snapshot)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), min(self._deps.settings.beat_s, _EVERY_S))
+                async with asyncio.timeout(min(self._deps.settings.beat_s, _EVERY_S)):
+                    await self._wake.wait()
 
     async def check(self, snapshot: Snapshot) -> None:
         """Do what is due for this server's fence, and for every cluster that it belongs to."""

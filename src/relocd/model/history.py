@@ -29,6 +29,7 @@ __all__ = [
     "now",
     "records_of",
     "surplus",
+    "utc_text",
     "values_of",
 ]
 
@@ -87,6 +88,11 @@ def now() -> datetime:
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
+def utc_text(at: datetime) -> str:
+    """A time as records and notifications have it: ISO 8601 in UTC, to the millisecond."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def is_change_of_holder(record: HistoryRecord) -> bool:
     """Whether the service has another holder since, or none."""
     return record.event in {Happened.SERVED, Happened.GIVEN_BACK, Happened.RELEASED}
@@ -95,7 +101,7 @@ def is_change_of_holder(record: HistoryRecord) -> bool:
 def values_of(record: HistoryRecord) -> dict[str, Any]:
     """The record as JSON values, the time first; what is empty is left out."""
     values = {
-        "at": record.at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "at": utc_text(record.at),
         "event": str(record.event),
         "generation": record.generation,
         "server": record.server,

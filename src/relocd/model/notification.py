@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
 from relocd.model.dn import DN
-from relocd.model.history import Happened, HistoryRecord, values_of
+from relocd.model.history import Happened, HistoryRecord, utc_text, values_of
 
 __all__ = ["Notification", "NotifiedEvent", "notification_of"]
 
@@ -57,7 +57,7 @@ class Notification:
     def encoded(self) -> bytes:
         """The event as one JSON object, on one line."""
         values: dict[str, object] = {
-            "at": self.at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "at": utc_text(self.at),
             "event": str(self.event),
             "server": self.server.name,
             "server_dn": self.server.text,

@@ -1,4 +1,4 @@
-"""A connection to the directory: options, TLS, bind and plain searches, all of them limited in time.
+"""A connection to the directory: options, TLS, bind, plain searches and writes, all limited in time.
 
 Blocking: it belongs to one thread. A connection that raised `Unavailable` is closed and not used again, because the
 outcome of the operation is unknown.
@@ -18,20 +18,23 @@ import os
 import socket
 import struct
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Final, Self
 
 import ldap
 
-from relocd.adapters.ldap.errors import UNREADABLE, translated
+from relocd.adapters.ldap.errors import UNREADABLE, outcome_of, translated
 from relocd.config.password_file import first_line
 from relocd.errors import Invalid, RelocdError, Unavailable
 from relocd.model.dn import DN
 from relocd.model.entries import Entry, EntryUUID
 from relocd.model.settings import DirectorySettings
 from relocd.model.uri import DirectoryUri
+from relocd.model.writes import Done, Outcome, Unknown
 
 __all__ = ["ATTRIBUTES", "Connection", "Found", "check_files", "connect", "entry_of", "password"]
 
@@ -64,6 +67,22 @@ class Connection:
             message = self.handle.search_ext(base, scope, filter_, attributes)
             _, found, _, _ = self.handle.result3(message, timeout=self._timeout_s)
         return [(dn, values) for dn, values in found if dn is not None]
+
+    def write(self, doing: str, send: Callable[[Any], int]) -> Outcome:
+        """Write once; `send` sends the request on python-ldap's handle and returns the message ID.
+
+        Raises an error where nothing is written: before the request is sent, or refused by the server (`outcome_of`).
+        """
+        doing = f"{self.uri}: {doing}"
+        with translated(doing):
+            message = send(self.handle)
+        sent_at = time.monotonic()
+        try:
+            self.handle.result3(message, timeout=self._timeout_s)
+        except (ldap.LDAPError, *UNREADABLE) as error:
+            outcome = outcome_of(doing, error)
+            return replace(outcome, sent_at=sent_at) if isinstance(outcome, Unknown) else outcome
+        return Done()
 
     def close(self) -> None:
         """Unbind and close without waiting for an answer."""

@@ -12,8 +12,8 @@ from typing import Any, Final, TypeVar
 
 import ldap
 
-from relocd.adapters.ldap.connection import ATTRIBUTES, Connection, entry_of
-from relocd.adapters.ldap.errors import UNREADABLE, NoSuchObject, outcome_of, translated
+from relocd.adapters.ldap.connection import ATTRIBUTES, entry_of
+from relocd.adapters.ldap.errors import NoSuchObject
 from relocd.adapters.ldap.kept_connection import KeptConnection, OnKeptConnection
 from relocd.errors import Failed, Unavailable
 from relocd.model import names
@@ -22,7 +22,7 @@ from relocd.model.entries import Attributes, Entry
 from relocd.model.history import HistoryRecord, encoded, is_change_of_holder, new_history, surplus
 from relocd.model.settings import DirectorySettings
 from relocd.model.status import ServerStatus, is_status, status_of
-from relocd.model.writes import Done, Outcome
+from relocd.model.writes import Conflict, Done, Lost
 
 __all__ = ["LdapHistory"]
 
@@ -100,17 +100,8 @@ class LdapHistory(OnKeptConnection):
 
     def _send(self, doing: str, send: Callable[[Any], int]) -> None:
         connection = self._kept.get()
-        outcome = self._outcome(connection, f"{connection.uri}: {doing}", send)
+        outcome = connection.write(doing, send)
+        if isinstance(outcome, Lost) and outcome.conflict is Conflict.NO_SUCH_OBJECT:
+            raise Failed(f"{connection.uri}: {doing}: the service is gone")
         if not isinstance(outcome, Done):  # read again, then written again: to do it twice does no harm
             raise Unavailable(f"{doing}: {getattr(outcome, 'reason', 'another server was faster')}")
-
-    def _outcome(self, connection: Connection, doing: str, send: Callable[[Any], int]) -> Outcome:
-        with translated(doing):
-            message = send(connection.handle)
-        try:
-            connection.handle.result3(message, timeout=self._timeout_s)
-        except ldap.NO_SUCH_OBJECT as error:
-            raise Failed(f"{doing}: the service is gone") from error
-        except (ldap.LDAPError, *UNREADABLE) as error:
-            return outcome_of(doing, error)
-        return Done()

@@ -11,9 +11,8 @@ distinguished from one that was carried out. So the connection is checked first 
 from __future__ import annotations
 
 import select
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import ldap
@@ -21,13 +20,13 @@ from ldap.controls import RequestControl
 from ldap.controls.libldap import AssertionControl
 
 from relocd.adapters.ldap.connection import Connection
-from relocd.adapters.ldap.errors import UNREADABLE, outcome_of, translated
+from relocd.adapters.ldap.errors import translated
 from relocd.adapters.ldap.kept_connection import KeptConnection, OnKeptConnection
 from relocd.errors import Invalid
 from relocd.model.dn import DN
 from relocd.model.entries import Attributes
 from relocd.model.settings import DirectorySettings
-from relocd.model.writes import Add, Change, Delete, Done, Increment, Modification, Outcome, Replace, Unknown
+from relocd.model.writes import Add, Change, Delete, Increment, Modification, Outcome, Replace, Unknown
 
 __all__ = ["LdapWriter"]
 
@@ -86,26 +85,13 @@ class LdapWriter(OnKeptConnection):
 
     def _written(self, request: _Request) -> Outcome:
         try:
-            outcome = self._sent(request)
+            outcome = self._living().write(request.doing, request.send)
         except BaseException:
             self._kept.drop()
             raise
         if isinstance(outcome, Unknown):
             self._kept.drop()
         return outcome
-
-    def _sent(self, request: _Request) -> Outcome:
-        connection = self._living()
-        doing = f"{connection.uri}: {request.doing}"
-        with translated(doing):
-            message = request.send(connection.handle)
-        sent_at = time.monotonic()
-        try:
-            connection.handle.result3(message, timeout=self._timeout_s)
-        except (ldap.LDAPError, *UNREADABLE) as error:
-            outcome = outcome_of(doing, error)
-            return replace(outcome, sent_at=sent_at) if isinstance(outcome, Unknown) else outcome
-        return Done()
 
     def _living(self) -> Connection:
         connection = self._kept.get()
