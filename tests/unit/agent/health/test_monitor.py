@@ -5,49 +5,17 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from relocd.model.health import CheckKind, HealthLimits, HealthSpec
+from relocd.model.health import CheckKind, HealthSpec
 from relocd.model.host import UnitState
-from relocd.model.settings import AgentSettings, ServerCheck
+from relocd.model.settings import ServerCheck
 from relocd.model.status import Mode
 from relocd.model.template_set import UnitAction, UnitSpec
-from tests.support.entries import server, service, uuid_of
+from tests.support.entries import server, service
 from tests.support.fake_directory import FakeDirectory
 from tests.support.plans import template_set
 from tests.support.virtual_time import run, stamped
+from tests.unit.agent.health.world import COMMAND, LIMITS, NAME, TCP, WEB, World
 from tests.unit.agent.lab import SETTINGS, Lab, web
-
-LIMITS = HealthLimits(interval_s=2.0, timeout_s=1.0, fall=3, rise=2, start_s=10.0, restarts=1)
-TCP = HealthSpec(CheckKind.TCP, ("192.0.2.10:80",), LIMITS)
-NAME = "tcp 192.0.2.10:80"
-COMMAND = HealthSpec(CheckKind.COMMAND, ("look", "at it"), replace(LIMITS, restarts=0))
-WEB = uuid_of("web")
-
-
-class World:
-    """A server that serves `web`, with these checks; the plays are in seconds."""
-
-    def __init__(self, *health, **more):
-        self.lab = Lab(directory=FakeDirectory(server("me", services=["web"]), web(), stamp=stamped))
-        self.lab.server.install_set(template_set(health=health, **more), "conf of {service[name]}")
-        self.probes, self.units = self.lab.server.probes, self.lab.server.units
-
-    def play(self, acts, *checks):
-        async def whole():
-            async with self.lab.agent(replace(SETTINGS, agent=AgentSettings(), health=checks)):
-                self.lab.directory.refresh()
-                await asyncio.sleep(5)
-                assert self.lab.state_of("web") == "active"
-                self.lab.server.take_effects()
-                await acts()
-
-        run(whole)
-
-    @property
-    def failed(self):
-        return self.lab.failures.own(WEB)
-
-    def restarts(self):
-        return self.lab.server.take_effects().count("restart web")
 
 
 def test_a_service_that_answers_is_left_alone():
@@ -336,60 +304,6 @@ def test_the_checks_of_twenty_services_are_spread():
     run(whole)
     assert len(moments) > 150
     assert len(set(moments)) > 0.9 * len(moments)
-
-
-class TestServer:
-    """Checks of the whole server count for every service."""
-
-    def test_a_program_that_fails_fails_every_service_until_it_succeeds_again(self):
-        world = World()
-
-        async def acts():
-            world.lab.server.commands.failing.add("look")
-            await asyncio.sleep(8)
-            assert "look" in world.lab.failures.failed(WEB)
-            assert world.failed is None
-            world.lab.server.commands.failing.clear()
-            await asyncio.sleep(5)
-            assert world.lab.failures.failed(WEB) is None
-
-        world.play(acts, ServerCheck(command=("look",)))
-
-    def test_while_it_has_failed_but_not_often_enough_nothing_is_taken_over_here(self):
-        world = World()
-
-        async def acts():
-            world.lab.server.commands.failing.add("look")
-            await asyncio.sleep(3)
-            assert "look" in world.lab.failures.doubt
-            assert world.lab.failures.failed(WEB) is None
-            await asyncio.sleep(5)
-            assert world.lab.failures.doubt == ""
-            assert world.lab.failures.failed(WEB)
-
-        world.play(acts, ServerCheck(command=("look",)))
-
-    def test_a_gateway_that_does_not_answer(self):
-        world = World()
-        world.lab.server.wire.answering["192.0.2.254"] = "02:00:00:00:00:01"
-
-        async def acts():
-            assert world.lab.failures.failed(WEB) is None
-            world.lab.server.wire.answering.clear()
-            await asyncio.sleep(8)
-            assert "no answer within 1 s" in world.lab.failures.failed(WEB)
-
-        world.play(acts, ServerCheck(ping="192.0.2.254"))
-
-    def test_an_interface_without_a_carrier(self):
-        world = World()
-
-        async def acts():
-            assert world.lab.failures.failed(WEB) is None
-            await asyncio.sleep(15)
-            assert "eth9" in world.lab.failures.failed(WEB)
-
-        world.play(acts, ServerCheck(interface="eth9"), ServerCheck(interface="eth0"))
 
 
 def test_an_order_to_try_again_clears_the_failure():

@@ -8,46 +8,15 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
 
 from relocd.model.entries import Entry
 from relocd.operator.change.obstacle import Proof
-from relocd.operator.explain.explain import Explanation, Idle, Part, ServerExplanation, explanation
+from relocd.operator.explain.explain import Idle, Part
 from relocd.operator.explain.need import Need, NeedKind
-from relocd.operator.explain.text import as_json, as_text
+from relocd.operator.explain.text import as_json
 from tests.support import entries
-from tests.unit.operator.views import HELD, LINKED, PAIR, B, heard, web_view
-
-CLUSTER = entries.cluster("pair", services=["web"], active="a")
-A_SILENT = [HELD[0], heard("a", lease="0.5", active="web")]
-
-
-def explained(*found: Entry, age_s: float = 1.0, **more: Any) -> Explanation:
-    return explanation(web_view(*found, age_s=age_s, **more))
-
-
-def stands(told: Explanation) -> dict[str, ServerExplanation]:
-    return {each.row.server.name: each for each in told.servers}
-
-
-def needs(about: ServerExplanation) -> list[tuple[object, ...]] | None:
-    """The kind and server of each need, with what its agent or the links name, and the proofs."""
-    if about.requirements is None:
-        return None
-    return [
-        tuple(filter(None, (each.kind, each.server, each.detail, each.proofs))) for each in about.requirements.needs
-    ]
-
-
-def text(told: Explanation, width: int = 200) -> str:
-    console = Console(width=width)
-    with console.capture() as captured:
-        console.print(as_text(told))
-    return captured.get()
-
-
-def state(**named: str | None) -> Entry:
-    return entries.state("web", **{"holder": "a"} | named)  # type: ignore[arg-type]
+from tests.unit.operator.explain.explained import A_SILENT, CLUSTER, explained, needs, stands, state, text
+from tests.unit.operator.views import HELD, LINKED, PAIR, B, heard
 
 
 @pytest.mark.parametrize(
@@ -258,83 +227,6 @@ def test_each_need_makes_a_clause_that_names_its_server() -> None:
         clause = str(Need(kind, "serverA", "web", "detail of serverA", tuple(Proof)))
         assert "serverA" in clause, kind
     assert str(Need(NeedKind.MOVE, "b", "web")) == "relocd move web b"
-
-
-class TestShown:
-    def test_the_facts_and_the_reasons_stand_there(self) -> None:
-        shown = text(explained(CLUSTER, *PAIR, heard("a", active="web"), heard("b", standby="web"), state()))
-        for words in (
-            "holder a, candidate none, previous none, generation 1",
-            "cluster pair: active a, failover manual",
-            "R3: holds and serves",
-            "no rule: not chosen",
-            "comes here when: relocd move web b",
-            "a stops it and hands over to b (R6)",
-            "next: no change is due",
-        ):
-            assert words in shown
-
-    @pytest.mark.parametrize(
-        ("b", "expected", "next_active"),
-        [
-            (heard("b", standby="web"), "if a died: b would become active", "b"),
-            (heard("b", standby="web", relocMode="drained"), "if a died: no member could take over", None),
-        ],
-        ids=["ready", "drained"],
-    )
-    def test_where_an_automatic_cluster_would_go(self, b: Entry, expected: str, next_active: str | None) -> None:
-        more = {"relocFailover": "automatic", "relocPreferred": entries.dn("a"), "relocFailback": "600"}
-        found = entries.cluster("pair", services=["web"], active="a", **more)
-        told = explained(found, *PAIR, heard("a", active="web"), b, state())
-        assert "active a, failover automatic, preferred a, failback after 600 s" in text(told)
-        assert expected in text(told)
-        (about,) = as_json(told)["clusters"]
-        assert (about["preferred"], about["failback_s"]) == ([entries.dn("a")], 600)
-        assert about["next_active"] == next_active
-
-    def test_where_an_automatic_cluster_should_go_now_and_why(self) -> None:
-        found = entries.cluster("pair", services=["web"], active="a", relocFailover="automatic")
-        told = explained(found, *PAIR, heard("a", failed="web"), heard("b", standby="web"), state())
-        assert "b should be active in pair: web failed on a" in text(told)
-
-    @pytest.mark.parametrize(
-        ("found", "more", "expected"),
-        [
-            ([], {}, "relocd link web SERVER"),
-            (HELD, {}, "relocd move web SERVER"),
-            (HELD, {"relocExclusive": "FALSE"}, "relocd link web SERVER"),
-            ([*HELD, LINKED], {}, None),
-        ],
-        ids=["none", "one", "one of a shared service", "two"],
-    )
-    def test_where_at_most_one_server_is_linked_it_says_how_to_link_another(
-        self, found: list[Entry], more: dict[str, Any], expected: str | None
-    ) -> None:
-        shown = text(explained(*found, **more))
-        assert [word for word in shown.split() if word == "SERVER"] == ["SERVER"] * bool(expected)
-        assert (expected or "") in shown
-
-    def test_the_generation_is_known_where_nobody_is_linked(self) -> None:
-        assert "generation 7" in text(explained(entries.state("web", generation=7)))
-
-    def test_it_fits_and_no_foreign_text_is_markup(self) -> None:
-        shown = text(explained(*HELD, LINKED, heard("b", relocProblem="web: [red]x[/nonsense]")), width=60)
-        assert max(map(len, shown.splitlines())) <= 60
-        assert "[red]x[/nonsense]" in shown
-
-    def test_json_has_it_all_and_no_parameters(self) -> None:
-        told = as_json(explained(*HELD, LINKED, heard("b"), relocParameter="key=value", relocSecret="k=verysecret"))
-        assert told["state"] == {"holder": "a", "candidate": None, "previous": None, "generation": 1}
-        b = told["servers"][1]
-        assert (b["name"], b["part"], b["rule"], b["step"], b["needs"]) == ("b", "chosen", "R2", "BecomeCandidate", [])
-        assert told["next"][0] == {
-            "server": "b",
-            "step": "BecomeCandidate",
-            "rule": "R2",
-            "reason": "ready to take over",
-        }
-        assert "value" not in str(told)
-        assert "verysecret" not in str(told)
 
 
 _NAMES = st.sampled_from([None, "a", "b", "c", "ghost"])
