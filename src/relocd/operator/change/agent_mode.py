@@ -30,14 +30,7 @@ def set_mode(status: Path, mode: Mode, timeout_s: float, progress: Callable[[str
     stays set then.
     """
     _require_agent(status)
-    try:
-        aside = status.with_name(f".{MODE_NAME}.new")
-        aside.write_text(f"{mode}\n")
-        aside.rename(status.with_name(MODE_NAME))  # so that the agent reads the old mode or the new one
-    except OSError as error:
-        raise Failed(
-            f"{status.with_name(MODE_NAME)}: cannot be written ({error.strerror}); run this as root"
-        ) from error
+    _write_at_once(status.with_name(MODE_NAME), str(mode))
     deadline, shown = time.monotonic() + timeout_s, ""
     while True:
         left = "; ".join(_left(read_status(status), mode))
@@ -64,19 +57,24 @@ def retry_service(status: Path, name: str, timeout_s: float) -> str:
         advice = f"did you mean {close[0]}?" if close else f"known are: {', '.join(sorted(known)) or 'none'}"
         raise Invalid(f"this server has no service {name!r}; {advice}")
     order = status.with_name(RETRY_NAME) / uuid4().hex
-    aside = order.with_name(f".{order.name}")
-    try:
-        order.parent.mkdir(mode=0o755, exist_ok=True)
-        aside.write_text(f"{name}\n")
-        aside.rename(order)
-    except OSError as error:
-        raise Failed(f"{order}: cannot be written ({error.strerror}); run this as root") from error
+    _write_at_once(order, name)
     deadline = time.monotonic() + timeout_s
     while order.exists():
         if time.monotonic() > deadline:
             raise Failed(f"the agent has not taken the order within {timeout_s:g} s; see its log")
         time.sleep(_EVERY_S)
     return "; ".join(filter(None, (known[name].get("failed_here", ""), *known[name]["problems"])))
+
+
+def _write_at_once(path: Path, line: str) -> None:
+    """Write a file of one line in the agent's run folder, which the agent reads as it was before, or whole."""
+    aside = path.with_name(f".{path.name}.new")
+    try:
+        path.parent.mkdir(mode=0o755, exist_ok=True)
+        aside.write_text(f"{line}\n")
+        aside.rename(path)
+    except OSError as error:
+        raise Failed(f"{path}: cannot be written ({error.strerror}); run this as root") from error
 
 
 def drain_agent(status: Path, timeout_s: float, progress: Callable[[str], None]) -> tuple[str, ...]:
